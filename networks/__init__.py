@@ -1,0 +1,19 @@
+"""Front ends, backbones, heads and whole models of the auditory system, with named stages."""
+
+from networks.auditory_network import AuditoryNetwork
+from networks.backbone import Backbone
+from networks.checkpoint import LoadedCheckpoint, load_checkpoint
+from networks.cochcnn9 import CochCNN9
+from networks.cochleagram import Cochleagram
+from networks.description import Described, build
+
+__all__ = [
+    "AuditoryNetwork",
+    "Backbone",
+    "CochCNN9",
+    "Cochleagram",
+    "Described",
+    "LoadedCheckpoint",
+    "build",
+    "load_checkpoint",
+]

@@ -1,0 +1,82 @@
+"""A whole model of the auditory system: front end, backbone, one linear head per task."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from networks.backbone import Backbone
+from networks.cochleagram import Cochleagram
+from networks.description import Described
+
+
+class AuditoryNetwork(Described):
+    """Waveform -> cochleagram -> backbone -> logits for each task.
+
+    Args:
+        backbone: maps cochleagrams (B, F, N) to features (B, D) and names its stages.
+        num_classes: classes of each task's head, null class included, by task name.
+        front_end: maps waveforms (B, T) to (B, F, N); by default the published :class:`Cochleagram`.
+
+    Raises:
+        ValueError: for no task, a task without classes, or a task name with a dot (it is part of parameter names).
+    """
+
+    def __init__(
+        self, backbone: Backbone, num_classes: Mapping[str, int], front_end: Cochleagram | None = None
+    ) -> None:
+        super().__init__()
+        if not num_classes:
+            raise ValueError("expected at least one task, got an empty num_classes")
+        for task, number in num_classes.items():
+            if number < 1 or "." in task:
+                raise ValueError(f"expected a name without dots and at least one class, got {task!r}: {number}")
+        self.front_end = front_end if front_end is not None else Cochleagram()
+        self.init_args["front_end"] = self.front_end
+        self.backbone = backbone
+        self.heads = nn.ModuleDict(
+            {task: nn.Linear(self._size_backbone(), number) for task, number in num_classes.items()}
+        )
+
+    def _size_backbone(self) -> int:
+        """Run one silent example through the backbone: sizes its lazy layers. Returns the number of features D."""
+        lazy = any(isinstance(parameter, nn.UninitializedParameter) for parameter in self.backbone.parameters())
+        training = {module: module.training for module in self.backbone.modules()}
+        self.backbone.eval()
+        with torch.no_grad():
+            features = self.backbone(torch.zeros(1, *self.front_end.output_shape))
+        for module, mode in training.items():
+            module.training = mode
+        initialize = getattr(self.backbone, "initialize", None)
+        if lazy and initialize is not None:
+            initialize()
+        return int(features.shape[1])
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Rate of the waveforms in Hz."""
+        return self.front_end.sample_rate_hz
+
+    @property
+    def num_samples(self) -> int:
+        """Samples of a waveform, T."""
+        return self.front_end.num_samples
+
+    @property
+    def num_classes(self) -> dict[str, int]:
+        """Classes of each task's head."""
+        return dict(self.init_args["num_classes"])
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the analysed stages, in order."""
+        return tuple(self.backbone.stages)
+
+    def stage_modules(self) -> dict[str, nn.Module]:
+        """Stage name -> submodule whose output, (B, C, F, N) or (B, D), is the stage's activation."""
+        return self.backbone.stage_modules()
+
+    def forward(self, waveform: Tensor) -> dict[str, Tensor]:
+        """(B, T) waveforms -> logits (B, classes) by task."""
+        features = self.backbone(self.front_end(waveform))
+        return {task: head(features) for task, head in self.heads.items()}

@@ -1,0 +1,107 @@
+"""Modules that know how they were made, so that a checkpoint can say how to make them again."""
+
+import functools
+import importlib
+import inspect
+from typing import Any
+
+from torch import nn
+
+Description = dict[str, Any]
+"""``{"class_path": "package.Class", "init_args": {...}}``, plain Python: what a YAML names, and what a checkpoint keeps."""
+
+
+class Described(nn.Module):
+    """A module that records the arguments of its construction.
+
+    Networks, backbones and front ends derive from it, a user's own too; then checkpoints rebuild them by themselves.
+    Arguments must be plain Python values or other :class:`Described` modules.
+    """
+
+    init_args: dict[str, Any]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _recording(cls.__init__)  # type: ignore[method-assign]
+
+    def description(self) -> Description:
+        """How to make this module again, without its weights."""
+        cls = type(self)
+        init_args = {name: _plain(value) for name, value in self.__dict__["init_args"].items()}
+        return {"class_path": f"{cls.__module__}.{cls.__qualname__}", "init_args": init_args}
+
+
+def _recording(init: Any) -> Any:
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def wrapped(self: Described, *args: Any, **kwargs: Any) -> None:
+        # The outermost constructor is the one to call again; those of base classes run inside it.
+        if "init_args" not in self.__dict__:
+            bound = signature.bind(self, *args, **kwargs)
+            bound.apply_defaults()
+            arguments = dict(list(bound.arguments.items())[1:])
+            for parameter in signature.parameters.values():
+                if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                    arguments.update(arguments.pop(parameter.name))
+            # Set without nn.Module's bookkeeping, which is not there yet and would register modules twice.
+            self.__dict__["init_args"] = arguments
+        init(self, *args, **kwargs)
+
+    return wrapped
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Described):
+        return value.description()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(
+        f"expected plain values or Described modules as constructor arguments, got {type(value).__name__}; "
+        "such a module cannot be rebuilt from a checkpoint"
+    )
+
+
+def build(description: Description) -> Any:
+    """Make the module of a description, with fresh weights.
+
+    Only subclasses of :class:`Described` are made, so that a checkpoint from elsewhere cannot call anything else.
+
+    Args:
+        description: of :meth:`Described.description`.
+
+    Returns:
+        The module.
+
+    Raises:
+        ValueError: if the class is not found, is not a :class:`Described`, or refuses its arguments.
+    """
+    path = description.get("class_path", "")
+    module_name, _, class_name = path.rpartition(".")
+    try:
+        cls = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"expected the class of a network, got {path!r}, which is not found ({error}); is the package that "
+            "defines it installed?"
+        ) from error
+    if not (isinstance(cls, type) and issubclass(cls, Described)):
+        raise ValueError(f"expected a class derived from networks.Described, got {path!r}")
+    init_args = {name: _built(value) for name, value in description.get("init_args", {}).items()}
+    try:
+        return cls(**init_args)
+    except TypeError as error:
+        raise ValueError(f"{path} does not take the arguments it was made with: {error}") from error
+
+
+def _built(value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"class_path", "init_args"}:
+            return build(value)
+        return {key: _built(item) for key, item in value.items()}
+    return value

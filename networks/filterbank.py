@@ -1,0 +1,107 @@
+"""The cochlear filter bank: cosine filters, equally spaced on the ERB scale, whose squared responses sum to one.
+
+Source: Feather et al. 2023 (Nat Neurosci) and Tuckute, Feather et al. 2023 (PLoS Biol 21(12): e3002366), section
+"cochleagram". The ERB scale is that of Glasberg & Moore (1990).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+ERB_EAR_Q = 9.265  # Glasberg & Moore: quality factor of the ear's filters at high frequencies
+ERB_MIN_BANDWIDTH_HZ = 24.7  # Glasberg & Moore: bandwidth of the ear's filters towards 0 Hz
+
+
+class FilterBank(NamedTuple):
+    """Frequency responses of the filters on the grid of a real FFT.
+
+    Attributes:
+        responses: (F, N/2 + 1) amplitude responses, from the lowest band to the highest.
+        center_freqs_hz: (F,) frequency in Hz at which each filter is centred; the low- and high-pass ends continue
+            the spacing of the band-pass filters.
+    """
+
+    responses: NDArray[np.float64]
+    center_freqs_hz: NDArray[np.float64]
+
+
+def hz_to_erb(frequency_hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """ERB number of a frequency: ``9.265 * ln(1 + f / (24.7 * 9.265))`` (Glasberg & Moore 1990)."""
+    return ERB_EAR_Q * np.log1p(np.asarray(frequency_hz, dtype=np.float64) / (ERB_MIN_BANDWIDTH_HZ * ERB_EAR_Q))
+
+
+def erb_to_hz(erb: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Frequency in Hz of an ERB number, the inverse of :func:`hz_to_erb`."""
+    return ERB_MIN_BANDWIDTH_HZ * ERB_EAR_Q * np.expm1(np.asarray(erb, dtype=np.float64) / ERB_EAR_Q)
+
+
+def num_bands(num_filters: int, sample_factor: int) -> int:
+    """Bands of :func:`erb_cosine_filters`: ``s * (n + 1) - 1`` band-pass and ``s`` at each end."""
+    return sample_factor * (num_filters + 1) - 1 + 2 * sample_factor
+
+
+def erb_cosine_filters(
+    num_samples: int,
+    *,
+    sample_rate_hz: float = 20_000,
+    num_filters: int = 50,
+    sample_factor: int = 4,
+    low_hz: float = 50.0,
+    high_hz: float = 10_000.0,
+) -> FilterBank:
+    r"""Half-cosine filters on the ERB scale with low- and high-pass ends.
+
+    With ``d`` the spacing of the centres on the ERB scale and ``s`` the sample factor, band ``i`` has the response
+    ``cos((erb(f) - c_i) / (2 s d) * pi)`` strictly inside ``(c_i - s d, c_i + s d)``. The ``i``-th low-pass is
+    ``sqrt(1 - H_i^2)`` below the centre of the ``i``-th band-pass; the high-passes mirror that at the top. All are
+    divided by ``sqrt(s)``, so that the squared responses sum to one at every frequency.
+
+    Args:
+        num_samples: length of the waveform, which sets the frequency grid ``linspace(0, sr / 2, N // 2 + 1)``.
+        sample_rate_hz: rate of the waveform in Hz.
+        num_filters: the filters ``n`` of a bank that is not oversampled.
+        sample_factor: how many times the bank is oversampled, ``s``.
+        low_hz: lower edge in Hz of the band-pass filters.
+        high_hz: upper edge in Hz of the band-pass filters, at most the Nyquist frequency.
+
+    Returns:
+        Responses of ``s * (n + 1) - 1 + 2 s`` filters and their centres: low-pass 0..s-1, the band-passes, then the
+        high-passes with index 0 last.
+
+    Raises:
+        ValueError: for edges out of order or above the Nyquist frequency, or a grid too coarse for the filters.
+    """
+    nyquist_hz = sample_rate_hz / 2
+    if not 0 < low_hz < high_hz <= nyquist_hz:
+        raise ValueError(
+            f"expected 0 < low_hz < high_hz <= {nyquist_hz} Hz (half the sample rate), got {low_hz} and {high_hz}"
+        )
+    if num_filters < 1 or sample_factor < 1:
+        raise ValueError(f"expected at least one filter, got {num_filters=} and {sample_factor=}")
+    grid_hz = np.linspace(0, nyquist_hz, num_samples // 2 + 1)
+    num_bandpass = sample_factor * (num_filters + 1) - 1
+    centers = np.linspace(hz_to_erb(low_hz), hz_to_erb(high_hz), num_bandpass + 2)
+    spacing = centers[1] - centers[0]
+    half_width = sample_factor * spacing
+    centers = centers[1:-1]
+
+    distance = hz_to_erb(grid_hz)[None, :] - centers[:, None]  # (bands, grid), in ERB
+    bandpass = np.where(np.abs(distance) < half_width, np.cos(distance / (2 * half_width) * np.pi), 0.0)
+    center_hz = erb_to_hz(centers)
+
+    lowest, highest = bandpass[:sample_factor], bandpass[::-1][:sample_factor]
+    below = grid_hz[None, :] < center_hz[:sample_factor, None]
+    above = grid_hz[None, :] > center_hz[::-1][:sample_factor, None]
+    lowpass = np.where(below, np.sqrt(1 - lowest**2), 0.0)
+    highpass = np.where(above, np.sqrt(1 - highest**2), 0.0)[::-1]
+
+    responses = np.concatenate([lowpass, bandpass, highpass]) / np.sqrt(sample_factor)
+    empty = np.flatnonzero(~responses.any(axis=1))
+    if len(empty):
+        raise ValueError(
+            f"{num_samples} samples at {sample_rate_hz} Hz resolve {sample_rate_hz / num_samples:.3g} Hz, too coarse "
+            f"for band {empty[0]} of {len(responses)}: use a longer waveform, fewer filters or a higher low_hz"
+        )
+    steps = np.arange(-sample_factor, num_bandpass + sample_factor)
+    return FilterBank(responses, erb_to_hz(centers[0] + steps * spacing))

@@ -1,0 +1,67 @@
+"""Convolution and pooling with TensorFlow's "same" padding, which the published CochCNN9 was made with.
+
+Along an axis of size ``x`` the total padding is ``max((ceil(x / stride) - 1) * stride + kernel - x, 0)``, the smaller
+half first, so that the output has ``ceil(x / stride)`` points. Axes are frequency x time.
+"""
+
+import torch
+from torch import Tensor, nn
+
+Pair = tuple[int, int]
+
+
+def same_padding(size: int, kernel: int, stride: int) -> Pair:
+    """Padding before and after one axis of ``size`` points."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def pad_same(x: Tensor, kernel: Pair, stride: Pair, value: float = 0.0) -> Tensor:
+    """(B, C, F, N) padded with ``value`` on both axes."""
+    top, bottom = same_padding(x.shape[-2], kernel[0], stride[0])
+    left, right = same_padding(x.shape[-1], kernel[1], stride[1])
+    if not (top or bottom or left or right):
+        return x
+    return nn.functional.pad(x, (left, right, top, bottom), value=value)
+
+
+class SameConv2d(nn.Conv2d):
+    """Convolution without bias, "same" padding with zeros."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = (1, 1)) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride=stride, bias=False)
+        self.kernel_pair, self.stride_pair = kernel_size, stride
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, F, N) -> (B, C', ceil(F / stride), ceil(N / stride))."""
+        pads = [same_padding(input.shape[i - 2], self.kernel_pair[i], self.stride_pair[i]) for i in (0, 1)]
+        if all(before == after for before, after in pads):  # the convolution pads by itself, without a copy
+            padding = (pads[0][0], pads[1][0])
+            return nn.functional.conv2d(input, self.weight, stride=self.stride_pair, padding=padding)
+        padded = pad_same(input, self.kernel_pair, self.stride_pair)
+        return nn.functional.conv2d(padded, self.weight, stride=self.stride_pair)
+
+
+class SameMaxPool2d(nn.Module):
+    """Max pooling, "same" padding with -inf."""
+
+    def __init__(self, kernel_size: Pair, stride: Pair) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = kernel_size, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, F, N) -> (B, C, ceil(F / stride), ceil(N / stride))."""
+        padded = pad_same(x, self.kernel_size, self.stride, value=-torch.inf)
+        return nn.functional.max_pool2d(padded, self.kernel_size, self.stride)
+
+
+class SameAvgPool2d(nn.Module):
+    """Average pooling, "same" padding with zeros, which count."""
+
+    def __init__(self, kernel_size: Pair, stride: Pair) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = kernel_size, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, F, N) -> (B, C, ceil(F / stride), ceil(N / stride))."""
+        return nn.functional.avg_pool2d(pad_same(x, self.kernel_size, self.stride), self.kernel_size, self.stride)

@@ -1,0 +1,40 @@
+"""Loading weights strictly: every name and shape must match, and what does not is named."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+NAMES_SHOWN = 5  # names of a mismatch that an error spells out; the rest is counted
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, source: str) -> None:
+    """Copy weights into a module; nothing is changed when they do not fit.
+
+    Args:
+        module: network to fill.
+        weights: tensors by parameter or buffer name.
+        source: where the weights come from, for the error.
+
+    Raises:
+        ValueError: naming missing, unexpected and misshapen tensors.
+    """
+    expected = module.state_dict()
+    problems = []
+    missing = [name for name in expected if name not in weights]
+    unexpected = [name for name in weights if name not in expected]
+    misshapen = [
+        f"{name} {tuple(weights[name].shape)} instead of {tuple(expected[name].shape)}"
+        for name in expected
+        if name in weights and expected[name].shape != weights[name].shape
+    ]
+    for what, names in (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen)):
+        if names:
+            rest = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+            problems.append(f"{what}: {', '.join(names[:NAMES_SHOWN])}{rest}")
+    if problems:
+        raise ValueError(
+            f"{source}: weights of another architecture than {type(module).__name__}: {'; '.join(problems)}"
+        )
+    with torch.no_grad():
+        module.load_state_dict(dict(weights))

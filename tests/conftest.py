@@ -1,0 +1,18 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Folder with the reference values and real data, named by AUDITORY_TEST_DATA."""
+    folder = os.environ.get("AUDITORY_TEST_DATA")
+    if not folder:
+        pytest.skip("AUDITORY_TEST_DATA is not set: no reference values and no real data to test with")
+    path = Path(folder).resolve()
+    if not (path / "golden").is_dir():
+        pytest.fail(f"AUDITORY_TEST_DATA={folder} has no folder 'golden'")
+    return path
