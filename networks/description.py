@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 Description = dict[str, Any]
-"""``{"class_path": "package.Class", "init_args": {...}}``, plain Python: what a YAML names, and what a checkpoint keeps."""
+"""``{"class_path": "package.Class", "init_args": {...}}``, plain Python, as a YAML names it."""
 
 
 class Described(nn.Module):

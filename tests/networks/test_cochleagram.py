@@ -1,0 +1,204 @@
+"""The front end against the published values, and its fast method against the direct one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from networks import Cochleagram
+from networks.compression import compress
+from networks.envelopes import LowPass
+from networks.filterbank import erb_cosine_filters, erb_to_hz, hz_to_erb, num_bands
+
+SMALL = {"sample_rate_hz": 2000, "num_samples": 800, "num_filters": 4, "sample_factor": 1, "high_hz": 1000.0}
+SMALL_FRAMES = {"frame_rate_hz": 50.0, "num_taps": 81}
+
+
+def relative_error(value: NDArray, reference: NDArray) -> float:
+    return float(np.linalg.norm(value - reference) / np.linalg.norm(reference))
+
+
+@pytest.fixture
+def several_threads():
+    # The golden values come from a threaded FFT; a single-threaded one rounds differently, and where a band holds
+    # nothing but rounding noise the gradient's direction is noise too (1.6e-4 from float64 for the piano).
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def golden(shared_dir: Path):
+    with np.load(shared_dir / "golden" / "cochleagram.npz") as values:
+        return dict(values)
+
+
+@pytest.fixture(scope="module")
+def direct() -> Cochleagram:
+    return Cochleagram()
+
+
+@pytest.mark.parametrize("sound", ["woman_speaking", "piano"])
+def test_equals_published_cochleagram_and_gradient(golden, direct, several_threads, sound):
+    waveform = torch.tensor(golden[f"{sound}/waveform"])[None].requires_grad_()
+    cochleagram = direct(waveform)
+    weights = np.random.RandomState(0).standard_normal((211, 390)).astype(np.float32)
+    (cochleagram[0] * torch.tensor(weights)).sum().backward()
+    assert relative_error(cochleagram[0].detach().numpy(), golden[f"{sound}/cochleagram"]) <= 1e-5
+    assert relative_error(waveform.grad[0].numpy(), golden[f"{sound}/grad"]) <= 1e-4
+
+
+def test_center_frequencies_equal_published(golden, direct):
+    np.testing.assert_allclose(direct.center_freqs_hz.numpy(), golden["center_freqs_hz"], rtol=1e-5)
+
+
+def test_squared_responses_sum_to_one():
+    bank = erb_cosine_filters(40_000)
+    assert bank.responses.shape == (211, 20_001) == (num_bands(50, 4), 20_001)
+    np.testing.assert_allclose((bank.responses**2).sum(axis=0), 1, atol=1e-12)
+
+
+def test_erb_scale_inverts():
+    frequencies = np.geomspace(20, 20_000, 50)
+    np.testing.assert_allclose(erb_to_hz(hz_to_erb(frequencies)), frequencies, rtol=1e-12)
+
+
+def test_kernel_equals_its_definition():
+    time = np.arange(-500.5, 500.5)
+    expected = np.sinc(time / 100) / 100 * np.kaiser(1001, 5)
+    np.testing.assert_allclose(LowPass(1001, 100).taps(np.arange(1001)), expected, atol=1e-15)
+
+
+def naive_cochleagram(waveform: NDArray, **settings) -> NDArray:
+    """By the definition, one band and one frame at a time, in float64."""
+    bank = erb_cosine_filters(
+        settings["num_samples"],
+        sample_rate_hz=settings["sample_rate_hz"],
+        num_filters=settings["num_filters"],
+        sample_factor=settings["sample_factor"],
+        high_hz=settings["high_hz"],
+    )
+    num_samples, num_taps = settings["num_samples"], settings["num_taps"]
+    stride = int(settings["sample_rate_hz"] / settings["frame_rate_hz"])
+    time = np.arange(num_taps) - num_taps / 2
+    kernel = np.sinc(time / stride) / stride * np.kaiser(num_taps, 5)
+    spectrum = np.fft.rfft(waveform)
+    rows = []
+    for response in bank.responses:
+        one_sided = np.zeros(num_samples, complex)
+        one_sided[: len(spectrum)] = spectrum * response
+        envelope = np.abs(np.fft.ifft(one_sided))
+        starts = range(0, num_samples - num_taps + 1, stride)
+        rows.append([np.dot(envelope[start : start + num_taps], kernel) for start in starts])
+    return (np.maximum(rows, 0) + 1e-8) ** 0.3
+
+
+@pytest.mark.parametrize("num_samples", [800, 801, 1003])
+@pytest.mark.parametrize("method", ["direct", "multirate"])
+def test_other_settings_and_lengths_equal_the_definition(num_samples, method):
+    settings = SMALL | SMALL_FRAMES | {"num_samples": num_samples}
+    front_end = Cochleagram(**settings, method=method, oversampling=16.0)
+    waveform = np.random.default_rng(0).standard_normal(num_samples).astype(np.float32) * 0.1
+    expected = naive_cochleagram(waveform, **settings)
+    result = front_end(torch.tensor(waveform)[None])[0].numpy()
+    assert result.shape == front_end.output_shape == expected.shape
+    assert relative_error(result, expected) <= (1e-6 if method == "direct" else 5e-4)
+
+
+def sounds() -> dict[str, NDArray]:
+    rng = np.random.default_rng(0)
+    time = np.arange(40_000) / 20_000
+    clicks = np.zeros(40_000)
+    clicks[::2500] = 1.0
+    return {
+        "noise": rng.standard_normal(40_000),
+        "clicks": clicks,
+        "tones": np.sin(2 * np.pi * 440 * time) + np.sin(2 * np.pi * 4321.5 * time),
+        "silence": np.zeros(40_000),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "bound"),
+    [
+        ("woman_speaking", 5e-4),
+        ("piano", 5e-4),
+        ("noise", 5e-4),
+        ("tones", 5e-4),
+        ("silence", 0.0),
+        ("clicks", 3e-3),  # between clicks a band's envelope has cusps, whose spectrum falls slowly
+    ],
+)
+def test_multirate_is_close_to_direct(golden, direct, name, bound):
+    waveform = golden[f"{name}/waveform"] if f"{name}/waveform" in golden else sounds()[name]
+    rms = np.sqrt(np.mean(waveform**2))
+    waveform = torch.tensor(waveform * (0.1 / rms if rms else 1.0), dtype=torch.float32)[None]
+    multirate = Cochleagram(method="multirate")
+    expected = direct(waveform)
+    assert relative_error(multirate(waveform).numpy(), expected.numpy()) <= bound
+
+
+def test_multirate_gradient_points_as_the_direct_one(golden, direct):
+    gradients = []
+    for front_end in (direct, Cochleagram(method="multirate")):
+        waveform = torch.tensor(golden["woman_speaking/waveform"])[None].requires_grad_()
+        weights = torch.tensor(np.random.RandomState(0).standard_normal((211, 390)), dtype=torch.float32)
+        (front_end(waveform)[0] * weights).sum().backward()
+        gradients.append(waveform.grad[0])
+    assert torch.nn.functional.cosine_similarity(*gradients, dim=0) >= 0.999
+
+
+@pytest.mark.parametrize("method", ["direct", "multirate"])
+def test_batch_of_many_equals_one_at_a_time_and_silence_has_a_gradient(method):
+    front_end = Cochleagram(**SMALL, **SMALL_FRAMES, method=method)
+    waveforms = torch.randn(3, 800, generator=torch.Generator().manual_seed(0))
+    waveforms[1] = 0
+    waveforms.requires_grad_()
+    together = front_end(waveforms)
+    together.sum().backward()
+    assert torch.isfinite(waveforms.grad).all()
+    for waveform, expected in zip(waveforms.detach(), together, strict=True):
+        torch.testing.assert_close(front_end(waveform[None])[0], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["direct", "multirate"])
+def test_autocast_leaves_it_in_float32(method):
+    front_end = Cochleagram(**SMALL, **SMALL_FRAMES, method=method)
+    waveform = torch.randn(2, 800, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        result = front_end(waveform)
+    assert result.dtype == torch.float32
+    torch.testing.assert_close(result, front_end(waveform))
+
+
+def test_compression_clips_its_gradient_and_passes_the_clamp():
+    x = torch.tensor([-1.0, 0.0, 1e-4, 0.5], requires_grad=True)
+    y = compress(x)
+    y.sum().backward()
+    torch.testing.assert_close(y.detach(), (x.detach().clamp(min=0) + 1e-8) ** 0.3)
+    torch.testing.assert_close(x.grad, torch.tensor([5.0, 5.0, 5.0, 0.3 * 0.5**-0.7]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"high_hz": 11_000.0}, "half the sample rate"),
+        ({"num_samples": 500}, "num_taps"),
+        ({"frame_rate_hz": 190.0}, "divides"),
+        ({"method": "fast"}, "multirate"),
+        ({"num_samples": 200, "num_taps": 101}, "too coarse"),
+        ({"num_filters": 0}, "at least one filter"),
+        ({"method": "multirate", "oversampling": 0.5}, "oversampling"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Cochleagram(**settings)
+
+
+def test_waveform_of_another_length_is_refused():
+    with pytest.raises(ValueError, match=r"\(batch, 800\).*got \(2, 799\)"):
+        Cochleagram(**SMALL, **SMALL_FRAMES)(torch.zeros(2, 799))

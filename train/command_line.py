@@ -1,0 +1,120 @@
+"""The command line of training: LightningCLI with a run directory, loggers, checkpoints and brain scores set up."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+
+from datamodules.word_speaker_noise import WordSpeakerNoise
+from evaluate.callback import BrainScoreCallback
+from train.callbacks import SaveRunConfig, SaveUntrained, Summary
+from train.module import AuditoryModule
+from train.run_directory import checkpoint_to_resume, checkpoints_in
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "use_distributed_sampler": False,  # the data module spreads examples over ranks itself, exactly
+    "log_every_n_steps": 10,
+    "num_sanity_val_steps": 0,
+}
+
+
+class TrainCLI(LightningCLI):
+    """``python -m train {fit,validate,test}``.
+
+    Beside Lightning's own groups: ``run_dir``, ``resume``, ``wandb``, ``brain`` (the evaluation callback),
+    ``checkpoint`` (every n epochs, and the last) and ``best_checkpoint`` (by a logged value).
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            AuditoryModule,
+            WordSpeakerNoise,
+            save_config_callback=SaveRunConfig,
+            save_config_kwargs={"overwrite": True},
+            trainer_defaults=TRAINER_DEFAULTS,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            parser_kwargs={"prog": "python -m train", "description": __doc__},
+            **kwargs,
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Fit, validate and test; prediction is evaluation's (``python -m evaluate``)."""
+        every = LightningCLI.subcommands()
+        return {name: every[name] for name in ("fit", "validate", "test")}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the groups named above and take tasks and conditions from the data."""
+        parser.add_argument("--run_dir", type=str, default="runs/default", help="folder that holds all of this run")
+        parser.add_argument(
+            "--resume", type=bool, default=False, help="go on with the run in run_dir from its last checkpoint"
+        )
+        parser.add_argument(
+            "--wandb", type=str | None, default=None, help="also log to this Weights & Biases project (offline works)"
+        )
+        parser.add_lightning_class_args(BrainScoreCallback, "brain")
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults(
+            {
+                "checkpoint.filename": "step-{step:07d}",
+                "checkpoint.auto_insert_metric_name": False,
+                "checkpoint.every_n_epochs": 1,
+                "checkpoint.save_top_k": -1,
+                "checkpoint.save_last": True,
+                "checkpoint.enable_version_counter": False,
+            }
+        )
+        parser.add_lightning_class_args(ModelCheckpoint, "best_checkpoint")
+        parser.set_defaults(
+            {
+                "best_checkpoint.filename": "best-step-{step:07d}",
+                "best_checkpoint.auto_insert_metric_name": False,
+                "best_checkpoint.monitor": "val/mixed/loss",
+                "best_checkpoint.enable_version_counter": False,
+            }
+        )
+        parser.link_arguments("data.tasks", "model.tasks", apply_on="instantiate")
+        parser.link_arguments("data.condition_names", "model.val_conditions", apply_on="instantiate")
+        parser.link_arguments("run_dir", "model.run_name", compute_fn=lambda run_dir: Path(run_dir).name)
+        for group in ("checkpoint", "best_checkpoint"):
+            parser.link_arguments(
+                "run_dir", f"{group}.dirpath", compute_fn=lambda run_dir: str(checkpoints_in(run_dir))
+            )
+        parser.link_arguments("run_dir", "trainer.default_root_dir")
+
+    def before_instantiate_classes(self) -> None:
+        """Find out where to start, before anything is made."""
+        if self.subcommand == "fit":
+            config = self.config.fit
+            start = checkpoint_to_resume(config.run_dir, resume=config.resume)
+            if start is not None and config.ckpt_path is None:
+                config.ckpt_path = str(start)
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Add the loggers and callbacks that every run has."""
+        config = self.config[self.subcommand]
+        trainer = self._get(self.config_init, "trainer")
+        if trainer.get("logger") in (None, True):
+            kwargs["logger"] = _loggers(config.run_dir, config.wandb) if self.subcommand == "fit" else False
+        callbacks = list(trainer.get("callbacks") or [])
+        if self.subcommand == "fit":
+            callbacks += [SaveUntrained(), Summary(), LearningRateMonitor()]
+        if trainer.get("enable_progress_bar") is not False:
+            callbacks.append(RichProgressBar(leave=False))
+        return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+
+
+def _loggers(run_dir: str, wandb_project: str | None) -> list[Logger]:
+    loggers: list[Logger] = [
+        CSVLogger(run_dir, name="csv"),
+        TensorBoardLogger(run_dir, name="tensorboard", version=""),
+    ]
+    if wandb_project is not None:
+        Path(run_dir).mkdir(parents=True, exist_ok=True)
+        loggers.append(WandbLogger(project=wandb_project, name=Path(run_dir).name, save_dir=run_dir))
+    return loggers

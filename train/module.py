@@ -1,0 +1,175 @@
+"""The LightningModule that trains an auditory network on any list of tasks."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+from torchmetrics.classification import MulticlassAccuracy
+
+from datamodules.tasks import Task
+from networks import AuditoryNetwork, Backbone, Cochleagram
+from networks.checkpoint import NETWORK_KEY, describe_network
+from train.losses import Losses, weighted_losses
+from train.validation import ConditionMetrics
+
+Batch = dict[str, Any]
+
+# Tuckute, Feather et al. 2023: CochCNN9 on words; the learning rate falls to a tenth every 50 of 150 passes.
+PUBLISHED_SGD = functools.partial(torch.optim.SGD, lr=0.01, momentum=0.9, weight_decay=1e-4)
+PUBLISHED_SCHEDULE = functools.partial(torch.optim.lr_scheduler.StepLR, step_size=50, gamma=0.1)
+
+
+class AuditoryModule(pl.LightningModule):
+    """Trains front end, backbone and heads on a list of tasks.
+
+    The loss is the sum of the tasks' mean losses times their weights. Validation runs over one loader per condition
+    (a signal-to-noise ratio, say) and logs ``val/{condition}/loss`` and ``val/{condition}/{task}/{metric}``.
+
+    Args:
+        backbone: between the cochleagram and the heads.
+        tasks: tasks with their label sets; the command line takes them from the data.
+        front_end: makes cochleagrams of waveforms; None: the published one.
+        optimizer: makes the optimiser from the parameters; default SGD, rate 0.01, momentum 0.9, weight decay 1e-4.
+        lr_scheduler: makes the schedule from the optimiser; default a tenth every 50 epochs.
+        lr_interval: whether the schedule steps after every "epoch" (a pass over the signal clips) or "step".
+        loss_weights: overrides of the tasks' loss weights, by task name.
+        val_conditions: names of the validation loaders, in order; the command line takes them from the data.
+        run_name: name of the run, kept in its checkpoints.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        tasks: list[Task],
+        front_end: Cochleagram | None = None,
+        optimizer: OptimizerCallable = PUBLISHED_SGD,
+        lr_scheduler: LRSchedulerCallable = PUBLISHED_SCHEDULE,
+        lr_interval: Literal["epoch", "step"] = "epoch",
+        loss_weights: dict[str, float] | None = None,
+        val_conditions: Sequence[str] = ("mixed",),
+        run_name: str = "",
+    ) -> None:
+        super().__init__()
+        self.tasks = _with_weights(tasks, loss_weights or {})
+        self.network = AuditoryNetwork(backbone, {task.name: task.num_classes for task in tasks}, front_end)
+        self.optimizer, self.lr_scheduler, self.lr_interval = optimizer, lr_scheduler, lr_interval
+        self.val_conditions = tuple(val_conditions)
+        self.run_name = run_name
+        self.conditions = [ConditionMetrics(self.tasks) for _ in self.val_conditions]
+        self.moved_conditions = nn.ModuleList(self.conditions)
+        self.train_accuracy = {
+            task.name: MulticlassAccuracy(task.num_classes, average="micro")
+            for task in self.tasks
+            if task.kind == "one_label"
+        }
+        self.moved_accuracy = nn.ModuleDict(self.train_accuracy)
+
+    def forward(self, waveform: Tensor) -> dict[str, Tensor]:
+        """(B, T) waveforms -> logits (B, classes) by task."""
+        result: dict[str, Tensor] = self.network(waveform)
+        return result
+
+    def _logits_and_losses(self, batch: Batch) -> tuple[dict[str, Tensor], Losses]:
+        logits = {task: values.float() for task, values in self(batch["waveform"]).items()}
+        return logits, weighted_losses(logits, batch["targets"], self.tasks)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of a batch; logs it, its parts and the running accuracies."""
+        logits, losses = self._logits_and_losses(batch)
+        size = len(batch["waveform"])
+        self.log("train/loss", losses.total, prog_bar=True, batch_size=size)
+        for task, loss in losses.by_task.items():
+            self.log(f"train/{task}/loss", loss, batch_size=size)
+        for task, accuracy in self.train_accuracy.items():
+            accuracy.update(logits[task].detach(), batch["targets"][task])
+        return losses.total
+
+    def on_train_epoch_end(self) -> None:
+        """Log the accuracies over the epoch's training examples."""
+        for task, accuracy in self.train_accuracy.items():
+            self.log(f"train/{task}/top1", accuracy.compute())
+            accuracy.reset()
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin gathering."""
+        for condition in self.conditions:
+            condition.prepare(self.device)
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Gather losses and metrics of one batch of one condition."""
+        logits, losses = self._logits_and_losses(batch)
+        self.conditions[dataloader_idx].update(logits, losses, batch["targets"])
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val/{condition}/loss``, ``val/{condition}/{task}/loss`` and ``val/{condition}/{task}/{metric}``."""
+        for name, condition in zip(self.val_conditions, self.conditions, strict=True):
+            for metric, value in condition.compute():
+                self.log(f"val/{name}/{metric}", value, prog_bar=metric.endswith("/top1"))
+            condition.reset()
+
+    on_test_epoch_start = on_validation_epoch_start
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser and schedule from the configuration."""
+        optimizer = self.optimizer(self.parameters())
+        schedule = {"scheduler": self.lr_scheduler(optimizer), "interval": self.lr_interval}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what rebuilds the network, in plain Python."""
+        tasks = [asdict(task) | {"labels": list(task.labels)} for task in self.tasks]
+        checkpoint[NETWORK_KEY] = describe_network(
+            self.network, run=self.run_name, epoch=self.epochs_completed, tasks=tasks
+        )
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another network or other labels before any weight is touched."""
+        if NETWORK_KEY not in checkpoint:
+            raise ValueError("the checkpoint was not saved by this project's `python -m train fit`")
+        saved = checkpoint[NETWORK_KEY]
+        differences = _differences(saved["network"], self.network.description())
+        for task in self.tasks:
+            labels = next((other["labels"] for other in saved["tasks"] if other["name"] == task.name), None)
+            if labels is not None and list(task.labels) != list(labels):
+                differences.append(f"labels of task {task.name}")
+        if differences:
+            raise ValueError(
+                "the checkpoint holds another network than the configuration: "
+                + "; ".join(differences)
+                + ". Go on with the configuration saved beside the checkpoint, or train anew in another run_dir"
+            )
+
+    @property
+    def epochs_completed(self) -> int:
+        """Passes over the training data that are finished, at any hook from the first step to the last."""
+        trainer = self.trainer
+        batches_done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        in_last_hooks = trainer.fit_loop.epoch_progress.current.completed == trainer.current_epoch
+        finished = 0 < trainer.num_training_batches <= batches_done
+        return trainer.current_epoch + int(finished and in_last_hooks)
+
+
+def _with_weights(tasks: Sequence[Task], loss_weights: dict[str, float]) -> list[Task]:
+    unknown = sorted(set(loss_weights) - {task.name for task in tasks})
+    if unknown:
+        raise ValueError(f"loss_weights names unknown tasks {unknown}; the tasks are {[task.name for task in tasks]}")
+    return [replace(task, loss_weight=loss_weights.get(task.name, task.loss_weight)) for task in tasks]
+
+
+def _differences(saved: Any, current: Any, where: str = "") -> list[str]:
+    """Places where two descriptions differ, in words."""
+    if isinstance(saved, dict) and isinstance(current, dict):
+        found = []
+        for key in dict.fromkeys((*saved, *current)):
+            place = f"{where}.{key}".removeprefix(".").replace("init_args.", "")
+            found += _differences(saved.get(key), current.get(key), place)
+        return found
+    return [] if saved == current else [f"{where} is {saved!r} in the checkpoint, {current!r} here"]

@@ -1,0 +1,46 @@
+"""The run directory: one folder that holds all of a run, and the rules for starting in one.
+
+``config.yaml``, ``checkpoints/`` (``untrained``, ``step-...``, ``best-...``, ``last``), ``csv/`` and ``tensorboard/``
+(losses and metrics), ``wandb/`` where asked for, ``scores.csv`` and ``figures/`` (brain scores), ``summary.csv``.
+"""
+
+from pathlib import Path
+
+CONFIG_FILE = "config.yaml"
+SUMMARY_FILE = "summary.csv"
+LAST_CHECKPOINT = "last.ckpt"
+UNTRAINED_CHECKPOINT = "untrained.ckpt"
+
+
+class RunDirectoryError(ValueError):
+    """A run directory that cannot be started or continued in."""
+
+
+def checkpoints_in(run_dir: str | Path) -> Path:
+    """Where a run keeps its checkpoints."""
+    return Path(run_dir) / "checkpoints"
+
+
+def checkpoint_to_resume(run_dir: str | Path, *, resume: bool) -> Path | None:
+    """Where training in a run directory starts from.
+
+    Args:
+        run_dir: the run directory, which need not exist.
+        resume: whether to go on with the run in it.
+
+    Returns:
+        The last checkpoint, or None to start from the beginning.
+
+    Raises:
+        RunDirectoryError: if the directory holds a run and ``resume`` is not set.
+    """
+    run_dir = Path(run_dir)
+    if not (run_dir / CONFIG_FILE).exists():
+        return None
+    if not resume:
+        raise RunDirectoryError(
+            f"{run_dir} already holds a run: add `--resume true` to go on with it, choose another `--run_dir`, or "
+            "remove the folder"
+        )
+    last = checkpoints_in(run_dir) / LAST_CHECKPOINT
+    return last if last.is_file() else None
