@@ -6,10 +6,12 @@ from networks.checkpoint import LoadedCheckpoint, load_checkpoint
 from networks.cochcnn9 import CochCNN9
 from networks.cochleagram import Cochleagram
 from networks.description import Described, build
+from networks.weights import CheckpointError
 
 __all__ = [
     "AuditoryNetwork",
     "Backbone",
+    "CheckpointError",
     "CochCNN9",
     "Cochleagram",
     "Described",

@@ -9,7 +9,7 @@ import torch
 
 from networks.auditory_network import AuditoryNetwork
 from networks.description import Description, build
-from networks.weights import load_weights
+from networks.weights import CheckpointError, load_weights
 
 NETWORK_KEY = "auditory_network"
 """Where a checkpoint keeps the description of its network."""
@@ -51,7 +51,7 @@ def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is no checkpoint of this project, is damaged, would run code on loading, or holds
+        CheckpointError: if the file is no checkpoint of this project, is damaged, would run code on loading, or holds
             weights of another architecture than it says.
     """
     path = Path(path)
@@ -60,11 +60,11 @@ def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
     try:
         checkpoint = torch.load(str(path), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise ValueError(
+        raise CheckpointError(
             f"{path}: expected a checkpoint of plain tensors and values, but loading it failed: {error}"
         ) from error
     if not isinstance(checkpoint, dict) or NETWORK_KEY not in checkpoint:
-        raise ValueError(
+        raise CheckpointError(
             f"{path}: expected a checkpoint saved by `python -m train fit` (with an entry {NETWORK_KEY!r}); "
             "published weights are read by networks.load_published"
         )

@@ -168,8 +168,8 @@ def _largest_prime_factor(number: int) -> int:
 def _reduced_kernel(low_pass: LowPass, num_samples: int, length: int, num_frames: int) -> NDArray[np.float64]:
     """Low-pass at ``length`` sample times, scaled by ``num_samples / length``.
 
-    Where the waveform is whole frames, of ``p`` points each: polyphase taps (p, J), column j for the j-th block of p points
-    from the frame's start. Elsewhere: a matrix (length, N) of every point's weight in every frame.
+    Where the waveform is whole frames, of ``p`` points each: polyphase taps (p, J), column j for the j-th block of
+    p points from the frame's start. Elsewhere: a matrix (length, N) of every point's weight in every frame.
     """
     step = num_samples / length  # samples from one point to the next
     frame_starts = np.arange(num_frames) * low_pass.stride

@@ -5,6 +5,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+
+class CheckpointError(ValueError):
+    """Weights or a checkpoint that cannot be used: damaged, unsafe, or of another architecture."""
+
+
 NAMES_SHOWN = 5  # names of a mismatch that an error spells out; the rest is counted
 
 
@@ -17,7 +22,7 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, source: st
         source: where the weights come from, for the error.
 
     Raises:
-        ValueError: naming missing, unexpected and misshapen tensors.
+        CheckpointError: naming missing, unexpected and misshapen tensors.
     """
     expected = module.state_dict()
     problems = []
@@ -33,7 +38,7 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, source: st
             rest = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
             problems.append(f"{what}: {', '.join(names[:NAMES_SHOWN])}{rest}")
     if problems:
-        raise ValueError(
+        raise CheckpointError(
             f"{source}: weights of another architecture than {type(module).__name__}: {'; '.join(problems)}"
         )
     with torch.no_grad():

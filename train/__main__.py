@@ -4,18 +4,21 @@ import sys
 
 from rich.console import Console
 
-from datamodules.tasks import TaskError
-from train.run_directory import RunDirectoryError
-
 
 def main() -> None:
     """Run the command line; errors that a user can mend are told in one line, without a traceback."""
+    from datamodules.shards import ShardError
+    from datamodules.tasks import TaskError
+    from evaluate.activations import StageError
+    from evaluate.benchmarks import BenchmarkError
+    from networks import CheckpointError
     from train.command_line import TrainCLI
+    from train.run_directory import RunDirectoryError
 
     try:
         TrainCLI()
-    except (RunDirectoryError, TaskError) as error:
-        Console(stderr=True).print(f"error: {error}", style="red", markup=False)
+    except (BenchmarkError, CheckpointError, RunDirectoryError, ShardError, StageError, TaskError) as error:
+        Console(stderr=True).print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(2)
 
 

@@ -13,6 +13,9 @@ from rich.table import Table
 
 from train.run_directory import CONFIG_FILE, SUMMARY_FILE, UNTRAINED_CHECKPOINT, checkpoints_in
 
+HEADLINE_METRICS = ("top1", "average_precision")
+"""One for each kind of task; both have a chance level beside them."""
+
 
 class SaveRunConfig(SaveConfigCallback):
     """Writes the whole configuration to ``config.yaml`` in the run directory when training starts."""
@@ -86,6 +89,6 @@ def show_summary(rows: pd.DataFrame) -> None:
     table = Table(title="Held-out examples")
     for column in rows.columns:
         table.add_column(column, justify="right" if column in ("value", "chance") else "left")
-    for row in rows.itertuples(index=False):
-        table.add_row(row.condition, row.task, row.metric, f"{row.value:.3f}", f"{row.chance:.3f}")
+    for row in rows.to_dict("records"):
+        table.add_row(row["condition"], row["task"], row["metric"], f"{row['value']:.3f}", f"{row['chance']:.3f}")
     Console().print(table)

@@ -12,6 +12,7 @@ from datamodules.word_speaker_noise import WordSpeakerNoise
 from evaluate.callback import BrainScoreCallback
 from train.callbacks import SaveRunConfig, SaveUntrained, Summary
 from train.module import AuditoryModule
+from train.random_state import RandomStates
 from train.run_directory import checkpoint_to_resume, checkpoints_in
 
 TRAINER_DEFAULTS: dict[str, Any] = {
@@ -74,7 +75,6 @@ class TrainCLI(LightningCLI):
             {
                 "best_checkpoint.filename": "best-step-{step:07d}",
                 "best_checkpoint.auto_insert_metric_name": False,
-                "best_checkpoint.monitor": "val/mixed/loss",
                 "best_checkpoint.enable_version_counter": False,
             }
         )
@@ -88,7 +88,8 @@ class TrainCLI(LightningCLI):
         parser.link_arguments("run_dir", "trainer.default_root_dir")
 
     def before_instantiate_classes(self) -> None:
-        """Find out where to start, before anything is made."""
+        """Find out where to start, before anything is made; checkpoints are read without running code from them."""
+        self.config[self.subcommand].weights_only = True
         if self.subcommand == "fit":
             config = self.config.fit
             start = checkpoint_to_resume(config.run_dir, resume=config.resume)
@@ -102,8 +103,11 @@ class TrainCLI(LightningCLI):
         if trainer.get("logger") in (None, True):
             kwargs["logger"] = _loggers(config.run_dir, config.wandb) if self.subcommand == "fit" else False
         callbacks = list(trainer.get("callbacks") or [])
+        best: ModelCheckpoint = self._get(self.config_init, "best_checkpoint")
+        if best.monitor is None:
+            best.monitor = f"val/{self.datamodule.condition_names[0]}/loss"
         if self.subcommand == "fit":
-            callbacks += [SaveUntrained(), Summary(), LearningRateMonitor()]
+            callbacks += [RandomStates(), SaveUntrained(), Summary(), LearningRateMonitor()]
         if trainer.get("enable_progress_bar") is not False:
             callbacks.append(RichProgressBar(leave=False))
         return super().instantiate_trainer(callbacks=callbacks, **kwargs)

@@ -1,5 +1,7 @@
 """Metrics of the tasks, each with its chance level: accuracies for one label, ranking metrics for many."""
 
+import warnings
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
@@ -92,8 +94,10 @@ class ManyLabelRanking(Metric):
         if not ranked.any():
             undefined = torch.tensor(torch.nan, device=positives.device)
             return dict.fromkeys(("average_precision", "auroc", "dprime", "chance"), undefined) | result
-        precision = multilabel_average_precision(probabilities, targets, self.num_classes, average="none")
-        auroc = multilabel_auroc(probabilities, targets, self.num_classes, average="none")
+        with warnings.catch_warnings():  # torchmetrics warns of the classes that are left out below
+            warnings.simplefilter("ignore", UserWarning)
+            precision = multilabel_average_precision(probabilities, targets, self.num_classes, average="none")
+            auroc = multilabel_auroc(probabilities, targets, self.num_classes, average="none")
         # A class ranked perfectly has an infinite d'; half an example's worth of error keeps the mean finite.
         margin = 0.5 / len(targets)
         dprime = 2**0.5 * torch.special.ndtri(auroc.double().clamp(margin, 1 - margin))

@@ -1,9 +1,8 @@
 """The LightningModule that trains an auditory network on any list of tasks."""
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytorch_lightning as pl
 import torch
@@ -12,16 +11,12 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
 from datamodules.tasks import Task
-from networks import AuditoryNetwork, Backbone, Cochleagram
+from networks import AuditoryNetwork, Backbone, CheckpointError, Cochleagram
 from networks.checkpoint import NETWORK_KEY, describe_network
 from train.losses import Losses, weighted_losses
 from train.validation import ConditionMetrics
 
 Batch = dict[str, Any]
-
-# Tuckute, Feather et al. 2023: CochCNN9 on words; the learning rate falls to a tenth every 50 of 150 passes.
-PUBLISHED_SGD = functools.partial(torch.optim.SGD, lr=0.01, momentum=0.9, weight_decay=1e-4)
-PUBLISHED_SCHEDULE = functools.partial(torch.optim.lr_scheduler.StepLR, step_size=50, gamma=0.1)
 
 
 class AuditoryModule(pl.LightningModule):
@@ -48,8 +43,10 @@ class AuditoryModule(pl.LightningModule):
         backbone: Backbone,
         tasks: list[Task],
         front_end: Cochleagram | None = None,
-        optimizer: OptimizerCallable = PUBLISHED_SGD,
-        lr_scheduler: LRSchedulerCallable = PUBLISHED_SCHEDULE,
+        # Tuckute, Feather et al. 2023: CochCNN9 on words; the rate falls to a tenth every 50 of 150 passes. Written as
+        # lambdas, which the command line can print as a class and its arguments.
+        optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, weight_decay=1e-4),
+        lr_scheduler: LRSchedulerCallable = lambda o: torch.optim.lr_scheduler.StepLR(o, step_size=50, gamma=0.1),
         lr_interval: Literal["epoch", "step"] = "epoch",
         loss_weights: dict[str, float] | None = None,
         val_conditions: Sequence[str] = ("mixed",),
@@ -61,14 +58,20 @@ class AuditoryModule(pl.LightningModule):
         self.optimizer, self.lr_scheduler, self.lr_interval = optimizer, lr_scheduler, lr_interval
         self.val_conditions = tuple(val_conditions)
         self.run_name = run_name
-        self.conditions = [ConditionMetrics(self.tasks) for _ in self.val_conditions]
-        self.moved_conditions = nn.ModuleList(self.conditions)
-        self.train_accuracy = {
-            task.name: MulticlassAccuracy(task.num_classes, average="micro")
-            for task in self.tasks
-            if task.kind == "one_label"
-        }
-        self.moved_accuracy = nn.ModuleDict(self.train_accuracy)
+        self.conditions = nn.ModuleList(ConditionMetrics(self.tasks) for _ in self.val_conditions)
+        self.train_accuracy = nn.ModuleDict(
+            {
+                task.name: MulticlassAccuracy(task.num_classes, average="micro")
+                for task in self.tasks
+                if task.kind == "one_label"
+            }
+        )
+
+    def _conditions(self) -> list[ConditionMetrics]:
+        return cast(list[ConditionMetrics], list(self.conditions))
+
+    def _accuracies(self) -> Iterable[tuple[str, MulticlassAccuracy]]:
+        return cast(Iterable[tuple[str, MulticlassAccuracy]], self.train_accuracy.items())
 
     def forward(self, waveform: Tensor) -> dict[str, Tensor]:
         """(B, T) waveforms -> logits (B, classes) by task."""
@@ -86,29 +89,29 @@ class AuditoryModule(pl.LightningModule):
         self.log("train/loss", losses.total, prog_bar=True, batch_size=size)
         for task, loss in losses.by_task.items():
             self.log(f"train/{task}/loss", loss, batch_size=size)
-        for task, accuracy in self.train_accuracy.items():
+        for task, accuracy in self._accuracies():
             accuracy.update(logits[task].detach(), batch["targets"][task])
         return losses.total
 
     def on_train_epoch_end(self) -> None:
         """Log the accuracies over the epoch's training examples."""
-        for task, accuracy in self.train_accuracy.items():
+        for task, accuracy in self._accuracies():
             self.log(f"train/{task}/top1", accuracy.compute())
             accuracy.reset()
 
     def on_validation_epoch_start(self) -> None:
         """Begin gathering."""
-        for condition in self.conditions:
+        for condition in self._conditions():
             condition.prepare(self.device)
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Gather losses and metrics of one batch of one condition."""
         logits, losses = self._logits_and_losses(batch)
-        self.conditions[dataloader_idx].update(logits, losses, batch["targets"])
+        self._conditions()[dataloader_idx].update(logits, losses, batch["targets"])
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val/{condition}/loss``, ``val/{condition}/{task}/loss`` and ``val/{condition}/{task}/{metric}``."""
-        for name, condition in zip(self.val_conditions, self.conditions, strict=True):
+        for name, condition in zip(self.val_conditions, self._conditions(), strict=True):
             for metric, value in condition.compute():
                 self.log(f"val/{name}/{metric}", value, prog_bar=metric.endswith("/top1"))
             condition.reset()
@@ -133,7 +136,7 @@ class AuditoryModule(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another network or other labels before any weight is touched."""
         if NETWORK_KEY not in checkpoint:
-            raise ValueError("the checkpoint was not saved by this project's `python -m train fit`")
+            raise CheckpointError("the checkpoint was not saved by this project's `python -m train fit`")
         saved = checkpoint[NETWORK_KEY]
         differences = _differences(saved["network"], self.network.description())
         for task in self.tasks:
@@ -141,7 +144,7 @@ class AuditoryModule(pl.LightningModule):
             if labels is not None and list(task.labels) != list(labels):
                 differences.append(f"labels of task {task.name}")
         if differences:
-            raise ValueError(
+            raise CheckpointError(
                 "the checkpoint holds another network than the configuration: "
                 + "; ".join(differences)
                 + ". Go on with the configuration saved beside the checkpoint, or train anew in another run_dir"

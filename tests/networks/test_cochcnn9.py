@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.networks.published_weights import PUBLISHED_HEADS, published_weights
 from torch import nn
 
 from networks import AuditoryNetwork, Backbone, CochCNN9, Cochleagram, build
 from networks.same_padding import SameAvgPool2d, SameConv2d, SameMaxPool2d, same_padding
 from networks.weights import load_weights
+from tests.networks.published_weights import PUBLISHED_HEADS, published_weights
 
 SMALL_FRONT_END = {
     "sample_rate_hz": 2000,
@@ -103,7 +103,9 @@ def test_multitask_initialization_is_the_published_one():
 
 
 def test_kaiming_initialization_keeps_the_variance():
-    network = AuditoryNetwork(CochCNN9(width=0.25, initialization="kaiming"), {"word": 5}, Cochleagram(**SMALL_FRONT_END))
+    network = AuditoryNetwork(
+        CochCNN9(width=0.25, initialization="kaiming"), {"word": 5}, Cochleagram(**SMALL_FRONT_END)
+    )
     dense = network.backbone.fullyconnected
     assert dense.weight.std().item() == pytest.approx((2 / dense.in_features) ** 0.5, rel=0.02)
     with pytest.raises(ValueError, match="kaiming"):
@@ -177,6 +179,8 @@ def test_weights_of_another_architecture_are_named():
     weights = network.state_dict()
     weights["backbone.conv0.weight"] = torch.zeros(2, 1, 7, 14)
     weights["extra"] = weights.pop("heads.word.bias")
-    with pytest.raises(ValueError, match=r"run.ckpt.*missing: heads.word.bias.*unexpected: extra.*conv0.*\(2, 1, 7, 14\)"):
+    with pytest.raises(
+        ValueError, match=r"run.ckpt.*missing: heads.word.bias.*unexpected: extra.*conv0.*\(2, 1, 7, 14\)"
+    ):
         load_weights(network, weights, source="run.ckpt")
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())

@@ -1,0 +1,66 @@
+"""The arrows between the packages, and that ours are the ones that are found."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("train", "evaluate", "datamodules", "networks")
+# evaluate reads sounds and synthesises textures with these two, which stand on nothing but numpy, torch and soundfile.
+MAY_IMPORT = {
+    "networks": set(),
+    "datamodules": set(),
+    "evaluate": {"networks", "datamodules.audio", "datamodules.synthesis"},
+    "train": {"networks", "datamodules", "evaluate"},
+}
+LIGHTNING_IN = {"evaluate/callback.py", "datamodules/word_speaker_noise.py"}
+
+
+def imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_dependencies_point_downwards(package):
+    for path in (ROOT / package).rglob("*.py"):
+        for name in imports(path):
+            top = name.partition(".")[0]
+            if top in PACKAGES and top != package:
+                allowed = any(f"{name}.".startswith(f"{other}.") for other in MAY_IMPORT[package])
+                assert allowed, f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize("package", ["networks", "datamodules", "evaluate"])
+def test_lightning_is_known_where_it_must_be_and_nowhere_else(package):
+    for path in (ROOT / package).rglob("*.py"):
+        if path.relative_to(ROOT).as_posix() not in LIGHTNING_IN:
+            assert not any(name.startswith(("pytorch_lightning", "lightning")) for name in imports(path)), path
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_our_packages_are_found_before_others_of_the_same_name(package, tmp_path):
+    """The package index has an unrelated `evaluate`; run from the project, ours comes first."""
+    other = tmp_path / package
+    other.mkdir()
+    (other / "__init__.py").write_text("raise ImportError('another package of this name')")
+    command = [sys.executable, "-c", f"import {package}; print({package}.__file__)"]
+    found = subprocess.run(
+        command, cwd=ROOT, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    assert Path(found.stdout.strip()).parent == ROOT / package
+
+
+def test_importing_evaluate_finds_the_public_face():
+    import evaluate
+
+    for name in ("stage_activations", "published_splits", "encode", "best_stage", "rsa", "effective_dimensionality"):
+        assert callable(getattr(evaluate, name)), name

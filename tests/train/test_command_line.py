@@ -1,0 +1,154 @@
+"""The whole of a run through the command line."""
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from networks import load_checkpoint
+from train.__main__ import main
+from train.run_directory import RunDirectoryError, checkpoint_to_resume
+
+UNTRAINED, LAST = "checkpoints/untrained.ckpt", "checkpoints/last.ckpt"
+
+
+def run(config: dict, *arguments: str, monkeypatch: pytest.MonkeyPatch, folder: Path, command: str = "fit") -> Path:
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    monkeypatch.setattr(sys, "argv", ["train", command, "--config", str(path), *arguments])
+    main()
+    return Path(config["run_dir"])
+
+
+@pytest.fixture
+def train(monkeypatch, tmp_path):
+    return lambda config, *arguments, **more: run(config, *arguments, monkeypatch=monkeypatch, folder=tmp_path, **more)
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return torch.load(str(checkpoint), weights_only=True)["state_dict"]
+
+
+def assert_bitwise_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
+
+
+def test_a_run_directory_holds_all_of_a_run(train, config, capsys):
+    folder = train(config | {"trainer": config["trainer"] | {"max_epochs": 12}})
+    for name in ("config.yaml", "summary.csv", UNTRAINED, LAST, "csv/version_0/metrics.csv"):
+        assert (folder / name).is_file(), name
+    assert len(list(folder.glob("checkpoints/step-*.ckpt"))) == 12
+    assert len(list(folder.glob("checkpoints/best-step-*.ckpt"))) == 1
+    assert list(folder.glob("tensorboard/events*"))
+    assert not list(folder.rglob("*.partial"))
+
+    summary = pd.read_csv(folder / "summary.csv").set_index(["condition", "task"])
+    assert summary.loc[("mixed", "word"), "chance"] == pytest.approx(1 / 3)
+    assert summary.loc[("mixed", "word"), "value"] > 1 / 3 + 0.2
+    assert "Held-out examples" in capsys.readouterr().out
+
+    untrained, last = load_checkpoint(folder / UNTRAINED), load_checkpoint(folder / LAST)
+    assert (untrained.step, untrained.epoch) == (0, 0)
+    assert (last.step, last.epoch, last.run) == (12 * 6, 12, "run")
+    assert [task["name"] for task in last.tasks] == ["word", "speaker", "texture"]
+    assert last.network.num_classes == {"word": 4, "speaker": 3, "texture": 3}
+    assert not last.network.training
+
+
+def test_the_saved_configuration_repeats_the_run(train, config, tmp_path):
+    first = train(config)
+    saved = yaml.safe_load((first / "config.yaml").read_text())
+    saved["run_dir"] = str(tmp_path / "again")
+    assert_bitwise_equal(weights(first / LAST), weights(train(saved) / LAST))
+
+
+def test_resuming_ends_as_an_undisturbed_run(train, config, tmp_path):
+    whole = train(config | {"run_dir": str(tmp_path / "whole")})
+    trainer = config["trainer"]
+    train(config | {"trainer": trainer | {"max_epochs": 1}})
+    resumed = train(config | {"trainer": trainer}, "--resume", "true")
+    assert_bitwise_equal(weights(whole / LAST), weights(resumed / LAST))
+
+
+def test_a_run_is_not_overwritten(train, config, capsys):
+    folder = train(config)
+    before = (folder / LAST).read_bytes()
+    with pytest.raises(SystemExit) as stop:
+        train(config)
+    assert stop.value.code == 2
+    assert "--resume" in capsys.readouterr().err
+    assert (folder / LAST).read_bytes() == before
+
+
+def test_where_to_resume(tmp_path):
+    assert checkpoint_to_resume(tmp_path / "new", resume=True) is None
+    (tmp_path / "config.yaml").touch()
+    assert checkpoint_to_resume(tmp_path, resume=True) is None
+    with pytest.raises(RunDirectoryError, match="already holds a run"):
+        checkpoint_to_resume(tmp_path, resume=False)
+
+
+def test_validate_scores_a_checkpoint(train, config):
+    folder = train(config)
+    train(config, "--ckpt_path", str(folder / LAST), command="validate")
+
+
+def test_wandb_works_offline(train, config, monkeypatch, tmp_path):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    folder = train(config, "--wandb", "cochlearn-tests")
+    assert list(folder.glob("wandb/offline-run-*"))
+
+
+def test_a_misspelt_key_is_named(train, config, capsys):
+    config["data"]["bach_size"] = 3
+    with pytest.raises(SystemExit) as stop:
+        train(config)
+    assert stop.value.code == 2
+    assert "bach_size" in capsys.readouterr().err
+    assert not Path(config["run_dir"]).exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tasks": ["word", "accent"]}, "accent"),
+        ({"sample_rate_hz": 4000}, "4000"),
+        ({"signal": "nowhere"}, "nowhere"),
+    ],
+)
+def test_data_that_does_not_fit_is_told_in_one_line(train, config, capsys, changes, message):
+    config["data"] |= changes
+    with pytest.raises(SystemExit) as stop:
+        train(config)
+    assert stop.value.code == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert "Traceback" not in printed
+    assert not Path(config["run_dir"]).exists()
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(train, config, tmp_path, capsys):
+    folder = train(config)
+    config["model"]["backbone"]["init_args"]["width"] = 0.06
+    with pytest.raises(SystemExit) as stop:
+        train(config | {"run_dir": str(tmp_path / "other")}, "--ckpt_path", str(folder / LAST))
+    assert stop.value.code == 2
+    assert "backbone.width is 0.05 in the checkpoint, 0.06 here" in " ".join(capsys.readouterr().err.split())
+
+
+def test_print_config_shows_every_value(monkeypatch, capsys, config, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    monkeypatch.setattr(sys, "argv", ["train", "fit", "--config", str(path), "--print_config"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["model"]["lr_scheduler"]["class_path"] == "torch.optim.lr_scheduler.StepLR"
+    assert printed["data"]["batch_size"] == 6
+    assert json.dumps(printed["trainer"]["max_epochs"]) == "2"
