@@ -1,0 +1,53 @@
+"""The command line: `python -m datamodules COMMAND ...`."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from datamodules.audio import AudioError
+from datamodules.build_folder import BuildError
+from datamodules.manifests import ManifestError
+from datamodules.shard_index import ShardError
+
+COMMANDS = {
+    "build": ("datamodules.commands.build", "build shard sets from a manifest of sounds and labels"),
+    "check": ("datamodules.commands.check", "verify shard sets in full and name what is damaged"),
+    "fsdd": ("datamodules.corpora.fsdd", "build shard sets from the Free Spoken Digit Dataset"),
+    "demo": ("datamodules.corpora.demo", "synthesise the demo's words and textures and build their shard sets"),
+}
+"""For each command the module with `add_arguments(parser)` and `run(args)`, imported when it is needed."""
+
+ERRORS = (ManifestError, BuildError, ShardError, AudioError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the command line without the program's name; None takes it from the process.
+
+    Returns:
+        Exit code: 0 when all went well, 1 when the command failed or found damage.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
+    parser = argparse.ArgumentParser(prog="python -m datamodules", description="From corpora to shards.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, help_text) in COMMANDS.items():
+        command = commands.add_parser(name, help=help_text, description=help_text)
+        if name == chosen:
+            implementation = importlib.import_module(module)
+            implementation.add_arguments(command)
+    args = parser.parse_args(arguments)
+    try:
+        return implementation.run(args) or 0
+    except ERRORS as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(str(error), style="red", markup=False)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,221 @@
+"""Reading sounds, resampling them, and setting their level."""
+
+from functools import lru_cache
+from math import ceil, gcd
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+import torch
+import torchaudio
+
+PUBLISHED_RMS = 0.1
+"""Level at which the published networks hear every sound (Kell et al. 2018; Feather et al. 2019)."""
+
+PUBLISHED_SAMPLE_RATE_HZ = 20_000
+"""Sample rate of the published networks' sounds (Kell et al. 2018)."""
+
+# "Kaiser best" of the resampy package (McFee 2016), as torchaudio's documentation translates it.
+RESAMPLING_FILTER_WIDTH = 64
+RESAMPLING_ROLLOFF = 0.9475937167399596
+RESAMPLING_KAISER_BETA = 14.769656459379492
+
+# A deviation from the mean this small beside the largest sample is rounding, not sound (float32 epsilon).
+SILENCE_TOLERANCE = 1.2e-7
+
+AudioSource = str | Path | bytes | BinaryIO
+
+
+class AudioError(ValueError):
+    """A sound that cannot be used; the message names it and says why.
+
+    Args:
+        message: which sound, and what is wrong with it.
+        kind: the reason in a word or two, to count by: "missing", "broken", "empty", "not finite", ...
+    """
+
+    def __init__(self, message: str, *, kind: str = "broken") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def read_audio(
+    source: AudioSource,
+    *,
+    sample_rate_hz: int,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+) -> np.ndarray:
+    """Read a sound, or a stretch of it, as one channel at the wanted sample rate.
+
+    Channels are averaged. Resampling is by a Kaiser-windowed sinc; a stretch is read with enough of its
+    surroundings that its samples are those of the whole file resampled.
+
+    Args:
+        source: path, bytes of a file, or open binary file, in any format that soundfile reads.
+        sample_rate_hz: sample rate of what is returned, in Hz.
+        start_s: where the stretch starts, in seconds, at least 0.
+        duration_s: how long it is, in seconds; None is up to the end. A stretch that runs over the end of the
+            file comes back shorter.
+
+    Returns:
+        (T,) float32.
+
+    Raises:
+        AudioError: when the sound is missing, broken, empty (also: starts after its end) or has samples that
+            are not finite.
+    """
+    name = _name(source)
+    if sample_rate_hz <= 0:
+        raise ValueError(f"sample_rate_hz must be positive, got {sample_rate_hz}")
+    if start_s < 0 or (duration_s is not None and duration_s <= 0):
+        raise AudioError(
+            f"{name}: a stretch of sound needs start_s >= 0 and duration_s > 0, got {start_s}, {duration_s}"
+        )
+    if isinstance(source, str | Path) and not Path(source).is_file():
+        raise AudioError(f"{name}: no such audio file", kind="missing")
+    try:
+        with soundfile.SoundFile(_opened(source)) as file:
+            return _read_stretch(file, name, sample_rate_hz, start_s, duration_s)
+    except soundfile.SoundFileError as error:
+        raise AudioError(f"{name}: not readable as audio ({error})") from error
+
+
+def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+    """Resample a sound by a Kaiser-windowed sinc (64 zero crossings).
+
+    Args:
+        waveform: (T,) float.
+        from_hz: its sample rate in Hz.
+        to_hz: wanted sample rate in Hz.
+
+    Returns:
+        (ceil(T * to_hz / from_hz),) float32.
+    """
+    samples = np.ascontiguousarray(waveform, dtype=np.float32)
+    if from_hz == to_hz:
+        return samples
+    with torch.inference_mode():
+        return _resampler(from_hz, to_hz)(torch.from_numpy(samples)).numpy()
+
+
+def rms(waveform: np.ndarray) -> float:
+    """Root mean square, sqrt(mean(x^2)), in float64 and without demeaning.
+
+    Args:
+        waveform: (T,) float, T at least 1.
+
+    Returns:
+        The RMS, at least 0.
+    """
+    return float(np.sqrt(np.mean(np.square(waveform, dtype=np.float64))))
+
+
+def demean(waveform: np.ndarray) -> np.ndarray:
+    """Subtract the mean; a constant sound becomes exactly zero.
+
+    Args:
+        waveform: (T,) float.
+
+    Returns:
+        (T,) float64.
+    """
+    samples = np.asarray(waveform, dtype=np.float64)
+    if not samples.size:
+        return samples
+    centred = samples - samples.mean()
+    if np.abs(centred).max() <= SILENCE_TOLERANCE * np.abs(samples).max():
+        return np.zeros_like(samples)
+    return centred
+
+
+def set_rms(waveform: np.ndarray, rms: float = PUBLISHED_RMS) -> np.ndarray:
+    """Demean a sound and scale it to an RMS.
+
+    Args:
+        waveform: (T,) float.
+        rms: wanted root mean square.
+
+    Returns:
+        (T,) float32; a silent (constant) sound stays zero.
+    """
+    centred = demean(waveform)
+    if not centred.any():
+        return centred.astype(np.float32)
+    return (centred * (rms / _rms(centred))).astype(np.float32)
+
+
+def fit_length(waveform: np.ndarray, num_samples: int) -> np.ndarray:
+    """Cut a sound at `num_samples`, or append zeros up to it.
+
+    Args:
+        waveform: (T,) float.
+        num_samples: wanted length in samples.
+
+    Returns:
+        (num_samples,) of the same type.
+    """
+    if len(waveform) >= num_samples:
+        return waveform[:num_samples]
+    return np.pad(waveform, (0, num_samples - len(waveform)))
+
+
+_rms = rms  # set_rms has an argument of this name
+
+
+@lru_cache(maxsize=32)
+def _resampler(from_hz: int, to_hz: int) -> torchaudio.transforms.Resample:
+    return torchaudio.transforms.Resample(
+        from_hz,
+        to_hz,
+        resampling_method="sinc_interp_kaiser",
+        lowpass_filter_width=RESAMPLING_FILTER_WIDTH,
+        rolloff=RESAMPLING_ROLLOFF,
+        beta=RESAMPLING_KAISER_BETA,
+    )
+
+
+def _read_stretch(
+    file: soundfile.SoundFile, name: str, sample_rate_hz: int, start_s: float, duration_s: float | None
+) -> np.ndarray:
+    """Samples of the stretch, after resampling the stretch and a margin on either side of it."""
+    from_hz = file.samplerate
+    # Output sample k of the whole file lies at k / sample_rate_hz: the stretch is cut on that grid.
+    first = round(start_s * sample_rate_hz)
+    num_samples = None if duration_s is None else round(duration_s * sample_rate_hz)
+    block, step = (hz // gcd(from_hz, sample_rate_hz) for hz in (from_hz, sample_rate_hz))
+    margin = 0
+    if from_hz != sample_rate_hz:
+        margin = ceil(RESAMPLING_FILTER_WIDTH * max(1.0, from_hz / sample_rate_hz) / RESAMPLING_ROLLOFF) + 1
+    # Reading starts at a multiple of `block` source frames, where the two grids coincide.
+    first_block = max(0, (first * block // step - margin) // block)
+    first_frame = first_block * block
+    if first_frame >= file.frames:
+        raise AudioError(f"{name}: empty, or its {file.frames} frames end before {start_s} s", kind="empty")
+    file.seek(first_frame)
+    num_frames = -1
+    if num_samples is not None:
+        num_frames = ceil((first + num_samples) * block / step) + margin - first_frame
+    frames = file.read(num_frames, dtype="float32", always_2d=True)  # (T, channels)
+    if not np.isfinite(frames).all():
+        raise AudioError(f"{name}: has samples that are not finite (NaN or infinity)", kind="not finite")
+    samples = resample(frames.mean(axis=1), from_hz, sample_rate_hz)[first - first_block * step :]
+    samples = samples[:num_samples]
+    if not len(samples):
+        raise AudioError(f"{name}: empty, or its {file.frames} frames end before {start_s} s", kind="empty")
+    return samples
+
+
+def _opened(source: AudioSource) -> str | BinaryIO:
+    if isinstance(source, bytes):
+        from io import BytesIO
+
+        return BytesIO(source)
+    return str(source) if isinstance(source, str | Path) else source
+
+
+def _name(source: AudioSource) -> str:
+    if isinstance(source, bytes):
+        return f"<{len(source)} bytes of audio>"
+    return str(source) if isinstance(source, str | Path) else str(getattr(source, "name", "<audio stream>"))

@@ -1,0 +1,1 @@
+"""Corpora that the project knows: each module makes manifests, and gives a command that builds shards."""

@@ -1,0 +1,162 @@
+"""A corpus that needs no download: words synthesised in many voices, textures as noise.
+
+Every word is said by every voice several times, at another speed, pitch and liveliness each time. Validation
+holds out such renditions, so that all words and speakers are known from training while no sound is.
+"""
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from datamodules.corpora.building import add_build_arguments, building
+from datamodules.corpora.sounds import CorpusError, Row, run_jobs, write_manifest, write_sound
+from datamodules.corpora.textures import make_textures
+from datamodules.synthesis.speech import Synthesiser
+from datamodules.synthesis.words import WORDS
+
+MANIFEST_NAME = "words.csv"
+
+# Ranges of a rendition, in espeak-ng's units: speeds and pitches in which people talk.
+WORDS_PER_MINUTE = (130, 200)
+PITCH = (35, 65)
+PITCH_RANGE = (30, 70)
+
+
+class _Rendition(NamedTuple):
+    folder: Path
+    word: str
+    voice: str
+    split: str
+    name: str
+    seed: tuple[int, ...]
+
+
+def make_words(
+    folder: str | Path,
+    *,
+    num_words: int = 20,
+    num_voices: int = 20,
+    num_renditions: int = 3,
+    num_val_renditions: int = 1,
+    seed: int = 0,
+    num_workers: int = 1,
+    show_progress: bool = False,
+) -> Path:
+    """Synthesise words as WAV files, with a manifest.
+
+    Args:
+        folder: where `words/*.wav` and `words.csv` go; made if missing.
+        num_words: how many of `WORDS`, from the first.
+        num_voices: how many of the synthesiser's voices, from the first; the most different come first.
+        num_renditions: training clips of each word in each voice.
+        num_val_renditions: validation clips of each word in each voice.
+        seed: another number makes other renditions.
+        num_workers: number of processes.
+        show_progress: whether to show a progress bar.
+
+    Returns:
+        The manifest's path; its columns are path, midpoint_s (middle of the word), split, word, speaker, and
+        the words_per_minute, pitch and pitch_range of the rendition.
+
+    Raises:
+        CorpusError: more words or voices than there are, or a number below 1.
+        ImportError: the package espeakng-loader is missing.
+    """
+    voices = Synthesiser().voices()
+    _check_count("num_words", num_words, len(WORDS))
+    _check_count("num_voices", num_voices, len(voices))
+    _check_count("num_renditions", num_renditions)
+    _check_count("num_val_renditions", num_val_renditions)
+    root = Path(folder)
+    (root / "words").mkdir(parents=True, exist_ok=True)
+    renditions = [
+        _Rendition(
+            root,
+            word,
+            voice,
+            split,
+            name=f"{word}_v{voice_number:03d}_{split}_{number}",
+            seed=(seed, split == "val", word_number, voice_number, number),
+        )
+        for split, count in (("train", num_renditions), ("val", num_val_renditions))
+        for voice_number, voice in enumerate(voices[:num_voices])
+        for word_number, word in enumerate(WORDS[:num_words])
+        for number in range(count)
+    ]
+    rows = run_jobs(
+        _write_rendition, renditions, num_workers=num_workers, description="words", show_progress=show_progress
+    )
+    return write_manifest(root / MANIFEST_NAME, rows)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `python -m datamodules demo`."""
+    add_build_arguments(parser)
+    parser.add_argument("--num-words", type=int, default=20, help=f"at most {len(WORDS)} (default: 20)")
+    parser.add_argument("--num-voices", type=int, default=20, help="at most 100 (default: 20)")
+    parser.add_argument(
+        "--num-renditions", type=int, default=3, help="training clips of each word in each voice (default: 3)"
+    )
+    parser.add_argument("--num-val-renditions", type=int, default=1, help="the same for validation (default: 1)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Build OUT/signal and OUT/noise, each with the splits train and val.
+
+    Args:
+        args: what `add_arguments` declares.
+
+    Raises:
+        CorpusError: see `make_words`; also when the package espeakng-loader is missing.
+    """
+    try:
+        Synthesiser()
+    except ImportError as error:
+        raise CorpusError(str(error)) from error
+    with building(args) as job:
+        words = make_words(
+            job.sounds,
+            num_words=args.num_words,
+            num_voices=args.num_voices,
+            num_renditions=args.num_renditions,
+            num_val_renditions=args.num_val_renditions,
+            seed=args.seed,
+            num_workers=args.num_workers,
+            show_progress=True,
+        )
+        textures = make_textures(job.sounds, **job.texture_arguments)
+        job.build(signal=words, noise=textures)
+
+
+def _check_count(name: str, count: int, most: int | None = None) -> None:
+    if count < 1 or (most is not None and count > most):
+        allowed = "at least 1" if most is None else f"in 1-{most}"
+        raise CorpusError(f"{name} must be {allowed}, got {count}")
+
+
+def _write_rendition(rendition: _Rendition) -> Row:
+    rng = np.random.default_rng(rendition.seed)
+    words_per_minute, pitch, pitch_range = (
+        int(rng.integers(low, high + 1)) for low, high in (WORDS_PER_MINUTE, PITCH, PITCH_RANGE)
+    )
+    utterance = Synthesiser().speak(
+        rendition.word,
+        voice=rendition.voice,
+        words_per_minute=words_per_minute,
+        pitch=pitch,
+        pitch_range=pitch_range,
+    )
+    path = f"words/{rendition.name}.wav"
+    write_sound(rendition.folder / path, utterance.waveform, utterance.sample_rate_hz)
+    return {
+        "path": path,
+        "midpoint_s": round((utterance.words[0].start_s + utterance.words[-1].end_s) / 2, 4),
+        "split": rendition.split,
+        "word": rendition.word,
+        "speaker": rendition.voice,
+        "words_per_minute": words_per_minute,
+        "pitch": pitch,
+        "pitch_range": pitch_range,
+    }

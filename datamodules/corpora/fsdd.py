@@ -1,0 +1,100 @@
+"""The Free Spoken Digit Dataset (Z. Jackson et al., CC BY-SA 4.0): ten digits, a few speakers, 8 kHz.
+
+Recordings are named `{digit}_{speaker}_{take}.wav` and trimmed to the digit.
+"""
+
+import argparse
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from datamodules.corpora.building import add_build_arguments, building
+from datamodules.corpora.sounds import CorpusError, Row, write_manifest
+from datamodules.corpora.textures import make_textures
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+VAL_TAKES = range(15, 20)
+"""Takes held out for validation."""
+
+MANIFEST_NAME = "fsdd.csv"
+RECORDINGS_FOLDER = "recordings"
+NUM_SHOWN = 3
+
+_NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[A-Za-z0-9-]+)_(?P<take>\d+)")
+
+
+def make_manifest(folder: str | Path, out_csv: str | Path, *, val_takes: Collection[int] = VAL_TAKES) -> Path:
+    """Write a manifest of the digit recordings.
+
+    Args:
+        folder: holds the WAV files, or is a clone of the data set with the folder `recordings`.
+        out_csv: the manifest to write; its columns are path (absolute), split, word, speaker and take.
+        val_takes: takes that form the split "val"; all others form "train".
+
+    Returns:
+        The manifest's path.
+
+    Raises:
+        CorpusError: no such folder, no WAV files in it, a file of another name, or a split without files.
+    """
+    rows = [_row(path, val_takes) for path in _find_recordings(Path(folder))]
+    splits = {row["split"] for row in rows}
+    if missing := {"train", "val"} - splits:
+        takes = sorted({int(str(row["take"])) for row in rows})
+        raise CorpusError(
+            f"{folder}: no recordings for the split {missing.pop()!r} with takes {sorted(val_takes)} held out; "
+            f"there are takes {takes[0]} to {takes[-1]}"
+        )
+    return write_manifest(Path(out_csv), rows)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `python -m datamodules fsdd`."""
+    parser.add_argument("folder", type=Path, help="folder with {digit}_{speaker}_{take}.wav, or a clone")
+    add_build_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Build OUT/signal and OUT/noise, each with the splits train and val.
+
+    Args:
+        args: what `add_arguments` declares.
+
+    Raises:
+        CorpusError: see `make_manifest`.
+    """
+    with building(args) as job:
+        manifest = make_manifest(args.folder, job.sounds / MANIFEST_NAME)
+        textures = make_textures(job.sounds, **job.texture_arguments)
+        job.build(signal=manifest, noise=textures)
+
+
+def _find_recordings(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise CorpusError(f"{folder}: no such folder of digit recordings")
+    if (folder / RECORDINGS_FOLDER).is_dir():
+        folder = folder / RECORDINGS_FOLDER
+    paths = sorted(path for path in folder.glob("*.wav") if not path.name.startswith("."))
+    if not paths:
+        raise CorpusError(f"{folder}: has no WAV files; expected names like 7_jackson_0.wav")
+    misnamed = [path.name for path in paths if not _NAME.fullmatch(path.stem)]
+    if misnamed:
+        more = f" and {len(misnamed) - NUM_SHOWN} more" if len(misnamed) > NUM_SHOWN else ""
+        raise CorpusError(
+            f"{folder}: {', '.join(misnamed[:NUM_SHOWN])}{more} not named {{digit}}_{{speaker}}_{{take}}.wav; "
+            "move such files elsewhere"
+        )
+    return paths
+
+
+def _row(path: Path, val_takes: Collection[int]) -> Row:
+    name = _NAME.fullmatch(path.stem)
+    assert name is not None, path
+    take = int(name["take"])
+    return {
+        "path": str(path.resolve()),
+        "split": "val" if take in val_takes else "train",
+        "word": DIGITS[int(name["digit"])],
+        "speaker": name["speaker"],
+        "take": take,
+    }

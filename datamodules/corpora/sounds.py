@@ -1,0 +1,136 @@
+"""Writing sounds and manifests, and doing many such jobs in several processes."""
+
+import io
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+import soundfile
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from datamodules.build_folder import BuildError
+
+PEAK = 0.99
+"""Sounds with larger peaks are scaled to this before they become 16-bit samples: mixing sets levels anew."""
+
+CHUNKS_PER_WORKER = 16
+"""Jobs go to the processes in this many portions each, so that progress shows and no process idles long."""
+
+PRELOADED = ["datamodules.build", "datamodules.corpora.sounds", "datamodules.synthesis.textures"]
+"""Modules that all workers need, also those of the shard builder that runs later in the same process."""
+
+Job = TypeVar("Job")
+Row = Mapping[str, object]
+
+
+class CorpusError(BuildError):
+    """A corpus that is not as expected; the message names the file or folder, and what to do."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write to; put it in place of `path` when the block ends well, else remove it."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_sound(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
+    """Write (T,) samples as a 16-bit WAV file, scaled down where its peak passes 0.99."""
+    peak = float(np.abs(waveform).max())
+    # Through memory: soundfile waits for the disk after each file that it writes itself.
+    memory = io.BytesIO()
+    scaled = waveform * min(1.0, PEAK / max(peak, 1e-9))
+    soundfile.write(memory, scaled, sample_rate_hz, "PCM_16", format="WAV")
+    with replacing(path) as temporary:
+        temporary.write_bytes(memory.getvalue())
+
+
+def write_manifest(path: Path, rows: Sequence[Row]) -> Path:
+    """Write the rows of a manifest as CSV (see `datamodules.manifests`) and return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        pd.DataFrame([dict(row) for row in rows]).to_csv(temporary, index=False)
+    return path
+
+
+def run_jobs(
+    work: Callable[[Job], Row],
+    jobs: Sequence[Job],
+    *,
+    num_workers: int,
+    description: str,
+    show_progress: bool = False,
+) -> list[Row]:
+    """Do independent jobs, in several processes where asked, and give their results in order.
+
+    Args:
+        work: function at module level that does one job.
+        jobs: what it is called with, one by one.
+        num_workers: number of processes; 0 and 1 mean this process alone.
+        description: words beside the progress bar.
+        show_progress: whether to show the bar on stderr.
+
+    Returns:
+        The results in the order of the jobs.
+    """
+    with _progress(show_progress) as progress:
+        bar = progress.add_task(description, total=len(jobs))
+        if num_workers <= 1:
+            rows = []
+            for job in jobs:
+                rows.append(work(job))
+                progress.advance(bar)
+            return rows
+        return _run_in_processes(work, jobs, num_workers, lambda done: progress.advance(bar, done))
+
+
+def _run_in_processes(
+    work: Callable[[Job], Row], jobs: Sequence[Job], num_workers: int, report: Callable[[int], None]
+) -> list[Row]:
+    size = max(1, len(jobs) // (num_workers * CHUNKS_PER_WORKER))
+    rows_of: dict[int, list[Row]] = {}
+    with ProcessPoolExecutor(num_workers, mp_context=_process_context()) as pool:
+        starts = {
+            pool.submit(_do_chunk, work, jobs[start : start + size]): start for start in range(0, len(jobs), size)
+        }
+        try:
+            for future in as_completed(starts):
+                rows_of[starts[future]] = future.result()
+                report(len(rows_of[starts[future]]))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [row for start in sorted(rows_of) for row in rows_of[start]]
+
+
+def _process_context() -> BaseContext:
+    """Workers that start afresh: forking a process that has started threads can hang.
+
+    Where there is a server of forks, it imports once what all workers need.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+def _do_chunk(work: Callable[[Job], Row], jobs: Sequence[Job]) -> list[Row]:
+    return [work(job) for job in jobs]
+
+
+def _progress(show: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=not show)

@@ -1,0 +1,132 @@
+"""Mixing a signal into noise, as the published networks heard it (Feather et al. 2019). Pure numpy."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from datamodules.audio import PUBLISHED_RMS, demean, rms, set_rms
+
+MAX_CROP_DRAWS = 10
+"""How often a silent crop of a noise is drawn again, before it is taken as it is."""
+
+
+class MixingError(ValueError):
+    """Sounds that cannot be mixed; the message names them."""
+
+
+class Mixture(NamedTuple):
+    """A mixture.
+
+    Args:
+        waveform: (T,) float32.
+        snr_db: the signal-to-noise ratio in it: +inf without noise, -inf without signal.
+    """
+
+    waveform: np.ndarray
+    snr_db: float
+
+
+def mix(
+    signal: np.ndarray | None,
+    noise: np.ndarray | None,
+    snr_db: float,
+    *,
+    rms_level: float = PUBLISHED_RMS,
+    names: str = "signal and noise",
+) -> Mixture:
+    """Add noise to a signal at a signal-to-noise ratio, and set the level of the sum.
+
+    Both are demeaned, the noise is scaled by rms_signal / (rms_noise * 10^(snr_db / 20)), and the sum is
+    demeaned and scaled to `rms_level` (Feather et al. 2019). Where one side is silent or None, the other alone
+    is demeaned and scaled.
+
+    Args:
+        signal: (T,) float, or None.
+        noise: (T,) float, or None.
+        snr_db: ratio of the two RMS in dB; +inf leaves out the noise, -inf the signal.
+        rms_level: RMS of what comes back.
+        names: what to call the sounds in an error.
+
+    Returns:
+        The mixture, with the ratio that it has.
+
+    Raises:
+        MixingError: when both sides are silent, or the lengths differ.
+    """
+    if signal is not None and noise is not None and signal.shape != noise.shape:
+        raise MixingError(f"{names}: signal has shape {signal.shape}, noise {noise.shape}; both must be equal")
+    heard_signal = _audible(None if snr_db == -np.inf else signal)
+    heard_noise = _audible(None if snr_db == np.inf else noise)
+    if heard_signal is not None and heard_noise is not None:
+        scale = rms(heard_signal) / (rms(heard_noise) * 10 ** (snr_db / 20))
+        return Mixture(set_rms(heard_signal + scale * heard_noise, rms_level), float(snr_db))
+    if heard_signal is not None:
+        return Mixture(set_rms(heard_signal, rms_level), np.inf)
+    if heard_noise is not None:
+        return Mixture(set_rms(heard_noise, rms_level), -np.inf)
+    raise MixingError(
+        f"{names}: nothing to hear: all samples of the wanted stretch are zero. Take such clips out of the shards"
+    )
+
+
+def place_signal(waveform: np.ndarray, midpoint: int, num_samples: int, *, shift: int = 0) -> np.ndarray:
+    """The window of a clip that has the clip's midpoint in its middle; zero where the clip does not reach.
+
+    Args:
+        waveform: (T,) float.
+        midpoint: sample of the clip, 0 to T - 1.
+        num_samples: length of the window in samples.
+        shift: how many samples of the clip later than the midpoint the window's middle lies. It is limited so
+            that the window's middle stays on the clip, and with it a word that fills the clip.
+
+    Returns:
+        (num_samples,) of the waveform's type.
+    """
+    centre = min(max(midpoint + shift, 0), len(waveform) - 1)
+    first = centre - num_samples // 2
+    window = np.zeros(num_samples, dtype=waveform.dtype)
+    stretch = waveform[max(first, 0) : max(first + num_samples, 0)]
+    start = max(-first, 0)
+    window[start : start + len(stretch)] = stretch
+    return window
+
+
+def draw_shift(rng: np.random.Generator, jitter_s: float, sample_rate_hz: int) -> int:
+    """Jitter in time: uniform within -jitter_s and jitter_s, in samples."""
+    jitter = round(jitter_s * sample_rate_hz)
+    return int(rng.integers(-jitter, jitter, endpoint=True))
+
+
+def crop_noise(waveform: np.ndarray, num_samples: int, rng: np.random.Generator) -> np.ndarray:
+    """A stretch of a noise from a random place.
+
+    A noise that is shorter goes round in a loop from a random place of it. A silent stretch is drawn again, up
+    to `MAX_CROP_DRAWS` times.
+
+    Args:
+        waveform: (T,) float.
+        num_samples: wanted length in samples.
+        rng: random numbers.
+
+    Returns:
+        (num_samples,) of the waveform's type.
+    """
+    crop = np.zeros(num_samples, dtype=waveform.dtype)
+    for _ in range(MAX_CROP_DRAWS):
+        if len(waveform) >= num_samples:
+            first = int(rng.integers(0, len(waveform) - num_samples, endpoint=True))
+            crop = waveform[first : first + num_samples]
+        else:
+            first = int(rng.integers(0, len(waveform)))
+            crop = np.resize(np.roll(waveform, -first), num_samples)
+        if demean(crop).any():
+            break
+    return crop
+
+
+def _audible(waveform: np.ndarray | None) -> np.ndarray | None:
+    """The demeaned sound in float64; None when there is nothing to hear."""
+    if waveform is None:
+        return None
+    centred = demean(waveform)
+    return centred if centred.any() else None

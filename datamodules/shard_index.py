@@ -1,0 +1,203 @@
+"""The index of a shard set: what its folder must hold, where each clip lies, and what its labels are.
+
+A shard set is a folder with
+
+- `shard-000000.tar`, ...: plain tar files in webdataset's layout, `KEY.flac` and `KEY.json` per clip;
+- `clips.parquet`: one row per clip, in the order of the shards: `key`, `shard` (place in the index's list),
+  `offset` and `num_bytes` of the FLAC data in the tar file, `num_samples`, `midpoint` (sample), `gain`, and for
+  each label set a column `label_NAME` of class numbers (a list of them where a clip has many labels);
+- `index.json`: version, sample rate, label sets with the number of clips per class, and size and checksum of
+  each of the files above.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+
+from datamodules.tasks import LabelSet, TaskError
+
+FORMAT_NAME = "auditory-shards"
+FORMAT_VERSION = 1
+INDEX_FILE = "index.json"
+CLIPS_FILE = "clips.parquet"
+LABEL_COLUMN_PREFIX = "label_"
+
+_SHARD_FILE = re.compile(r"shard-\d{6,}\.tar")
+_READ_SIZE_BYTES = 1 << 20
+
+
+class ShardError(ValueError):
+    """A shard set that is missing, damaged, or of another format; the message names shard and clip."""
+
+
+@dataclass(frozen=True)
+class ShardFile:
+    """One tar file of a shard set.
+
+    Args:
+        file: its name within the folder.
+        num_clips: clips in it.
+        num_bytes: its size.
+        sha256: its checksum, in hexadecimal.
+    """
+
+    file: str
+    num_clips: int
+    num_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ShardIndex:
+    """What `index.json` says.
+
+    Args:
+        sample_rate_hz: sample rate of all clips.
+        num_clips: clips in all shards.
+        duration_s: their duration together.
+        label_sets: classes by the name of the label column.
+        num_clips_per_class: for each label set, the number of clips of each class.
+        shards: the tar files.
+        clips_sha256: checksum of `clips.parquet`.
+    """
+
+    sample_rate_hz: int
+    num_clips: int
+    duration_s: float
+    label_sets: Mapping[str, LabelSet]
+    num_clips_per_class: Mapping[str, tuple[int, ...]]
+    shards: tuple[ShardFile, ...]
+    clips_sha256: str
+
+
+def shard_file_name(number: int) -> str:
+    """Name of the tar file of a number, e.g. `shard-000012.tar`."""
+    return f"shard-{number:06d}.tar"
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_READ_SIZE_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_index_file(folder: Path, index: ShardIndex) -> None:
+    """Write `index.json`.
+
+    Args:
+        folder: the shard set's folder, where nobody reads yet.
+        index: what to write.
+    """
+    label_sets = {
+        name: {
+            "kind": label_set.kind,
+            "null_label": label_set.null_label,
+            "labels": list(label_set.labels),
+            "num_clips": list(index.num_clips_per_class[name]),
+        }
+        for name, label_set in index.label_sets.items()
+    }
+    content = {
+        "format": FORMAT_NAME,
+        "version": FORMAT_VERSION,
+        "sample_rate_hz": index.sample_rate_hz,
+        "num_clips": index.num_clips,
+        "duration_s": index.duration_s,
+        "label_sets": label_sets,
+        "shards": [asdict(shard) for shard in index.shards],
+        "clips": {"file": CLIPS_FILE, "sha256": index.clips_sha256},
+    }
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    (folder / INDEX_FILE).write_text(text, encoding="utf-8")
+
+
+def read_index_file(folder: Path) -> ShardIndex:
+    """Read and check `index.json`.
+
+    Args:
+        folder: the shard set's folder.
+
+    Returns:
+        What it says.
+
+    Raises:
+        ShardError: when there is none, or it is broken or of another format or version.
+    """
+    path = folder / INDEX_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ShardError(
+            f"{folder}: no shard set here ({INDEX_FILE} is missing); make one with `python -m datamodules build`"
+        ) from error
+    except (OSError, ValueError) as error:  # not readable, or neither UTF-8 nor JSON
+        raise ShardError(f"{path}: not readable ({error})") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT_NAME:
+        raise ShardError(f"{path}: not the index of a shard set (its format is not {FORMAT_NAME!r})")
+    if content.get("version") != FORMAT_VERSION:
+        raise ShardError(
+            f"{path}: has version {content.get('version')!r}, this program reads {FORMAT_VERSION}: "
+            "build the shards anew"
+        )
+    try:
+        index = _parsed(content)
+    except (KeyError, TypeError, AttributeError, TaskError) as error:
+        raise ShardError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+    for shard in index.shards:
+        if not _SHARD_FILE.fullmatch(shard.file):
+            raise ShardError(f"{path}: {shard.file!r} is no name of a shard")
+    return index
+
+
+def read_clips_file(folder: Path, index: ShardIndex) -> pyarrow.Table:
+    """Read and check `clips.parquet`.
+
+    Args:
+        folder: the shard set's folder.
+        index: what its `index.json` says.
+
+    Returns:
+        The table, one row per clip.
+
+    Raises:
+        ShardError: when it is missing, or differs from what was indexed.
+    """
+    path = folder / CLIPS_FILE
+    if not path.is_file():
+        raise ShardError(f"{path}: missing")
+    if file_sha256(path) != index.clips_sha256:
+        raise ShardError(f"{path}: does not match the checksum in {INDEX_FILE}: restore it, or build anew")
+    table = pyarrow.parquet.read_table(path)
+    num_indexed = sum(shard.num_clips for shard in index.shards)
+    if not table.num_rows == index.num_clips == num_indexed:
+        raise ShardError(
+            f"{folder}: {CLIPS_FILE} has {table.num_rows} clips, {INDEX_FILE} {index.num_clips} in all and "
+            f"{num_indexed} in its shards"
+        )
+    return table
+
+
+def _parsed(content: dict[str, Any]) -> ShardIndex:
+    label_sets = content["label_sets"]
+    return ShardIndex(
+        sample_rate_hz=int(content["sample_rate_hz"]),
+        num_clips=int(content["num_clips"]),
+        duration_s=float(content["duration_s"]),
+        label_sets={
+            name: LabelSet(value["kind"], tuple(value["labels"]), value["null_label"])
+            for name, value in label_sets.items()
+        },
+        num_clips_per_class={name: tuple(value["num_clips"]) for name, value in label_sets.items()},
+        shards=tuple(ShardFile(**shard) for shard in content["shards"]),
+        clips_sha256=content["clips"]["sha256"],
+    )

@@ -1,0 +1,241 @@
+"""Reading shard sets: any clip at once, by the offset at which the index says it lies.
+
+The tar files are webdataset's as well, so that other programs can stream them::
+
+    webdataset.WebDataset(files, shardshuffle=False).decode("torch").to_tuple("flac", "json")
+
+(name the decoders: webdataset's default also unpickles `.pkl` members).
+"""
+
+import io
+import os
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow
+import soundfile
+
+from datamodules.shard_index import LABEL_COLUMN_PREFIX, ShardError, read_clips_file, read_index_file
+from datamodules.tasks import LabelSet
+
+__all__ = ["Clip", "ShardError", "ShardSet"]
+
+_TAR_HEADER_BYTES = 512
+_TAR_NAME_BYTES = 100
+_MAX_OPEN_FILES = 128  # of the 1024 that a process usually may open
+
+
+class Clip(NamedTuple):
+    """A clip as read.
+
+    Args:
+        key: its name.
+        waveform: (T,) float32.
+        midpoint: sample that windows are centred on.
+        labels: class number for each one-label set, tuple of class numbers for each many-labels set.
+    """
+
+    key: str
+    waveform: np.ndarray
+    midpoint: int
+    labels: dict[str, int | tuple[int, ...]]
+
+
+class ShardSet:
+    """A folder of shards, opened for reading clips in any order.
+
+    Opening reads the index and compares the sizes of the files with it; `verify` compares everything. The
+    object may be pickled, and used in forked and spawned processes: each opens its own files.
+
+    Args:
+        folder: the shard set's folder.
+
+    Raises:
+        ShardError: when the index is missing or damaged, or a shard is missing or of another size.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.index = read_index_file(self.folder)
+        _check_sizes(self)
+        table = read_clips_file(self.folder, self.index)
+        try:
+            self._keys = table["key"].combine_chunks()
+            self._shard, self._offset, self._num_bytes, self._num_samples, self._midpoint, self._gain = (
+                table[name].to_numpy() for name in ("shard", "offset", "num_bytes", "num_samples", "midpoint", "gain")
+            )
+            self._labels = {
+                name: _LabelColumn(table[LABEL_COLUMN_PREFIX + name], label_set)
+                for name, label_set in self.label_sets.items()
+            }
+        except KeyError as error:
+            raise ShardError(f"{self.folder}: column {error} is missing in the table of clips") from error
+        self._files = _Files()
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return self.index.num_clips
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Sample rate of all clips in Hz."""
+        return self.index.sample_rate_hz
+
+    @property
+    def label_sets(self) -> Mapping[str, LabelSet]:
+        """The classes of each label column."""
+        return self.index.label_sets
+
+    def key(self, i: int) -> str:
+        """Name of clip `i`."""
+        return self._keys[i].as_py()
+
+    def num_samples(self, i: int) -> int:
+        """Samples of clip `i`."""
+        return int(self._num_samples[i])
+
+    def labels(self, i: int) -> dict[str, int | tuple[int, ...]]:
+        """Class numbers of clip `i`, without reading its sound; see `Clip`."""
+        return {name: column[i] for name, column in self._labels.items()}
+
+    def class_numbers(self, name: str) -> np.ndarray:
+        """Class numbers of all clips in a one-label set: (num_clips,) int.
+
+        Raises:
+            KeyError: when there is no such label set, or it is of another kind.
+        """
+        if self.label_sets[name].kind != "one_label":
+            raise KeyError(f"label set {name!r} of {self.folder} has many labels per clip")
+        return self._labels[name].values
+
+    def shard_name(self, i: int) -> str:
+        """Name of the tar file that holds clip `i`."""
+        return self.index.shards[self._shard[i]].file
+
+    def read(self, i: int) -> Clip:
+        """Read and decode clip `i`.
+
+        Args:
+            i: place of the clip in the index, 0 to `len(self) - 1`.
+
+        Returns:
+            The clip.
+
+        Raises:
+            IndexError: when there is no clip `i`.
+            ShardError: when what lies in the shard is not the clip that the index describes.
+        """
+        if not 0 <= i < len(self):
+            raise IndexError(f"{self.folder} has {len(self)} clips, there is no clip {i}")
+        samples = self._decode(i, self._member(i))
+        if self._gain[i] != 1.0:
+            samples /= np.float32(self._gain[i])
+        return Clip(self.key(i), samples, int(self._midpoint[i]), self.labels(i))
+
+    def verify(self) -> Iterator[str]:
+        """Compare everything with the index: checksums, members, sounds, labels.
+
+        Yields:
+            One message per damage found, naming the shard and, where there is one, the clip.
+        """
+        from datamodules.verify import damages
+
+        yield from damages(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the open files, which are a process's own."""
+        return {**self.__dict__, "_files": _Files()}
+
+    def __repr__(self) -> str:
+        return f"ShardSet({str(self.folder)!r}: {len(self)} clips, {sorted(self.label_sets)})"
+
+    def _member(self, i: int) -> bytes:
+        """FLAC data of clip `i`, after checking that the tar file has a member of that name there."""
+        path = self.folder / self.shard_name(i)
+        num_bytes = int(self._num_bytes[i])
+        try:
+            descriptor = self._files.descriptor(path)
+            block = os.pread(descriptor, _TAR_HEADER_BYTES + num_bytes, int(self._offset[i]) - _TAR_HEADER_BYTES)
+        except OSError as error:
+            raise self._error(i, f"cannot be read ({error.strerror})") from error
+        name = block[:_TAR_NAME_BYTES].rstrip(b"\0")
+        if name != f"{self.key(i)}.flac".encode() or len(block) < _TAR_HEADER_BYTES + num_bytes:
+            raise self._error(i, f"the shard holds {name!r} at its place")
+        return block[_TAR_HEADER_BYTES:]
+
+    def _decode(self, i: int, flac: bytes) -> np.ndarray:
+        try:
+            samples, sample_rate_hz = soundfile.read(io.BytesIO(flac), dtype="float32")
+        except soundfile.SoundFileError as error:
+            raise self._error(i, f"its sound cannot be decoded ({error})") from error
+        if sample_rate_hz != self.sample_rate_hz or samples.shape != (self.num_samples(i),):
+            raise self._error(
+                i,
+                f"its sound has shape {samples.shape} at {sample_rate_hz} Hz, the index says "
+                f"({self.num_samples(i)},) at {self.sample_rate_hz} Hz",
+            )
+        return samples
+
+    def _error(self, i: int, reason: str) -> ShardError:
+        return ShardError(
+            f"{self.folder / self.shard_name(i)}, clip {self.key(i)!r}: {reason}. The shard does not match its "
+            "index: run `python -m datamodules check` on the folder, then restore it or build it anew"
+        )
+
+
+class _LabelColumn:
+    """Class numbers of all clips in one label set, as flat arrays: a list per clip would fill the memory."""
+
+    def __init__(self, column: pyarrow.ChunkedArray, label_set: LabelSet) -> None:
+        self.values: np.ndarray
+        self._starts: np.ndarray | None = None
+        if label_set.kind == "one_label":
+            self.values = column.to_numpy()
+        else:
+            lists = column.combine_chunks()
+            self.values = lists.flatten().to_numpy()
+            self._starts = np.cumsum([0, *lists.value_lengths().to_numpy()])
+        if len(self.values) and not 0 <= self.values.min() <= self.values.max() < len(label_set.labels):
+            raise ShardError(f"the table of clips has a class outside the {len(label_set.labels)} labels")
+
+    def __getitem__(self, i: int) -> int | tuple[int, ...]:
+        if self._starts is None:
+            return int(self.values[i])
+        return tuple(self.values[self._starts[i] : self._starts[i + 1]].tolist())
+
+
+class _Files:
+    """Open tar files of this process, the least recently used closed when there are many.
+
+    Reading is by position, so that a descriptor which a fork inherited can be shared safely.
+    """
+
+    def __init__(self) -> None:
+        self._descriptors: OrderedDict[Path, int] = OrderedDict()
+
+    def descriptor(self, path: Path) -> int:
+        if path not in self._descriptors:
+            while len(self._descriptors) >= _MAX_OPEN_FILES:
+                os.close(self._descriptors.popitem(last=False)[1])
+            self._descriptors[path] = os.open(path, os.O_RDONLY)
+        self._descriptors.move_to_end(path)
+        return self._descriptors[path]
+
+    def __del__(self) -> None:
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
+
+
+def _check_sizes(shard_set: ShardSet) -> None:
+    for shard in shard_set.index.shards:
+        path = shard_set.folder / shard.file
+        if not path.is_file():
+            raise ShardError(f"{path}: missing, though the index lists it")
+        if path.stat().st_size != shard.num_bytes:
+            raise ShardError(
+                f"{path}: has {path.stat().st_size} bytes, the index says {shard.num_bytes}: "
+                "restore it, or build it anew"
+            )

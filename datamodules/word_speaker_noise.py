@@ -1,0 +1,249 @@
+"""The LightningDataModule: shards of signals and of noises become batches of labelled mixtures."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytorch_lightning as lightning
+import torch
+
+from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ
+from datamodules.examples import PUBLISHED_SNR_DB, MixtureDataset, MixtureSettings
+from datamodules.loader import ExampleLoader, TrainingLoader
+from datamodules.order import Purpose, TrainingOrder, ValidationOrder, check_seed
+from datamodules.shards import ShardError, ShardSet
+from datamodules.tasks import Task, TaskError, resolve_task
+
+DEFAULT_JITTER_S = 0.1
+"""Shortest words of the published data (four letters) last about 0.25 s: they still cover the middle."""
+
+
+class WordSpeakerNoise(lightning.LightningDataModule):
+    """Signals in noise, with any list of tasks about either.
+
+    Each signal clip is heard once per epoch, around its midpoint, in noise from a random place of the next noise
+    clip. Every random choice is a function of (seed, epoch, position): the number of workers changes nothing,
+    and neither does the number of ranks while batch_size times ranks stays the same. In training, a last
+    incomplete global batch is dropped; in validation every clip comes once. How the published training drew its
+    signal-only and noise-only examples is not known: their fractions are 0 unless given.
+
+    A batch is a dictionary: `waveform` (B, T) float32; `targets`, for each task (B,) int64 or (B, C) float32;
+    `snr_db` (B,) float32, +inf without noise, -inf without signal.
+
+    Args:
+        signal: folder with the shard sets `train` and `val` (and `test`, for testing) of the signals.
+        tasks: names, or mappings with `name` and any of `kind`, `side`, `loss_weight`, `null_label`.
+        noise: as `signal`, of the noises; None for quiet.
+        batch_size: examples per batch on each rank.
+        num_workers: worker processes per loader and rank.
+        duration_s: duration of an example in seconds.
+        sample_rate_hz: sample rate in Hz, which that of the shards must equal.
+        snr_db: lowest and highest signal-to-noise ratio of training in dB.
+        signal_only_fraction: fraction of examples without noise, 0 to 1.
+        noise_only_fraction: fraction of examples without signal; the sum of both is at most 1.
+        jitter_s: signals are shifted in time by up to this much, in seconds.
+        seed: seed of all random choices.
+        val_conditions: validation is run once per condition: its name, and a fixed signal-to-noise ratio in dB
+            (`.inf` is quiet), or null for mixtures as in training, drawn once. All conditions have the same
+            pairs of clips. The default is `{"mixed": null}`, and in quiet `{"quiet": .inf}`.
+
+    Raises:
+        ShardError: when shards are missing, damaged, disagree, or have another sample rate.
+        TaskError: when a task is unknown, lacks its labels, or needs a null class that it does not have.
+        ValueError: when a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        signal: str,
+        tasks: list[str | dict[str, Any]],
+        noise: str | None = None,
+        batch_size: int = 128,
+        num_workers: int = 2,
+        duration_s: float = 2.0,
+        sample_rate_hz: int = PUBLISHED_SAMPLE_RATE_HZ,
+        snr_db: tuple[float, float] = PUBLISHED_SNR_DB,
+        signal_only_fraction: float = 0.0,
+        noise_only_fraction: float = 0.0,
+        jitter_s: float = DEFAULT_JITTER_S,
+        seed: int = 0,
+        val_conditions: dict[str, float | None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.sample_rate_hz = sample_rate_hz
+        self.num_samples = round(duration_s * sample_rate_hz)
+        self.seed = seed
+        self.settings = MixtureSettings(
+            num_samples=self.num_samples,
+            snr_db=(float(snr_db[0]), float(snr_db[1])),
+            signal_only_fraction=signal_only_fraction,
+            noise_only_fraction=noise_only_fraction,
+            jitter_s=jitter_s,
+        )
+        check_seed(seed)
+        _check_settings(self.settings, has_noise=noise is not None)
+        self._val_conditions = _checked_conditions(val_conditions, has_noise=noise is not None)
+        self._folders = {"signal": Path(signal), **({} if noise is None else {"noise": Path(noise)})}
+        self._train = self._opened("train")
+        self._val = self._opened("val", like=self._train)
+        self.tasks = _resolved(tasks, self._train)
+        self._check_null_classes()
+        self.steps_per_epoch()  # an error now rather than later, where clips are too few
+
+    @property
+    def num_classes(self) -> dict[str, int]:
+        """Number of classes of each task, null class included."""
+        return {task.name: task.num_classes for task in self.tasks}
+
+    @property
+    def condition_names(self) -> tuple[str, ...]:
+        """Names of the validation conditions, in the order of the validation loaders."""
+        return tuple(self._val_conditions)
+
+    def steps_per_epoch(self, num_ranks: int = 1) -> int:
+        """Training batches per epoch on each of `num_ranks` ranks."""
+        return len(self._train_order(rank=0, num_ranks=num_ranks))
+
+    def train_dataloader(self) -> TrainingLoader:
+        """The training loader of this rank."""
+        trainer = self.trainer
+        if getattr(trainer, "overfit_batches", 0):
+            raise ValueError("overfit_batches would get other examples in each epoch: use limit_train_batches")
+        rank, num_ranks = self._rank_and_num_ranks()
+        return TrainingLoader(
+            MixtureDataset(*self._train, self.tasks, self.settings, seed=self.seed),
+            self._train_order(rank=rank, num_ranks=num_ranks),
+            current_epoch=lambda: 0 if trainer is None else trainer.current_epoch,
+            num_workers=self.num_workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def val_dataloader(self) -> list[ExampleLoader]:
+        """One loader per validation condition."""
+        return self._condition_loaders(self._val)
+
+    def test_dataloader(self) -> list[ExampleLoader]:
+        """One loader per validation condition, over the shard sets `test`."""
+        return self._condition_loaders(self._opened("test", like=self._train))
+
+    def _condition_loaders(self, shards: "_Pair") -> list[ExampleLoader]:
+        rank, num_ranks = self._rank_and_num_ranks()
+        order = ValidationOrder(
+            *shards.counts, batch_size=self.batch_size, seed=self.seed, rank=rank, num_ranks=num_ranks
+        )
+        datasets = [
+            MixtureDataset(
+                *shards,
+                self.tasks,
+                self.settings,
+                seed=self.seed,
+                purpose=Purpose.VALIDATION_EXAMPLE,
+                fixed_snr_db=snr_db,
+            )
+            for snr_db in self._val_conditions.values()
+        ]
+        pin_memory = torch.cuda.is_available()
+        return [
+            ExampleLoader(dataset, order, num_workers=self.num_workers, pin_memory=pin_memory) for dataset in datasets
+        ]
+
+    def _train_order(self, *, rank: int, num_ranks: int) -> TrainingOrder:
+        return TrainingOrder(
+            *self._train.counts, batch_size=self.batch_size, seed=self.seed, rank=rank, num_ranks=num_ranks
+        )
+
+    def _rank_and_num_ranks(self) -> tuple[int, int]:
+        """As the trainer knows them; environment variables would be wrong in spawned processes."""
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _opened(self, split: str, *, like: "_Pair | None" = None) -> "_Pair":
+        """The shard sets of a split, checked against the settings and those of the training split."""
+        opened = {side: ShardSet(folder / split) for side, folder in self._folders.items()}
+        for shards in opened.values():
+            if shards.sample_rate_hz != self.sample_rate_hz:
+                raise ShardError(
+                    f"{shards.folder}: has a sample rate of {shards.sample_rate_hz} Hz, sample_rate_hz is "
+                    f"{self.sample_rate_hz} Hz: set it to that of the shards, or build them anew"
+                )
+            if not len(shards):
+                raise ShardError(f"{shards.folder}: has no clips")
+        pair = _Pair(opened["signal"], opened.get("noise"))
+        for ours, theirs in zip(pair, like or pair, strict=True):
+            if ours is not None and theirs is not None and ours.label_sets != theirs.label_sets:
+                raise ShardError(f"{ours.folder} and {theirs.folder} have different label sets: build both in one go")
+        return pair
+
+    def _check_null_classes(self) -> None:
+        ratios = [ratio for ratio in self._val_conditions.values() if ratio is not None]
+        absent = {
+            "signal": self.settings.noise_only_fraction > 0 or -math.inf in ratios,
+            "noise": self.settings.signal_only_fraction > 0 or math.inf in ratios,
+        }
+        for task in self.tasks:
+            if absent[task.side] and task.null_label is None:
+                raise TaskError(
+                    f"task {task.name!r} has no null class, but some examples have no {task.side}: give it its "
+                    "null label, or set the fractions and val_conditions so that there are none"
+                )
+
+
+class _Pair(NamedTuple):
+    """The shard sets of one split."""
+
+    signals: ShardSet
+    noises: ShardSet | None
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Number of signal and of noise clips."""
+        return len(self.signals), 0 if self.noises is None else len(self.noises)
+
+
+def _resolved(tasks: Sequence[str | dict[str, Any]], shards: _Pair) -> list[Task]:
+    if not tasks:
+        raise TaskError("name at least one task")
+    label_sets = {"signal": shards.signals.label_sets}
+    if shards.noises is not None:
+        label_sets["noise"] = shards.noises.label_sets
+    resolved = [resolve_task(task, label_sets) for task in tasks]
+    names = [task.name for task in resolved]
+    if len(set(names)) < len(names):
+        raise TaskError(f"a task is named twice in {names}")
+    return resolved
+
+
+def _check_settings(settings: MixtureSettings, *, has_noise: bool) -> None:
+    low_db, high_db = settings.snr_db
+    if not (math.isfinite(low_db) and math.isfinite(high_db) and low_db <= high_db):
+        raise ValueError(f"snr_db must be [lowest, highest] in dB, both finite, got {settings.snr_db}")
+    fractions = settings.signal_only_fraction, settings.noise_only_fraction
+    if not (min(fractions) >= 0 and sum(fractions) <= 1):
+        raise ValueError(
+            f"signal_only_fraction and noise_only_fraction must be at least 0 and sum to at most 1, got {fractions}"
+        )
+    if not has_noise and any(fractions):
+        raise ValueError("without noise (quiet) signal_only_fraction and noise_only_fraction must be 0")
+    if settings.num_samples < 1 or settings.jitter_s < 0:
+        raise ValueError(
+            f"duration_s must be above 0 and jitter_s at least 0, got {settings.num_samples} samples and "
+            f"{settings.jitter_s} s"
+        )
+
+
+def _checked_conditions(conditions: Mapping[str, float | None] | None, *, has_noise: bool) -> dict[str, float | None]:
+    if not has_noise:
+        noisy = {name: snr_db for name, snr_db in (conditions or {}).items() if snr_db not in (None, math.inf)}
+        if noisy:
+            raise ValueError(f"val_conditions {noisy} need noise, and `noise` is not given")
+    if conditions is not None and not conditions:
+        raise ValueError("val_conditions needs at least one condition, or null for the default")
+    if conditions is None:
+        return {"mixed": None} if has_noise else {"quiet": math.inf}
+    for name, snr_db in conditions.items():
+        if snr_db is not None and math.isnan(snr_db):
+            raise ValueError(f"val_conditions: the ratio of {name!r} is not a number")
+    return dict(conditions)

@@ -1,0 +1,209 @@
+"""Time-averaged activations of a network's stages, the features of every encoding model here."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.backends import cuda, cudnn
+
+DEFAULT_BATCH_SIZE = 4
+"""Sounds per forward pass. Measured on a CPU core, larger batches are slower: their arrays go back to the system
+after each pass, and half of the time goes into getting pages anew."""
+
+Progress = Callable[[str, int, int], None]
+"""Called as `progress(what, num_done, num_total)`."""
+
+
+class StagedNetwork(Protocol):
+    """What is asked of a network: an `nn.Module` with named stages (`networks.AuditoryNetwork` is one)."""
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages, in order."""
+        ...
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Sample rate of the sounds it takes, in Hz."""
+        ...
+
+    @property
+    def num_samples(self) -> int:
+        """Length of the sounds it takes, T."""
+        ...
+
+    def stage_modules(self) -> dict[str, nn.Module]:
+        """Give the submodule whose forward output is the stage's activation, for every stage in order."""
+        ...
+
+
+class StageError(ValueError):
+    """A stage that the network does not have, or whose activations cannot be used."""
+
+
+def average_over_time(activation: Tensor) -> Tensor:
+    """Average an activation over time and flatten it, channel after channel.
+
+    Args:
+        activation: (B, C, F, N) with time last, or (B, D) where time is gone already.
+
+    Returns:
+        (B, C * F) or (B, D), float32: feature `c * F + f` is channel c at frequency f.
+    """
+    activation = activation.float()
+    if activation.ndim > 2:
+        activation = activation.mean(dim=-1)
+    return activation.flatten(start_dim=1)
+
+
+def resolve_stages(net: StagedNetwork, stages: Sequence[str] | None) -> tuple[str, ...]:
+    """Check the names of stages and bring them into the network's order.
+
+    Args:
+        net: Network with `stages`.
+        stages: Names, or None for all stages.
+
+    Returns:
+        The chosen stages, each once, in the network's order.
+
+    Raises:
+        StageError: A name that is no stage; lists those that are.
+    """
+    known = tuple(net.stages)
+    if stages is None:
+        return known
+    unknown = [stage for stage in stages if stage not in known]
+    if unknown or not stages:
+        asked = ", ".join(repr(stage) for stage in unknown) or "none"
+        raise StageError(f"unknown stage: asked for {asked}; this network has {', '.join(known)}")
+    return tuple(stage for stage in known if stage in stages)
+
+
+@torch.inference_mode()
+def stage_activations(
+    net: nn.Module,
+    waveforms: np.ndarray | Tensor,
+    *,
+    stages: Sequence[str] | None = None,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    device: torch.device | str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, np.ndarray]:
+    """Record what each stage of a network does with each sound, averaged over time.
+
+    The network runs in evaluation mode, in float32, without autocast, gradients or compiled code. It is
+    left as it was found, also when something raises: hooks are gone, every module has its training flag.
+
+    Args:
+        net: Network with `stages` and `stage_modules()`, as `networks.AuditoryNetwork`.
+        waveforms: (S, T) sounds at the network's sample rate.
+        stages: Stages wanted, or None for all.
+        batch_size: Sounds per forward pass; bounds the memory.
+        device: Where the sounds go; None means where the network's parameters are. The network is not moved.
+        progress: Called after each batch as `progress("activations", num_done, num_total)`.
+
+    Returns:
+        For every stage, in the network's order, (S, D) float32 features, channel-major (see
+        `average_over_time`).
+
+    Raises:
+        StageError: A stage is unknown, was not reached, or its activations are not finite; names it.
+        ValueError: `waveforms` is not two-dimensional or holds no sound, or `batch_size` is below 1.
+    """
+    sounds = torch.as_tensor(waveforms)
+    if sounds.ndim != 2 or len(sounds) == 0:
+        raise ValueError(f"waveforms have shape {tuple(sounds.shape)}, expected (stimuli, samples), not empty")
+    if batch_size < 1:
+        raise ValueError(f"batch_size is at least 1, got {batch_size}")
+    wanted = resolve_stages(net, stages)  # type: ignore[arg-type]
+    device = torch.device(device) if device is not None else _device_of(net)
+    features: dict[str, list[np.ndarray]] = {stage: [] for stage in wanted}
+    with _evaluation_mode(net), _exact_float32(), _recording(net, wanted) as recorded:
+        for start in range(0, len(sounds), batch_size):
+            recorded.clear()
+            batch = sounds[start : start + batch_size].to(device, torch.float32)
+            with torch.autocast(device.type, enabled=False):
+                net(batch)
+            for stage in wanted:
+                features[stage].append(_checked(recorded, stage, start))
+            if progress:
+                progress("activations", min(start + batch_size, len(sounds)), len(sounds))
+    return {stage: np.concatenate(parts) for stage, parts in features.items()}
+
+
+def _device_of(net: nn.Module) -> torch.device:
+    """Give the device of a network's first parameter or buffer, the CPU when it has none."""
+    for tensor in (*net.parameters(), *net.buffers()):
+        return tensor.device
+    return torch.device("cpu")
+
+
+def _checked(recorded: dict[str, Tensor], stage: str, start: int) -> np.ndarray:
+    """Take one stage's features of a batch, refusing what is missing or not finite."""
+    if stage not in recorded:
+        raise StageError(f"stage {stage!r} was not reached by the network's forward pass")
+    features = recorded[stage].cpu().numpy()
+    broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if broken.size:
+        raise StageError(
+            f"stage {stage!r} has activations that are not finite, first for stimulus {start + broken[0]}: "
+            "the network has diverged, or its weights are broken"
+        )
+    return features
+
+
+@contextmanager
+def _recording(net: nn.Module, stages: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Fill a dictionary with the time-averaged output of each stage's module during forward passes."""
+    recorded: dict[str, Tensor] = {}
+    modules = net.stage_modules()  # type: ignore[operator]
+
+    def hook_for(stage: str) -> Callable[[nn.Module, tuple, Tensor], None]:
+        def record(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
+            recorded[stage] = average_over_time(output.detach())
+
+        return record
+
+    handles = [modules[stage].register_forward_hook(hook_for(stage)) for stage in stages]
+    try:
+        # Compiled code does not look for hooks that were registered after compiling.
+        with torch.compiler.set_stance("force_eager"):
+            yield recorded
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _evaluation_mode(net: nn.Module) -> Iterator[None]:
+    """Switch to evaluation mode and give every module its own training flag back afterwards."""
+    flags = [(module, module.training) for module in net.modules()]
+    net.eval()
+    try:
+        yield
+    finally:
+        for module, training in flags:
+            # Not module.train(...), which would also change the module's children.
+            module.training = training
+
+
+@contextmanager
+def _exact_float32() -> Iterator[None]:
+    """Keep a GPU from rounding products to TF32 (1e-3 relative) and from choosing kernels by timing."""
+    wanted: list[tuple[Any, str, Any]] = [
+        (cudnn.conv, "fp32_precision", "ieee"),  # type: ignore[attr-defined]
+        (cuda.matmul, "fp32_precision", "ieee"),
+        (cudnn, "benchmark", False),
+        (cudnn, "deterministic", True),
+    ]
+    before = [getattr(owner, name) for owner, name, _ in wanted]
+    try:
+        for owner, name, value in wanted:
+            setattr(owner, name, value)
+        yield
+    finally:
+        for (owner, name, _), value in zip(wanted, before, strict=True):
+            setattr(owner, name, value)

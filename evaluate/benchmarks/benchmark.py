@@ -1,0 +1,263 @@
+"""A benchmark is a value: stimuli, responses to them, and a table of the units that responded.
+
+Nothing here knows where the data came from or how they are scored. NH2015, the components, a simulated
+cortex and a user's own recordings are all built by small functions that return a `Benchmark`.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+ALL = "all"
+"""Name that stands for "over all subjects" or "over all regions" in score tables."""
+
+UNIT_COLUMNS = ("unit", "subject", "region")
+"""Columns that the unit table of every benchmark has; more are welcome (hemisphere, coordinates, ...)."""
+
+NUM_SHOWN = 3
+"""How many offending names an error message shows before it says how many more there are."""
+
+UnitKind = Literal["voxel", "component"]
+WaveformSource = Callable[[int, int], np.ndarray]
+
+
+class BenchmarkError(ValueError):
+    """Benchmark data that are missing, broken or contradict each other."""
+
+
+def shorten(names: Sequence[object], num_shown: int = NUM_SHOWN) -> str:
+    """Join names for an error message: the first few, then how many more there are."""
+    shown = ", ".join(repr(str(name)) for name in names[:num_shown])
+    hidden = len(names) - num_shown
+    return f"{shown} and {hidden} more" if hidden > 0 else shown
+
+
+@dataclass(frozen=True, eq=False)
+class Benchmark:
+    """Stimuli, measured responses and the units that gave them.
+
+    Letters in shapes: S stimuli, V units (voxels, electrodes, components), R repetitions, T samples.
+
+    Attributes:
+        name: Short name, used in score tables and logger keys (no `/`).
+        version: Changes whenever the data change, so that scores of different data are not compared.
+        stimulus_names: S names, each once, in the order of all arrays.
+        waveforms: Called as `waveforms(sample_rate_hz, num_samples)`; gives the sounds as (S, T) float32.
+            Use `stimuli`, which also checks what comes.
+        responses: (S, V, R) responses, finite. A benchmark without repetitions has R = 1.
+        units: V rows with at least the columns `unit`, `subject`, `region`.
+        categories: S category names, or None where stimuli have no categories.
+        noise_corrected: Whether scores are corrected for the noise of the responses; needs R >= 2.
+        citation: The paper to cite when scores on these data are shown.
+        unit_kind: "voxel" units are summarised by medians within a subject and clipped to 1, "component"
+            units are reported one by one, unclipped, as in Tuckute, Feather et al. 2023.
+
+    Raises:
+        BenchmarkError: Shapes that do not fit, duplicate names, values that are not finite; the message
+            names the stimulus and the unit.
+    """
+
+    name: str
+    version: str
+    stimulus_names: tuple[str, ...]
+    waveforms: WaveformSource
+    responses: np.ndarray
+    units: pd.DataFrame
+    categories: tuple[str, ...] | None = None
+    noise_corrected: bool = False
+    citation: str = ""
+    unit_kind: UnitKind = "voxel"
+
+    def __post_init__(self) -> None:
+        """Bring the fields into their stated types, then check them against each other."""
+        object.__setattr__(self, "stimulus_names", tuple(str(name) for name in self.stimulus_names))
+        object.__setattr__(self, "units", self.units.reset_index(drop=True))
+        if self.categories is not None:
+            object.__setattr__(self, "categories", tuple(str(name) for name in self.categories))
+        object.__setattr__(self, "responses", _as_float64(self.responses, f"benchmark {self.name!r}"))
+        self._check_name()
+        self._check_stimuli()
+        self._check_units()
+        self._check_responses()
+
+    @property
+    def num_stimuli(self) -> int:
+        """Number of stimuli, S."""
+        return len(self.stimulus_names)
+
+    @property
+    def num_units(self) -> int:
+        """Number of units, V."""
+        return len(self.units)
+
+    @property
+    def num_repetitions(self) -> int:
+        """Number of repetitions, R."""
+        return self.responses.shape[2]
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Subjects, each once, in the order of their first unit."""
+        return tuple(dict.fromkeys(self.units["subject"]))
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Regions, each once, in the order of their first unit."""
+        return tuple(dict.fromkeys(self.units["region"]))
+
+    def stimuli(self, sample_rate_hz: int, num_samples: int) -> np.ndarray:
+        """Give the checked sounds for a network.
+
+        Args:
+            sample_rate_hz: Sample rate that the network takes.
+            num_samples: Length T that the network takes.
+
+        Returns:
+            (S, T) float32.
+
+        Raises:
+            BenchmarkError: Another shape or type came, or a sound is not finite; names the sound.
+        """
+        waveforms = self.waveforms(sample_rate_hz, num_samples)
+        expected = (self.num_stimuli, num_samples)
+        if waveforms.shape != expected or waveforms.dtype != np.float32:
+            raise BenchmarkError(
+                f"benchmark {self.name!r}: waveforms({sample_rate_hz}, {num_samples}) gave {waveforms.shape} "
+                f"{waveforms.dtype}, expected {expected} float32"
+            )
+        broken = np.flatnonzero(~np.isfinite(waveforms).all(axis=1))
+        if broken.size:
+            raise BenchmarkError(
+                f"benchmark {self.name!r}: samples that are not finite in the sound of "
+                f"{shorten([self.stimulus_names[i] for i in broken])}"
+            )
+        return waveforms
+
+    def stimuli_fingerprint(self, sample_rate_hz: int, num_samples: int) -> str:
+        """Hash the sounds as a network hears them: the key under which activations may be kept.
+
+        Args:
+            sample_rate_hz: Sample rate that the network takes.
+            num_samples: Length T that the network takes.
+
+        Returns:
+            64 hexadecimal digits (SHA-256 over names, sample rate and samples).
+        """
+        digest = hashlib.sha256(_encode_names(self.stimulus_names))
+        digest.update(f"{sample_rate_hz}".encode())
+        _update_with_array(digest, self.stimuli(sample_rate_hz, num_samples))
+        return digest.hexdigest()
+
+    @cached_property
+    def _content_hash(self) -> str:
+        digest = hashlib.sha256(_encode_names((self.name, self.version, self.unit_kind)))
+        digest.update(_encode_names(self.stimulus_names))
+        digest.update(_encode_names(self.categories or ()))
+        digest.update(str(self.noise_corrected).encode())
+        digest.update(self.units.to_csv(index=False).encode())
+        _update_with_array(digest, self.responses)
+        return digest.hexdigest()
+
+    def content_hash(self) -> str:
+        """Hash everything that a score depends on besides the sounds themselves.
+
+        Returns:
+            64 hexadecimal digits (SHA-256 over names, version, units, categories and responses).
+        """
+        return self._content_hash
+
+    def _check_name(self) -> None:
+        if not self.name or "/" in self.name:
+            raise BenchmarkError(f"a benchmark's name is not empty and has no '/', got {self.name!r}")
+        if self.unit_kind not in ("voxel", "component"):
+            raise BenchmarkError(
+                f"benchmark {self.name!r}: unit_kind is 'voxel' or 'component', got {self.unit_kind!r}"
+            )
+
+    def _check_stimuli(self) -> None:
+        if not self.stimulus_names:
+            raise BenchmarkError(f"benchmark {self.name!r} has no stimuli")
+        _check_unique(self.stimulus_names, f"benchmark {self.name!r}: stimulus names")
+        if self.categories is not None and len(self.categories) != self.num_stimuli:
+            raise BenchmarkError(
+                f"benchmark {self.name!r}: {len(self.categories)} categories for {self.num_stimuli} stimuli"
+            )
+
+    def _check_units(self) -> None:
+        missing = [column for column in UNIT_COLUMNS if column not in self.units.columns]
+        if missing:
+            raise BenchmarkError(
+                f"benchmark {self.name!r}: the unit table lacks the column {shorten(missing)}; "
+                f"it has {shorten(list(self.units.columns), 10)}"
+            )
+        for column in UNIT_COLUMNS:
+            empty = np.flatnonzero(self.units[column].isna() | (self.units[column].astype(str) == ""))
+            if empty.size:
+                raise BenchmarkError(
+                    f"benchmark {self.name!r}: the unit table's column {column!r} is empty in {empty.size} "
+                    f"rows, first in row {empty[0]}"
+                )
+        object.__setattr__(self, "units", self.units.astype(dict.fromkeys(UNIT_COLUMNS, str)))
+        pairs = [f"{row.subject}: {row.unit}" for row in self.units[list(UNIT_COLUMNS)].itertuples()]
+        _check_unique(pairs, f"benchmark {self.name!r}: units of a subject")
+        if ALL in self.subjects and len(self.subjects) > 1:
+            raise BenchmarkError(
+                f"benchmark {self.name!r}: subject {ALL!r} stands for all subjects together; it cannot be "
+                "one of several: rename it"
+            )
+        if ALL in self.regions:
+            raise BenchmarkError(f"benchmark {self.name!r}: region {ALL!r} stands for all regions together; rename it")
+
+    def _check_responses(self) -> None:
+        shape = self.responses.shape
+        if len(shape) != 3 or shape[:2] != (self.num_stimuli, self.num_units) or 0 in shape:
+            raise BenchmarkError(
+                f"benchmark {self.name!r}: responses have shape {shape}, expected (stimuli, units, "
+                f"repetitions) = ({self.num_stimuli}, {self.num_units}, at least 1)"
+            )
+        broken = np.argwhere(~np.isfinite(self.responses))
+        if len(broken):
+            stimulus, unit, repetition = broken[0]
+            row = self.units.iloc[unit]
+            raise BenchmarkError(
+                f"benchmark {self.name!r}: {len(broken)} responses are not finite; the first is that of unit "
+                f"{row['unit']!r} (subject {row['subject']!r}) to stimulus "
+                f"{self.stimulus_names[stimulus]!r}, repetition {repetition}"
+            )
+        if self.noise_corrected and self.num_repetitions < 2:
+            raise BenchmarkError(
+                f"benchmark {self.name!r}: noise correction needs at least 2 repetitions, got "
+                f"{self.num_repetitions}; set noise_corrected=False to score raw R^2"
+            )
+
+
+def _as_float64(responses: np.ndarray, owner: str) -> np.ndarray:
+    """Convert numbers to float64; refuse what is not a plain array of real numbers."""
+    array = np.asarray(responses)
+    if array.dtype.kind not in "fiu":
+        raise BenchmarkError(f"{owner}: responses are real numbers, got an array of type {array.dtype}")
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def _check_unique(names: Sequence[str], what: str) -> None:
+    """Raise where a name comes twice, naming those that do."""
+    counts = pd.Series(list(names), dtype=object).value_counts(sort=False)
+    doubled = [str(name) for name in counts.index[counts > 1]]
+    if doubled:
+        raise BenchmarkError(f"{what} must each come once; more than once: {shorten(doubled)}")
+
+
+def _encode_names(names: Sequence[str]) -> bytes:
+    """Encode names so that different lists never give the same bytes."""
+    return b"".join(len(data := name.encode()).to_bytes(8, "little") + data for name in names)
+
+
+def _update_with_array(digest: "hashlib._Hash", array: np.ndarray) -> None:
+    """Add type, shape and values of an array to a hash."""
+    digest.update(f"{array.dtype.str}{array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).data)

@@ -1,0 +1,42 @@
+"""How many dimensions features spread their variance over."""
+
+import numpy as np
+
+
+def effective_dimensionality(features: np.ndarray, *, z_score: bool = False) -> float:
+    """Effective dimensionality (participation ratio) of the representation of a set of stimuli.
+
+    `(sum l)^2 / sum l^2`, with l the eigenvalues of the covariance between stimuli, `numpy.cov` of the features
+    after the mean over stimuli is taken from each (Tuckute, Feather et al. 2023). As the sum of eigenvalues is the
+    trace, and of their squares the squared Frobenius norm, no decomposition is needed.
+
+    Args:
+        features: (S, D) real, finite, at least two features.
+        z_score: also divide each feature by its deviation over stimuli, as before representational similarity
+            analysis; features that do not vary stay 0.
+
+    Returns:
+        Between 1 and min(S - 1, D - 1); NaN where no feature varies or all do alike.
+
+    Raises:
+        ValueError: not two axes, or not finite.
+    """
+    values = np.asarray(features, dtype=np.float64)
+    if values.ndim != 2 or values.shape[0] < 2 or values.shape[1] < 2:
+        raise ValueError(f"features must be (S, D) with at least two stimuli and two features, got {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError(f"features hold {int((~np.isfinite(values)).sum())} NaN or infinite values")
+    scale = float(np.abs(values).max())
+    centred = values - values.mean(axis=0)
+    if z_score:
+        deviation = centred.std(axis=0)
+        varies = deviation > 1e-14 * np.abs(values).max(axis=0)
+        centred = np.where(varies, centred / np.where(varies, deviation, 1.0), 0.0)
+        scale = 1.0
+    centred -= centred.mean(axis=1, keepdims=True)  # numpy.cov takes each stimulus' mean over features
+    if np.abs(centred).max() <= 1e-14 * scale:
+        return float("nan")
+    centred /= np.abs(centred).max()
+    small = centred if values.shape[0] <= values.shape[1] else centred.T
+    covariance = small @ small.T
+    return float(np.trace(covariance) ** 2 / np.square(covariance).sum())

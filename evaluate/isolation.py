@@ -1,0 +1,53 @@
+"""Work beside training without a trace: random states and training flags come back as they were."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+
+@contextmanager
+def undisturbed(module: nn.Module) -> Iterator[None]:
+    """Restore all that an evaluation could change for the training around it, also when it raises.
+
+    That is: the random states of Python, NumPy and PyTorch (each GPU's too), and the training flag of every
+    submodule. Weights are not copied; whoever changes those must bring them back.
+
+    Args:
+        module: Module whose training flags are kept.
+
+    Yields:
+        Nothing.
+    """
+    states = _random_states()
+    flags = [(submodule, submodule.training) for submodule in module.modules()]
+    try:
+        yield
+    finally:
+        for submodule, training in flags:
+            # Not submodule.train(...), which would also change what is inside it.
+            submodule.training = training
+        _set_random_states(states)
+
+
+def _random_states() -> dict[str, Any]:
+    # A GPU that nobody has used yet has no state to lose, and asking for it would start it.
+    has_gpu = torch.cuda.is_available() and torch.cuda.is_initialized()
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),  # noqa: NPY002 - the global state is what must be kept
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if has_gpu else None,
+    }
+
+
+def _set_random_states(states: dict[str, Any]) -> None:
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])  # noqa: NPY002
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] is not None:
+        torch.cuda.set_rng_state_all(states["cuda"])

@@ -1,0 +1,123 @@
+"""Long work split over the processes of a training run, so that none waits for another past a time-out."""
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+from torch import distributed as dist
+from torch import nn
+
+T = TypeVar("T")
+
+EVALUATION_TIMEOUT = timedelta(days=1)
+"""How long a process waits for the others' share: longer than any evaluation, but not for ever."""
+
+
+class OtherRankError(RuntimeError):
+    """Another process of the run failed at its share; the message holds its traceback."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The processes that train together; just one when nothing is distributed.
+
+    Attributes:
+        rank: Number of this process.
+        num_ranks: How many there are.
+        group: Process group of these exchanges (gloo, long time-out), None when there is one process.
+    """
+
+    rank: int = 0
+    num_ranks: int = 1
+    group: Any = None
+
+    @classmethod
+    def connect(cls) -> "Ranks":
+        """Make the group of this run's processes; all must call this at the same place.
+
+        Exchanges on it do not use the training's own group, whose time-out may be shorter than an evaluation.
+        """
+        if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+            return cls()
+        group = dist.new_group(backend="gloo", timeout=EVALUATION_TIMEOUT)
+        return cls(rank=dist.get_rank(), num_ranks=dist.get_world_size(), group=group)
+
+    def share(self, items: Sequence[T]) -> list[T]:
+        """Give this process's share of the items: each item goes to exactly one process.
+
+        Neighbours go to different processes: early stages are large, late ones small.
+        """
+        return list(items[self.rank :: self.num_ranks])
+
+    def gather(self, value: T) -> list[T]:
+        """Exchange values: every process gets all of them, in order of ranks."""
+        if self.group is None:
+            return [value]
+        values: list[Any] = [None] * self.num_ranks
+        dist.all_gather_object(values, value, group=self.group)
+        return values
+
+    def together(self, work: Callable[[], T]) -> list[T]:
+        """Do work on every process; it succeeds on all or raises on all.
+
+        Args:
+            work: This process's share. It must not wait for other processes itself.
+
+        Returns:
+            What each process's work returned, in order of ranks.
+
+        Raises:
+            Exception: What `work` raised here.
+            OtherRankError: It raised elsewhere.
+        """
+        value: T | None = None
+        failure: Exception | None = None
+        try:
+            value = work()
+        except Exception as error:  # whatever it is, the others wait for this process and must hear of it
+            failure = error
+        report = "".join(traceback.format_exception(failure)) if failure else None
+        outcomes = self.gather((value, report))
+        if failure:
+            raise failure
+        for rank, (_, other_report) in enumerate(outcomes):
+            if other_report is not None:
+                raise OtherRankError(f"rank {rank} failed:\n{other_report}")
+        return [outcome for outcome, _ in outcomes]  # type: ignore[misc]
+
+    @contextmanager
+    def first_rank_buffers(self, net: nn.Module) -> Iterator[None]:
+        """Let every process see rank 0's buffers for a while.
+
+        Under DistributedDataParallel the running statistics of batch normalisation differ between processes at
+        the end of an epoch; checkpoints hold those of rank 0.
+
+        Args:
+            net: Network whose saved buffers are exchanged; its own come back afterwards, bit for bit.
+
+        Yields:
+            Nothing.
+        """
+        if self.group is None:
+            yield
+            return
+        saved = net.state_dict()
+        buffers = {name: buffer for name, buffer in net.named_buffers() if name in saved}
+        sent = [{name: buffer.cpu() for name, buffer in buffers.items()} if self.rank == 0 else None]
+        dist.broadcast_object_list(sent, src=0, group=self.group)
+        own = {name: buffer.clone() for name, buffer in buffers.items()}
+        try:
+            _copy_into(buffers, sent[0] or {})
+            yield
+        finally:
+            _copy_into(buffers, own)
+
+
+@torch.no_grad()
+def _copy_into(buffers: dict[str, torch.Tensor], values: dict[str, torch.Tensor]) -> None:
+    for name, value in values.items():
+        buffers[name].copy_(value)

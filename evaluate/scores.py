@@ -1,0 +1,276 @@
+"""From a network and a benchmark to rows of the score table.
+
+The way of the data, one function each: `stage_activations` (network, sounds -> features), `encode_stage`
+(features, responses -> score of every unit and split), `tabulate` (scores of all stages -> rows). Whoever
+spreads the work over processes or keeps results calls the three; `score_network` calls them in a row.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from evaluate import table as t
+from evaluate.activations import DEFAULT_BATCH_SIZE, Progress, stage_activations
+from evaluate.benchmarks.benchmark import ALL, Benchmark
+from evaluate.encoding import encode
+from evaluate.splits import Splits, published_splits
+from evaluate.stage_selection import best_stage, mean_defined, median_defined
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What was scored: the columns that all rows of one evaluation share.
+
+    Attributes:
+        run: Name of the training run.
+        checkpoint: File of the checkpoint, empty for a network in memory.
+        step: Optimiser steps that the network was trained for, 0 untrained.
+        epoch: Epochs that it was trained for.
+    """
+
+    run: str = ""
+    checkpoint: str = ""
+    step: int = 0
+    epoch: int = 0
+
+
+class StageScores(NamedTuple):
+    """Encoding scores of one stage.
+
+    Attributes:
+        r2: (V, splits) R^2 on the test sounds, corrected for noise where the benchmark asks for it; NaN where
+            it is undefined. Not clipped.
+        num_ties: How many (unit, split) pairs chose among alphas of equal error.
+    """
+
+    r2: np.ndarray
+    num_ties: int
+
+
+def score_network(
+    net: nn.Module,
+    benchmark: Benchmark,
+    *,
+    stages: Sequence[str] | None = None,
+    splits: Splits | None = None,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    device: torch.device | str | None = None,
+    run: str = "",
+    checkpoint: str = "",
+    step: int = 0,
+    epoch: int = 0,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Score the stages of a network by how well they predict the responses of a benchmark.
+
+    Args:
+        net: Network with named stages, as `networks.AuditoryNetwork`; left as it was found.
+        benchmark: Stimuli, responses, units.
+        stages: Stages to score, or None for all.
+        splits: Train and test sounds, or None for the published ten splits.
+        batch_size: Sounds per forward pass.
+        device: Where the network is, None for where its parameters are.
+        run: Name of the run, for the table.
+        checkpoint: Name of the checkpoint, for the table.
+        step: Optimiser steps trained, for the table.
+        epoch: Epochs trained, for the table.
+        progress: Called as `progress(what, num_done, num_total)`.
+
+    Returns:
+        Rows of a score table, see `tabulate`.
+
+    Raises:
+        StageError: A stage is unknown or its activations are not finite.
+        BenchmarkError: The benchmark's sounds are not right.
+    """
+    splits = splits or published_splits(benchmark.num_stimuli)
+    waveforms = benchmark.stimuli(net.sample_rate_hz, net.num_samples)  # type: ignore[arg-type]
+    features = stage_activations(net, waveforms, stages=stages, batch_size=batch_size, device=device, progress=progress)
+    scores = encode_stages(features, benchmark, splits, progress=progress)
+    return tabulate(scores, benchmark, Origin(run=run, checkpoint=checkpoint, step=step, epoch=epoch))
+
+
+def encode_stages(
+    features: Mapping[str, np.ndarray],
+    benchmark: Benchmark,
+    splits: Splits,
+    *,
+    progress: Progress | None = None,
+) -> dict[str, StageScores]:
+    """Encode stage after stage, see `encode_stage`.
+
+    Args:
+        features: (S, D) features of each stage.
+        benchmark: Responses to predict.
+        splits: Train and test sounds.
+        progress: Called after each stage as `progress("encoding", num_done, num_total)`.
+
+    Returns:
+        Scores of each stage, in the same order.
+    """
+    scores = {}
+    for num_done, (stage, stage_features) in enumerate(features.items(), start=1):
+        scores[stage] = encode_stage(stage_features, benchmark, splits, stage=stage)
+        if progress:
+            progress("encoding", num_done, len(features))
+    return scores
+
+
+def encode_stage(
+    features: np.ndarray, benchmark: Benchmark, splits: Splits, *, stage: str | None = None
+) -> StageScores:
+    """Predict every unit of a benchmark from one stage's features.
+
+    Args:
+        features: (S, D).
+        benchmark: Responses to predict.
+        splits: Train and test sounds.
+        stage: Name for error messages.
+
+    Returns:
+        Scores of all units and splits.
+    """
+    # One repetition is enough where nothing is corrected; encoding the mean saves the fits to single ones.
+    responses = benchmark.responses if benchmark.noise_corrected else benchmark.responses.mean(axis=2)
+    result = encode(features, responses, splits, stage=stage)
+    r2 = result.r2_test_corrected if benchmark.noise_corrected else result.r2_test
+    return StageScores(r2=np.asarray(r2), num_ties=result.num_ties)
+
+
+def tabulate(scores: Mapping[str, StageScores], benchmark: Benchmark, origin: Origin) -> pd.DataFrame:
+    """Summarise scores of units and splits into rows of the score table.
+
+    For each stage, region (and "all") and subject: the median over splits (clipped to 1 for voxels), then the
+    median over the subject's units in the region; subject "all" is the mean over subjects. For components,
+    which are reported one by one: region is the component, region "all" the mean over components. The same
+    at the best stage, which is selected on half of the splits and read out on the other half (`best_stage`),
+    with its relative position; and how many scores are undefined, and tied, per stage.
+
+    Args:
+        scores: Scores of each stage, in the network's order.
+        benchmark: Units of the scores.
+        origin: What was scored.
+
+    Returns:
+        Score table (columns `table.COLUMNS`).
+    """
+    rows = _curve_rows(scores, benchmark) + _best_rows(scores, benchmark) + _count_rows(scores)
+    return _with_origin(rows, benchmark.name, origin)
+
+
+def failed_row(benchmark_name: str, origin: Origin) -> pd.DataFrame:
+    """Make the row that marks an evaluation which raised.
+
+    Args:
+        benchmark_name: Benchmark that was being scored.
+        origin: What was being scored.
+
+    Returns:
+        A score table of one row, metric "failed", value NaN.
+    """
+    return _with_origin(_rows(t.FAILED, ALL, {(ALL, ALL): np.nan}), benchmark_name, origin)
+
+
+def _with_origin(rows: list[dict[str, Any]], benchmark_name: str, origin: Origin) -> pd.DataFrame:
+    """Add the columns that all rows of an evaluation share."""
+    return t.make_table([{**asdict(origin), t.BENCHMARK: benchmark_name, **row} for row in rows])
+
+
+class _Grouping(NamedTuple):
+    """Units in groups: each group's region and subject, and the group that each unit is in, (V,)."""
+
+    labels: list[tuple[str, str]]
+    codes: np.ndarray
+
+
+def _groupings(benchmark: Benchmark) -> list[_Grouping]:
+    """Group units by subject, and by region and subject; components by region alone (see `_add_means`)."""
+    units = benchmark.units
+    by_region = _group(list(zip(units["region"], units["subject"], strict=True)))
+    if benchmark.unit_kind == "component":
+        return [by_region]
+    return [_group([(ALL, subject) for subject in units["subject"]]), by_region]
+
+
+def _group(labels: list[tuple[str, str]]) -> _Grouping:
+    """Number labels in the order of their first unit."""
+    numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+    return _Grouping(list(numbers), np.array([numbers[label] for label in labels]))
+
+
+def _curve_rows(scores: Mapping[str, StageScores], benchmark: Benchmark) -> list[dict[str, Any]]:
+    """Rows of the stage curve."""
+    metric = t.ENCODING_R2_CORRECTED if benchmark.noise_corrected else t.ENCODING_R2
+    rows = []
+    for stage, stage_scores in scores.items():
+        by_unit = median_defined(stage_scores.r2, axis=1)  # (V,)
+        if _is_clipped(benchmark):
+            by_unit = np.minimum(by_unit, 1.0)
+        values = {
+            label: float(median_defined(by_unit[grouping.codes == number], axis=0))
+            for grouping in _groupings(benchmark)
+            for number, label in enumerate(grouping.labels)
+        }
+        rows += _rows(metric, stage, _add_means(values, benchmark))
+    return rows
+
+
+def _best_rows(scores: Mapping[str, StageScores], benchmark: Benchmark) -> list[dict[str, Any]]:
+    """Rows of the best stage, independently selected: its score and its relative position."""
+    metric = t.BEST_STAGE_R2_CORRECTED if benchmark.noise_corrected else t.BEST_STAGE_R2
+    stacked = np.stack([stage_scores.r2 for stage_scores in scores.values()], axis=1)  # (V, stages, splits)
+    values: dict[tuple[str, str], float] = {}
+    positions: dict[tuple[str, str], float] = {}
+    for grouping in _groupings(benchmark):
+        # Groups are numbered from 0 without gaps, so results come in the order of the labels.
+        best = best_stage(stacked, grouping.codes, clip=_is_clipped(benchmark))
+        values |= dict(zip(grouping.labels, best.score, strict=True))
+        positions |= dict(zip(grouping.labels, best.relative_position, strict=True))
+    return _rows(metric, t.BEST, _add_means(values, benchmark)) + _rows(
+        t.BEST_STAGE_POSITION, t.BEST, _add_means(positions, benchmark)
+    )
+
+
+def _count_rows(scores: Mapping[str, StageScores]) -> list[dict[str, Any]]:
+    """Rows that count what is undefined and what was tied, for each stage."""
+    everyone = (ALL, ALL)
+    rows = []
+    for stage, stage_scores in scores.items():
+        rows += _rows(t.NUM_UNDEFINED, stage, {everyone: int(np.isnan(stage_scores.r2).sum())})
+        rows += _rows(t.NUM_TIES, stage, {everyone: stage_scores.num_ties})
+    return rows
+
+
+def _add_means(values: dict[tuple[str, str], float], benchmark: Benchmark) -> dict[tuple[str, str], float]:
+    """Add the mean over components (region "all") and the mean over subjects (subject "all")."""
+    values = dict(values)
+    if benchmark.unit_kind == "component":
+        for subject in benchmark.subjects:
+            values[ALL, subject] = _mean(v for (_, whose), v in values.items() if whose == subject)
+    if ALL not in benchmark.subjects:
+        for region in (ALL, *benchmark.regions):
+            values[region, ALL] = _mean(v for (where, _), v in values.items() if where == region)
+    return values
+
+
+def _rows(metric: str, stage: str, values: Mapping[tuple[str, str], float]) -> list[dict[str, Any]]:
+    """One row per region and subject."""
+    return [
+        {t.METRIC: metric, t.STAGE: stage, t.REGION: region, t.SUBJECT: subject, t.VALUE: float(value)}
+        for (region, subject), value in values.items()
+    ]
+
+
+def _is_clipped(benchmark: Benchmark) -> bool:
+    """Whether medians over splits are clipped to 1, as published for voxels and not for components."""
+    return benchmark.unit_kind == "voxel"
+
+
+def _mean(values: Iterable[float]) -> float:
+    """Mean of what is defined, NaN where nothing is."""
+    return float(mean_defined(np.array(list(values)), axis=0))

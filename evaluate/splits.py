@@ -1,0 +1,97 @@
+"""Train and test splits over stimuli, the published ones above all."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# Tuckute, Feather et al. 2023, Methods: ten splits of 165 sounds into 83 and 82, one seed for all analyses.
+PUBLISHED_NUM_SPLITS = 10
+PUBLISHED_SEED = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Boolean masks that say which stimuli each split trains and tests on.
+
+    Masks keep the stimuli in ascending order, whatever order they were drawn in.
+
+    Attributes:
+        train: (splits, S) bool, True where the split trains on the stimulus.
+        test: (splits, S) bool, True where the split tests on it; never True where `train` is.
+
+    Raises:
+        ValueError: masks that are not (splits, S) bool of one shape, overlap, or leave a side with fewer than
+            three stimuli (a correlation needs three).
+    """
+
+    train: np.ndarray
+    test: np.ndarray
+
+    def __post_init__(self) -> None:
+        for side in ("train", "test"):
+            mask = getattr(self, side)
+            if not isinstance(mask, np.ndarray) or mask.dtype != bool or mask.ndim != 2:
+                found = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else type(mask).__name__
+                raise ValueError(f"splits.{side} must be a (splits, S) bool array, got {found}")
+        if self.train.shape != self.test.shape or self.train.shape[0] == 0:
+            raise ValueError(
+                f"splits.train and splits.test must have one shape with at least one split, "
+                f"got {self.train.shape} and {self.test.shape}"
+            )
+        overlap = (self.train & self.test).any(axis=1)
+        if overlap.any():
+            raise ValueError(f"split {int(overlap.argmax())} has stimuli on both sides, train and test")
+        for side in ("train", "test"):
+            count = getattr(self, side).sum(axis=1)
+            if count.min() < 3:
+                raise ValueError(
+                    f"split {int(count.argmin())} has {int(count.min())} {side} stimuli; it needs at least 3"
+                )
+
+    @property
+    def num_splits(self) -> int:
+        """Number of splits."""
+        return self.train.shape[0]
+
+    @property
+    def num_stimuli(self) -> int:
+        """Number of stimuli S that the masks cover."""
+        return self.train.shape[1]
+
+
+def published_splits(
+    num_stimuli: int,
+    num_splits: int = PUBLISHED_NUM_SPLITS,
+    num_train: int | None = None,
+    seed: int = PUBLISHED_SEED,
+) -> Splits:
+    """Draw the splits that the published evaluation used, with NumPy's legacy generator.
+
+    Seeded once; then for each split `choice(S, num_train, replace=False)` trains, and a second `choice` among
+    the remaining stimuli tests. As the second choice takes all that remain, only its use of the random stream
+    matters, not what it returns. The global generator is not touched.
+
+    Args:
+        num_stimuli: number of stimuli S; 165 gives the published splits of 83 and 82.
+        num_splits: how many splits to draw.
+        num_train: stimuli to train on; default half of them, rounded up. All others are tested on.
+        seed: seed of the legacy generator.
+
+    Returns:
+        Masks (splits, S).
+
+    Raises:
+        ValueError: fewer than six stimuli, or a `num_train` that leaves a side with fewer than three.
+    """
+    if num_stimuli < 6:
+        raise ValueError(f"num_stimuli must be at least 6 (three on each side of a split), got {num_stimuli}")
+    num_train = -(-num_stimuli // 2) if num_train is None else num_train
+    num_test = num_stimuli - num_train
+    if min(num_train, num_test) < 3:
+        raise ValueError(f"num_train must be between 3 and {num_stimuli - 3}, got {num_train}")
+    generator = np.random.RandomState(seed)
+    train = np.zeros((num_splits, num_stimuli), dtype=bool)
+    for split in range(num_splits):
+        train[split, generator.choice(num_stimuli, num_train, replace=False)] = True
+        generator.choice(num_test, num_test, replace=False)  # the draw of the test stimuli moves the stream on
+    return Splits(train=train, test=~train)

@@ -1,0 +1,294 @@
+"""From scores of units, stages and splits to stage curves and best stages, as published.
+
+All functions take `scores` (V, stages, splits), for voxels R^2 corrected for noise, with stages in network order.
+Undefined scores (NaN) are left out of medians and counted.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+# Tuckute, Feather et al. 2023: stage selection is repeated over ten random halves of the splits.
+PUBLISHED_NUM_ITERATIONS = 10
+# The generator that breaks ties between stages starts from this seed in every iteration.
+_TIE_SEED = 0
+
+
+@dataclass(frozen=True, eq=False)
+class StageCurve:
+    """Scores of every stage.
+
+    Attributes:
+        subjects: P subjects in order of first appearance.
+        by_subject: (P, stages) median over a subject's units.
+        mean: (stages,) mean over subjects.
+        num_undefined: units and stages without a defined score.
+    """
+
+    subjects: tuple[str, ...]
+    by_subject: np.ndarray
+    mean: np.ndarray
+    num_undefined: int
+
+
+@dataclass(frozen=True, eq=False)
+class BestStage:
+    """Score and position of the best stage, selected on data that the score is not read from.
+
+    Attributes:
+        subjects: P subjects in order of first appearance.
+        score: (P,) score at the best stage, mean over iterations.
+        relative_position: (P,) 0 for the first stage, 1 for the last, mean over iterations.
+        score_by_iteration: (iterations, P).
+        position_by_iteration: (iterations, P).
+        unit_score: (V,) each unit's score, mean over iterations.
+        unit_stage: (iterations, V) index of each unit's selected stage, -1 where it has no defined score.
+        num_undefined: units without a defined score in some iteration.
+    """
+
+    subjects: tuple[str, ...]
+    score: np.ndarray
+    relative_position: np.ndarray
+    score_by_iteration: np.ndarray
+    position_by_iteration: np.ndarray
+    unit_score: np.ndarray
+    unit_stage: np.ndarray
+    num_undefined: int
+
+
+@dataclass(frozen=True, eq=False)
+class RegionStage:
+    """Relative position of the best stage in regions of the brain.
+
+    Attributes:
+        regions: G regions in order of first appearance.
+        subjects: P subjects in order of first appearance.
+        relative_position: (P, G) median over the units of a region in a subject, NaN where there are none.
+        mean: (G,) mean over subjects.
+        num_undefined: units without a defined score.
+    """
+
+    regions: tuple[str, ...]
+    subjects: tuple[str, ...]
+    relative_position: np.ndarray
+    mean: np.ndarray
+    num_undefined: int
+
+
+def unit_stage_curves(scores: np.ndarray, *, clip: bool = True) -> np.ndarray:
+    """Median over splits, clipped to 1 for voxels.
+
+    Args:
+        scores: (V, stages, splits).
+        clip: clip medians to 1, as for voxels; not for components.
+
+    Returns:
+        (V, stages).
+    """
+    medians = median_defined(_check_scores(scores), axis=2)
+    return np.minimum(medians, 1.0) if clip else medians
+
+
+def stage_curve(scores: np.ndarray, subjects: np.ndarray, *, clip: bool = True) -> StageCurve:
+    """Score of every stage: median over splits, clipped; median over a subject's units; mean over subjects.
+
+    Args:
+        scores: (V, stages, splits).
+        subjects: (V,) subject of each unit.
+        clip: clip medians over splits to 1, as for voxels.
+
+    Returns:
+        The curve, by subject and on average.
+
+    Raises:
+        ValueError: shapes that do not match.
+    """
+    curves = unit_stage_curves(scores, clip=clip)
+    names, codes = _group(subjects, len(curves), "subjects")
+    by_subject = _median_by_group(curves, codes, len(names))
+    return StageCurve(names, by_subject, mean_defined(by_subject, axis=0), int(np.isnan(curves).sum()))
+
+
+def best_stage(
+    scores: np.ndarray,
+    subjects: np.ndarray,
+    *,
+    clip: bool = True,
+    num_iterations: int = PUBLISHED_NUM_ITERATIONS,
+) -> BestStage:
+    """Score at the best stage, with stage selection independent of the score (Tuckute, Feather et al. 2023).
+
+    In each iteration the splits of every unit and stage fall at random into two halves. Per unit, the stage whose
+    median over the one half is largest is selected, ties at random, and its median over the other half is read out.
+    Position and score are medians over a subject's units, then means over iterations. The random numbers are those
+    of the published software: legacy seed i, one shuffle of [0, 1, 0, 1, ...] per stage and unit in this order;
+    then legacy seed 0 and one choice among the tied stages per unit.
+
+    For components, pass `clip=False` and the component names as `subjects`: the result is then per component.
+
+    Args:
+        scores: (V, stages, splits), an even number of splits.
+        subjects: (V,) subject of each unit.
+        clip: clip medians to 1, as for voxels; not for components.
+        num_iterations: random halvings to average over.
+
+    Returns:
+        One score and one relative position for each subject, with what they came from.
+
+    Raises:
+        ValueError: shapes that do not match, or an odd number of splits.
+    """
+    scores = _check_scores(scores)
+    num_units, num_stages, num_splits = scores.shape
+    names, codes = _group(subjects, num_units, "subjects")
+    if num_splits % 2:
+        raise ValueError(f"stage selection halves the splits: their number must be even, got {num_splits}")
+    unit_scores = np.empty((num_iterations, num_units))
+    unit_stages = np.empty((num_iterations, num_units), dtype=np.int64)
+    for iteration in range(num_iterations):
+        selects = _selection_masks(iteration, num_stages, num_units, num_splits)
+        selected, read_out = _half_medians(scores, selects)
+        if clip:
+            selected, read_out = np.minimum(selected, 1.0), np.minimum(read_out, 1.0)
+        stages = _largest_stage(selected)
+        unit_stages[iteration] = stages
+        values = np.take_along_axis(read_out, np.maximum(stages, 0)[:, None], axis=1)[:, 0]
+        unit_scores[iteration] = np.where(stages >= 0, values, np.nan)
+    positions = _relative_position(unit_stages, num_stages)
+    positions[np.isnan(unit_scores)] = np.nan
+    score_by_iteration = _median_by_group(unit_scores.T, codes, len(names)).T
+    position_by_iteration = _median_by_group(positions.T, codes, len(names)).T
+    return BestStage(
+        subjects=names,
+        score=mean_defined(score_by_iteration, axis=0),
+        relative_position=mean_defined(position_by_iteration, axis=0),
+        score_by_iteration=score_by_iteration,
+        position_by_iteration=position_by_iteration,
+        unit_score=mean_defined(unit_scores, axis=0),
+        unit_stage=unit_stages,
+        num_undefined=int(np.isnan(unit_scores).any(axis=0).sum()),
+    )
+
+
+def best_stage_by_region(
+    scores: np.ndarray, subjects: np.ndarray, regions: np.ndarray, *, clip: bool = True
+) -> RegionStage:
+    """Where in the network the best stage of each region lies, from 0 (first stage) to 1 (last).
+
+    Per unit the stage with the largest median over all splits, ties at random; median over a subject's units in a
+    region; mean over subjects.
+
+    Args:
+        scores: (V, stages, splits).
+        subjects: (V,) subject of each unit.
+        regions: (V,) region of each unit.
+        clip: clip medians over splits to 1, as for voxels.
+
+    Returns:
+        Relative positions by subject and region.
+
+    Raises:
+        ValueError: shapes that do not match.
+    """
+    curves = unit_stage_curves(scores, clip=clip)
+    num_units, num_stages = curves.shape
+    subject_names, subject_codes = _group(subjects, num_units, "subjects")
+    region_names, region_codes = _group(regions, num_units, "regions")
+    positions = _relative_position(_largest_stage(curves), num_stages)
+    cells = subject_codes * len(region_names) + region_codes
+    medians = _median_by_group(positions[:, None], cells, len(subject_names) * len(region_names))
+    by_subject = medians.reshape(len(subject_names), len(region_names))
+    return RegionStage(
+        region_names, subject_names, by_subject, mean_defined(by_subject, axis=0), int(np.isnan(positions).sum())
+    )
+
+
+def median_defined(values: np.ndarray, axis: int) -> np.ndarray:
+    """Median over what is not NaN, NaN where nothing is left."""
+    return _over_defined(np.median, np.nanmedian, values, axis)
+
+
+def mean_defined(values: np.ndarray, axis: int) -> np.ndarray:
+    """Mean over what is not NaN, NaN where nothing is left."""
+    return _over_defined(np.mean, np.nanmean, values, axis)
+
+
+def _check_scores(scores: np.ndarray) -> np.ndarray:
+    scores = np.asarray(scores, dtype=np.float64)
+    if scores.ndim != 3 or 0 in scores.shape:
+        raise ValueError(f"scores must be (units, stages, splits), got {scores.shape}")
+    if np.isinf(scores).any():
+        raise ValueError("scores hold infinite values; undefined scores must be NaN")
+    return scores
+
+
+def _group(labels: np.ndarray, num_units: int, name: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """Distinct labels in order of first appearance, and the position of each unit's label among them."""
+    labels = np.asarray(labels)
+    if labels.shape != (num_units,):
+        raise ValueError(f"{name} must name one for each of the {num_units} units, got shape {labels.shape}")
+    positions: dict[str, int] = {}
+    codes = [positions.setdefault(str(label), len(positions)) for label in labels]
+    return tuple(positions), np.array(codes)
+
+
+def _median_by_group(values: np.ndarray, codes: np.ndarray, num_groups: int) -> np.ndarray:
+    """Median over the units (first axis) of each group: (groups, ...), NaN for a group without defined values."""
+    empty = np.full((1, *values.shape[1:]), np.nan)
+    members = (values[codes == group] for group in range(num_groups))
+    return np.stack([median_defined(member if len(member) else empty, axis=0) for member in members])
+
+
+@lru_cache(maxsize=PUBLISHED_NUM_ITERATIONS)
+def _selection_masks(iteration: int, num_stages: int, num_units: int, num_splits: int) -> np.ndarray:
+    """(V, stages, splits) bool, half of each row's splits True: those that select the stage.
+
+    Kept, as all networks with so many stages share it (one byte for each unit, stage, split and iteration).
+    """
+    shuffle = np.random.RandomState(iteration).shuffle
+    flat = bytearray()
+    for _ in range(num_stages * num_units):
+        row = [0, 1] * (num_splits // 2)
+        shuffle(row)
+        flat.extend(row)
+    masks = np.frombuffer(flat, dtype=np.uint8).astype(bool).reshape(num_stages, num_units, num_splits)
+    masks = np.ascontiguousarray(masks.transpose(1, 0, 2))
+    masks.flags.writeable = False
+    return masks
+
+
+def _half_medians(scores: np.ndarray, selects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Medians over the True and over the False splits of each unit and stage, both (V, stages)."""
+    order = np.argsort(~selects, axis=2, kind="stable")
+    arranged = np.take_along_axis(scores, order, axis=2)
+    half = scores.shape[2] // 2
+    return median_defined(arranged[..., :half], axis=2), median_defined(arranged[..., half:], axis=2)
+
+
+def _largest_stage(values: np.ndarray) -> np.ndarray:
+    """Index of each unit's largest stage, (V,); ties at random by the published rule; -1 where all are NaN."""
+    comparable = np.where(np.isnan(values), -np.inf, values)
+    largest = comparable == comparable.max(axis=1, keepdims=True)
+    # One draw for each unit, in order, as `choice(numpy.flatnonzero(row))` would make it.
+    drawn = np.random.RandomState(_TIE_SEED).randint(0, largest.sum(axis=1))
+    stages = np.argmax(largest.cumsum(axis=1) > drawn[:, None], axis=1)
+    return np.where(np.isnan(values).all(axis=1), -1, stages)
+
+
+def _relative_position(stages: np.ndarray, num_stages: int) -> np.ndarray:
+    """Stage index as a part of the way from the first to the last stage; NaN for -1."""
+    return np.where(stages >= 0, stages / max(num_stages - 1, 1), np.nan)
+
+
+def _over_defined(
+    reduce: Callable[..., Any], reduce_defined: Callable[..., Any], values: np.ndarray, axis: int
+) -> np.ndarray:
+    undefined = np.isnan(values)
+    if not undefined.any():
+        return np.asarray(reduce(values, axis=axis))  # several times faster than its NaN-aware sibling
+    empty = undefined.all(axis=axis, keepdims=True)
+    filled = np.where(empty, 0.0, values)  # so that no warning is raised for what is undefined anyway
+    return np.where(np.squeeze(empty, axis=axis), np.nan, reduce_defined(filled, axis=axis))

@@ -1,0 +1,239 @@
+"""Error bars and comparisons between models, as published; NaN is left out and counted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+# Tuckute, Feather et al. 2023: resamples of the bootstrap and of the permutation test.
+PUBLISHED_NUM_RESAMPLES = 10_000
+
+# The 11 sound categories of Norman-Haignere, Kanwisher & McDermott 2015, by their labels in `components.mat`,
+# in four broad ones.
+BROAD_CATEGORIES: Mapping[str, str] = {
+    "Music": "music",
+    "Song": "music",
+    "EngSpeech": "speech",
+    "ForSpeech": "speech",
+    "HumVoc": "vocal",
+    "AniVoc": "vocal",
+    "HumNonVoc": "non-vocal",
+    "AniNonVoc": "non-vocal",
+    "Nature": "non-vocal",
+    "Mechanical": "non-vocal",
+    "EnvSound": "non-vocal",
+}
+
+# Values handled at once when resampling: bounds memory at 8 MiB.
+_BLOCK_VALUES = 2**20
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Outcome of a test of one model against another.
+
+    Attributes:
+        difference: mean (Wilcoxon: median) of the first less that of the second.
+        p_value: probability of such a difference by chance; NaN if the test is undefined.
+        statistic: Wilcoxon's W; otherwise the difference.
+        num_first: values of the first model that entered.
+        num_second: values of the second model that entered.
+        num_undefined: values (Wilcoxon: pairs) left out because they are NaN.
+    """
+
+    difference: float
+    p_value: float
+    statistic: float
+    num_first: int
+    num_second: int
+    num_undefined: int
+
+
+def participant_error(scores: np.ndarray) -> np.ndarray:
+    """Within-participant error bars of several models.
+
+    Each participant's mean over the models compared is taken out; then `std(ddof=0) / sqrt(P - 1)`.
+
+    Args:
+        scores: (models, P) score of each model in each participant; NaN is left out.
+
+    Returns:
+        (models,) standard errors, NaN for a model with fewer than two participants.
+
+    Raises:
+        ValueError: not two axes.
+    """
+    scores = np.asarray(scores, dtype=np.float64)
+    if scores.ndim != 2:
+        raise ValueError(f"scores must be (models, participants), got {scores.shape}")
+    defined = ~np.isnan(scores)
+    count = np.maximum(defined.sum(axis=0), 1)
+    return standard_error(scores - np.where(defined, scores, 0.0).sum(axis=0) / count)
+
+
+def standard_error(values: np.ndarray) -> np.ndarray:
+    """Standard error of the mean over the last axis, `std(ddof=0) / sqrt(n - 1)` over what is not NaN.
+
+    The published error bar of a component is this over the ten iterations of its stage selection.
+
+    Args:
+        values: (..., n).
+
+    Returns:
+        (...), NaN where fewer than two values are defined.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=-1)
+    total = np.where(defined, values, 0.0).sum(axis=-1, keepdims=True)
+    centred = np.where(defined, values - total / np.maximum(count, 1)[..., None], 0.0)
+    variance = np.square(centred).sum(axis=-1) / np.maximum(count, 1)
+    return np.where(count > 1, np.sqrt(variance / np.maximum(count - 1, 1)), np.nan)
+
+
+def bootstrap_comparison(
+    first: np.ndarray, second: np.ndarray, *, num_resamples: int = PUBLISHED_NUM_RESAMPLES, seed: int = 0
+) -> Comparison:
+    """One-tailed bootstrap test that the first model's mean over participants is above the second's.
+
+    The second model's participants are drawn again with replacement; p is the share of resampled means that reach
+    the first model's mean, the observed data counted as one resample, `(k + 1) / (num_resamples + 1)`.
+
+    Args:
+        first: (P,) scores of the first model.
+        second: (Q,) scores of the second model; NaN is left out of both.
+        num_resamples: resamples of the second model.
+        seed: seed of the resampling.
+
+    Returns:
+        The comparison; p is NaN where a model has no defined score.
+    """
+    first, second, num_undefined = _defined_values(first, second)
+    if len(first) == 0 or len(second) == 0:
+        return _undefined(first, second, num_undefined)
+    rng = np.random.default_rng(seed)
+    reached, block = 0, max(1, _BLOCK_VALUES // len(second))
+    for start in range(0, num_resamples, block):
+        size = (min(block, num_resamples - start), len(second))
+        means = second[rng.integers(len(second), size=size)].mean(axis=1)
+        reached += int((means >= first.mean()).sum())
+    difference = float(first.mean() - second.mean())
+    p_value = (reached + 1) / (num_resamples + 1)
+    return Comparison(difference, p_value, difference, len(first), len(second), num_undefined)
+
+
+def permutation_comparison(
+    first: np.ndarray, second: np.ndarray, *, num_resamples: int = PUBLISHED_NUM_RESAMPLES, seed: int = 0
+) -> Comparison:
+    """One-tailed permutation test that the mean of the first values is above that of the second.
+
+    For components: the 10 + 10 values of two models over the iterations of stage selection are dealt out again at
+    random; p is the share of differences of means that reach the observed one, itself counted as one.
+
+    Args:
+        first: (n,) values of the first model.
+        second: (m,) values of the second model; NaN is left out of both.
+        num_resamples: random permutations.
+        seed: seed of the permutations.
+
+    Returns:
+        The comparison; p is NaN where a model has no defined value.
+    """
+    first, second, num_undefined = _defined_values(first, second)
+    if len(first) == 0 or len(second) == 0:
+        return _undefined(first, second, num_undefined)
+    pooled = np.concatenate([first, second])
+    difference = float(first.mean() - second.mean())
+    threshold = difference - 1e-12 * np.abs(pooled).max()  # equal differences, summed in another order, count
+    rng = np.random.default_rng(seed)
+    reached, block = 0, max(1, _BLOCK_VALUES // len(pooled))
+    for start in range(0, num_resamples, block):
+        dealt = rng.permuted(np.tile(pooled, (min(block, num_resamples - start), 1)), axis=1)
+        differences = dealt[:, : len(first)].mean(axis=1) - dealt[:, len(first) :].mean(axis=1)
+        reached += int((differences >= threshold).sum())
+    p_value = (reached + 1) / (num_resamples + 1)
+    return Comparison(difference, p_value, difference, len(first), len(second), num_undefined)
+
+
+def wilcoxon_over_models(first: np.ndarray, second: np.ndarray) -> Comparison:
+    """Two-sided Wilcoxon signed-rank test of paired values, one pair for each model.
+
+    The published use: best-stage positions of primary auditory cortex against those of another region.
+
+    Args:
+        first: (models,) values.
+        second: (models,) values of the same models; pairs with NaN are left out.
+
+    Returns:
+        The comparison; p is NaN where no pair is left, or none differs.
+
+    Raises:
+        ValueError: different numbers of models.
+    """
+    first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if first.shape != second.shape or first.ndim != 1:
+        raise ValueError(f"pairs need two lists of one length, got shapes {first.shape} and {second.shape}")
+    defined = ~(np.isnan(first) | np.isnan(second))
+    num_undefined = int((~defined).sum())
+    differences = first[defined] - second[defined]
+    if not differences.any():
+        return _undefined(first[defined], second[defined], num_undefined)
+    outcome = stats.wilcoxon(differences, alternative="two-sided")
+    num_pairs = len(differences)
+    return Comparison(
+        difference=float(np.median(differences)),
+        p_value=float(outcome.pvalue),
+        statistic=float(outcome.statistic),
+        num_first=num_pairs,
+        num_second=num_pairs,
+        num_undefined=num_undefined,
+    )
+
+
+def within_category_r2(predicted: np.ndarray, measured: np.ndarray, categories: Sequence[str]) -> dict[str, np.ndarray]:
+    """Squared correlation of predicted and measured responses within the stimuli of each category.
+
+    Args:
+        predicted: (S, V) predictions, NaN where a stimulus was not predicted (as `EncodingResult.predictions`).
+        measured: (S, V) responses.
+        categories: (S,) category of each stimulus; `BROAD_CATEGORIES` maps the published ones to broad ones.
+
+    Returns:
+        Category -> (V,); as everywhere 0 where r is negative, NaN where fewer than three stimuli were predicted
+        or the values do not vary.
+
+    Raises:
+        ValueError: shapes that do not match.
+    """
+    predicted, measured = np.asarray(predicted, dtype=np.float64), np.asarray(measured, dtype=np.float64)
+    if predicted.shape != measured.shape or predicted.ndim != 2 or len(categories) != len(predicted):
+        raise ValueError(
+            f"predicted and measured must be (S, V) with S categories, got {predicted.shape}, {measured.shape} "
+            f"and {len(categories)} categories"
+        )
+    labels = np.asarray(categories, dtype=str)
+    names = dict.fromkeys(labels.tolist())
+    return {name: _squared_correlation(predicted[labels == name], measured[labels == name]) for name in names}
+
+
+def _squared_correlation(predicted: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    result = np.full(predicted.shape[1], np.nan)
+    for unit in range(predicted.shape[1]):
+        defined = np.isfinite(predicted[:, unit]) & np.isfinite(measured[:, unit])
+        pair = predicted[defined, unit], measured[defined, unit]
+        if defined.sum() >= 3 and min(np.ptp(values) for values in pair) > 0:
+            result[unit] = max(float(np.corrcoef(*pair)[0, 1]), 0.0) ** 2
+    return result
+
+
+def _defined_values(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    first = np.asarray(first, dtype=np.float64).ravel()
+    second = np.asarray(second, dtype=np.float64).ravel()
+    num_undefined = int(np.isnan(first).sum() + np.isnan(second).sum())
+    return first[~np.isnan(first)], second[~np.isnan(second)], num_undefined
+
+
+def _undefined(first: np.ndarray, second: np.ndarray, num_undefined: int) -> Comparison:
+    difference = float(first.mean() - second.mean()) if len(first) and len(second) else float("nan")
+    return Comparison(difference, float("nan"), float("nan"), len(first), len(second), num_undefined)

@@ -1,0 +1,166 @@
+"""The tidy table of scores: one row per number, read alike by logger, command, pictures and report."""
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+RUN, CHECKPOINT, STEP, EPOCH = "run", "checkpoint", "step", "epoch"
+BENCHMARK, METRIC, STAGE, REGION, SUBJECT, VALUE = (
+    "benchmark",
+    "metric",
+    "stage",
+    "region",
+    "subject",
+    "value",
+)
+
+COLUMNS = (RUN, CHECKPOINT, STEP, EPOCH, BENCHMARK, METRIC, STAGE, REGION, SUBJECT, VALUE)
+KEY_COLUMNS = (RUN, CHECKPOINT, STEP, BENCHMARK, METRIC, STAGE, REGION, SUBJECT)
+"""Two rows that agree in these say the same thing: the later replaces the earlier."""
+
+ENCODING_R2 = "encoding_r2"
+ENCODING_R2_CORRECTED = "encoding_r2_corrected"
+BEST_STAGE_R2 = "best_stage_r2"
+BEST_STAGE_R2_CORRECTED = "best_stage_r2_corrected"
+BEST_STAGE_POSITION = "best_stage_position"
+"""Index of the best stage over `num_stages - 1`: 0 is the first stage, 1 the last."""
+NUM_UNDEFINED = "num_undefined"
+"""How many (unit, split) pairs have no score, as where a unit's response is constant."""
+NUM_TIES = "num_ties"
+"""How many (unit, split) pairs chose among alphas of equal error (no alpha helped)."""
+FAILED = "failed"
+"""Marks an evaluation that raised; its value is NaN."""
+
+STAGE_METRICS = (ENCODING_R2, ENCODING_R2_CORRECTED)
+BEST_METRICS = (BEST_STAGE_R2, BEST_STAGE_R2_CORRECTED)
+BEST = "best"
+"""In the column `stage`: the best stage, chosen on other splits than those that it is read out from."""
+
+SCORES_FILE = "scores.csv"
+
+_INTEGER_COLUMNS = (STEP, EPOCH)
+_TEXT_COLUMNS = tuple(name for name in COLUMNS if name not in (*_INTEGER_COLUMNS, VALUE))
+
+
+class TableError(ValueError):
+    """A score table that is missing or is not one."""
+
+
+def make_table(rows: list[dict[str, Any]] | pd.DataFrame) -> pd.DataFrame:
+    """Bring rows into the columns and types of a score table.
+
+    Args:
+        rows: Dictionaries (or a frame) with all of `COLUMNS`.
+
+    Returns:
+        A frame with `COLUMNS` in order, integers for step and epoch, float64 for value, text elsewhere.
+
+    Raises:
+        TableError: A column is missing, unknown or of the wrong type; names it.
+    """
+    table = pd.DataFrame(rows if len(rows) or isinstance(rows, pd.DataFrame) else {name: [] for name in COLUMNS})
+    missing = [name for name in COLUMNS if name not in table.columns]
+    unknown = [str(name) for name in table.columns if name not in COLUMNS]
+    if missing or unknown:
+        raise TableError(
+            f"a score table has the columns {', '.join(COLUMNS)}; missing: {', '.join(missing) or 'none'}; "
+            f"unknown: {', '.join(unknown) or 'none'}"
+        )
+    types = dict.fromkeys(_TEXT_COLUMNS, "str") | dict.fromkeys(_INTEGER_COLUMNS, "int64") | {VALUE: "float64"}
+    try:
+        return table[list(COLUMNS)].astype(types).reset_index(drop=True)
+    except (ValueError, TypeError) as error:
+        raise TableError(f"a score table has numbers in step, epoch and value: {error}") from error
+
+
+def merge_rows(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Add rows to a table; a row whose key is there already replaces the old one.
+
+    Args:
+        table: A score table.
+        rows: Another.
+
+    Returns:
+        A new table: old rows first, new rows last, each key once.
+    """
+    if table.empty or rows.empty:
+        merged = rows if table.empty else table
+    else:
+        merged = pd.concat([table, rows], ignore_index=True)
+    return merged.drop_duplicates(list(KEY_COLUMNS), keep="last").reset_index(drop=True)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a score table; numbers come back exactly as they were written.
+
+    Args:
+        path: A CSV file written by `append_rows`.
+
+    Returns:
+        The table, see `make_table`.
+
+    Raises:
+        TableError: The file is missing, is no CSV file, or has other columns; names the file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise TableError(f"there is no score table {path}")
+    try:
+        text = pd.read_csv(path, dtype=str, keep_default_na=False)
+        return make_table(text)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, TableError) as error:
+        raise TableError(f"{path} is not a score table: {error}") from error
+
+
+def append_rows(path: str | Path, rows: pd.DataFrame) -> pd.DataFrame:
+    """Merge rows into the table in a file, which is whole at every moment.
+
+    Args:
+        path: CSV file; made, with its folder, where it does not exist.
+        rows: Rows to add or to replace by key.
+
+    Returns:
+        The whole table as it is in the file now.
+
+    Raises:
+        TableError: The file is there but is not a score table, or `rows` are not right.
+    """
+    path = Path(path)
+    rows = make_table(rows)
+    table = merge_rows(read_table(path), rows) if path.exists() else merge_rows(make_table([]), rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, table.to_csv(index=False, na_rep="nan").encode())
+    return table
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file beside its place and move it there: readers see the old one or the new one, whole.
+
+    Args:
+        path: Where the file goes; its folder exists.
+        content: All of it.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def summary_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Give the rows that speak for all subjects together.
+
+    Args:
+        table: A score table.
+
+    Returns:
+        Rows whose subject is "all": means over participants, or components.
+    """
+    return table[table[SUBJECT] == "all"]

@@ -1,0 +1,178 @@
+import argparse
+import shutil
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from datamodules.__main__ import main
+from datamodules.corpora import demo, fsdd
+from datamodules.corpora.demo import make_words
+from datamodules.corpora.fsdd import make_manifest
+from datamodules.corpora.sounds import CorpusError, run_jobs, write_sound
+from datamodules.corpora.textures import make_textures
+from datamodules.synthesis.textures import TEXTURE_LABELS
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """Two digits by two speakers in takes 0, 14, 15 and 19."""
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for digit in (0, 7):
+        for speaker in ("anna", "bert"):
+            for take in (0, 14, 15, 19):
+                sound = 0.1 * rng.standard_normal(2400)
+                soundfile.write(folder / f"{digit}_{speaker}_{take}.wav", sound, 8000)
+    return folder
+
+
+@pytest.fixture
+def needs_espeak():
+    pytest.importorskip("espeakng_loader", reason="synthesised speech needs the extra 'demo'")
+
+
+def test_fsdd_manifest(digits, tmp_path):
+    table = pd.read_csv(make_manifest(digits, tmp_path / "out" / "fsdd.csv"))
+    assert len(table) == 16
+    assert set(table["word"]) == {"zero", "seven"}
+    assert set(table["speaker"]) == {"anna", "bert"}
+    assert set(table.loc[table["split"] == "val", "take"]) == {15, 19}
+    assert set(table.loc[table["split"] == "train", "take"]) == {0, 14}
+    row = table[(table["word"] == "seven") & (table["take"] == 14)].iloc[0]
+    assert row["path"] == str((digits / f"7_{row['speaker']}_14.wav").resolve())
+
+
+def test_fsdd_accepts_a_clone_and_other_takes(digits, tmp_path):
+    (tmp_path / "clone").mkdir()
+    shutil.move(digits, tmp_path / "clone" / "recordings")
+    table = pd.read_csv(make_manifest(tmp_path / "clone", tmp_path / "fsdd.csv", val_takes=[0]))
+    assert set(table.loc[table["split"] == "val", "take"]) == {0}
+
+
+def test_fsdd_errors_name_the_culprit(digits, tmp_path):
+    with pytest.raises(CorpusError, match="nowhere: no such folder"):
+        make_manifest(tmp_path / "nowhere", tmp_path / "fsdd.csv")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CorpusError, match=r"empty: has no WAV files; expected names like 7_jackson_0\.wav"):
+        make_manifest(tmp_path / "empty", tmp_path / "fsdd.csv")
+    with pytest.raises(CorpusError, match=r"no recordings for the split 'val' with takes \[3\].*takes 0 to 19"):
+        make_manifest(digits, tmp_path / "fsdd.csv", val_takes=[3])
+    (digits / "seven_anna.wav").touch()
+    with pytest.raises(CorpusError, match=r"seven_anna\.wav not named"):
+        make_manifest(digits, tmp_path / "fsdd.csv")
+    assert not (tmp_path / "fsdd.csv").exists()
+
+
+def test_fsdd_on_the_real_recordings(shared_dir, tmp_path):
+    table = pd.read_csv(make_manifest(shared_dir / "data" / "fsdd", tmp_path / "fsdd.csv"))
+    assert len(table) == 1200
+    assert table["word"].nunique() == 10
+    assert table["speaker"].nunique() == 6
+    assert (table["split"] == "val").sum() == 300
+
+
+def test_textures_manifest_splits_do_not_share_clips(tmp_path):
+    path = make_textures(tmp_path, clips_per_class=2, val_clips_per_class=1, duration_s=0.5)
+    table = pd.read_csv(path)
+    assert list(table.columns) == ["path", "split", "texture"]
+    assert (table.groupby(["split", "texture"]).size()["train"] == 2).all()
+    assert tuple(sorted(set(table["texture"]))) == TEXTURE_LABELS
+    contents = [(tmp_path / clip).read_bytes() for clip in table["path"]]
+    assert len(set(contents)) == len(contents)
+    assert soundfile.info(tmp_path / table["path"][0]).duration == 0.5
+    again = make_textures(tmp_path / "again", clips_per_class=2, val_clips_per_class=1, duration_s=0.5)
+    assert [(again.parent / clip).read_bytes() for clip in table["path"]] == contents
+
+
+def test_textures_errors(tmp_path):
+    with pytest.raises(CorpusError, match="at least 1 clip"):
+        make_textures(tmp_path, clips_per_class=0)
+    with pytest.raises(ValueError, match="unknown sound texture 'hail'"):
+        make_textures(tmp_path, clips_per_class=1, labels=["hail"])
+    assert not (tmp_path / "textures.csv").exists()
+
+
+@pytest.mark.usefixtures("needs_espeak")
+def test_words_manifest(tmp_path):
+    path = make_words(tmp_path, num_words=3, num_voices=2, num_renditions=2, num_val_renditions=1)
+    table = pd.read_csv(path)
+    assert (table.groupby(["split", "word", "speaker"]).size()["train"] == 2).all()
+    assert (table.groupby(["split", "word", "speaker"]).size()["val"] == 1).all()
+    assert table["word"].nunique() == 3
+    assert table["speaker"].nunique() == 2
+    contents = [(tmp_path / clip).read_bytes() for clip in table["path"]]
+    assert len(set(contents)) == len(contents)
+    for row in table.itertuples():
+        duration_s = soundfile.info(tmp_path / row.path).duration
+        assert 0.2 * duration_s < row.midpoint_s < 0.8 * duration_s
+
+
+@pytest.mark.usefixtures("needs_espeak")
+def test_words_errors(tmp_path):
+    with pytest.raises(CorpusError, match=r"num_words must be in 1-\d+, got 5000"):
+        make_words(tmp_path, num_words=5000)
+    with pytest.raises(CorpusError, match=r"num_voices must be in 1-\d+, got 0"):
+        make_words(tmp_path, num_voices=0)
+    with pytest.raises(CorpusError, match="num_val_renditions must be at least 1, got 0"):
+        make_words(tmp_path, num_val_renditions=0)
+
+
+def test_processes_give_the_same_rows_in_the_same_order():
+    jobs = list(range(50))
+    assert run_jobs(_square, jobs, num_workers=2, description="squares") == [_square(job) for job in jobs]
+
+
+def _square(number):
+    return {"number": number, "square": number**2}
+
+
+def test_loud_sounds_are_scaled_and_others_kept(tmp_path):
+    quiet = np.array([0.5, -0.25, 0.0])
+    for name, waveform, expected in (("loud", 8 * quiet, 8 * quiet * 0.99 / 4), ("quiet", quiet, quiet)):
+        write_sound(tmp_path / f"{name}.wav", waveform, 8000)
+        np.testing.assert_allclose(soundfile.read(tmp_path / f"{name}.wav")[0], expected, atol=1e-4)
+    assert {path.name for path in tmp_path.iterdir()} == {"loud.wav", "quiet.wav"}
+
+
+def test_fsdd_command_builds_both_sides(digits, tmp_path):
+    out = tmp_path / "shards"
+    arguments = ["--clips-per-class", "1", "--texture-duration-s", "0.5", "--num-workers", "1"]
+    assert main(["fsdd", str(digits), str(out), *arguments]) == 0
+    for side in ("signal", "noise"):
+        assert {"train", "val"} <= {path.name for path in (out / side).iterdir()}
+    assert {path.name for path in out.iterdir()} == {"signal", "noise"}
+
+
+def test_fsdd_command_fails_cleanly(tmp_path, capsys):
+    assert main(["fsdd", str(tmp_path / "nowhere"), str(tmp_path / "shards"), "--num-workers", "1"]) == 1
+    assert "no such folder of digit recordings" in capsys.readouterr().err
+    assert not list((tmp_path / "shards").iterdir())
+
+
+@pytest.mark.usefixtures("needs_espeak")
+def test_demo_command_builds_both_sides_and_keeps_sounds(tmp_path):
+    arguments = "--num-words 2 --num-voices 2 --num-renditions 1 --clips-per-class 1 --texture-duration-s 0.5"
+    out = tmp_path / "shards"
+    assert main(["demo", str(out), *arguments.split(), "--num-workers", "1", "--keep-sounds"]) == 0
+    for side in ("signal", "noise"):
+        assert {"train", "val"} <= {path.name for path in (out / side).iterdir()}
+    assert (out / "sounds" / "words.csv").is_file()
+    assert (out / "sounds" / "textures.csv").is_file()
+
+
+def test_demo_command_without_espeak_says_what_to_install(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    assert main(["demo", str(tmp_path / "shards")]) == 1
+    assert "cochlearn[demo]" in capsys.readouterr().err
+    assert not (tmp_path / "shards").exists()
+
+
+def test_commands_have_arguments_that_can_be_shown():
+    for module in (fsdd, demo):
+        parser = argparse.ArgumentParser()
+        module.add_arguments(parser)
+        assert "--clips-per-class" in parser.format_help()

@@ -1,0 +1,163 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import evaluate
+from evaluate import __main__ as command
+from evaluate import table as t
+from evaluate.benchmarks import BENCHMARKS
+from networks import AuditoryNetwork, CochCNN9, Cochleagram
+from networks.checkpoint import NETWORK_KEY, describe_network
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return AuditoryNetwork(CochCNN9(width=0.0625), {"word": 3}, Cochleagram(num_samples=4000))
+
+
+@pytest.fixture
+def save(tmp_path, network):
+    """Writes a checkpoint as training does."""
+
+    def write(step, run="run1", **changes):
+        path = tmp_path / f"{run}-{step}.ckpt"
+        content = {
+            "state_dict": {f"network.{name}": value for name, value in network.state_dict().items()},
+            "global_step": step,
+            "epoch": step,
+            NETWORK_KEY: describe_network(network, run=run, epoch=step // 10, tasks=[]),
+        }
+        torch.save(content | changes, path)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def tiny(make_benchmark, monkeypatch):
+    def sounds(sample_rate_hz, num_samples):
+        noise = np.random.default_rng(0).standard_normal((24, num_samples))
+        return (0.1 * noise).astype(np.float32)
+
+    monkeypatch.setitem(BENCHMARKS, "tiny", lambda: make_benchmark(waveforms=sounds))
+
+
+def test_our_package_is_found_and_does_not_import_lightning():
+    """There is another package of this name on the package index."""
+    code = (
+        "import sys, evaluate; print(evaluate.__file__, evaluate.stage_activations, 'pytorch_lightning' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert str(PROJECT / "evaluate") in done.stdout
+    assert done.stdout.split()[-1] == "False"
+
+
+def test_public_face():
+    for name in (
+        *("stage_activations", "published_splits", "encode", "best_stage", "rsa", "effective_dimensionality"),
+        *evaluate.__all__,
+    ):
+        assert callable(getattr(evaluate, name))
+
+
+def test_score_writes_table_and_pictures(save, network, tmp_path, capsys):
+    out = tmp_path / "out"
+    paths = [save(0), save(20)]
+    assert command.main(["score", *paths, "--benchmark", "tiny", "--out", str(out), "--device", "cpu"]) == 0
+    table = t.read_table(out / t.SCORES_FILE)
+    assert set(table[t.STAGE]) == {*network.stages, t.BEST}
+    assert set(table[t.CHECKPOINT]) == set(paths)
+    assert table.groupby(t.CHECKPOINT)[[t.STEP, t.EPOCH]].first().to_numpy().tolist() == [[0, 0], [20, 2]]
+    assert set(table[t.RUN]) == {"run1"}
+    names = {path.name for path in (out / "figures").iterdir()}
+    assert names == {"tiny_training.png", "tiny_stages.png", "tiny_heatmap.png"}
+    shown = capsys.readouterr().out
+    assert "R² at the best stage" in shown
+    assert "scores.csv" in shown
+    alone = evaluate.score_network(network, BENCHMARKS["tiny"](), run="run1", checkpoint=paths[1], step=20, epoch=2)
+    at_step = table[table[t.STEP] == 20].reset_index(drop=True)
+    np.testing.assert_array_equal(at_step[t.VALUE], alone[t.VALUE])
+
+
+def test_score_again_replaces(save, tmp_path):
+    arguments = ["score", save(0), "--benchmark", "tiny", "--out", str(tmp_path), "--stages", "relufc", "relu0"]
+    assert command.main(arguments) == 0
+    before = (tmp_path / t.SCORES_FILE).read_bytes()
+    assert command.main(arguments) == 0
+    assert (tmp_path / t.SCORES_FILE).read_bytes() == before
+    assert set(t.read_table(tmp_path / t.SCORES_FILE)[t.STAGE]) == {"relu0", "relufc", t.BEST}
+
+
+def test_report_shows_what_is_in_the_table(save, tmp_path, capsys):
+    command.main(["score", save(0), "--benchmark", "tiny", "--out", str(tmp_path), "--stages", "relufc"])
+    for path in (tmp_path / "figures").iterdir():
+        path.unlink()
+    shown_by_score = capsys.readouterr().out
+    assert command.main(["report", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.split() == shown_by_score.split()
+    assert (tmp_path / "figures" / "tiny_heatmap.png").is_file()
+
+
+def test_report_puts_the_published_baseline_beside_components(tmp_path, capsys):
+    row = ("r", "", 0, 0, "NH2015comp", t.BEST_STAGE_R2, t.BEST, "speech", "all", 0.5)
+    t.append_rows(tmp_path / t.SCORES_FILE, t.make_table([dict(zip(t.COLUMNS, row, strict=True))]))
+    assert command.main(["report", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "SpectroTemporal" in shown
+    assert "0.660" in shown
+
+
+def test_failed_evaluations_are_told(tmp_path, capsys):
+    row = ("r", "", 3, 0, "tiny", t.FAILED, "all", "all", "all", float("nan"))
+    t.append_rows(tmp_path / t.SCORES_FILE, t.make_table([dict(zip(t.COLUMNS, row, strict=True))]))
+    assert command.main(["report", str(tmp_path)]) == 0
+    assert "scoring tiny at step 3 of run 'r' failed" in capsys.readouterr().out
+
+
+def check_error(arguments, message, capsys):
+    """One line on the error stream, exit code 2, no traceback."""
+    assert command.main(arguments) == command.EXIT_USER_ERROR
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("error: ")
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_bad_requests(save, tmp_path, capsys):
+    good = save(0)
+    broken = tmp_path / "broken.ckpt"
+    broken.write_bytes(b"no checkpoint")
+    out = ["--out", str(tmp_path / "out")]
+    tiny = ["--benchmark", "tiny", *out]
+    check_error(["score", "nowhere.ckpt", *tiny], "there is no checkpoint nowhere.ckpt", capsys)
+    check_error(["score", good, str(tmp_path / "no.ckpt"), *tiny], "no.ckpt", capsys)
+    check_error(["score", str(broken), *tiny], "broken.ckpt", capsys)
+    check_error(["score", good, "--benchmark", "NH2016", *out], "unknown benchmark 'NH2016'", capsys)
+    check_error(["score", good, *tiny, "--stages", "conv3"], "'conv3'; this network has relu0", capsys)
+    check_error(["score", good, *tiny, "--device", "abacus"], "unknown device 'abacus'", capsys)
+    check_error(["score", good, *tiny, "--device", "cuda:77"], "no device 'cuda:77'", capsys)
+    check_error(["score", good, *tiny, "--batch-size", "0"], "--batch-size", capsys)
+    check_error(["report", str(tmp_path / "elsewhere")], "there is no score table", capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_checkpoint_of_another_architecture(save, capsys, tmp_path):
+    other = AuditoryNetwork(CochCNN9(width=0.125), {"word": 3}, Cochleagram(num_samples=4000))
+    description = describe_network(other, run="", epoch=0, tasks=[])
+    path = save(5, **{NETWORK_KEY: description})
+    check_error(["score", path, "--benchmark", "tiny", "--out", str(tmp_path / "out")], path, capsys)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["score", "--help"], ["report", "--help"]])
+def test_help(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command.main(arguments)
+    assert stop.value.code == 0
+    assert "python -m evaluate" in capsys.readouterr().out
