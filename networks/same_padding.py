@@ -39,7 +39,26 @@ class SameConv2d(nn.Conv2d):
             padding = (pads[0][0], pads[1][0])
             return nn.functional.conv2d(input, self.weight, stride=self.stride_pair, padding=padding)
         padded = pad_same(input, self.kernel_pair, self.stride_pair)
+        if self.in_channels == 1 and self.stride_pair[0] == self.stride_pair[1] > 1 and not input.is_cuda:
+            return _strided_convolution_of_one_channel(padded, self.weight, self.stride_pair[0])
         return nn.functional.conv2d(padded, self.weight, stride=self.stride_pair)
+
+
+def _strided_convolution_of_one_channel(x: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """``conv2d(x, weight, stride=stride)`` for x of shape (B, 1, F, N), as a convolution of stride 1.
+
+    Each ``stride x stride`` block of the input becomes ``stride ** 2`` channels of one point, and so do the taps: the
+    same sums. On a CPU the backward pass of the strided form with one channel is more than twice as slow, a quarter
+    of a whole training step of a narrow CochCNN9.
+    """
+    rows, columns = (-(-size // stride) * stride for size in weight.shape[-2:])
+    taps = nn.functional.pad(weight, (0, columns - weight.shape[-1], 0, rows - weight.shape[-2]))
+    out_rows, out_columns = ((x.shape[i] - weight.shape[i]) // stride + 1 for i in (-2, -1))
+    used_rows, used_columns = (out_rows - 1) * stride + rows, (out_columns - 1) * stride + columns
+    # Padding by a negative number crops: points behind the last position of the kernel are not used.
+    blocks = nn.functional.pad(x, (0, used_columns - x.shape[-1], 0, used_rows - x.shape[-2]))
+    unshuffle = nn.functional.pixel_unshuffle
+    return nn.functional.conv2d(unshuffle(blocks, stride), unshuffle(taps, stride))
 
 
 class SameMaxPool2d(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from networks import AuditoryNetwork, Backbone, CochCNN9, Cochleagram, build
-from networks.same_padding import SameAvgPool2d, SameConv2d, SameMaxPool2d, same_padding
+from networks.same_padding import SameAvgPool2d, SameConv2d, SameMaxPool2d, pad_same, same_padding
 from networks.weights import load_weights
 from tests.networks.published_weights import PUBLISHED_HEADS, published_weights
 
@@ -85,6 +85,19 @@ def test_same_layers_equal_padding_by_hand():
     torch.testing.assert_close(SameMaxPool2d((2, 5), (2, 2))(x), nn.functional.max_pool2d(low, (2, 5), (2, 2)))
     zeros = nn.functional.pad(x, (1, 2, 0, 1))
     torch.testing.assert_close(SameAvgPool2d((2, 5), (2, 2))(x), nn.functional.avg_pool2d(zeros, (2, 5), (2, 2)))
+
+
+@pytest.mark.parametrize("size", [(211, 390), (17, 40), (9, 10)])
+def test_convolution_of_one_channel_equals_the_strided_one(size):
+    generator = torch.Generator().manual_seed(0)
+    conv = SameConv2d(1, 3, (7, 14), (3, 3)).double()
+    x = torch.randn(2, 1, *size, generator=generator, dtype=torch.float64, requires_grad=True)
+    plain = nn.functional.conv2d(pad_same(x, (7, 14), (3, 3)), conv.weight, stride=3)
+    torch.testing.assert_close(conv(x), plain)
+    grads = torch.randn(plain.shape, generator=generator, dtype=torch.float64)
+    expected = torch.autograd.grad(plain, [x, conv.weight], grads)
+    for value, reference in zip(torch.autograd.grad(conv(x), [x, conv.weight], grads), expected, strict=True):
+        torch.testing.assert_close(value, reference)
 
 
 def test_dense_layer_follows_the_input():

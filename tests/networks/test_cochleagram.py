@@ -152,6 +152,14 @@ def test_multirate_gradient_points_as_the_direct_one(golden, direct):
 
 
 @pytest.mark.parametrize("method", ["direct", "multirate"])
+def test_gradients_are_those_of_finite_differences(method):
+    settings = SMALL | {"num_samples": 200, "frame_rate_hz": 50.0, "num_taps": 81}
+    front_end = Cochleagram(**settings, method=method).double()
+    waveform = torch.randn(1, 200, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 10
+    assert torch.autograd.gradcheck(front_end, waveform.requires_grad_(), atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["direct", "multirate"])
 def test_batch_of_many_equals_one_at_a_time_and_silence_has_a_gradient(method):
     front_end = Cochleagram(**SMALL, **SMALL_FRAMES, method=method)
     waveforms = torch.randn(3, 800, generator=torch.Generator().manual_seed(0))
