@@ -1,5 +1,6 @@
 """Time-averaged activations of a network's stages, the features of every encoding model here."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -8,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.backends import cuda, cudnn
+
+from evaluate.workers import Workers
 
 DEFAULT_BATCH_SIZE = 4
 """Sounds per forward pass. Measured on a CPU core, larger batches are slower: their arrays go back to the system
@@ -82,7 +85,6 @@ def resolve_stages(net: StagedNetwork, stages: Sequence[str] | None) -> tuple[st
     return tuple(stage for stage in known if stage in stages)
 
 
-@torch.inference_mode()
 def stage_activations(
     net: nn.Module,
     waveforms: np.ndarray | Tensor,
@@ -97,11 +99,14 @@ def stage_activations(
     The network runs in evaluation mode, in float32, without autocast, gradients or compiled code. It is
     left as it was found, also when something raises: hooks are gone, every module has its training flag.
 
+    On a CPU, batches run side by side on as many threads as PyTorch uses, each on one core: the activations are bit
+    for bit the same whatever that number is, which they are not where a single operation is shared out.
+
     Args:
         net: Network with `stages` and `stage_modules()`, as `networks.AuditoryNetwork`.
         waveforms: (S, T) sounds at the network's sample rate.
         stages: Stages wanted, or None for all.
-        batch_size: Sounds per forward pass; bounds the memory.
+        batch_size: Sounds per forward pass; with the number of threads it bounds the memory.
         device: Where the sounds go; None means where the network's parameters are. The network is not moved.
         progress: Called after each batch as `progress("activations", num_done, num_total)`.
 
@@ -121,14 +126,20 @@ def stage_activations(
     wanted = resolve_stages(net, stages)  # type: ignore[arg-type]
     device = torch.device(device) if device is not None else _device_of(net)
     features: dict[str, list[np.ndarray]] = {stage: [] for stage in wanted}
-    with _evaluation_mode(net), _exact_float32(), _recording(net, wanted) as recorded:
-        for start in range(0, len(sounds), batch_size):
+    starts = range(0, len(sounds), batch_size)
+    with _evaluation_mode(net), _exact_float32(), _recording(net, wanted) as recorded, Workers(device) as workers:
+
+        @torch.inference_mode()  # here and not outside: each thread has its own modes
+        def features_of_batch(start: int) -> dict[str, np.ndarray]:
             recorded.clear()
             batch = sounds[start : start + batch_size].to(device, torch.float32)
             with torch.autocast(device.type, enabled=False):
                 net(batch)
+            return {stage: _checked(recorded.of_this_thread(), stage, start) for stage in wanted}
+
+        for start, found in zip(starts, workers.map(features_of_batch, starts), strict=True):
             for stage in wanted:
-                features[stage].append(_checked(recorded, stage, start))
+                features[stage].append(found[stage])
             if progress:
                 progress("activations", min(start + batch_size, len(sounds)), len(sounds))
     return {stage: np.concatenate(parts) for stage, parts in features.items()}
@@ -155,15 +166,34 @@ def _checked(recorded: dict[str, Tensor], stage: str, start: int) -> np.ndarray:
     return features
 
 
+class _Recorded(threading.local):
+    """What the stages did in the forward pass that a thread is in; every thread sees its own."""
+
+    def __init__(self) -> None:
+        self._outputs: dict[str, Tensor] = {}
+
+    def clear(self) -> None:
+        """Forget the last forward pass."""
+        self._outputs.clear()
+
+    def add(self, stage: str, output: Tensor) -> None:
+        """Keep a stage's time-averaged output."""
+        self._outputs[stage] = average_over_time(output.detach())
+
+    def of_this_thread(self) -> dict[str, Tensor]:
+        """Outputs by stage."""
+        return self._outputs
+
+
 @contextmanager
-def _recording(net: nn.Module, stages: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Fill a dictionary with the time-averaged output of each stage's module during forward passes."""
-    recorded: dict[str, Tensor] = {}
+def _recording(net: nn.Module, stages: Sequence[str]) -> Iterator[_Recorded]:
+    """Keep the time-averaged output of each stage's module during forward passes."""
+    recorded = _Recorded()
     modules = net.stage_modules()  # type: ignore[operator]
 
     def hook_for(stage: str) -> Callable[[nn.Module, tuple, Tensor], None]:
         def record(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
-            recorded[stage] = average_over_time(output.detach())
+            recorded.add(stage, output)
 
         return record
 

@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evaluate.alphas import PUBLISHED_ALPHAS
 from evaluate.decomposition import compress
-from evaluate.ridge import PUBLISHED_ALPHAS
 from evaluate.split_fit import SplitModel, arrange_targets, fit_units, prepare_split
 from evaluate.splits import Splits
 from evaluate.workers import Workers
 
 # Targets worked on together: as many as keep the working set in the cache of a processor core.
-_CPU_CHUNK = 2048
+_CPU_CHUNK = 3072
 
 Progress = Callable[[int, int], None]
 

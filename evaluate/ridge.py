@@ -21,21 +21,22 @@ nothing; below 1e-17 l_min all penalties are the same fit; and between, a proven
 most of the far penalties out. None of the three changes which penalty is chosen.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from evaluate.alphas import (
+    PUBLISHED_ALPHAS,
+    TIE_TOLERANCE,
+    AlphaChoice,
+    LeaveOneOutErrors,
+    descending_alphas,
+    first_row,
+)
 from evaluate.decomposition import decompose
 from evaluate.pearson import column_norm, column_sum
-
-# The grid of the published evaluation, in the order it was tried.
-PUBLISHED_ALPHAS = np.array([10.0**exponent for exponent in range(49, -51, -1)])
-
-# Leave-one-out errors this close (relative) tie, and the largest penalty wins.
-TIE_TOLERANCE = 1e-9
 
 # Above this times the largest eigenvalue, `E0 + E1 / a` is exact to rounding (the next term is its square, 1e-16).
 _SERIES_START = 1e8
@@ -43,8 +44,6 @@ _SERIES_START = 1e8
 _IDENTICAL_BELOW = 1e-17
 # Penalties within this factor of the eigenvalues are always evaluated; those beyond, only where a bound allows.
 _CORE_FACTOR = 10.0
-# The bounds hold exactly; this margin covers the tie tolerance and rounding.
-_BOUND_MARGIN = 1e-6
 
 
 class Projection(NamedTuple):
@@ -63,27 +62,10 @@ class Projection(NamedTuple):
     mean: Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class AlphaChoice:
-    """Penalty chosen for each target.
-
-    Attributes:
-        index: (V,) position in the grid, descending.
-        alpha: (V,) the penalty.
-        is_tie: (V,) True where no penalty of the grid predicts left-out stimuli better (by more than 1e-9) than
-            the mean of the others does. With the published grid the prediction is then constant.
-        error: (V,) mean squared leave-one-out error at the chosen penalty.
-    """
-
-    index: Tensor
-    alpha: Tensor
-    is_tie: Tensor
-    error: Tensor
-
-
-class _Errors(NamedTuple):
-    errors: Tensor  # (A, V) sums of squares, infinite where not computed: above the smallest for certain
-    best: Tensor  # (V,) smallest so far
+def _some(projection: Projection, columns: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Coordinates and outside part of some targets."""
+    outside = None if projection.outside is None else projection.outside.index_select(1, columns)
+    return projection.coordinates.index_select(1, columns), outside
 
 
 class LeaveOneOutRidge:
@@ -105,7 +87,7 @@ class LeaveOneOutRidge:
         if features.shape[0] < 3:
             raise ValueError(f"leave-one-out needs at least 3 training stimuli, got {features.shape[0]}")
         self.decomposition = decompose(features)
-        self.alphas = torch.as_tensor(_check_alphas(alphas), device=features.device)
+        self.alphas = torch.as_tensor(descending_alphas(alphas), device=features.device)
         self._prepare()
 
     def _prepare(self) -> None:
@@ -198,21 +180,16 @@ class LeaveOneOutRidge:
         errors[:num_series] = constant_error + slope / self._row_alphas[:num_series, None]
         for row in self._core:
             errors[row] = self._error(row, coordinates, outside)
-        state = _Errors(errors, errors.amin(dim=0))
-        for row in self._upper:
-            self._refine(state, row, self._upper_bound(row, constant_error, slope), projection)
-        if self._lower:
-            limit, reach = self._low_limit(projection)
-            for row in self._lower:
-                bound = (limit - self._low_change(row) * reach).clamp(min=0.0).square()
-                self._refine(state, row, bound, projection)
+        state = LeaveOneOutErrors(errors, errors.amin(dim=0))
+        self._search_upper(state, projection, constant=constant_error, slope=slope)
+        self._search_lower(state, projection)
         largest_error = state.best * (1.0 + TIE_TOLERANCE)
-        row = _first_row(errors <= largest_error)
+        chosen = first_row(errors <= largest_error)
         return AlphaChoice(
-            index=self._rows[row],
-            alpha=self._row_alphas[row],
+            index=self._rows[chosen],
+            alpha=self._row_alphas[chosen],
             is_tie=constant_error <= largest_error,
-            error=errors.gather(0, row[None])[0] / len(projection.centred),
+            error=errors.gather(0, chosen[None])[0] / len(projection.centred),
         )
 
     def shrink(self, coordinates: Tensor, index: Tensor) -> Tensor:
@@ -238,15 +215,32 @@ class LeaveOneOutRidge:
         residual = weighted @ coordinates if outside is None else torch.addmm(outside, weighted, coordinates)
         return inverse_remaining.square() @ residual.square_()
 
-    def _refine(self, state: "_Errors", row: int, bound: Tensor, projection: Projection) -> None:
-        """Fill in the errors of one penalty where `bound`, which they cannot be below, leaves it a chance."""
-        candidates = (bound <= state.best * (1.0 + _BOUND_MARGIN)).nonzero()[:, 0]
-        if len(candidates) == 0:
+    def _search_upper(
+        self, state: LeaveOneOutErrors, projection: Projection, *, constant: Tensor, slope: Tensor
+    ) -> None:
+        """Errors at penalties above the eigenvalues, where the bound leaves them a chance to be the smallest."""
+        for row in self._upper:
+            columns = state.candidates(self._upper_bound(row, constant, slope))
+            if 2 * len(columns) > len(slope):  # to compute them all is faster than to pick them out
+                state.update(row, None, self._error(row, projection.coordinates, projection.outside))
+            elif len(columns):
+                state.update(row, columns, self._error(row, *_some(projection, columns)))
+
+    def _search_lower(self, state: LeaveOneOutErrors, projection: Projection) -> None:
+        """Errors at penalties below the eigenvalues; as the bound only rises, each looks at what the last left."""
+        if not self._lower:
             return
-        outside = None if projection.outside is None else projection.outside.index_select(1, candidates)
-        found = self._error(row, projection.coordinates.index_select(1, candidates), outside)
-        state.errors[row, candidates] = found
-        state.best[candidates] = torch.minimum(state.best[candidates], found)
+        limit, reach = self._low_limit(projection)
+        columns: Tensor | None = None
+        coordinates, outside = projection.coordinates, projection.outside
+        for row in self._lower:
+            bound = (limit - self._low_change(row) * reach).clamp(min=0.0).square()
+            remaining = state.candidates(bound)
+            if len(remaining) == 0:
+                return
+            if len(remaining) < coordinates.shape[1] and 2 * len(remaining) <= len(limit):
+                columns, (coordinates, outside) = remaining, _some(projection, remaining)
+            state.update(row, columns, self._error(row, coordinates, outside))
 
     def _upper_bound(self, row: int, constant_error: Tensor, slope: Tensor) -> Tensor:
         """What the error at a penalty well above the eigenvalues cannot be below: (V,).
@@ -286,19 +280,3 @@ class LeaveOneOutRidge:
     def _low_change(self, row: int) -> Tensor:
         """Largest change of a direction's weight, relative to its limit, between this row's penalty and none."""
         return self._row_alphas[row] / (self._smallest + self._row_alphas[row])
-
-
-def _first_row(is_in: Tensor) -> Tensor:
-    """Index of the first True of each column (every column has one)."""
-    rows = torch.arange(len(is_in), dtype=torch.int32, device=is_in.device)
-    return torch.where(is_in, rows[:, None], len(is_in)).amin(dim=0).to(torch.int64)
-
-
-def _check_alphas(alphas: np.ndarray) -> np.ndarray:
-    values = np.asarray(alphas, dtype=np.float64)
-    if values.ndim != 1 or len(values) == 0 or not np.isfinite(values).all() or (values <= 0).any():
-        raise ValueError("alphas must be a list of positive, finite penalties")
-    descending = np.sort(values)[::-1].copy()
-    if (np.diff(descending) == 0).any():
-        raise ValueError("alphas holds the same penalty twice")
-    return descending

@@ -1,12 +1,11 @@
 """From a network and a benchmark to rows of the score table.
 
-The way of the data, one function each: `stage_activations` (network, sounds -> features), `encode_stage`
+The way of the data, one function each: `cached_activations` (network, sounds -> features), `encode_stage`
 (features, responses -> score of every unit and split), `tabulate` (scores of all stages -> rows). Whoever
 spreads the work over processes or keeps results calls the three; `score_network` calls them in a row.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,28 +14,16 @@ import torch
 from torch import nn
 
 from evaluate import table as t
-from evaluate.activations import DEFAULT_BATCH_SIZE, Progress, stage_activations
+from evaluate.activations import DEFAULT_BATCH_SIZE, Progress
 from evaluate.benchmarks.benchmark import ALL, Benchmark
+from evaluate.cache import ActivationCache, cached_activations
 from evaluate.encoding import encode
+from evaluate.score_rows import Origin, add_means, rows_of, with_origin
 from evaluate.splits import Splits, published_splits
 from evaluate.stage_selection import best_stage, mean_defined, median_defined
 
-
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """What was scored: the columns that all rows of one evaluation share.
-
-    Attributes:
-        run: Name of the training run.
-        checkpoint: File of the checkpoint, empty for a network in memory.
-        step: Optimiser steps that the network was trained for, 0 untrained.
-        epoch: Epochs that it was trained for.
-    """
-
-    run: str = ""
-    checkpoint: str = ""
-    step: int = 0
-    epoch: int = 0
+DEFAULT_MEMORY_LIMIT_GIB = 2.0
+"""Working memory of encoding beyond features, responses and result."""
 
 
 class StageScores(NamedTuple):
@@ -65,6 +52,7 @@ def score_network(
     step: int = 0,
     epoch: int = 0,
     progress: Progress | None = None,
+    cache: ActivationCache | None = None,
 ) -> pd.DataFrame:
     """Score the stages of a network by how well they predict the responses of a benchmark.
 
@@ -80,6 +68,7 @@ def score_network(
         step: Optimiser steps trained, for the table.
         epoch: Epochs trained, for the table.
         progress: Called as `progress(what, num_done, num_total)`.
+        cache: Where activations are looked up and kept; None computes them.
 
     Returns:
         Rows of a score table, see `tabulate`.
@@ -89,8 +78,9 @@ def score_network(
         BenchmarkError: The benchmark's sounds are not right.
     """
     splits = splits or published_splits(benchmark.num_stimuli)
-    waveforms = benchmark.stimuli(net.sample_rate_hz, net.num_samples)  # type: ignore[arg-type]
-    features = stage_activations(net, waveforms, stages=stages, batch_size=batch_size, device=device, progress=progress)
+    features = cached_activations(
+        net, benchmark, cache=cache, stages=stages, batch_size=batch_size, device=device, progress=progress
+    )
     scores = encode_stages(features, benchmark, splits, progress=progress)
     return tabulate(scores, benchmark, Origin(run=run, checkpoint=checkpoint, step=step, epoch=epoch))
 
@@ -122,7 +112,14 @@ def encode_stages(
 
 
 def encode_stage(
-    features: np.ndarray, benchmark: Benchmark, splits: Splits, *, stage: str | None = None
+    features: np.ndarray,
+    benchmark: Benchmark,
+    splits: Splits,
+    *,
+    stage: str | None = None,
+    device: torch.device | str = "cpu",
+    memory_limit_gib: float = DEFAULT_MEMORY_LIMIT_GIB,
+    progress: Callable[[int, int], None] | None = None,
 ) -> StageScores:
     """Predict every unit of a benchmark from one stage's features.
 
@@ -131,13 +128,25 @@ def encode_stage(
         benchmark: Responses to predict.
         splits: Train and test sounds.
         stage: Name for error messages.
+        device: Where to compute, in float64.
+        memory_limit_gib: Bound on the working memory, see `encode`.
+        progress: Called as `progress(num_done, num_total)`, in units times splits.
 
     Returns:
         Scores of all units and splits.
     """
     # One repetition is enough where nothing is corrected; encoding the mean saves the fits to single ones.
-    responses = benchmark.responses if benchmark.noise_corrected else benchmark.responses.mean(axis=2)
-    result = encode(features, responses, splits, stage=stage)
+    responses = benchmark.responses if benchmark.noise_corrected else mean_defined(benchmark.responses, axis=2)
+    result = encode(
+        features,
+        responses,
+        splits,
+        allow_missing=bool(np.isnan(responses).any()),
+        stage=stage,
+        device=device,
+        memory_limit_gib=memory_limit_gib,
+        progress=progress,
+    )
     r2 = result.r2_test_corrected if benchmark.noise_corrected else result.r2_test
     return StageScores(r2=np.asarray(r2), num_ties=result.num_ties)
 
@@ -160,7 +169,7 @@ def tabulate(scores: Mapping[str, StageScores], benchmark: Benchmark, origin: Or
         Score table (columns `table.COLUMNS`).
     """
     rows = _curve_rows(scores, benchmark) + _best_rows(scores, benchmark) + _count_rows(scores)
-    return _with_origin(rows, benchmark.name, origin)
+    return with_origin(rows, benchmark.name, origin)
 
 
 def failed_row(benchmark_name: str, origin: Origin) -> pd.DataFrame:
@@ -173,12 +182,7 @@ def failed_row(benchmark_name: str, origin: Origin) -> pd.DataFrame:
     Returns:
         A score table of one row, metric "failed", value NaN.
     """
-    return _with_origin(_rows(t.FAILED, ALL, {(ALL, ALL): np.nan}), benchmark_name, origin)
-
-
-def _with_origin(rows: list[dict[str, Any]], benchmark_name: str, origin: Origin) -> pd.DataFrame:
-    """Add the columns that all rows of an evaluation share."""
-    return t.make_table([{**asdict(origin), t.BENCHMARK: benchmark_name, **row} for row in rows])
+    return with_origin(rows_of(t.FAILED, ALL, {(ALL, ALL): np.nan}), benchmark_name, origin)
 
 
 class _Grouping(NamedTuple):
@@ -189,7 +193,7 @@ class _Grouping(NamedTuple):
 
 
 def _groupings(benchmark: Benchmark) -> list[_Grouping]:
-    """Group units by subject, and by region and subject; components by region alone (see `_add_means`)."""
+    """Group units by subject, and by region and subject; components by region alone (see `add_means`)."""
     units = benchmark.units
     by_region = _group(list(zip(units["region"], units["subject"], strict=True)))
     if benchmark.unit_kind == "component":
@@ -216,7 +220,7 @@ def _curve_rows(scores: Mapping[str, StageScores], benchmark: Benchmark) -> list
             for grouping in _groupings(benchmark)
             for number, label in enumerate(grouping.labels)
         }
-        rows += _rows(metric, stage, _add_means(values, benchmark))
+        rows += rows_of(metric, stage, add_means(values, benchmark))
     return rows
 
 
@@ -231,8 +235,8 @@ def _best_rows(scores: Mapping[str, StageScores], benchmark: Benchmark) -> list[
         best = best_stage(stacked, grouping.codes, clip=_is_clipped(benchmark))
         values |= dict(zip(grouping.labels, best.score, strict=True))
         positions |= dict(zip(grouping.labels, best.relative_position, strict=True))
-    return _rows(metric, t.BEST, _add_means(values, benchmark)) + _rows(
-        t.BEST_STAGE_POSITION, t.BEST, _add_means(positions, benchmark)
+    return rows_of(metric, t.BEST, add_means(values, benchmark)) + rows_of(
+        t.BEST_STAGE_POSITION, t.BEST, add_means(positions, benchmark)
     )
 
 
@@ -241,36 +245,11 @@ def _count_rows(scores: Mapping[str, StageScores]) -> list[dict[str, Any]]:
     everyone = (ALL, ALL)
     rows = []
     for stage, stage_scores in scores.items():
-        rows += _rows(t.NUM_UNDEFINED, stage, {everyone: int(np.isnan(stage_scores.r2).sum())})
-        rows += _rows(t.NUM_TIES, stage, {everyone: stage_scores.num_ties})
+        rows += rows_of(t.NUM_UNDEFINED, stage, {everyone: int(np.isnan(stage_scores.r2).sum())})
+        rows += rows_of(t.NUM_TIES, stage, {everyone: stage_scores.num_ties})
     return rows
-
-
-def _add_means(values: dict[tuple[str, str], float], benchmark: Benchmark) -> dict[tuple[str, str], float]:
-    """Add the mean over components (region "all") and the mean over subjects (subject "all")."""
-    values = dict(values)
-    if benchmark.unit_kind == "component":
-        for subject in benchmark.subjects:
-            values[ALL, subject] = _mean(v for (_, whose), v in values.items() if whose == subject)
-    if ALL not in benchmark.subjects:
-        for region in (ALL, *benchmark.regions):
-            values[region, ALL] = _mean(v for (where, _), v in values.items() if where == region)
-    return values
-
-
-def _rows(metric: str, stage: str, values: Mapping[tuple[str, str], float]) -> list[dict[str, Any]]:
-    """One row per region and subject."""
-    return [
-        {t.METRIC: metric, t.STAGE: stage, t.REGION: region, t.SUBJECT: subject, t.VALUE: float(value)}
-        for (region, subject), value in values.items()
-    ]
 
 
 def _is_clipped(benchmark: Benchmark) -> bool:
     """Whether medians over splits are clipped to 1, as published for voxels and not for components."""
     return benchmark.unit_kind == "voxel"
-
-
-def _mean(values: Iterable[float]) -> float:
-    """Mean of what is defined, NaN where nothing is."""
-    return float(mean_defined(np.array(list(values)), axis=0))

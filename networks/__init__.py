@@ -5,7 +5,10 @@ from networks.backbone import Backbone
 from networks.checkpoint import LoadedCheckpoint, load_checkpoint
 from networks.cochcnn9 import CochCNN9
 from networks.cochleagram import Cochleagram
+from networks.controls import permute_weights, untrained
 from networks.description import Described, build
+from networks.sources import LoadedNetwork, load_network
+from networks.spectrotemporal import SpectroTemporal
 from networks.weights import CheckpointError
 
 __all__ = [
@@ -16,6 +19,11 @@ __all__ = [
     "Cochleagram",
     "Described",
     "LoadedCheckpoint",
+    "LoadedNetwork",
+    "SpectroTemporal",
     "build",
     "load_checkpoint",
+    "load_network",
+    "permute_weights",
+    "untrained",
 ]

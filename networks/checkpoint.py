@@ -60,8 +60,9 @@ def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
     try:
         checkpoint = torch.load(str(path), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        reason = str(error).strip().partition("\n")[0]
         raise CheckpointError(
-            f"{path}: expected a checkpoint of plain tensors and values, but loading it failed: {error}"
+            f"{path}: expected a checkpoint of plain tensors and values, but loading it failed: {reason}"
         ) from error
     if not isinstance(checkpoint, dict) or NETWORK_KEY not in checkpoint:
         raise CheckpointError(

@@ -58,7 +58,7 @@ class AuditoryModule(pl.LightningModule):
         self.tasks = _with_weights(tasks, loss_weights or {})
         self.network = AuditoryNetwork(backbone, {task.name: task.num_classes for task in tasks}, front_end)
         if channels_last:
-            self.network.backbone.to(memory_format=torch.channels_last)
+            self.network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer, self.lr_scheduler, self.lr_interval = optimizer, lr_scheduler, lr_interval
         self.val_conditions = tuple(val_conditions)
         self.run_name = run_name

@@ -13,8 +13,8 @@ import torch
 from sklearn.linear_model import RidgeCV
 from torch.utils.flop_counter import FlopCounterMode
 
+from evaluate.alphas import PUBLISHED_ALPHAS
 from evaluate.encoding import encode
-from evaluate.ridge import PUBLISHED_ALPHAS
 from evaluate.splits import Splits, published_splits
 
 NUM_STIMULI, NUM_REPETITIONS = 165, 3

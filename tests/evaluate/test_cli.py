@@ -1,3 +1,4 @@
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -95,25 +96,6 @@ def test_score_again_replaces(save, tmp_path):
     assert set(t.read_table(tmp_path / t.SCORES_FILE)[t.STAGE]) == {"relu0", "relufc", t.BEST}
 
 
-def test_report_shows_what_is_in_the_table(save, tmp_path, capsys):
-    command.main(["score", save(0), "--benchmark", "tiny", "--out", str(tmp_path), "--stages", "relufc"])
-    for path in (tmp_path / "figures").iterdir():
-        path.unlink()
-    shown_by_score = capsys.readouterr().out
-    assert command.main(["report", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.split() == shown_by_score.split()
-    assert (tmp_path / "figures" / "tiny_heatmap.png").is_file()
-
-
-def test_report_puts_the_published_baseline_beside_components(tmp_path, capsys):
-    row = ("r", "", 0, 0, "NH2015comp", t.BEST_STAGE_R2, t.BEST, "speech", "all", 0.5)
-    t.append_rows(tmp_path / t.SCORES_FILE, t.make_table([dict(zip(t.COLUMNS, row, strict=True))]))
-    assert command.main(["report", str(tmp_path)]) == 0
-    shown = capsys.readouterr().out
-    assert "SpectroTemporal" in shown
-    assert "0.660" in shown
-
-
 def test_failed_evaluations_are_told(tmp_path, capsys):
     row = ("r", "", 3, 0, "tiny", t.FAILED, "all", "all", "all", float("nan"))
     t.append_rows(tmp_path / t.SCORES_FILE, t.make_table([dict(zip(t.COLUMNS, row, strict=True))]))
@@ -121,9 +103,9 @@ def test_failed_evaluations_are_told(tmp_path, capsys):
     assert "scoring tiny at step 3 of run 'r' failed" in capsys.readouterr().out
 
 
-def check_error(arguments, message, capsys):
-    """One line on the error stream, exit code 2, no traceback."""
-    assert command.main(arguments) == command.EXIT_USER_ERROR
+def check_error(arguments, message, capsys, code=command.EXIT_USER_ERROR):
+    """One line on the error stream, no traceback."""
+    assert command.main(arguments) == code
     error = capsys.readouterr().err
     assert message in error
     assert error.startswith("error: ")
@@ -132,27 +114,63 @@ def check_error(arguments, message, capsys):
 
 def test_bad_requests(save, tmp_path, capsys):
     good = save(0)
-    broken = tmp_path / "broken.ckpt"
-    broken.write_bytes(b"no checkpoint")
     out = ["--out", str(tmp_path / "out")]
     tiny = ["--benchmark", "tiny", *out]
-    check_error(["score", "nowhere.ckpt", *tiny], "there is no checkpoint nowhere.ckpt", capsys)
+    check_error(["score", "nowhere.ckpt", *tiny], "'nowhere.ckpt': there is no such file", capsys)
     check_error(["score", good, str(tmp_path / "no.ckpt"), *tiny], "no.ckpt", capsys)
-    check_error(["score", str(broken), *tiny], "broken.ckpt", capsys)
+    check_error(["score", "permuted:no.ckpt", *tiny], "permuted:CHECKPOINT", capsys)
     check_error(["score", good, "--benchmark", "NH2016", *out], "unknown benchmark 'NH2016'", capsys)
-    check_error(["score", good, *tiny, "--stages", "conv3"], "'conv3'; this network has relu0", capsys)
     check_error(["score", good, *tiny, "--device", "abacus"], "unknown device 'abacus'", capsys)
     check_error(["score", good, *tiny, "--device", "cuda:77"], "no device 'cuda:77'", capsys)
+    check_error(["score", good, *tiny, "--device", "meta"], "cannot compute on 'meta'", capsys)
     check_error(["score", good, *tiny, "--batch-size", "0"], "--batch-size", capsys)
+    check_error(["score", good, *tiny, "--memory-gib", "0"], "--memory-gib", capsys)
+    check_error(["score", good, *tiny, "--cache-gib", "-1"], "--cache-gib", capsys)
     check_error(["report", str(tmp_path / "elsewhere")], "there is no score table", capsys)
     assert not (tmp_path / "out").exists()
 
 
-def test_checkpoint_of_another_architecture(save, capsys, tmp_path):
+def test_benchmarks_of_one_name(save, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(BENCHMARKS, "again", BENCHMARKS["tiny"])
+    words = ["score", save(0), "--benchmark", "tiny", "--benchmark", "again", "--out", str(tmp_path / "out")]
+    check_error(words, "two benchmarks are named 'tiny'", capsys)
+
+
+def test_checkpoints_that_cannot_be_used(save, tmp_path, capsys):
+    """Alone they are an error of the user's; among others they are left out."""
+    broken = tmp_path / "broken.ckpt"
+    broken.write_bytes(b"no checkpoint")
     other = AuditoryNetwork(CochCNN9(width=0.125), {"word": 3}, Cochleagram(num_samples=4000))
-    description = describe_network(other, run="", epoch=0, tasks=[])
-    path = save(5, **{NETWORK_KEY: description})
-    check_error(["score", path, "--benchmark", "tiny", "--out", str(tmp_path / "out")], path, capsys)
+    mismatched = save(5, **{NETWORK_KEY: describe_network(other, run="", epoch=0, tasks=[])})
+    cut = tmp_path / "cut.ckpt"
+    cut.write_bytes(Path(save(6)).read_bytes()[:5000])
+    tiny = ["--benchmark", "tiny", "--out", str(tmp_path / "out")]
+    check_error(["score", str(broken), *tiny], "broken.ckpt", capsys)
+    check_error(["score", str(cut), *tiny], "cut.ckpt", capsys)
+    check_error(["score", mismatched, *tiny], mismatched, capsys)
+    check_error(["score", save(0), *tiny, "--stages", "conv3"], "'conv3'; this network has relu0", capsys)
+    assert not (tmp_path / "out").exists()
+    words = ["score", str(broken), save(0), *tiny, "--stages", "relufc"]
+    check_error(words, "broken.ckpt is left out: ", capsys, code=1)
+    assert set(t.read_table(tmp_path / "out" / t.SCORES_FILE)[t.STEP]) == {0}
+
+
+def test_controls_beside_their_network(save, tmp_path, capsys):
+    path = save(7)
+    names = [path, f"permuted:{path}", f"permuted:{path}:0", f"untrained:{path}:3"]
+    words = ["score", *names, "--benchmark", "tiny", "--out", str(tmp_path), "--stages", "relu0", "relufc"]
+    assert command.main(words) == 0
+    table = t.read_table(tmp_path / t.SCORES_FILE)
+    networks = table[[t.RUN, t.CHECKPOINT, t.STEP]].drop_duplicates().to_numpy().tolist()
+    assert networks == [
+        ["run1", path, 7],
+        ["run1-7 (permuted, seed 0)", f"permuted:{path}:0", 7],
+        ["run1-7 (untrained, seed 3)", f"untrained:{path}:3", 0],
+    ]
+    assert table.groupby(t.CHECKPOINT)[t.VALUE].sum().nunique() == 3
+    shown = " ".join(capsys.readouterr().out.split())
+    assert " run1/run1-7.ckpt 7 " in shown
+    assert " run1-7 (untrained, seed 3) 0 " in shown
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["score", "--help"], ["report", "--help"]])
@@ -160,4 +178,30 @@ def test_help(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         command.main(arguments)
     assert stop.value.code == 0
-    assert "python -m evaluate" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "python -m evaluate" in shown
+    assert all(name in shown for name in (command.COMMANDS if len(arguments) == 1 else arguments[:1]))
+
+
+def test_every_command_is_there():
+    for module, _ in command.COMMANDS.values():
+        implementation = importlib.import_module(module)
+        assert callable(implementation.add_arguments)
+        assert callable(implementation.run)
+
+
+@pytest.mark.parametrize("arguments", [[], ["scores"], ["score"], ["score", "a.ckpt", "--metric", "cka"]])
+def test_wrong_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command.main(arguments)
+    assert stop.value.code == command.EXIT_USER_ERROR
+    assert "usage: python -m evaluate" in capsys.readouterr().err
+
+
+def test_interrupted(monkeypatch, save, tmp_path, capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(BENCHMARKS, "tiny", interrupt)
+    assert command.main(["score", save(0), "--benchmark", "tiny", "--out", str(tmp_path)]) == 130
+    assert "interrupted" in capsys.readouterr().err

@@ -1,10 +1,13 @@
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from evaluate import figures
 from evaluate import table as t
-from evaluate.published import COMPONENTS
+from evaluate.figures import bars, compared, matrices, region_stage, selection, style
+from evaluate.figures.series import entries_of, series_of
+from evaluate.published import COMPONENTS, PUBLISHED_MODELS
 from evaluate.scores import Origin, failed_row
 
 STAGES = ("relu0", "maxpool0", "relu1", "relufc")
@@ -30,7 +33,8 @@ def lines_of(panel):
 
 
 def test_every_picture_is_written(tmp_path):
-    table = t.merge_rows(make_rows(), make_rows("simulated", ("core", "belt"), corrected=True))
+    components = make_rows(regions=COMPONENTS[:1])
+    table = t.merge_rows(components, make_rows("simulated", ("core", "belt"), corrected=True))
     paths = figures.write_figures(table, tmp_path / "figures")
     kinds = ("training", "stages", "heatmap")
     expected = [f"{benchmark}_{kind}.png" for benchmark in ("NH2015comp", "simulated") for kind in kinds]
@@ -92,14 +96,15 @@ def test_heat_map_has_the_numbers():
 
 
 def test_one_step_has_no_training_curve(tmp_path):
-    paths = figures.write_figures(make_rows(steps=(10,)), tmp_path)
-    assert [path.name for path in paths] == ["NH2015comp_stages.png", "NH2015comp_heatmap.png"]
+    paths = figures.write_figures(make_rows("tiny", ("core",), steps=(10,)), tmp_path)
+    assert [path.name for path in paths] == ["tiny_stages.png", "tiny_heatmap.png"]
 
 
 def test_runs_have_their_own_pictures(tmp_path):
-    table = t.merge_rows(make_rows(run="a/1", steps=(0,)), make_rows(run="b", steps=(0,)))
+    one, other = (make_rows("tiny", ("core",), run=run, steps=(0,)) for run in ("a/1", "b"))
+    table = t.merge_rows(one, other)
     names = [path.name for path in figures.write_figures(table, tmp_path)]
-    assert names[0] == "a-1_NH2015comp_stages.png"
+    assert names[0] == "a-1_tiny_stages.png"
     assert len(set(names)) == 4
 
 
@@ -117,7 +122,7 @@ def test_nothing_to_draw(table, tmp_path):
 
 
 def test_undefined_everywhere_is_drawn(tmp_path):
-    assert len(figures.write_figures(make_rows().assign(value=float("nan")), tmp_path)) == 3
+    assert len(figures.write_figures(make_rows("tiny", ("core",)).assign(value=float("nan")), tmp_path)) == 3
 
 
 def test_rows_of_subjects_are_not_mixed_in():
@@ -125,3 +130,123 @@ def test_rows_of_subjects_are_not_mixed_in():
     subject = table.assign(subject="s1", value=0.0)
     rows = figures.scores_of(t.merge_rows(table, subject), "demo", "simulated")
     assert len(rows) == len(table)
+
+
+def entries_and_series(*tables):
+    found = series_of({str(number): table for number, table in enumerate(tables)})
+    return entries_of(found, "NH2015comp", selection.RAW.metrics), found
+
+
+def test_bars_stand_beside_the_published_ones_in_order():
+    entries, _ = entries_and_series(make_rows())
+    figure = bars.bars_figure(entries, "NH2015comp", selection.RAW)
+    assert [panel.get_title() for panel in figure.axes] == ["mean of six", *COMPONENTS]
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(names) == len(PUBLISHED_MODELS) + 2
+    widths = [patch.get_width() for patch in figure.axes[0].patches]
+    assert widths[names.index("demo, step 40")] == pytest.approx(0.7)
+    assert widths[names.index("demo, untrained")] == pytest.approx(0.6)
+    speech = [patch.get_width() for patch in figure.axes[1 + COMPONENTS.index("speech")].patches]
+    assert speech[names.index("SpectroTemporal (published)")] == pytest.approx(0.66)
+    own = [label.get_text() for label in figure.axes[0].get_yticklabels() if label.get_fontweight() == "bold"]
+    assert sorted(own) == ["demo, step 40", "demo, untrained"]
+
+
+def test_bars_without_published_ones_show_all_regions():
+    found = series_of({"t": make_rows("simulated", ("core", "belt"), corrected=True)})
+    entries = entries_of(found, "simulated", selection.CORRECTED.metrics)
+    figure = bars.bars_figure(entries, "simulated", selection.CORRECTED)
+    assert [panel.get_title() for panel in figure.axes] == ["all (together)", "core", "belt"]
+    assert len(figure.axes[0].patches) == 2
+    assert bars.bars_figure([], "simulated", selection.CORRECTED) is None
+
+
+def test_trajectories_of_runs_with_baseline_and_permuted_network():
+    permuted = make_rows(steps=(40,), run="last (permuted, seed 0)").assign(checkpoint="permuted:demo:0", value=0.1)
+    _, series = entries_and_series(make_rows(), make_rows(run="other", steps=(0, 20)), permuted)
+    figure = compared.trajectory_figure(series, "NH2015comp", selection.RAW)
+    lines = lines_of(figure.axes[1 + COMPONENTS.index("speech")])
+    np.testing.assert_array_equal(lines["demo"].get_xdata(), [0, 10, 40])
+    np.testing.assert_allclose(lines["demo"].get_ydata(), [0.85, 0.875, 0.95])
+    np.testing.assert_allclose(lines["demo, permuted"].get_ydata(), 0.1)
+    np.testing.assert_allclose(lines["SpectroTemporal\n(published)"].get_ydata(), 0.66)
+    assert lines["demo"].get_color() == lines["demo, permuted"].get_color() != lines["other"].get_color()
+    assert lines["demo, permuted"].get_linestyle() == ":"
+    assert "steps" in figure.get_supxlabel()
+    _, single = entries_and_series(make_rows(steps=(5,)))
+    assert compared.trajectory_figure(single, "NH2015comp", selection.RAW) is None
+
+
+def test_stage_curves_name_stages_unless_they_differ():
+    entries, _ = entries_and_series(make_rows())
+    figure = compared.stage_curves_figure(entries, "NH2015comp", selection.RAW)
+    lines = lines_of(figure.axes[0])
+    np.testing.assert_allclose(lines["demo, step 40"].get_ydata(), [0.3, 0.4, 0.5, 0.6])
+    np.testing.assert_array_equal(lines["demo, step 40"].get_xdata(), range(4))
+    assert lines["demo, untrained"].get_linestyle() == "--"
+    assert [label.get_text() for label in figure.axes[-1].get_xticklabels()] == list(STAGES)
+    fewer = make_rows(run="fewer", steps=(40,))
+    baseline = make_rows(run="SpectroTemporal", steps=(0,))
+    fewer, baseline = fewer[fewer[t.STAGE] != "relu1"], baseline[baseline[t.STAGE].isin(["relu0", t.BEST])]
+    entries, _ = entries_and_series(make_rows(), fewer, baseline)
+    figure = compared.stage_curves_figure(entries, "NH2015comp", selection.RAW)
+    lines = lines_of(figure.axes[0])
+    np.testing.assert_allclose(lines["fewer, step 40"].get_xdata(), [0, 0.5, 1])
+    np.testing.assert_allclose(lines["SpectroTemporal"].get_ydata(), 0.2)
+    assert "relative position" in figure.get_supxlabel()
+
+
+def test_region_stage_figure_shows_positions():
+    positions = make_rows(steps=(40,))
+    positions = positions[positions[t.STAGE] == t.BEST].assign(metric=t.BEST_STAGE_POSITION, value=0.25)
+    entries, _ = entries_and_series(t.merge_rows(make_rows(steps=(40,)), positions))
+    figure = region_stage.region_stage_figure(entries, "NH2015comp", t.BEST_STAGE_POSITION)
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == list(COMPONENTS)
+    assert {container.lines[0].get_ydata()[0] for container in axes.containers} == {0.25}
+    assert [label.get_text() for label in axes.child_axes[0].get_yticklabels()] == list(STAGES)
+    without, _ = entries_and_series(make_rows())
+    assert region_stage.region_stage_figure(without, "NH2015comp", t.BEST_STAGE_POSITION) is None
+
+
+def test_matrices_are_sorted_by_category():
+    values = np.random.default_rng(0).standard_normal((6, 40))
+    matrix = matrices.dissimilarity(values)
+    z_scored = (values - values.mean(axis=0)) / values.std(axis=0)
+    np.testing.assert_allclose(matrix, 1 - np.corrcoef(z_scored), atol=1e-12)
+    repeated = np.repeat(values[:, :, None], 3, axis=2)
+    repeated[0, 0, 1] = np.nan
+    np.testing.assert_allclose(matrices.dissimilarity(repeated), matrix, atol=1e-12)
+    figure = matrices.matrices_figure({"net": matrix}, list("abcabc"), "title")
+    panel = figure.axes[0]
+    order = [0, 3, 1, 4, 2, 5]
+    np.testing.assert_allclose(panel.images[0].get_array(), matrix[np.ix_(order, order)])
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["a", "b", "c"]
+    np.testing.assert_allclose(panel.get_yticks(), [0.5, 2.5, 4.5])
+    matrices.matrices_figure({"net": matrix}, None, "title")
+
+
+def test_names_of_small_categories_do_not_overlap():
+    figure = matrices.matrices_figure({"net": np.ones((100, 100))}, ["a"] * 97 + ["b", "c", "d"], "title")
+    places = figure.axes[0].get_yticks()
+    assert min(np.diff(places)) >= matrices.LABEL_HEIGHT * 100 - 1e-9
+    assert places[-1] <= 99.5
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0"), (1500, "1500"), (12000, "12k"), (2_500_000, "2.5M")])
+def test_steps_are_short(number, text):
+    assert style.short_number(number) == text
+
+
+def test_files_are_the_same_each_time():
+    rows = figures.scores_of(make_rows("simulated", ("core",), steps=(40,)), "demo", "simulated")
+    for kind in ("png", "svg"):
+        contents = [style.figure_bytes(figures.heat_map_figure(rows), kind) for _ in range(2)]
+        assert contents[0] == contents[1]
+
+
+def test_figures_leave_settings_and_pyplot_alone():
+    before = dict(mpl.rcParams)
+    rows = figures.scores_of(make_rows(steps=(40,)), "demo", "NH2015comp")
+    style.figure_bytes(figures.stage_figure(rows), "svg")
+    assert dict(mpl.rcParams) == before

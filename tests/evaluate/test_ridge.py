@@ -5,8 +5,9 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge, RidgeCV
 
+from evaluate.alphas import PUBLISHED_ALPHAS, TIE_TOLERANCE
 from evaluate.decomposition import compress, decompose
-from evaluate.ridge import PUBLISHED_ALPHAS, TIE_TOLERANCE, LeaveOneOutRidge
+from evaluate.ridge import LeaveOneOutRidge
 
 
 def make_features(kind, rng, num=40):

@@ -1,0 +1,1 @@
+"""Commands of `python -m evaluate`, one module each."""

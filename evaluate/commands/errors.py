@@ -1,0 +1,41 @@
+"""Errors of the user's: told in one line."""
+
+import torch
+
+from datamodules.audio import AudioError
+from evaluate.activations import StageError
+from evaluate.benchmarks import BenchmarkError
+from evaluate.table import TableError
+from networks import CheckpointError
+from networks.sources import SourceError
+
+
+class CommandError(ValueError):
+    """Something the user asked for cannot be done; the message says what and why."""
+
+
+USER_ERRORS = (CommandError, BenchmarkError, StageError, AudioError, TableError, CheckpointError, SourceError, OSError)
+
+
+def find_device(name: str | None) -> torch.device:
+    """Find the device asked for, or the best one there is.
+
+    Args:
+        name: As "cpu", "cuda" or "cuda:1"; None for a GPU if there is one.
+
+    Returns:
+        The device; it is there.
+
+    Raises:
+        CommandError: No such device here.
+    """
+    has_gpu = torch.cuda.is_available()
+    try:
+        device = torch.device(name or ("cuda" if has_gpu else "cpu"))
+    except RuntimeError as error:
+        raise CommandError(f"unknown device {name!r}: expected cpu, cuda or cuda:NUMBER") from error
+    if device.type not in ("cpu", "cuda"):
+        raise CommandError(f"cannot compute on {name!r}: expected cpu, cuda or cuda:NUMBER")
+    if device.type == "cuda" and not (has_gpu and (device.index or 0) < torch.cuda.device_count()):
+        raise CommandError(f"there is no device {name!r} here: PyTorch sees {torch.cuda.device_count()} GPUs")
+    return device

@@ -1,0 +1,124 @@
+"""The command `python -m evaluate report`: one page, and figures, from the score tables of runs."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from evaluate import table as t
+from evaluate.benchmarks import Benchmark, load_benchmark
+from evaluate.commands.errors import CommandError
+from evaluate.commands.score import CACHE_FOLDER
+from evaluate.commands.shown_scores import show_scores
+from evaluate.figures.series import series_of
+from evaluate.report import FIGURES_FOLDER, PAGE_FILE, Report, write_report
+from evaluate.report_features import kept_features
+from evaluate.report_sections import FILE_KINDS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes.
+
+    Args:
+        parser: Gets the arguments.
+    """
+    parser.description = (
+        f"Write one self-contained page ({PAGE_FILE}) and figures (figures/*.png, *.pdf) from RUN_DIR/{t.SCORES_FILE}; "
+        "several runs are compared."
+    )
+    parser.add_argument(
+        "run_dirs", nargs="+", type=Path, metavar="RUN_DIR", help="folders of runs, or the --out of score"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where page and figures go (default: RUN_DIR; needed for several)"
+    )
+    parser.add_argument(
+        "--benchmark",
+        action="append",
+        default=[],
+        metavar="NAME_OR_PATH",
+        help="also draw the dissimilarity matrix of this benchmark's sounds, and those of networks whose activations "
+        "are kept in RUN_DIR/cache; give it again for more",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the report.
+
+    Args:
+        args: What `add_arguments` asks for.
+
+    Returns:
+        0.
+
+    Raises:
+        CommandError: Several folders without `--out`.
+        TableError: A folder without a score table, or without scores in it.
+        BenchmarkError: A benchmark that cannot be loaded.
+    """
+    console = Console()
+    if args.out is None and len(args.run_dirs) > 1:
+        raise CommandError(f"say where the report on {len(args.run_dirs)} runs goes: --out DIR")
+    tables = read_tables(args.run_dirs)
+    benchmarks = [load_benchmark(name) for name in args.benchmark]
+    folder = args.out or args.run_dirs[0]
+    caches = [run_dir / CACHE_FOLDER for run_dir in args.run_dirs]
+    report = _write(tables, folder, benchmarks, caches, console)
+    for table in tables.values():
+        show_scores(table, console)
+    _tell_failures(tables, console)
+    for line in (
+        f"{len(report.figures) // len(FILE_KINDS)} figures as PNG and PDF to {folder / FIGURES_FOLDER}",
+        str(report.page),
+    ):
+        console.print(f"wrote {line}", soft_wrap=True, highlight=False, markup=False)
+    return 0
+
+
+def read_tables(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
+    """Read the tables of folders, under the shortest names that tell the folders apart.
+
+    Args:
+        folders: Each with a `scores.csv`; one given twice is read once.
+
+    Returns:
+        Name -> table.
+
+    Raises:
+        TableError: A table is missing or is none; names the file.
+    """
+    paths = {folder.resolve(): t.read_table(folder / t.SCORES_FILE) for folder in folders}
+    for num_parts in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-num_parts:]) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return dict(zip(names, paths.values(), strict=True))
+
+
+def _write(
+    tables: dict[str, pd.DataFrame], folder: Path, benchmarks: list[Benchmark], caches: list[Path], console: Console
+) -> Report:
+    """Write the report behind a progress bar."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    with Progress(*columns, console=console, transient=True) as bars:
+        bar = bars.add_task("report: activations", total=None)
+        series = series_of(tables)
+        features = {one.name: kept_features(series, one, caches) for one in benchmarks}
+        return write_report(
+            tables,
+            folder,
+            benchmarks=benchmarks,
+            features=features,
+            progress=lambda what, num_done, num_total: bars.update(
+                bar, description=f"report: {what}", completed=num_done, total=num_total
+            ),
+        )
+
+
+def _tell_failures(tables: dict[str, pd.DataFrame], console: Console) -> None:
+    for table in tables.values():
+        for row in table[table[t.METRIC] == t.FAILED].itertuples():
+            console.print(f"scoring {row.benchmark} at step {row.step} of run {row.run!r} failed", style="red")

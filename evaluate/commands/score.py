@@ -1,0 +1,233 @@
+"""The command `python -m evaluate score`: many networks, benchmarks and metrics, on one or several processes."""
+
+import argparse
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from torch import distributed as dist
+
+from evaluate import table as t
+from evaluate.activations import DEFAULT_BATCH_SIZE
+from evaluate.benchmarks import BENCHMARKS, load_benchmark
+from evaluate.cache import DEFAULT_LIMIT_GIB, ActivationCache
+from evaluate.commands.errors import CommandError, find_device
+from evaluate.commands.shown_scores import show_scores
+from evaluate.figures import write_figures
+from evaluate.metrics import METRICS
+from evaluate.parts import Parts
+from evaluate.ranks import EVALUATION_TIMEOUT, OtherRankError, Ranks
+from evaluate.score_run import Failure, Request, ScoreRun
+from evaluate.scores import DEFAULT_MEMORY_LIMIT_GIB
+from evaluate.shares import plan_rounds
+from networks.sources import parse_source
+
+FIGURES_FOLDER = "figures"
+CACHE_FOLDER = "cache"
+PARTS_FOLDER = "parts"
+DEFAULT_METRIC = "encoding"
+EXIT_SOME_FAILED = 1
+EXIT_ALL_FAILED = 2
+
+DESCRIPTION = """
+Score every stage of every network on every benchmark. Writes DIR/scores.csv, where rows of the same network are
+replaced, and pictures in DIR/figures; prints the scores at the best stage. A run that was stopped goes on where it
+was: finished pieces are in DIR/parts, activations in DIR/cache; both can be deleted, at the cost of computing again.
+Under torchrun, as in `torchrun --nproc-per-node 4 -m evaluate score ...`, networks and stages are divided among the
+processes, which must all see DIR. Exit code: 0; 1 where some networks could not be scored (the others are in the
+table); 2 where none could, or what was asked for cannot be done.
+"""
+
+Reporter = Callable[[str, int, int], None]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments.
+
+    Args:
+        parser: Gets them.
+    """
+    parser.description = DESCRIPTION
+    parser.add_argument(
+        "networks",
+        nargs="+",
+        metavar="NETWORK",
+        help="checkpoints saved by python -m train fit; SpectroTemporal, the baseline; permuted:CHECKPOINT[:SEED] and "
+        "untrained:CHECKPOINT[:SEED] or untrained:BACKBONE[:SEED], controls",
+    )
+    known = ", ".join(repr(name) for name in BENCHMARKS)
+    parser.add_argument(
+        "--benchmark",
+        action="append",
+        required=True,
+        metavar="NAME_OR_PATH",
+        help=f"{known}, or the path of a benchmark; give it again for more benchmarks",
+    )
+    parser.add_argument(
+        "--metric",
+        action="append",
+        choices=list(METRICS),
+        help=f"give it again for more metrics (default: {DEFAULT_METRIC})",
+    )
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where table and pictures go")
+    parser.add_argument("--stages", nargs="+", metavar="STAGE", help="stages to score (default: all)")
+    parser.add_argument("--device", help="where to compute, as cpu or cuda:0 (default: a GPU if there is one)")
+    parser.add_argument(
+        "--batch-size", type=int, default=DEFAULT_BATCH_SIZE, help="sounds per forward pass (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--memory-gib",
+        type=float,
+        default=DEFAULT_MEMORY_LIMIT_GIB,
+        metavar="GIB",
+        help="working memory of encoding in each process (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="CACHE",
+        help="where activations are kept, to be shared with other runs (default: DIR/cache)",
+    )
+    parser.add_argument(
+        "--cache-gib",
+        type=float,
+        default=DEFAULT_LIMIT_GIB,
+        metavar="GIB",
+        help="size of that folder, above which what was used longest ago goes; 0 keeps nothing (default: %(default)s)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score, one of several processes where torchrun started this one.
+
+    Args:
+        args: What `add_arguments` asks for.
+
+    Returns:
+        Exit code, see the description of the command.
+
+    Raises:
+        CommandError: Numbers or a device that cannot be, two benchmarks of one name.
+        SourceError: A network that is not known.
+        BenchmarkError: A benchmark that cannot be loaded.
+        TableError: What is in the table's place is no score table.
+    """
+    request = _request(args)
+    with _connected() as ranks:
+        try:
+            return _score(request, args, ranks)
+        except OtherRankError:
+            if ranks.rank == 0:
+                raise
+            return EXIT_SOME_FAILED  # told by the process that it happened in
+
+
+def _request(args: argparse.Namespace) -> Request:
+    """Check what was asked for, before any work."""
+    if args.batch_size < 1:
+        raise CommandError(f"--batch-size is at least 1, got {args.batch_size}")
+    if not args.memory_gib > 0:
+        raise CommandError(f"--memory-gib is more than 0, got {args.memory_gib}")
+    if not args.cache_gib >= 0:
+        raise CommandError(f"--cache-gib is 0 (nothing is kept) or more, got {args.cache_gib}")
+    device = find_device(_device_name(args.device))
+    sources = tuple(dict.fromkeys(str(parse_source(name)) for name in args.networks))
+    benchmarks = tuple(load_benchmark(name) for name in dict.fromkeys(args.benchmark))
+    names = [benchmark.name for benchmark in benchmarks]
+    doubled = next((name for name in names if names.count(name) > 1), None)
+    if doubled:
+        raise CommandError(f"two benchmarks are named {doubled!r}: their rows could not be told apart")
+    if (args.out / t.SCORES_FILE).exists():
+        t.read_table(args.out / t.SCORES_FILE)  # what is no table shows now, not after hours
+    return Request(
+        sources=sources,
+        benchmarks=benchmarks,
+        metrics=tuple(metric for metric in METRICS if metric in (args.metric or [DEFAULT_METRIC])),
+        stages=None if args.stages is None else tuple(args.stages),
+        batch_size=args.batch_size,
+        device=device,
+        memory_limit_gib=args.memory_gib,
+    )
+
+
+def _device_name(name: str | None) -> str | None:
+    """Deal GPUs out among the processes of a machine, unless one was asked for."""
+    if name in (None, "cuda") and torch.cuda.is_available() and "LOCAL_RANK" in os.environ:
+        return f"cuda:{int(os.environ['LOCAL_RANK']) % torch.cuda.device_count()}"
+    return name
+
+
+@contextmanager
+def _connected() -> Iterator[Ranks]:
+    """Join the processes that torchrun started; alone where it did not."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "MASTER_ADDR" not in os.environ:
+        yield Ranks()
+        return
+    dist.init_process_group("gloo", timeout=EVALUATION_TIMEOUT)
+    try:
+        yield Ranks.connect()
+    finally:
+        dist.destroy_process_group()
+
+
+def _score(request: Request, args: argparse.Namespace, ranks: Ranks) -> int:
+    """Score all networks; the table in the file grows round by round."""
+    is_first = ranks.rank == 0
+    console = Console(quiet=not is_first)
+    errors = Console(stderr=True, soft_wrap=True, quiet=not is_first)
+    cache = ActivationCache(args.cache or args.out / CACHE_FOLDER, args.cache_gib) if args.cache_gib else None
+    scored: list[pd.DataFrame] = []
+    failures: list[Failure] = []
+
+    def publish(rows: pd.DataFrame) -> None:
+        t.append_rows(args.out / t.SCORES_FILE, rows)
+        scored.append(rows)
+
+    with _progress(console, request, ranks) as (advance, report):
+        work = ScoreRun(
+            request=request, parts=Parts(args.out / PARTS_FOLDER), cache=cache, ranks=ranks, progress=report
+        )
+        for failed in work.run(publish):
+            failures += failed
+            for failure in failed:
+                line = f"error: {failure.source} is left out: {failure.reason}"
+                errors.print(line, style="red", markup=False, highlight=False)
+            advance()
+    if cache is not None:
+        counts = ranks.gather((cache.num_found, cache.num_missed))
+        cache.num_found, cache.num_missed = (sum(numbers) for numbers in zip(*counts, strict=True))
+    ranks.together(lambda: _finish(scored, cache, args.out, console) if scored else None)
+    if not failures:
+        return 0
+    return EXIT_SOME_FAILED if len(failures) < len(request.sources) else EXIT_ALL_FAILED
+
+
+def _finish(scored: list[pd.DataFrame], cache: ActivationCache | None, folder: Path, console: Console) -> None:
+    """Show the scores, draw the pictures, say where all is; on rank 0, which has the rows."""
+    show_scores(pd.concat(scored, ignore_index=True), console)
+    pictures = write_figures(t.read_table(folder / t.SCORES_FILE), folder / FIGURES_FOLDER)
+    for path in (folder / t.SCORES_FILE, *pictures):
+        console.print(f"wrote {path}", soft_wrap=True, highlight=False, markup=False)
+    if cache is not None:
+        console.print(f"activations in {cache}", soft_wrap=True, highlight=False, markup=False)
+
+
+@contextmanager
+def _progress(console: Console, request: Request, ranks: Ranks) -> Iterator[tuple[Callable[[], None], Reporter]]:
+    """Show a bar for the networks and one for what is being done; gives what moves each."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    num_rounds = len(plan_rounds(request.sources, ranks.num_ranks))
+    with Progress(*columns, console=console, transient=True, disable=ranks.rank != 0) as bars:
+        title = "networks" if ranks.num_ranks == 1 else f"rounds of {ranks.num_ranks} processes"
+        overall = bars.add_task(title, total=num_rounds)
+        current = bars.add_task("loading", total=None)
+
+        def report(what: str, num_done: int, num_total: int) -> None:
+            bars.update(current, description=what, completed=num_done, total=num_total)
+
+        yield (lambda: bars.advance(overall)), report

@@ -1,0 +1,190 @@
+"""What a report compares: runs, their permuted controls and baselines, each a line in its own colour."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from evaluate import table as t
+from evaluate.figures import selection as s
+from evaluate.figures import style
+
+SeriesKind = Literal["run", "untrained", "permuted", "baseline"]
+State = Literal["trained", "untrained", "permuted", "baseline"]
+_ORDER: tuple[SeriesKind, ...] = ("run", "untrained", "permuted", "baseline")
+
+# As `networks.parse_source` names controls: permuted:CHECKPOINT:SEED, untrained:CHECKPOINT_OR_BACKBONE:SEED.
+_CONTROL = re.compile(r"(?P<kind>permuted|untrained):(?P<target>.+?)(?::(?P<seed>\d+))?")
+_BASELINE = re.compile(r"spectro[-_ ]?temporal", re.IGNORECASE)
+_UNTRAINED = re.compile(r"untrained", re.IGNORECASE)
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """A network over the steps of its training.
+
+    Attributes:
+        name: As legends say it, each once in a report.
+        kind: What it is: a run, a control (untrained or with permuted weights), or a baseline that learns nothing.
+        owner: Name of the run that it belongs to: its own, or that which it is a control of.
+        rows: Its rows of the table, each number once per step, in order of steps.
+        colour: Its colour in all figures; a control has that of its run.
+        marker: Its marker in all figures.
+    """
+
+    name: str
+    kind: SeriesKind
+    owner: str
+    rows: pd.DataFrame
+    colour: str
+    marker: str
+
+    @property
+    def line(self) -> str:
+        """Line style: runs and baselines solid, permuted networks dotted, untrained networks dashed."""
+        return {"run": "-", "permuted": ":", "untrained": "--", "baseline": "-"}[self.kind]
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One network at one step, scored on one benchmark.
+
+    Attributes:
+        label: As tables and legends say it.
+        state: Trained, untrained, permuted or baseline.
+        step: Optimiser steps.
+        rows: Its rows of the table, one benchmark alone.
+        series: Where it belongs.
+    """
+
+    label: str
+    state: State
+    step: int
+    rows: pd.DataFrame
+    series: Series
+
+    @property
+    def fill(self) -> Literal["full", "none", "left"]:
+        """How its markers are filled: full where it is trained, open where it is not, half where it is permuted."""
+        fills: dict[State, Literal["full", "none", "left"]] = {"untrained": "none", "permuted": "left"}
+        return fills.get(self.state, "full")
+
+
+def series_of(tables: Mapping[str, pd.DataFrame]) -> list[Series]:
+    """Sort rows of tables into series.
+
+    A row belongs to the run in its column `run`, or to its checkpoint's file where that is empty. What is a control
+    or the baseline is told by the checkpoint's name (`networks.parse_source`); a control belongs to the run that its
+    checkpoint has rows of. Runs of one name that come from several tables are told apart by the tables' names.
+
+    Args:
+        tables: Name (as the folder's) -> score table.
+
+    Returns:
+        Runs, then untrained and permuted controls, then baselines, each kind in the tables' order.
+    """
+    parts: dict[tuple[SeriesKind, str, str], dict[str, list[pd.DataFrame]]] = {}
+    runs_of_files = _runs_of_files(tables)
+    for folder, table in tables.items():
+        for (run, checkpoint), rows in table.groupby([t.RUN, t.CHECKPOINT], sort=False):
+            key = _identify(str(run), str(checkpoint), runs_of_files)
+            parts.setdefault(key, {}).setdefault(folder, []).append(rows)
+    looks: dict[str, tuple[str, str]] = {}
+    series = []
+    for (kind, name, owner), by_folder in sorted(parts.items(), key=lambda part: _ORDER.index(part[0][0])):
+        for folder, frames in by_folder.items():
+            suffix = f" ({folder})" if len(by_folder) > 1 else ""
+            look = _look(looks, owner + suffix, kind)
+            rows = s.one_per_step(pd.concat(frames, ignore_index=True))
+            series.append(Series(style.short_name(name + suffix), kind, owner + suffix, rows, *look))
+    return series
+
+
+def entries_of(series: Sequence[Series], benchmark: str, metrics: Collection[str]) -> list[Entry]:
+    """List the networks that a benchmark's tables and bars compare: each series at its end and untrained.
+
+    Args:
+        series: See `series_of`.
+        benchmark: Name of the benchmark.
+        metrics: Steps count at which one of these was measured.
+
+    Returns:
+        For each run its last step, then step 0 where there is one; for controls and baselines the last step. With
+        all rows of the benchmark at that step.
+    """
+    entries = []
+    for one in series:
+        rows = one.rows[one.rows[t.BENCHMARK] == benchmark]
+        measured = rows[rows[t.METRIC].isin(metrics)][t.STEP]
+        if measured.empty:
+            continue
+        first, last = int(measured.min()), int(measured.max())
+        steps = [last, 0] if one.kind == "run" and first == 0 < last else [last]
+        entries += [_entry(one, rows[rows[t.STEP] == step], step, has_later=last > step) for step in steps]
+    return entries
+
+
+def _entry(series: Series, rows: pd.DataFrame, step: int, *, has_later: bool) -> Entry:
+    """Describe one network; step 0 is an untrained one unless it is a file that does not say so."""
+    if series.kind != "run":
+        return Entry(series.name, series.kind, step, rows, series)
+    checkpoints = [str(checkpoint) for checkpoint in rows[t.CHECKPOINT].unique()]
+    told = any(_UNTRAINED.search(name) for name in (series.name, *map(_stem, checkpoints)))
+    if step == 0 and (has_later or told or "" in checkpoints):
+        return Entry(f"{series.name}, untrained", "untrained", step, rows, series)
+    label = f"{series.name}, step {style.short_number(step)}" if step else series.name
+    return Entry(label, "trained", step, rows, series)
+
+
+def _runs_of_files(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """Checkpoint -> run, of all rows that name both."""
+    pairs = pd.concat([table[[t.CHECKPOINT, t.RUN]] for table in tables.values()]).drop_duplicates()
+    return {str(checkpoint): str(run) for checkpoint, run in pairs.itertuples(index=False) if checkpoint and run}
+
+
+def _identify(run: str, checkpoint: str, runs_of_files: Mapping[str, str]) -> tuple[SeriesKind, str, str]:
+    """Kind and name of the network that a row is about, and name of the run that it belongs to."""
+    control = _CONTROL.fullmatch(checkpoint)
+    if control is not None:
+        target, seed = control["target"], int(control["seed"] or 0)
+        owner = runs_of_files.get(target) or _stem(target)
+        kind: SeriesKind = "permuted" if control["kind"] == "permuted" else "untrained"
+        return kind, f"{owner}, {kind}" + (f" (seed {seed})" if seed else ""), owner
+    name = run or _stem(checkpoint) or "network"
+    return ("baseline" if _BASELINE.search(name) else "run"), name, name
+
+
+def _stem(checkpoint: str) -> str:
+    return Path(checkpoint).stem
+
+
+def _look(looks: dict[str, tuple[str, str]], owner: str, kind: SeriesKind) -> tuple[str, str]:
+    """Colour and marker: the next free ones for a new run, those of its run for a control."""
+    if kind == "baseline":
+        return style.BASELINE_COLOUR, "*"
+    number = len(looks)
+    colours, markers = style.RUN_COLOURS, style.RUN_MARKERS
+    return looks.setdefault(owner, (colours[number % len(colours)], markers[number % len(markers)]))
+
+
+def marker_look(series: Series, fill: str) -> dict[str, Any]:
+    """Describe a marker in the series' colour for Matplotlib.
+
+    Args:
+        series: Whose marker.
+        fill: See `Entry.fill`.
+
+    Returns:
+        Keyword arguments; what is not filled is white.
+    """
+    inside = "white" if fill == "none" else series.colour
+    return {
+        "marker": series.marker,
+        "fillstyle": "full" if fill == "none" else fill,
+        "mfc": inside,
+        "mfcalt": "white",
+        "ms": 7,
+    }

@@ -1,0 +1,68 @@
+"""What a network computes, as a key: its weights, how it was made, and the code of its modules."""
+
+import hashlib
+import inspect
+import json
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def network_fingerprint(net: nn.Module) -> str:
+    """Hash all that a network's activations follow from, besides the sounds.
+
+    That is its state dict and other buffers, its description (`networks.Described`) and the source files that its
+    modules' classes are defined in: a network whose code was edited is another one. What those files import is not
+    looked at.
+
+    Args:
+        net: Any module; where its tensors are does not matter.
+
+    Returns:
+        64 hexadecimal digits (SHA-256).
+    """
+    digest = hashlib.sha256(content_key(_description(net)).encode())
+    tensors = dict(net.named_buffers()) | net.state_dict()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        if isinstance(tensor, Tensor):
+            digest.update(content_key([name, str(tensor.dtype), list(tensor.shape)]).encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    for source in sorted({_source_digest(type(module).__module__) for module in net.modules()}):
+        digest.update(source.encode())
+    return digest.hexdigest()
+
+
+def content_key(content: Mapping[str, Any] | list[Any]) -> str:
+    """Hash plain values.
+
+    Args:
+        content: Texts, numbers, lists and dictionaries of them; the order in dictionaries does not matter.
+
+    Returns:
+        64 hexadecimal digits (SHA-256).
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _description(net: nn.Module) -> dict[str, Any]:
+    describe = getattr(net, "description", None)
+    name = f"{type(net).__module__}.{type(net).__qualname__}"
+    # A network that cannot describe itself is told apart by the settings that its modules print.
+    return describe() if callable(describe) else {"class_path": name, "modules": repr(net)}
+
+
+@lru_cache
+def _source_digest(module_name: str) -> str:
+    """Hash the file of a module; PyTorch's own are taken to be what they are."""
+    if module_name.partition(".")[0] == "torch":
+        return ""
+    try:
+        source = inspect.getsource(sys.modules[module_name])
+    except (OSError, TypeError, KeyError):  # typed in, or compiled: there is no file
+        return ""
+    return hashlib.sha256(source.encode()).hexdigest()

@@ -1,0 +1,291 @@
+"""The spectrotemporal baseline: power in a fixed bank of modulation filters on the cochleagram, nothing learned.
+
+Source of the filters: Chi, Ru & Shamma 2005 (J Acoust Soc Am 118:887), with the settings of Tuckute, Feather et al.
+2023 (PLoS Biol 21(12): e3002366).
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from networks.cochleagram import Cochleagram
+from networks.description import Described
+
+# Settings of the published baseline.
+RATES_HZ = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+SCALES_CYC_PER_ERB = (0.0, 0.0625, 0.125, 0.25, 0.5, 1.0, 2.0)
+BANDS_PER_ERB = 6.0  # taken for the published cochleagram, whose bands are spaced 6.1 to the ERB
+GAIN = 100.0  # of the cochleagram before filtering
+MIN_POWER = 1e-8  # of a filter's output at each moment
+DECAY = 3.5  # Chi, Ru & Shamma: of the temporal response, per period of its rate
+
+
+class Modulation(NamedTuple):
+    """What a filter is tuned to.
+
+    Attributes:
+        rate_hz: temporal modulation rate; spectral peaks fall in frequency where it is positive, rise where negative.
+        scale_cyc_per_erb: spectral modulation scale.
+    """
+
+    rate_hz: float
+    scale_cyc_per_erb: float
+
+
+def modulations(rates_hz: Sequence[float], scales_cyc_per_erb: Sequence[float]) -> tuple[Modulation, ...]:
+    """Tuning of all filters, in the order of the features.
+
+    Args:
+        rates_hz: rates in Hz, not negative.
+        scales_cyc_per_erb: scales, not negative.
+
+    Returns:
+        Every scale (outer) with every rate (inner), rates negative; then the non-zero scales with the non-zero rates.
+    """
+    first = [Modulation(-rate if rate else 0.0, scale) for scale in scales_cyc_per_erb for rate in rates_hz]
+    second = [Modulation(rate, scale) for scale in scales_cyc_per_erb for rate in rates_hz if rate and scale]
+    return (*first, *second)
+
+
+def temporal_response(
+    rate_hz: float, *, num_frames: int, frame_rate_hz: float, high_pass: bool = False
+) -> NDArray[np.complex128]:
+    r"""Frequency response of the temporal filter at a rate.
+
+    The transform of ``h = sin(2 pi u) u^2 exp(-3.5 u)``, ``u = rate * t``, with its mean subtracted and zeros behind
+    it; its magnitude scaled to at most 1. At rate 0, 1 at frequency 0 alone.
+
+    Args:
+        rate_hz: rate in Hz, not negative.
+        num_frames: frames of a cochleagram, N.
+        frame_rate_hz: frames a second.
+        high_pass: give every frequency above that of the largest magnitude the magnitude 1, and leave its phase.
+
+    Returns:
+        (3 N // 2 + 1,), frequencies 0 to ``frame_rate_hz / 2`` of a real transform over 3 N frames.
+    """
+    num_padded = 3 * num_frames
+    if rate_hz == 0:
+        delta = np.zeros(num_padded // 2 + 1, dtype=np.complex128)
+        delta[0] = 1
+        return delta
+    periods = rate_hz * np.arange(num_frames) / frame_rate_hz
+    impulse = np.sin(2 * np.pi * periods) * periods**2 * np.exp(-DECAY * periods)
+    response = np.fft.rfft(impulse - impulse.mean(), num_padded)
+    magnitude = np.abs(response) / np.abs(response).max()
+    if high_pass:
+        magnitude[np.argmax(magnitude) :] = 1
+    return magnitude * np.exp(1j * np.angle(response))
+
+
+def spectral_response(
+    scale_cyc_per_erb: float, *, num_bands: int, bands_per_erb: float = BANDS_PER_ERB, high_pass: bool = False
+) -> NDArray[np.float64]:
+    """Frequency response of the spectral filter at a scale.
+
+    ``(f / scale)^2 * exp(-(f / scale)^2)``, scaled to at most 1, the same for negative frequencies. At scale 0, 1 at
+    frequency 0 alone.
+
+    Args:
+        scale_cyc_per_erb: scale, not negative.
+        num_bands: bands of a cochleagram, F.
+        bands_per_erb: bands taken to lie within an ERB.
+        high_pass: give every frequency above that of the largest response the response 1.
+
+    Returns:
+        (2 F,), in the order of a transform over 2 F bands: frequency 0, positive, Nyquist, negative.
+    """
+    if scale_cyc_per_erb == 0:
+        return np.eye(1, 2 * num_bands)[0]
+    frequencies = bands_per_erb * np.arange(num_bands + 1) / (2 * num_bands)
+    ratio = (frequencies / scale_cyc_per_erb) ** 2
+    # The smallest positive ratio is taken out of the exponent, lest everything underflows; scaling undoes it.
+    response = ratio * np.exp(ratio[1] - ratio)
+    response /= response.max()
+    if high_pass:
+        response[np.argmax(response) :] = 1
+    return np.concatenate([response, response[-2:0:-1]])
+
+
+class ModulationPower(nn.Module):
+    """Power of a cochleagram in each modulation filter and band, averaged over time.
+
+    The cochleagram, times 100, gets 2 N frames and F bands of zeros behind it. A filter is the product of a spectral
+    and a temporal response on the plane of the 2-D transform, where two quadrants are set to zero for the direction:
+    with the rate's sign s, those with temporal frequencies of sign -s and positive spectral frequencies, and those of
+    sign s and negative ones. Rows and columns at frequency 0 and Nyquist stay. The output is cropped to F x N,
+    squared, kept at 1e-8 at least and averaged over time.
+
+    Each filter equals its own complex conjugate at the opposite frequency, so that real transforms over time give the
+    output exactly. The transform over bands serves all rates of a scale and direction, and one filter's output at a
+    time is in memory.
+
+    Args:
+        num_bands: bands of a cochleagram, F.
+        num_frames: frames of a cochleagram, N.
+        frame_rate_hz: frames a second.
+        bands_per_erb: bands taken to lie within an ERB.
+        rates_hz: rates in Hz, increasing, from 0 to half the frame rate; the last one's filter is a high-pass.
+        scales_cyc_per_erb: scales, increasing, from 0 to half of ``bands_per_erb``; the last one's is a high-pass.
+
+    Raises:
+        ValueError: for rates or scales out of order or range.
+    """
+
+    def __init__(
+        self,
+        num_bands: int,
+        num_frames: int,
+        *,
+        frame_rate_hz: float,
+        bands_per_erb: float = BANDS_PER_ERB,
+        rates_hz: Sequence[float] = RATES_HZ,
+        scales_cyc_per_erb: Sequence[float] = SCALES_CYC_PER_ERB,
+    ) -> None:
+        super().__init__()
+        _check("rates_hz", rates_hz, frame_rate_hz / 2)
+        _check("scales_cyc_per_erb", scales_cyc_per_erb, bands_per_erb / 2)
+        self.num_bands, self.num_frames = num_bands, num_frames
+        self.rates_hz, self.scales_cyc_per_erb = tuple(rates_hz), tuple(scales_cyc_per_erb)
+        self.modulations = modulations(self.rates_hz, self.scales_cyc_per_erb)
+        temporal = np.stack(
+            [
+                temporal_response(
+                    rate, num_frames=num_frames, frame_rate_hz=frame_rate_hz, high_pass=rate == rates_hz[-1]
+                )
+                for rate in rates_hz
+            ]
+        )
+        spectral = np.stack(
+            [
+                spectral_response(
+                    scale,
+                    num_bands=num_bands,
+                    bands_per_erb=bands_per_erb,
+                    high_pass=scale == scales_cyc_per_erb[-1],
+                )
+                for scale in scales_cyc_per_erb
+            ]
+        )
+        # Real and imaginary parts apart: a module's change of precision would drop the imaginary part of a complex one.
+        parts = np.stack([temporal.real, temporal.imag], axis=-1)
+        self.register_buffer("temporal", torch.tensor(parts, dtype=torch.float32), persistent=False)
+        self.register_buffer("spectral", torch.tensor(spectral, dtype=torch.float32), persistent=False)
+
+    @property
+    def num_features(self) -> int:
+        """Features of a sound, D: filters times bands."""
+        return len(self.modulations) * self.num_bands
+
+    @torch.compiler.disable
+    def forward(self, cochleagram: Tensor) -> Tensor:
+        """(B, F, N) cochleagrams -> (B, D) mean power, filter after filter, each over all bands.
+
+        Raises:
+            ValueError: for cochleagrams of another size.
+        """
+        if cochleagram.ndim != 3 or cochleagram.shape[1:] != (self.num_bands, self.num_frames):
+            raise ValueError(
+                f"expected cochleagrams of shape (batch, {self.num_bands}, {self.num_frames}), "
+                f"got {tuple(cochleagram.shape)}"
+            )
+        with torch.autocast(cochleagram.device.type, enabled=False):
+            spectral = self.get_buffer("spectral")
+            temporal = torch.view_as_complex(self.get_buffer("temporal"))  # (rates, 3N // 2 + 1)
+            spectrum = torch.fft.rfft(GAIN * cochleagram.to(spectral.dtype), n=3 * self.num_frames)
+            spectrum = torch.fft.fft(spectrum, n=2 * self.num_bands, dim=1)  # (B, 2F, 3N // 2 + 1)
+            power = []  # in the order of self.modulations
+            for direction in (-1, 1):
+                one_way = self._in_direction(spectrum, direction)
+                for scale, response in zip(self.scales_cyc_per_erb, spectral, strict=True):
+                    if direction > 0 and scale == 0:
+                        continue
+                    bands = torch.fft.ifft(one_way * response[:, None], dim=1)[:, : self.num_bands].contiguous()
+                    power += [
+                        self._mean_power(bands * response_over_time)
+                        for rate, response_over_time in zip(self.rates_hz, temporal, strict=True)
+                        if direction < 0 or rate > 0
+                    ]
+            return torch.stack(power, dim=1).flatten(1)
+
+    def _in_direction(self, spectrum: Tensor, direction: int) -> Tensor:
+        """Keep the quadrants of a direction. At positive temporal frequencies these are one half of the bands' ones."""
+        below_nyquist = (3 * self.num_frames + 1) // 2
+        positive, negative = slice(1, self.num_bands), slice(self.num_bands + 1, None)
+        kept = spectrum.clone()
+        kept[:, negative if direction > 0 else positive, 1:below_nyquist] = 0
+        return kept
+
+    def _mean_power(self, spectrum: Tensor) -> Tensor:
+        """(B, F, 3N // 2 + 1) spectra over time -> (B, F)."""
+        output = torch.fft.irfft(spectrum, n=3 * self.num_frames)[..., : self.num_frames]
+        return (output * output).clamp(min=MIN_POWER).mean(dim=-1)
+
+
+class SpectroTemporal(Described):
+    """The baseline as a network of one stage: waveform -> cochleagram -> power in modulation filters.
+
+    Has what evaluation asks of a network. Its stage has no time axis left; with the published settings it has 111
+    filters x 211 bands = 23 421 features. Nothing in it is learned, and its state dict is empty.
+
+    Args:
+        front_end: maps waveforms (B, T) to (B, F, N); by default the published :class:`networks.Cochleagram`.
+        bands_per_erb: bands taken to lie within an ERB.
+        rates_hz: see :class:`ModulationPower`.
+        scales_cyc_per_erb: see :class:`ModulationPower`.
+
+    Raises:
+        ValueError: for rates or scales out of order or range.
+    """
+
+    stages = ("spectrotemporal",)
+
+    def __init__(
+        self,
+        front_end: Cochleagram | None = None,
+        *,
+        bands_per_erb: float = BANDS_PER_ERB,
+        rates_hz: Sequence[float] = RATES_HZ,
+        scales_cyc_per_erb: Sequence[float] = SCALES_CYC_PER_ERB,
+    ) -> None:
+        super().__init__()
+        self.front_end = front_end if front_end is not None else Cochleagram()
+        self.init_args["front_end"] = self.front_end
+        self.spectrotemporal = ModulationPower(
+            *self.front_end.output_shape,
+            frame_rate_hz=self.front_end.init_args["frame_rate_hz"],
+            bands_per_erb=bands_per_erb,
+            rates_hz=rates_hz,
+            scales_cyc_per_erb=scales_cyc_per_erb,
+        )
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Rate of the waveforms in Hz."""
+        return self.front_end.sample_rate_hz
+
+    @property
+    def num_samples(self) -> int:
+        """Samples of a waveform, T."""
+        return self.front_end.num_samples
+
+    def stage_modules(self) -> dict[str, nn.Module]:
+        """Stage name -> submodule whose output, (B, D), is the stage's activation."""
+        return {"spectrotemporal": self.spectrotemporal}
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """(B, T) waveforms -> (B, D) mean power, filter after filter, each over all bands."""
+        power: Tensor = self.spectrotemporal(self.front_end(waveform))
+        return power
+
+
+def _check(name: str, values: Sequence[float], highest: float) -> None:
+    in_range = all(0 <= value <= highest for value in values)
+    increasing = all(low < high for low, high in pairwise(values))
+    if not values or not in_range or not increasing:
+        raise ValueError(f"expected {name} that increase from 0 or more to {highest} or less, got {list(values)}")
