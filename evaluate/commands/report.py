@@ -70,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
     for table in tables.values():
         show_scores(table, console)
     _tell_failures(tables, console)
+    for run_dir in args.run_dirs:
+        console.print(f"scores are in {run_dir / t.SCORES_FILE}", soft_wrap=True, highlight=False, markup=False)
     for line in (
         f"{len(report.figures) // len(FILE_KINDS)} figures as PNG and PDF to {folder / FIGURES_FOLDER}",
         str(report.page),
