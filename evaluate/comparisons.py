@@ -10,7 +10,6 @@ import pandas as pd
 
 from evaluate import table as t
 from evaluate.benchmarks.benchmark import ALL
-from evaluate.figures.selection import ITERATION
 from evaluate.figures.series import Entry
 from evaluate.statistics import (
     Comparison,
@@ -83,7 +82,7 @@ def summarise(frames: Sequence[pd.DataFrame], metric: str, region: str, *, stage
     samples = pd.DataFrame([rows.drop(ALL, errors="ignore") for rows in chosen]).reset_index(drop=True)
     if samples.shape[1] == 0:
         return Summary(means, np.full(len(frames), np.nan), samples, "none")
-    is_iterated = all(str(name).startswith(ITERATION) for name in samples.columns)
+    is_iterated = all(str(name).startswith(t.ITERATION) for name in samples.columns)
     values = samples.to_numpy(dtype=np.float64)
     num_scored = int((~np.isnan(values)).any(axis=1).sum())
     errors = participant_error(values) if num_scored > 1 and not is_iterated else standard_error(values)

@@ -81,6 +81,24 @@ PERMUTED_COMPONENTS: dict[str, tuple[float, ...]] = {
 }
 """Raw R^2 of the components by networks with permuted weights, in the order of `COMPONENTS`."""
 
+REGION_STAGE_POSITIONS: dict[str, dict[str, float]] = {
+    "CochCNN9-MultiTask": {"Primary": 0.44, "Anterior": 0.55, "Lateral": 0.60, "Posterior": 0.58},
+    "CochResNet50-MultiTask": {"Primary": 0.58, "Anterior": 0.69, "Lateral": 0.67, "Posterior": 0.65},
+}
+"""Relative position of the best stage by region, NH2015."""
+
+
+def published_positions(benchmark: str) -> dict[str, dict[str, float]]:
+    """Look up where published networks have the best stage of each region.
+
+    Args:
+        benchmark: Name of the benchmark.
+
+    Returns:
+        Model -> region -> relative position, empty where none was published.
+    """
+    return REGION_STAGE_POSITIONS if benchmark == "NH2015" else {}
+
 
 def published_value(benchmark: str, region: str, model: str = BASELINE_MODEL) -> float | None:
     """Look up the published score that belongs to a panel of a figure.

@@ -146,11 +146,11 @@ def _single_runs(shown: Shown, kind: ScoreKind) -> Iterator[str]:
 
 def _region_stage(shown: Shown) -> Iterator[str]:
     """Where regions map to in the networks."""
-    entries = entries_of(shown.series, shown.benchmark, [t.BEST_STAGE_POSITION])
+    entries = entries_of(shown.series, shown.benchmark, [t.REGION_STAGE_POSITION])
     yield html.element("h3", "Regions and stages")
     drawing = _Drawing(
         f"{shown.benchmark}_region_stage",
-        lambda: region_stage.region_stage_figure(entries, shown.benchmark, t.BEST_STAGE_POSITION),
+        lambda: region_stage.region_stage_figure(entries, shown.benchmark, t.REGION_STAGE_POSITION),
         "Relative position of the best stage: 0 the first, 1 the last. Large markers: means (open: untrained, "
         "half filled: permuted), with standard errors; small dots: participants.",
         "The table has no best-stage positions of regions.",

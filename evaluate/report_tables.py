@@ -142,7 +142,7 @@ def region_tests(entries: Sequence[Entry], regions: Sequence[str]) -> Iterator[h
     """
     if "Primary" not in regions:
         return
-    found = compare_regions(entries, t.BEST_STAGE_POSITION, regions)
+    found = compare_regions(entries, t.REGION_STAGE_POSITION, regions)
     if not found:
         too_few = (
             f"Regions are tested against each other over networks (Wilcoxon) from {MIN_MODELS_FOR_WILCOXON} trained "

@@ -20,7 +20,7 @@ from evaluate.cache import ActivationCache, cached_activations
 from evaluate.encoding import encode
 from evaluate.score_rows import Origin, add_means, rows_of, with_origin
 from evaluate.splits import Splits, published_splits
-from evaluate.stage_selection import best_stage, mean_defined, median_defined
+from evaluate.stage_selection import best_stage, best_stage_by_region, mean_defined, median_defined, unit_stage_curves
 
 DEFAULT_MEMORY_LIMIT_GIB = 2.0
 """Working memory of encoding beyond features, responses and result."""
@@ -158,7 +158,8 @@ def tabulate(scores: Mapping[str, StageScores], benchmark: Benchmark, origin: Or
     median over the subject's units in the region; subject "all" is the mean over subjects. For components,
     which are reported one by one: region is the component, region "all" the mean over components. The same
     at the best stage, which is selected on half of the splits and read out on the other half (`best_stage`),
-    with its relative position; and how many scores are undefined, and tied, per stage.
+    with its relative position; where in the network each region lies (`best_stage_by_region`); and how many scores
+    are undefined, and tied, per stage.
 
     Args:
         scores: Scores of each stage, in the network's order.
@@ -168,7 +169,8 @@ def tabulate(scores: Mapping[str, StageScores], benchmark: Benchmark, origin: Or
     Returns:
         Score table (columns `table.COLUMNS`).
     """
-    rows = _curve_rows(scores, benchmark) + _best_rows(scores, benchmark) + _count_rows(scores)
+    rows = _curve_rows(scores, benchmark) + _best_rows(scores, benchmark) + _region_rows(scores, benchmark)
+    rows += _count_rows(scores)
     return with_origin(rows, benchmark.name, origin)
 
 
@@ -210,34 +212,71 @@ def _group(labels: list[tuple[str, str]]) -> _Grouping:
 def _curve_rows(scores: Mapping[str, StageScores], benchmark: Benchmark) -> list[dict[str, Any]]:
     """Rows of the stage curve."""
     metric = t.ENCODING_R2_CORRECTED if benchmark.noise_corrected else t.ENCODING_R2
+    by_unit = unit_stage_curves(_stacked(scores), clip=_is_clipped(benchmark))  # (V, stages)
     rows = []
-    for stage, stage_scores in scores.items():
-        by_unit = median_defined(stage_scores.r2, axis=1)  # (V,)
-        if _is_clipped(benchmark):
-            by_unit = np.minimum(by_unit, 1.0)
+    for number, stage in enumerate(scores):
         values = {
-            label: float(median_defined(by_unit[grouping.codes == number], axis=0))
+            label: float(median_defined(by_unit[grouping.codes == code, number], axis=0))
             for grouping in _groupings(benchmark)
-            for number, label in enumerate(grouping.labels)
+            for code, label in enumerate(grouping.labels)
         }
         rows += rows_of(metric, stage, add_means(values, benchmark))
     return rows
 
 
 def _best_rows(scores: Mapping[str, StageScores], benchmark: Benchmark) -> list[dict[str, Any]]:
-    """Rows of the best stage, independently selected: its score and its relative position."""
+    """Rows of the best stage, independently selected: its score and its relative position.
+
+    Components have no participants to take an error from: theirs is over the iterations of stage selection, which
+    are in the table as subjects "iteration0", "iteration1" and so on.
+    """
     metric = t.BEST_STAGE_R2_CORRECTED if benchmark.noise_corrected else t.BEST_STAGE_R2
-    stacked = np.stack([stage_scores.r2 for stage_scores in scores.values()], axis=1)  # (V, stages, splits)
+    stacked = _stacked(scores)
     values: dict[tuple[str, str], float] = {}
     positions: dict[tuple[str, str], float] = {}
+    rows = []
     for grouping in _groupings(benchmark):
         # Groups are numbered from 0 without gaps, so results come in the order of the labels.
         best = best_stage(stacked, grouping.codes, clip=_is_clipped(benchmark))
         values |= dict(zip(grouping.labels, best.score, strict=True))
         positions |= dict(zip(grouping.labels, best.relative_position, strict=True))
-    return rows_of(metric, t.BEST, add_means(values, benchmark)) + rows_of(
-        t.BEST_STAGE_POSITION, t.BEST, add_means(positions, benchmark)
-    )
+        if benchmark.unit_kind == "component":
+            rows += _iteration_rows(metric, [region for region, _ in grouping.labels], best.score_by_iteration)
+    rows += rows_of(metric, t.BEST, add_means(values, benchmark))
+    return rows + rows_of(t.BEST_STAGE_POSITION, t.BEST, add_means(positions, benchmark))
+
+
+def _iteration_rows(metric: str, components: Sequence[str], scores: np.ndarray) -> list[dict[str, Any]]:
+    """Rows of every iteration of stage selection: (iterations, components) scores and their mean over components."""
+    with_mean = np.column_stack([scores, mean_defined(scores, axis=1)])
+    values = {
+        (region, f"{t.ITERATION}{iteration}"): float(score)
+        for iteration, of_iteration in enumerate(with_mean)
+        for region, score in zip([*components, ALL], of_iteration, strict=True)
+    }
+    return rows_of(metric, t.BEST, values)
+
+
+def _region_rows(scores: Mapping[str, StageScores], benchmark: Benchmark) -> list[dict[str, Any]]:
+    """Rows of where in the network the best stage of each region lies, chosen and read out on all splits."""
+    units = benchmark.units
+    subjects, regions = units["subject"].to_numpy(), units["region"].to_numpy()
+    found = best_stage_by_region(_stacked(scores), subjects, regions, clip=_is_clipped(benchmark))
+    present = set(zip(units["region"], units["subject"], strict=True))
+    values = {
+        (region, subject): float(found.relative_position[row, column])
+        for row, subject in enumerate(found.subjects)
+        for column, region in enumerate(found.regions)
+        if (region, subject) in present
+    }
+    if ALL not in found.subjects:
+        values |= {(region, ALL): float(mean) for region, mean in zip(found.regions, found.mean, strict=True)}
+    return rows_of(t.REGION_STAGE_POSITION, t.BEST, values)
+
+
+def _stacked(scores: Mapping[str, StageScores]) -> np.ndarray:
+    """Scores of all stages, (V, stages, splits)."""
+    return np.stack([stage_scores.r2 for stage_scores in scores.values()], axis=1)
 
 
 def _count_rows(scores: Mapping[str, StageScores]) -> list[dict[str, Any]]:

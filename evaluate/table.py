@@ -27,6 +27,8 @@ BEST_STAGE_R2 = "best_stage_r2"
 BEST_STAGE_R2_CORRECTED = "best_stage_r2_corrected"
 BEST_STAGE_POSITION = "best_stage_position"
 """Index of the best stage over `num_stages - 1`: 0 is the first stage, 1 the last."""
+REGION_STAGE_POSITION = "region_stage_position"
+"""Relative position of the stage with the highest median over all splits: where in the network a region lies."""
 NUM_UNDEFINED = "num_undefined"
 """How many (unit, split) pairs have no score, as where a unit's response is constant."""
 NUM_TIES = "num_ties"
@@ -47,6 +49,8 @@ FAILED = "failed"
 
 STAGE_METRICS = (ENCODING_R2, ENCODING_R2_CORRECTED)
 BEST_METRICS = (BEST_STAGE_R2, BEST_STAGE_R2_CORRECTED)
+ITERATION = "iteration"
+"""Subjects of this name and a number are no participants: they are iterations of stage selection (components)."""
 BEST = "best"
 """In the column `stage`: the best stage, chosen on other splits than those that it is read out from."""
 

@@ -15,15 +15,10 @@ from evaluate.comparisons import Summary, summarise
 from evaluate.figures import selection as s
 from evaluate.figures import style
 from evaluate.figures.series import Entry, marker_look
+from evaluate.published import published_positions
 
 LANE_WIDTH = 0.08
 """Half the distance of two networks side by side, where there are few; regions are 1 apart."""
-
-# Tuckute, Feather et al. 2023, NH2015: relative position of the best stage.
-PUBLISHED_POSITIONS = {
-    "CochCNN9-MultiTask": {"Primary": 0.44, "Anterior": 0.55, "Lateral": 0.60, "Posterior": 0.58},
-    "CochResNet50-MultiTask": {"Primary": 0.58, "Anterior": 0.69, "Lateral": 0.67, "Posterior": 0.65},
-}
 
 
 def region_stage_figure(entries: Sequence[Entry], benchmark: str, metric: str) -> Figure | None:
@@ -43,7 +38,7 @@ def region_stage_figure(entries: Sequence[Entry], benchmark: str, metric: str) -
     regions = [region for region in _regions([_of_metric(entry.rows, metric) for entry in shown]) if region != ALL]
     if not regions:
         return None
-    published = PUBLISHED_POSITIONS if benchmark == "NH2015" else {}
+    published = published_positions(benchmark)
     num_lanes = len(shown) + len(published)
     width_in = min(14.0, max(9.0, 4.6 + len(regions) * (0.45 + 0.16 * num_lanes)))
     figure = style.new_figure(width_in, 4.4, f"{benchmark}: relative position of the best stage by region")

@@ -10,9 +10,6 @@ from evaluate import table as t
 from evaluate.benchmarks.benchmark import ALL
 from evaluate.published import BASELINE_MODEL, PUBLISHED_MODELS, published_value
 
-ITERATION = "iteration"
-"""Subjects of this name and a number are no participants: they are iterations of stage selection (components)."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreKind:

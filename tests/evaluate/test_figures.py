@@ -198,15 +198,15 @@ def test_stage_curves_name_stages_unless_they_differ():
 
 def test_region_stage_figure_shows_positions():
     positions = make_rows(steps=(40,))
-    positions = positions[positions[t.STAGE] == t.BEST].assign(metric=t.BEST_STAGE_POSITION, value=0.25)
+    positions = positions[positions[t.STAGE] == t.BEST].assign(metric=t.REGION_STAGE_POSITION, value=0.25)
     entries, _ = entries_and_series(t.merge_rows(make_rows(steps=(40,)), positions))
-    figure = region_stage.region_stage_figure(entries, "NH2015comp", t.BEST_STAGE_POSITION)
+    figure = region_stage.region_stage_figure(entries, "NH2015comp", t.REGION_STAGE_POSITION)
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == list(COMPONENTS)
     assert {container.lines[0].get_ydata()[0] for container in axes.containers} == {0.25}
     assert [label.get_text() for label in axes.child_axes[0].get_yticklabels()] == list(STAGES)
     without, _ = entries_and_series(make_rows())
-    assert region_stage.region_stage_figure(without, "NH2015comp", t.BEST_STAGE_POSITION) is None
+    assert region_stage.region_stage_figure(without, "NH2015comp", t.REGION_STAGE_POSITION) is None
 
 
 def test_matrices_are_sorted_by_category():

@@ -44,7 +44,7 @@ def voxel_table(run="demo", steps=(0, 10), level=0.3, regions=("Primary", "Later
                 for subject, value in zip(("all", *SUBJECTS), (values.mean(), *values), strict=True):
                     rows.append(row(run, step, metric, stage, region, subject, value, **origin))
             for subject in ("all", *SUBJECTS):
-                rows.append(row(run, step, t.BEST_STAGE_POSITION, t.BEST, region, subject, 0.5, **origin))
+                rows.append(row(run, step, t.REGION_STAGE_POSITION, t.BEST, region, subject, 0.5, **origin))
         for stage in STAGES:
             rows.append(row(run, step, t.NUM_UNDEFINED, stage, "all", "all", 2, **origin))
             rows.append(row(run, step, t.NUM_TIES, stage, "all", "all", 5, **origin))
@@ -57,7 +57,7 @@ def component_table(run="demo", value=0.5, iterations=0):
         rows.append(row(run, 10, t.ENCODING_R2, "relu0", region, "all", value, benchmark="NH2015comp"))
         rows.append(row(run, 10, t.BEST_STAGE_R2, t.BEST, region, "all", value, benchmark="NH2015comp"))
         for number in range(iterations):
-            name, one = f"{s.ITERATION}{number}", value + 0.01 * (number - (iterations - 1) / 2)
+            name, one = f"{t.ITERATION}{number}", value + 0.01 * (number - (iterations - 1) / 2)
             rows.append(row(run, 10, t.BEST_STAGE_R2, t.BEST, region, name, one, benchmark="NH2015comp"))
     return t.make_table(rows)
 
@@ -313,16 +313,16 @@ def test_components_are_compared_by_permutation_of_iterations():
 def test_regions_are_tested_over_enough_networks():
     def table(number):
         rows = voxel_table(f"run{number}", steps=(10,))
-        later = (rows[t.METRIC] == t.BEST_STAGE_POSITION) & (rows[t.REGION] == "Lateral")
+        later = (rows[t.METRIC] == t.REGION_STAGE_POSITION) & (rows[t.REGION] == "Lateral")
         return rows.assign(value=rows[t.VALUE].mask(later, 0.6 + 0.01 * number))
 
     regions = ("all", "Primary", "Lateral")
     six = entries(merged(*(table(number) for number in range(6))))
-    found = comparisons.compare_regions(six, t.BEST_STAGE_POSITION, regions)
+    found = comparisons.compare_regions(six, t.REGION_STAGE_POSITION, regions)
     assert list(found) == ["Lateral"]
     assert found["Lateral"].p_value == pytest.approx(2 / 2**6)
     assert found["Lateral"].difference == pytest.approx(0.125)
-    assert comparisons.compare_regions(six[:5], t.BEST_STAGE_POSITION, regions) == {}
+    assert comparisons.compare_regions(six[:5], t.REGION_STAGE_POSITION, regions) == {}
 
 
 def test_probabilities_are_written():

@@ -65,7 +65,12 @@ def test_components_are_unclipped_and_averaged(components):
         assert found > 1
     mean = np.median(scores["b"].r2, axis=1).mean()
     assert value(rows, metric=t.ENCODING_R2, stage="b", region="all") == pytest.approx(mean)
-    assert set(rows[t.SUBJECT]) == {"all"}
+    assert set(rows[t.SUBJECT]) == {"all", *(f"iteration{number}" for number in range(10))}
+    iterated = rows[rows[t.SUBJECT] != "all"]
+    assert set(iterated[t.METRIC]) == {t.BEST_STAGE_R2}
+    for region in ("low", "music", "all"):
+        overall = value(rows, metric=t.BEST_STAGE_R2, region=region, subject="all")
+        assert iterated[iterated[t.REGION] == region][t.VALUE].mean() == pytest.approx(overall)
 
 
 def test_best_stage_of_voxels(make_benchmark):
@@ -94,8 +99,8 @@ def test_best_stage_of_components_is_their_mean(components):
     stacked = np.stack([stage.r2 for stage in scores.values()], axis=1)
     best = best_stage(stacked, np.arange(2), clip=False)
     for number, component in enumerate(("low", "music")):
-        assert value(rows, metric=t.BEST_STAGE_R2, region=component) == best.score[number]
-    assert value(rows, metric=t.BEST_STAGE_R2, region="all") == pytest.approx(np.mean(best.score))
+        assert value(rows, metric=t.BEST_STAGE_R2, region=component, subject="all") == best.score[number]
+    assert value(rows, metric=t.BEST_STAGE_R2, region="all", subject="all") == pytest.approx(np.mean(best.score))
 
 
 def test_a_stage_that_is_always_best_is_found(make_benchmark):
@@ -107,6 +112,22 @@ def test_a_stage_that_is_always_best_is_found(make_benchmark):
     rows = tabulate(scores, benchmark, Origin())
     assert value(rows, metric=t.BEST_STAGE_R2_CORRECTED, region="all", subject="all") == pytest.approx(0.9)
     assert value(rows, metric=t.BEST_STAGE_POSITION, region="all", subject="all") == pytest.approx(1.0)
+
+
+def test_region_positions_are_those_of_the_stage_curve(make_benchmark):
+    benchmark = make_benchmark()
+    scores = random_scores(benchmark)
+    rows = tabulate(scores, benchmark, Origin())
+    rows = rows[rows[t.METRIC] == t.REGION_STAGE_POSITION]
+    curves = np.stack([np.median(stage.r2, axis=1) for stage in scores.values()], axis=1)
+    positions = pd.Series(np.minimum(curves, 1.0).argmax(axis=1) / (len(scores) - 1))
+    units = benchmark.units
+    by_subject = positions.groupby([units["region"], units["subject"]]).median()
+    for (region, subject), expected in by_subject.items():
+        assert value(rows, region=region, subject=subject) == expected
+    for region, expected in by_subject.groupby("region").mean().items():
+        assert value(rows, region=region, subject="all") == pytest.approx(expected)
+    assert len(rows) == len(by_subject) + units["region"].nunique()
 
 
 def test_undefined_scores_are_counted_and_never_zero(make_benchmark):
