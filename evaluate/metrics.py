@@ -15,11 +15,13 @@ import torch
 from evaluate import table as t
 from evaluate.benchmarks.benchmark import ALL, Benchmark
 from evaluate.dimensionality import effective_dimensionality
-from evaluate.rsa import category_order, rsa
+from evaluate.encoding import encode
+from evaluate.rsa import category_order, read_out_best, rsa
 from evaluate.score_rows import Origin, add_means, rows_of, with_origin
-from evaluate.scores import DEFAULT_MEMORY_LIMIT_GIB, StageScores, encode_stage, tabulate
+from evaluate.scores import DEFAULT_MEMORY_LIMIT_GIB, StageScores, curve_rows, encode_stage, tabulate
 from evaluate.splits import published_splits
-from evaluate.stage_selection import median_defined
+from evaluate.stage_selection import mean_defined, median_defined
+from evaluate.statistics import BROAD_CATEGORIES, within_category_r2
 
 Arrays = dict[str, np.ndarray]
 
@@ -48,11 +50,13 @@ class Metric:
         tabulate: `tabulate(results, benchmark, origin)` with the arrays of each stage in the network's order; gives
             a score table.
         version: Goes up when `measure` gives other numbers than before, so that kept results are not used.
+        needs_categories: Whether it works on benchmarks with categories of sounds alone.
     """
 
     measure: Callable[[np.ndarray, Benchmark, str, Computing], Arrays]
     tabulate: Callable[[Mapping[str, Arrays], Benchmark, Origin], pd.DataFrame]
     version: int = 1
+    needs_categories: bool = False
 
 
 def _measure_encoding(features: np.ndarray, benchmark: Benchmark, stage: str, computing: Computing) -> Arrays:
@@ -105,12 +109,11 @@ def _tabulate_rsa(results: Mapping[str, Arrays], benchmark: Benchmark, origin: O
     rows = []
     for stage, arrays in results.items():
         rows += rows_for(t.RSA, stage, median_defined(arrays["test_similarity"], axis=1))
-    train = np.stack([arrays["train_similarity"] for arrays in results.values()])  # (stages, P, splits)
-    test = np.stack([arrays["test_similarity"] for arrays in results.values()])
-    best = np.where(np.isnan(train), -np.inf, train).argmax(axis=0)  # (P, splits), the first of equals
-    chosen = np.take_along_axis(test, best[None], axis=0)[0]
-    chosen[np.isnan(train).all(axis=0)] = np.nan
-    rows += rows_for(t.BEST_STAGE_RSA, t.BEST, median_defined(chosen, axis=1))
+    train, test = (
+        np.stack([arrays[key] for arrays in results.values()], axis=1)  # (P, stages, splits)
+        for key in ("train_similarity", "test_similarity")
+    )
+    rows += rows_for(t.BEST_STAGE_RSA, t.BEST, read_out_best(train, test)[1])
     ceiling = next(iter(results.values()))["ceiling"]  # of the responses alone: the same for every stage
     rows += rows_for(t.RSA_CEILING, ALL, ceiling)
     for stage, arrays in results.items():
@@ -140,9 +143,51 @@ def _tabulate_dimensionality(results: Mapping[str, Arrays], benchmark: Benchmark
     return with_origin(rows, benchmark.name, origin)
 
 
+def _measure_within_category(features: np.ndarray, benchmark: Benchmark, stage: str, computing: Computing) -> Arrays:
+    """R^2 within the sounds of each category, and of each broad one where the categories are the published ones.
+
+    As everywhere of the test sounds of each split, (V, splits); NaN where a split tests fewer than three of them.
+    """
+    assert benchmark.categories is not None  # as needs_categories says
+    splits = published_splits(benchmark.num_stimuli)
+    measured = mean_defined(benchmark.responses, axis=2)
+    result = encode(
+        features,
+        measured,
+        splits,
+        keep_predictions=True,
+        stage=stage,
+        device=computing.device,
+        memory_limit_gib=computing.memory_limit_gib,
+        progress=computing.progress,
+    )
+    assert result.predictions is not None  # asked for
+    groupings = [benchmark.categories]
+    if set(benchmark.categories) <= set(BROAD_CATEGORIES):
+        groupings.append(tuple(BROAD_CATEGORIES[name] for name in benchmark.categories))
+    by_category: dict[str, list[np.ndarray]] = {}
+    for categories in groupings:
+        for prediction in result.predictions:
+            for name, values in within_category_r2(prediction, measured, categories).items():
+                by_category.setdefault(name, []).append(values)
+    return {name: np.stack(values, axis=1) for name, values in by_category.items()}
+
+
+def _tabulate_within_category(results: Mapping[str, Arrays], benchmark: Benchmark, origin: Origin) -> pd.DataFrame:
+    rows = [
+        row
+        for name in next(iter(results.values()))
+        for row in curve_rows(
+            f"{t.WITHIN_CATEGORY_R2}/{name}", {stage: arrays[name] for stage, arrays in results.items()}, benchmark
+        )
+    ]
+    return with_origin(rows, benchmark.name, origin)
+
+
 METRICS = {
     "encoding": Metric(_measure_encoding, _tabulate_encoding),
     "rsa": Metric(_measure_rsa, _tabulate_rsa),
     "dimensionality": Metric(_measure_dimensionality, _tabulate_dimensionality),
+    "within_category": Metric(_measure_within_category, _tabulate_within_category, needs_categories=True),
 }
 """Comparisons by name; the first is the default."""

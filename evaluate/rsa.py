@@ -119,9 +119,7 @@ def rsa(
                 np.stack([_ranks(model[side]) for model in models]),
             )
         ceilings[:, split] = _ceilings(np.stack([brain[1] for brain in brains]), ceiling)
-    best = _best(train_similarity)
-    chosen = np.take_along_axis(test_similarity, np.maximum(best, 0)[:, None, :], axis=1)[:, 0]
-    score = median_defined(np.where(best >= 0, chosen, np.nan), axis=1)
+    best, score = read_out_best(train_similarity, test_similarity)
     ceiling_values = median_defined(ceilings, axis=1)
     return RsaResult(
         subjects=names,
@@ -238,7 +236,18 @@ def _ceilings(brains: np.ndarray, kind: CeilingKind) -> np.ndarray:
     return result
 
 
-def _best(train_similarity: np.ndarray) -> np.ndarray:
-    """(P, splits) first of the stages with the largest defined similarity, -1 where none is defined."""
-    comparable = np.where(np.isnan(train_similarity), -np.inf, train_similarity)
-    return np.where(np.isnan(train_similarity).all(axis=1), -1, comparable.argmax(axis=1))
+def read_out_best(train_similarity: np.ndarray, test_similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Choose each split's best stage on its training sounds and read it out on its test sounds.
+
+    Args:
+        train_similarity: (P, stages, splits).
+        test_similarity: (P, stages, splits).
+
+    Returns:
+        Index of the chosen stage, (P, splits), the first of equals, -1 where none is defined; and the test
+        similarity there, median over splits, (P,).
+    """
+    best = np.where(np.isnan(train_similarity), -np.inf, train_similarity).argmax(axis=1)
+    best = np.where(np.isnan(train_similarity).all(axis=1), -1, best)
+    chosen = np.take_along_axis(test_similarity, np.maximum(best, 0)[:, None, :], axis=1)[:, 0]
+    return best, median_defined(np.where(best >= 0, chosen, np.nan), axis=1)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from evaluate.activations import DEFAULT_BATCH_SIZE, Progress, resolve_stages
-from evaluate.benchmarks.benchmark import Benchmark
+from evaluate.benchmarks.benchmark import Benchmark, BenchmarkError
 from evaluate.cache import ActivationCache, activation_key, cached_activations
 from evaluate.fingerprint import content_key, network_fingerprint
 from evaluate.metrics import METRICS, Computing
@@ -46,6 +46,9 @@ class Request:
         batch_size: Sounds per forward pass.
         device: Where networks and encoding run.
         memory_limit_gib: Bound on encoding's working memory, in GiB.
+
+    Raises:
+        BenchmarkError: A metric needs what a benchmark has not.
     """
 
     sources: tuple[str, ...]
@@ -55,6 +58,16 @@ class Request:
     batch_size: int = DEFAULT_BATCH_SIZE
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     memory_limit_gib: float = DEFAULT_MEMORY_LIMIT_GIB
+
+    def __post_init__(self) -> None:
+        """Check that each metric can work on each benchmark."""
+        for metric in self.metrics:
+            for benchmark in self.benchmarks:
+                if METRICS[metric].needs_categories and benchmark.categories is None:
+                    raise BenchmarkError(
+                        f"metric {metric} needs categories of sounds, which benchmark {benchmark.name!r} has not: "
+                        "leave one of them out"
+                    )
 
 
 class Failure(NamedTuple):

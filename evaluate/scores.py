@@ -169,8 +169,9 @@ def tabulate(scores: Mapping[str, StageScores], benchmark: Benchmark, origin: Or
     Returns:
         Score table (columns `table.COLUMNS`).
     """
-    rows = _curve_rows(scores, benchmark) + _best_rows(scores, benchmark) + _region_rows(scores, benchmark)
-    rows += _count_rows(scores)
+    metric = t.ENCODING_R2_CORRECTED if benchmark.noise_corrected else t.ENCODING_R2
+    rows = curve_rows(metric, {stage: of_stage.r2 for stage, of_stage in scores.items()}, benchmark)
+    rows += _best_rows(scores, benchmark) + _region_rows(scores, benchmark) + _count_rows(scores)
     return with_origin(rows, benchmark.name, origin)
 
 
@@ -209,12 +210,20 @@ def _group(labels: list[tuple[str, str]]) -> _Grouping:
     return _Grouping(list(numbers), np.array([numbers[label] for label in labels]))
 
 
-def _curve_rows(scores: Mapping[str, StageScores], benchmark: Benchmark) -> list[dict[str, Any]]:
-    """Rows of the stage curve."""
-    metric = t.ENCODING_R2_CORRECTED if benchmark.noise_corrected else t.ENCODING_R2
-    by_unit = unit_stage_curves(_stacked(scores), clip=_is_clipped(benchmark))  # (V, stages)
+def curve_rows(metric: str, r2: Mapping[str, np.ndarray], benchmark: Benchmark) -> list[dict[str, Any]]:
+    """Make rows of a stage curve.
+
+    Args:
+        metric: What the values are.
+        r2: (V, splits) scores of each stage.
+        benchmark: Units of the scores.
+
+    Returns:
+        Rows for each stage, region and subject: median over splits, then over units, and the means over subjects.
+    """
+    by_unit = unit_stage_curves(np.stack(list(r2.values()), axis=1), clip=_is_clipped(benchmark))  # (V, stages)
     rows = []
-    for number, stage in enumerate(scores):
+    for number, stage in enumerate(r2):
         values = {
             label: float(median_defined(by_unit[grouping.codes == code, number], axis=0))
             for grouping in _groupings(benchmark)

@@ -44,6 +44,8 @@ RSA_NUM_UNDEFINED = "rsa_num_undefined"
 EFFECTIVE_DIMENSIONALITY = "effective_dimensionality"
 EFFECTIVE_DIMENSIONALITY_Z_SCORED = "effective_dimensionality_z_scored"
 """The same of z-scored features, which representational similarity works on."""
+WITHIN_CATEGORY_R2 = "within_category_r2"
+"""R^2 of predicted and measured responses within the sounds of a category: the metric is this, "/", the category."""
 FAILED = "failed"
 """Marks an evaluation that raised; its value is NaN."""
 

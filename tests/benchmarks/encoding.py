@@ -1,11 +1,14 @@
-"""Time and memory of the encoding engine beside scikit-learn, at the size of NH2015 (one stage of one network).
+"""Time and memory of the encoding engine beside scikit-learn and himalaya, at the size of NH2015 (one stage).
 
-Run `python -m tests.benchmarks.encoding`. scikit-learn is timed on a sample and scaled; `--units 26792` is B2021.
+Run `python -m tests.benchmarks.encoding`. The peers are timed on a sample and scaled; `--units 26792` is B2021.
+himalaya is compared where it is installed (extra `benchmarks`); its leave-one-out refits each fold, and its alphas
+stop where its float64 solver still works.
 """
 
 import argparse
 import resource
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +83,25 @@ def time_many_targets(features: np.ndarray, responses: np.ndarray, splits: Split
     return timer.seconds
 
 
+def time_himalaya(features: np.ndarray, responses: np.ndarray, splits: Splits, num_units: int) -> np.ndarray | None:
+    """The same with himalaya's kernel ridge, a penalty per target, leave-one-out; None where it is not installed."""
+    try:
+        from himalaya.kernel_ridge import KernelRidgeCV
+    except ImportError:
+        return None
+    train, test = splits.train[0], splits.test[0]
+    wide = features.astype(np.float64)
+    targets = all_targets(responses[:, :num_units], train)
+    mean = wide[train].mean(axis=0)
+    scaled = (wide - mean) / np.abs(wide - mean).max()
+    alphas = np.logspace(-20, 20, len(PUBLISHED_ALPHAS))
+    with Timer() as timer, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = KernelRidgeCV(alphas=alphas, fit_intercept=True, cv=int(train.sum()))
+        model.fit(scaled[train], targets).predict(scaled[test])
+    return timer.seconds
+
+
 def count_operations(features: np.ndarray, responses: np.ndarray, splits: Splits) -> float:
     """Floating-point operations in matrix products, counted in one split and scaled."""
     first = Splits(splits.train[:1], splits.test[:1])
@@ -120,7 +142,9 @@ def main() -> None:
     num_fits = arguments.units * (1 + NUM_REPETITIONS) * splits.num_splits
     single = time_one_by_one(features, responses, splits, arguments.sample_fits) * num_fits
     sample = min(arguments.sample_units, arguments.units)
-    many = time_many_targets(features, responses, splits, sample) * arguments.units / sample * splits.num_splits
+    scale = arguments.units / sample * splits.num_splits
+    many = time_many_targets(features, responses, splits, sample) * scale
+    himalaya = time_himalaya(features, responses, splits, sample)
     operations = count_operations(features, responses, splits)
     rate = matmul_rate()
     print(
@@ -133,7 +157,11 @@ def main() -> None:
         ("encode", seconds),
         ("RidgeCV, one target at a time (scaled)", single),
         ("RidgeCV(alpha_per_target=True) (scaled)", many),
+        ("himalaya KernelRidgeCV (scaled)", None if himalaya is None else himalaya * scale),
     ):
+        if measured is None:
+            print(f"{name:<42}  not installed")
+            continue
         ratio = measured / seconds
         print(f"{name:<42}{measured[0]:>10.2f}{ratio[0]:>8.0f}{measured[1]:>13.2f}{ratio[1]:>8.0f}")
     print(f"\npeak memory over the data: {memory_gib:.2f} GiB")

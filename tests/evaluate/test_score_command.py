@@ -22,6 +22,7 @@ from evaluate.activations import stage_activations
 from evaluate.benchmarks import BENCHMARKS
 from evaluate.commands import score
 from evaluate.dimensionality import effective_dimensionality
+from evaluate.encoding import encode
 from evaluate.metrics import METRICS
 from evaluate.parts import Parts
 from evaluate.rsa import category_order, rsa
@@ -32,7 +33,8 @@ from evaluate.splits import published_splits
 from networks import LoadedNetwork
 
 STAGES = ("relu0", "pool0", "relufc")
-ALL_METRICS = [word for metric in METRICS for word in ("--metric", metric)]
+# "within_category" has tests of its own: the benchmark "other" has no categories.
+ALL_METRICS = [word for name, metric in METRICS.items() if not metric.needs_categories for word in ("--metric", name)]
 LIMIT_S = 60
 
 
@@ -98,6 +100,36 @@ class Counted:
 @pytest.fixture
 def counted(monkeypatch):
     return Counted(monkeypatch)
+
+
+def test_scores_within_categories_are_of_the_test_sounds(networks, tmp_path, make_benchmark):
+    words = ["score", networks[0], "--benchmark", "tiny", "--metric", "within_category", "--out", str(tmp_path / "out")]
+    assert command.main(words) == 0
+    table = t.read_table(tmp_path / "out" / t.SCORES_FILE)
+    benchmark = make_benchmark(categories=tuple("abc"[i % 3] for i in range(24)))
+    network = score_run.load_network(networks[0]).network
+    features = stage_activations(network, benchmark.stimuli(network.sample_rate_hz, network.num_samples))["relu0"]
+    splits, measured = published_splits(24), benchmark.responses.mean(axis=2)
+    predictions = encode(features, measured, splits, keep_predictions=True).predictions
+    of_category = np.arange(24) % 3 == 1
+    r2 = np.full((6, 10), np.nan)
+    for split in range(10):
+        chosen = of_category & splits.test[split]
+        for unit in range(6):
+            pair = predictions[split, chosen, unit], measured[chosen, unit]
+            if chosen.sum() >= 3 and min(np.ptp(values) for values in pair) > 0:
+                r2[unit, split] = max(np.corrcoef(*pair)[0, 1], 0) ** 2
+    expected = np.nanmedian(np.nanmedian(r2, axis=1)[:3])  # the first subject's units
+    rows = table[(table[t.METRIC] == f"{t.WITHIN_CATEGORY_R2}/b") & (table[t.BENCHMARK] == "tiny")]
+    found = rows[(rows[t.STAGE] == "relu0") & (rows[t.REGION] == "all") & (rows[t.SUBJECT] == "s1")][t.VALUE]
+    assert found.item() == pytest.approx(expected)
+
+
+def test_without_categories_there_are_no_scores_within_them(networks, tmp_path, capsys):
+    assert command.main(arguments(networks[:1], tmp_path / "out", "--metric", "within_category")) == 2
+    assert (
+        "metric within_category needs categories of sounds, which benchmark 'other' has not" in capsys.readouterr().err
+    )
 
 
 def test_many_networks_benchmarks_and_metrics(networks, tmp_path, counted, capsys):
