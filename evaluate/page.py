@@ -30,7 +30,7 @@ figcaption { max-width: 90ch; margin-top: 6px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; margin: 6px 0 12px; }
 th, td { padding: 4px 12px; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
-thead th { background: var(--card); border-bottom: 2px solid var(--line); }
+thead th { background: var(--card); border-bottom: 2px solid var(--line); white-space: normal; vertical-align: bottom; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
 tr.published td { color: var(--soft); font-style: italic; }
 .swatch { display: inline-block; width: 11px; height: 11px; border-radius: 3px; margin-right: 7px;

@@ -21,7 +21,7 @@ FILE_KINDS = ("png", "pdf")
 NUM_UNFOLDED_RUNS = 2
 """Of so many runs the figures of single runs are open on the page; those of more are folded."""
 
-BAND_NOTE = "Error bars and bands: ±1 standard error over participants, where the table has them."
+BAND_NOTE = "Error bars and bands: ±1 standard error over participants (components: over iterations of stage selection)."
 
 
 class _Drawing(NamedTuple):
