@@ -11,6 +11,10 @@ from rich.console import Console
 COMMANDS = {
     "score": ("evaluate.commands.score", "score networks against benchmarks"),
     "report": ("evaluate.commands.report", "write a page and figures from the scores of runs"),
+    "probe": ("evaluate.commands.probe", "tell labelled sounds apart by a stage's activations (transfer check)"),
+    "check": ("evaluate.commands.check", "say what is in benchmarks and what is wrong with them"),
+    "convert": ("evaluate.commands.convert", "write a benchmark or loose files in the format for own recordings"),
+    "fetch": ("evaluate.commands.fetch", "download the public release of brain responses"),
 }
 """For each command the module with `add_arguments(parser)` and `run(args)`, imported when it is needed."""
 

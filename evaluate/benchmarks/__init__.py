@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from evaluate.benchmarks.benchmark import ALL, Benchmark, BenchmarkError
-from evaluate.benchmarks.natural_sounds import COMPONENTS_FILE, components_benchmark
+from evaluate.benchmarks.benchmark import ALL, Benchmark
+from evaluate.benchmarks.natural_sounds import COMPONENTS_FILE, STIMULI_FOLDER, components_benchmark
+from evaluate.benchmarks.problems import BenchmarkError
+from evaluate.benchmarks.published_release import data_sets_in, find_release_folder, release_benchmark
+from evaluate.benchmarks.recordings import is_recordings, recordings_benchmark
 from evaluate.benchmarks.simulated_cortex import simulated_cortex
 
 BENCHMARKS: dict[str, Callable[[], Benchmark]] = {"simulated": simulated_cortex}
@@ -12,28 +15,41 @@ BENCHMARKS: dict[str, Callable[[], Benchmark]] = {"simulated": simulated_cortex}
 
 
 def load_benchmark(name_or_path: str | Path) -> Benchmark:
-    """Build a benchmark from its name or from its folder.
+    """Build a benchmark from its name or from where its data are; the kind of data is seen from what is there.
 
     Args:
-        name_or_path: A name in `BENCHMARKS`, or a folder with `components.mat` and `stimuli/`.
+        name_or_path: One of
+            a name in `BENCHMARKS`;
+            `ROOT:NH2015`, `ROOT:B2021` or `ROOT:NH2015comp`, where ROOT is the unpacked public release, or the path of
+            one of its data sets (`published_release`);
+            a folder with `components.mat` and `stimuli/` (`natural_sounds`);
+            a folder or single file of one's own recordings (`recordings`).
 
     Returns:
         The benchmark.
 
     Raises:
-        BenchmarkError: Neither a known name nor a folder of a known layout; lists what is known. Or the
-            data in the folder are not right.
+        BenchmarkError: Nothing of that; lists what is known. Or the data are not right: `problems` has all that is
+            wrong with them.
     """
     if str(name_or_path) in BENCHMARKS:
         return BENCHMARKS[str(name_or_path)]()
-    folder = Path(name_or_path)
-    if (folder / COMPONENTS_FILE).is_file():
-        return components_benchmark(folder)
-    problem = f"the folder has no {COMPONENTS_FILE}" if folder.is_dir() else "no such name or folder"
+    path = Path(name_or_path)
+    release_folder = find_release_folder(name_or_path)
+    if release_folder is not None and not (path / STIMULI_FOLDER).is_dir():
+        return release_benchmark(release_folder)
+    if (path / COMPONENTS_FILE).is_file():
+        return components_benchmark(path)
+    if is_recordings(path):
+        return recordings_benchmark(path)
+    if data_sets := data_sets_in(path):
+        raise BenchmarkError(f"{path} is the public release: say which of its data sets, {', '.join(data_sets)}")
+    problem = f"the folder has no {COMPONENTS_FILE} or benchmark.json" if path.is_dir() else "no such name or path"
     known = ", ".join(repr(name) for name in BENCHMARKS)
     raise BenchmarkError(
-        f"unknown benchmark {str(name_or_path)!r}: {problem}. Known names: {known}; or give a folder with "
-        f"{COMPONENTS_FILE} and stimuli/"
+        f"unknown benchmark {str(name_or_path)!r}: {problem}. Known names: {known}; or give ROOT:NH2015, ROOT:B2021 or "
+        f"ROOT:NH2015comp of the public release, a folder with {COMPONENTS_FILE} and {STIMULI_FOLDER}/, or a folder or "
+        "file of recordings (see `python -m evaluate convert --help`)"
     )
 
 
@@ -44,5 +60,7 @@ __all__ = [
     "BenchmarkError",
     "components_benchmark",
     "load_benchmark",
+    "recordings_benchmark",
+    "release_benchmark",
     "simulated_cortex",
 ]

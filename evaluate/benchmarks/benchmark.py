@@ -13,28 +13,16 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
+
 ALL = "all"
 """Name that stands for "over all subjects" or "over all regions" in score tables."""
 
 UNIT_COLUMNS = ("unit", "subject", "region")
 """Columns that the unit table of every benchmark has; more are welcome (hemisphere, coordinates, ...)."""
 
-NUM_SHOWN = 3
-"""How many offending names an error message shows before it says how many more there are."""
-
 UnitKind = Literal["voxel", "component"]
 WaveformSource = Callable[[int, int], np.ndarray]
-
-
-class BenchmarkError(ValueError):
-    """Benchmark data that are missing, broken or contradict each other."""
-
-
-def shorten(names: Sequence[object], num_shown: int = NUM_SHOWN) -> str:
-    """Join names for an error message: the first few, then how many more there are."""
-    shown = ", ".join(repr(str(name)) for name in names[:num_shown])
-    hidden = len(names) - num_shown
-    return f"{shown} and {hidden} more" if hidden > 0 else shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +37,8 @@ class Benchmark:
         stimulus_names: S names, each once, in the order of all arrays.
         waveforms: Called as `waveforms(sample_rate_hz, num_samples)`; gives the sounds as (S, T) float32.
             Use `stimuli`, which also checks what comes.
-        responses: (S, V, R) responses, finite. A benchmark without repetitions has R = 1.
+        responses: (S, V, R) responses. A benchmark without repetitions has R = 1. NaN is a missing repetition: allowed
+            for voxels, where each unit has at least one repetition of every stimulus; see `num_missing`.
         units: V rows with at least the columns `unit`, `subject`, `region`.
         categories: S category names, or None where stimuli have no categories.
         noise_corrected: Whether scores are corrected for the noise of the responses; needs R >= 2.
@@ -58,8 +47,8 @@ class Benchmark:
             units are reported one by one, unclipped, as in Tuckute, Feather et al. 2023.
 
     Raises:
-        BenchmarkError: Shapes that do not fit, duplicate names, values that are not finite; the message
-            names the stimulus and the unit.
+        BenchmarkError: Shapes that do not fit, duplicate names, infinite values, NaN that stands for no missing
+            repetition; the message names the stimulus and the unit.
     """
 
     name: str
@@ -80,10 +69,10 @@ class Benchmark:
         if self.categories is not None:
             object.__setattr__(self, "categories", tuple(str(name) for name in self.categories))
         object.__setattr__(self, "responses", _as_float64(self.responses, f"benchmark {self.name!r}"))
-        self._check_name()
-        self._check_stimuli()
-        self._check_units()
-        self._check_responses()
+        problems = Problems()
+        for check in (self._check_name, self._check_stimuli, self._check_units, self._check_responses):
+            problems.attempt(check)
+        problems.raise_any()
 
     @property
     def num_stimuli(self) -> int:
@@ -99,6 +88,11 @@ class Benchmark:
     def num_repetitions(self) -> int:
         """Number of repetitions, R."""
         return self.responses.shape[2]
+
+    @cached_property
+    def num_missing(self) -> int:
+        """How many responses are missing (NaN), of all stimuli, units and repetitions."""
+        return int(np.isnan(self.responses).sum())
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -220,20 +214,47 @@ class Benchmark:
                 f"benchmark {self.name!r}: responses have shape {shape}, expected (stimuli, units, "
                 f"repetitions) = ({self.num_stimuli}, {self.num_units}, at least 1)"
             )
-        broken = np.argwhere(~np.isfinite(self.responses))
+        may_miss = self.unit_kind == "voxel"
+        broken = np.argwhere(np.isinf(self.responses) if may_miss else ~np.isfinite(self.responses))
         if len(broken):
             stimulus, unit, repetition = broken[0]
-            row = self.units.iloc[unit]
             raise BenchmarkError(
-                f"benchmark {self.name!r}: {len(broken)} responses are not finite; the first is that of unit "
-                f"{row['unit']!r} (subject {row['subject']!r}) to stimulus "
-                f"{self.stimulus_names[stimulus]!r}, repetition {repetition}"
+                f"benchmark {self.name!r}: {len(broken)} responses are not finite; the first is that of "
+                f"{self._pair(stimulus, unit)}, repetition {repetition}"
+            )
+        empty = incomplete_units(self.responses)
+        if empty.any():
+            unit = int(np.flatnonzero(empty)[0])
+            stimulus = int(np.flatnonzero(np.isnan(self.responses[:, unit]).all(axis=1))[0])
+            raise BenchmarkError(
+                f"benchmark {self.name!r}: {int(empty.sum())} of {self.num_units} units have stimuli without any "
+                f"response; the first is that of {self._pair(stimulus, unit)}. Leave the units out "
+                "(`python -m evaluate convert --drop-incomplete` does), or the stimuli"
             )
         if self.noise_corrected and self.num_repetitions < 2:
             raise BenchmarkError(
                 f"benchmark {self.name!r}: noise correction needs at least 2 repetitions, got "
                 f"{self.num_repetitions}; set noise_corrected=False to score raw R^2"
             )
+
+    def _pair(self, stimulus: int, unit: int) -> str:
+        """Name a unit and a stimulus, also where their tables are not right."""
+        if "unit" not in self.units.columns or "subject" not in self.units.columns:
+            return f"unit {unit} to stimulus {self.stimulus_names[stimulus]!r}"
+        row = self.units.iloc[unit]
+        return f"unit {row['unit']!r} (subject {row['subject']!r}) to stimulus {self.stimulus_names[stimulus]!r}"
+
+
+def incomplete_units(responses: np.ndarray) -> np.ndarray:
+    """Find units that have no response to some stimulus in any repetition: they cannot be scored.
+
+    Args:
+        responses: (S, V, R), NaN where missing.
+
+    Returns:
+        (V,) bool.
+    """
+    return np.asarray(np.isnan(responses).all(axis=2).any(axis=0))
 
 
 def _as_float64(responses: np.ndarray, owner: str) -> np.ndarray:

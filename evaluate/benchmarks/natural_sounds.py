@@ -3,42 +3,41 @@
 Norman-Haignere, Kanwisher & McDermott 2015, Neuron 88:1281-1296, doi:10.1016/j.neuron.2015.11.035.
 """
 
-import zlib
-from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
-from datamodules.audio import PUBLISHED_RMS, fit_length, read_audio, set_rms
-from evaluate.benchmarks.benchmark import ALL, Benchmark, BenchmarkError, WaveformSource, shorten
+from evaluate.benchmarks.benchmark import ALL, Benchmark
+from evaluate.benchmarks.matlab_files import cell_strings, read_matlab
+from evaluate.benchmarks.problems import BenchmarkError
+from evaluate.benchmarks.sound_files import sounds_in_folder
 
 COMPONENTS_FILE = "components.mat"
 STIMULI_FOLDER = "stimuli"
-AUDIO_SUFFIXES = (".wav", ".flac")
-NUM_CACHED_RATES = 2
-"""How many (sample rate, length) pairs of one sound set stay in memory: 26 MB each at 20 kHz and 2 s."""
-
-MAT_ERRORS = (
-    MatReadError,
-    zlib.error,
-    ValueError,
-    TypeError,
-    LookupError,
-    NotImplementedError,
-    EOFError,
-    OSError,
-)
-"""What scipy's reader raises on files that are cut short, broken, or of MATLAB 7.3."""
 
 CITATION = (
     "Norman-Haignere, S., Kanwisher, N. G. & McDermott, J. H. (2015). Distinct cortical pathways for music "
     "and speech revealed by hypothesis-free voxel decomposition. Neuron 88, 1281-1296. "
     "doi:10.1016/j.neuron.2015.11.035"
 )
+
+
+class Components(NamedTuple):
+    """What `components.mat` holds.
+
+    Attributes:
+        stimulus_names: S names.
+        responses: (S, V) responses of the components.
+        units: V rows; each component is its own region.
+        categories: S categories, None where the file has none.
+    """
+
+    stimulus_names: tuple[str, ...]
+    responses: np.ndarray
+    units: pd.DataFrame
+    categories: tuple[str, ...] | None
 
 
 def components_benchmark(folder: str | Path) -> Benchmark:
@@ -60,100 +59,45 @@ def components_benchmark(folder: str | Path) -> Benchmark:
         AudioError: On first use of the stimuli, a sound that cannot be decoded; names the file.
     """
     folder = Path(folder)
-    arrays = _load_arrays(folder / COMPONENTS_FILE)
-    stimulus_names = _strings(arrays, "stim_names", folder)
-    component_names = _strings(arrays, "component_names", folder)
-    paths = find_sounds(folder / STIMULI_FOLDER, stimulus_names)
-    responses = np.asarray(arrays["R"])
-    if responses.shape != (len(stimulus_names), len(component_names)):
-        raise BenchmarkError(
-            f"{folder / COMPONENTS_FILE}: R has shape {responses.shape}, expected "
-            f"{len(stimulus_names)} sounds x {len(component_names)} components, "
-            "as stim_names and component_names say"
-        )
-    units = pd.DataFrame({"unit": component_names, "subject": ALL, "region": component_names})
-    categories = _strings(arrays, "category_labels", folder) if "category_labels" in arrays else None
+    components = read_components(folder / COMPONENTS_FILE)
     return Benchmark(
         name="NH2015comp",
         version="1",
-        stimulus_names=stimulus_names,
-        waveforms=sounds_from_files(paths),
-        responses=responses[:, :, None],
-        units=units,
-        categories=categories,
+        stimulus_names=components.stimulus_names,
+        waveforms=sounds_in_folder(folder / STIMULI_FOLDER, components.stimulus_names),
+        responses=components.responses[:, :, None],
+        units=components.units,
+        categories=components.categories,
         noise_corrected=False,
         citation=CITATION,
         unit_kind="component",
     )
 
 
-def find_sounds(folder: Path, names: Sequence[str]) -> list[Path]:
-    """Find the WAV or FLAC file of every name.
+def read_components(path: Path) -> Components:
+    """Read the published file of components.
 
     Args:
-        folder: Folder with the audio files.
-        names: File names without suffix.
+        path: The file `components.mat`.
 
     Returns:
-        One path per name, in the same order.
+        What it holds, stimuli in its order.
 
     Raises:
-        BenchmarkError: Some sounds are missing; counts them and names the first.
+        BenchmarkError: The file is missing or broken, or its arrays do not fit; names what.
     """
-    if not folder.is_dir():
-        raise BenchmarkError(f"the folder of sounds {folder} does not exist")
-    found = {path.name: path for path in folder.iterdir()}
-    candidates = {name: [found.get(name + suffix) for suffix in AUDIO_SUFFIXES] for name in names}
-    paths = {name: next((path for path in options if path), None) for name, options in candidates.items()}
-    missing = [name for name, path in paths.items() if path is None]
-    if missing:
+    arrays = read_matlab(path, ("R", "stim_names", "component_names"))
+    stimulus_names = cell_strings(arrays["stim_names"], "stim_names", path)
+    component_names = cell_strings(arrays["component_names"], "component_names", path)
+    responses = np.asarray(arrays["R"])
+    if responses.shape != (len(stimulus_names), len(component_names)):
         raise BenchmarkError(
-            f"{len(missing)} of {len(names)} sounds are missing in {folder} "
-            f"(expected NAME.wav or NAME.flac): {shorten(missing)}"
+            f"{path}: R has shape {responses.shape}, expected "
+            f"{len(stimulus_names)} sounds x {len(component_names)} components, "
+            "as stim_names and component_names say"
         )
-    return [path for path in paths.values() if path is not None]
-
-
-def sounds_from_files(paths: Sequence[Path]) -> WaveformSource:
-    """Make the function that reads sounds as a network hears them.
-
-    Args:
-        paths: One audio file per stimulus, in the order of the stimuli.
-
-    Returns:
-        `waveforms(sample_rate_hz, num_samples)`, giving (S, num_samples) float32; it keeps what it read last.
-    """
-
-    @lru_cache(maxsize=NUM_CACHED_RATES)
-    def read_all(sample_rate_hz: int, num_samples: int) -> np.ndarray:
-        sounds = (read_audio(path, sample_rate_hz=sample_rate_hz) for path in paths)
-        return np.stack([set_rms(fit_length(sound, num_samples), PUBLISHED_RMS) for sound in sounds])
-
-    def waveforms(sample_rate_hz: int, num_samples: int) -> np.ndarray:
-        # A copy, so that a caller who writes into it does not change what the next one gets.
-        return read_all(sample_rate_hz, num_samples).astype(np.float32, copy=True)
-
-    return waveforms
-
-
-def _load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read a MATLAB file of plain arrays, with an error that names the file and what it lacks."""
-    if not path.is_file():
-        raise BenchmarkError(f"{path} does not exist: expected the published file {COMPONENTS_FILE}")
-    try:
-        arrays = loadmat(path)
-    except MAT_ERRORS as error:
-        raise BenchmarkError(f"{path} cannot be read as a MATLAB file: {error}") from error
-    missing = [name for name in ("R", "stim_names", "component_names") if name not in arrays]
-    if missing:
-        raise BenchmarkError(f"{path} lacks the array {shorten(missing)}")
-    return arrays
-
-
-def _strings(arrays: dict[str, np.ndarray], key: str, folder: Path) -> tuple[str, ...]:
-    """Turn a cell array of strings (an object array of one-string arrays) into a tuple."""
-    cells = [np.asarray(cell) for cell in arrays[key].ravel()]
-    bad = [index for index, cell in enumerate(cells) if cell.size != 1 or cell.dtype.kind != "U"]
-    if bad:
-        raise BenchmarkError(f"{folder / COMPONENTS_FILE}: entry {bad[0]} of {key} is not one string")
-    return tuple(str(cell.item()) for cell in cells)
+    units = pd.DataFrame({"unit": component_names, "subject": ALL, "region": component_names})
+    categories = None
+    if "category_labels" in arrays:
+        categories = cell_strings(arrays["category_labels"], "category_labels", path)
+    return Components(stimulus_names, responses, units, categories)

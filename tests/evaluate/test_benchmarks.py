@@ -145,7 +145,7 @@ def test_known_names_and_folders(component_folder, make_benchmark, monkeypatch):
 
 
 def test_unknown_name_lists_the_known_ones(tmp_path):
-    with pytest.raises(BenchmarkError, match=r"'NH2016'.*no such name or folder.*'simulated'"):
+    with pytest.raises(BenchmarkError, match=r"'NH2016'.*no such name or path.*'simulated'"):
         load_benchmark("NH2016")
     with pytest.raises(BenchmarkError, match=r"the folder has no components\.mat"):
         load_benchmark(tmp_path)
@@ -175,8 +175,16 @@ def changed(array: np.ndarray, index: tuple, value: float) -> np.ndarray:
         (lambda b: {"responses": b.responses.astype(str)}, "real numbers"),
         (lambda b: {"responses": b.responses + 1j}, "real numbers"),
         (
-            lambda b: {"responses": changed(b.responses, (4, 2, 1), np.nan)},
+            lambda b: {"responses": changed(b.responses, (4, 2), np.nan)},
+            "1 of 6 units have stimuli without any response; the first is that of unit 'v2' .*'s1'.*'sound4'",
+        ),
+        (
+            lambda b: {"responses": changed(b.responses, (4, 2, 1), np.nan), "unit_kind": "component"},
             "1 responses are not finite.*'v2' .*'s1'.*'sound4', repetition 1",
+        ),
+        (
+            lambda b: {"responses": changed(b.responses[:, :, :1], (4, 2, 0), np.nan), "noise_corrected": False},
+            "1 of 6 units have stimuli without any response",
         ),
         (lambda b: {"responses": changed(b.responses, (0, 0, 0), np.inf)}, "'v0'.*'sound0'"),
         (lambda b: {"responses": b.responses[:, :, :1]}, "at least 2 repetitions, got 1"),
@@ -186,6 +194,26 @@ def test_bad_fields_are_named(make_benchmark, changes, message):
     benchmark = make_benchmark()
     with pytest.raises(BenchmarkError, match=message):
         replace(benchmark, **changes(benchmark))
+
+
+def test_missing_repetitions_are_counted(make_benchmark):
+    benchmark = make_benchmark()
+    assert benchmark.num_missing == 0
+    responses = changed(benchmark.responses, (4, 2, 1), np.nan)
+    responses[:, 3, 2] = np.nan
+    assert replace(benchmark, responses=responses).num_missing == 25
+
+
+def test_all_problems_are_told_at_once(make_benchmark):
+    changes = {"name": "", "unit_kind": "voxel", "categories": ("Music",)}
+    with pytest.raises(
+        BenchmarkError, match=r"not empty.* \(and 2 more problems: `python -m evaluate check`"
+    ) as caught:
+        make_benchmark(**changes, responses=np.zeros((24, 6, 1)))
+    assert len(caught.value.problems) == 3
+    with pytest.raises(BenchmarkError, match="not empty") as caught:
+        make_benchmark(name="")
+    assert caught.value.problems == (str(caught.value),)
 
 
 def test_fields_get_their_types(make_benchmark):

@@ -1,0 +1,94 @@
+"""A folder of files, or one archive with the same files."""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from evaluate.benchmarks.problems import BenchmarkError
+
+ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+"""What `zipfile` raises on archives that are cut short, damaged, encrypted or of an unknown compression."""
+
+
+class Container(Protocol):
+    """Files under relative names with `/` between their parts."""
+
+    def names(self) -> list[str]:
+        """Names of all files."""
+
+    def read(self, name: str) -> bytes:
+        """Content of a file; raises `BenchmarkError` where it cannot be read."""
+
+    def path(self, name: str) -> str:
+        """Where a file is, for messages."""
+
+
+def open_container(path: Path, markers: Sequence[str]) -> Container:
+    """Open a folder or a ZIP archive (also one named `.npz`).
+
+    Args:
+        path: The folder or file.
+        markers: Names of files one of which tells where, inside an archive, the files lie: archives of a folder
+            often have its name before all others.
+
+    Returns:
+        Its files.
+
+    Raises:
+        BenchmarkError: There is none, or it is no archive.
+    """
+    if path.is_dir():
+        return _Folder(path)
+    if not path.exists():
+        raise BenchmarkError(f"{path} does not exist")
+    return _Archive(path, markers)
+
+
+class _Folder:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def names(self) -> list[str]:
+        return sorted(path.relative_to(self._folder).as_posix() for path in self._folder.rglob("*") if path.is_file())
+
+    def read(self, name: str) -> bytes:
+        try:
+            return (self._folder / name).read_bytes()
+        except OSError as error:
+            raise BenchmarkError(f"{self.path(name)} cannot be read: {error}") from error
+
+    def path(self, name: str) -> str:
+        return str(self._folder / name)
+
+
+class _Archive:
+    """The archive is opened for every read, so that it can be read in many processes."""
+
+    def __init__(self, path: Path, markers: Sequence[str]) -> None:
+        self._path = path
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = [info.filename for info in archive.infolist() if not info.is_dir()]
+        except (*ARCHIVE_ERRORS, OSError) as error:
+            raise BenchmarkError(f"{path} is cut short or no ZIP archive: {error}") from error
+        marked = [PurePosixPath(member) for member in members if PurePosixPath(member).name in markers]
+        inner = min((member.parent for member in marked), key=lambda parent: len(parent.parts), default=PurePosixPath())
+        self._prefix = "" if inner == PurePosixPath() else f"{inner}/"
+        self._members = [member for member in members if member.startswith(self._prefix)]
+
+    def names(self) -> list[str]:
+        return sorted(member.removeprefix(self._prefix) for member in self._members)
+
+    def read(self, name: str) -> bytes:
+        try:
+            with zipfile.ZipFile(self._path) as archive:
+                return archive.read(self._prefix + name)
+        except KeyError as error:
+            raise BenchmarkError(f"{self.path(name)} does not exist") from error
+        except (*ARCHIVE_ERRORS, OSError) as error:
+            raise BenchmarkError(f"{self.path(name)} cannot be read, the archive is damaged: {error}") from error
+
+    def path(self, name: str) -> str:
+        return f"{self._path}/{name}"

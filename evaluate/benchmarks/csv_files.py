@@ -1,0 +1,45 @@
+"""Reading tables from CSV files, texts as they are written."""
+
+import io
+
+import pandas as pd
+
+from evaluate.benchmarks.problems import BenchmarkError, shorten
+
+
+def read_table(content: bytes, where: str, required: tuple[str, ...], texts: tuple[str, ...]) -> pd.DataFrame:
+    """Read a CSV file.
+
+    Args:
+        content: The file, UTF-8, with a line of column names.
+        where: Its path, for messages.
+        required: Columns that it must have.
+        texts: Columns that stay text; of the others, those that are numbers become numbers.
+
+    Returns:
+        The table; empty texts stay empty.
+
+    Raises:
+        BenchmarkError: It cannot be read, has no rows, or lacks a column; names it.
+    """
+    try:
+        table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (ValueError, pd.errors.ParserError) as error:  # ValueError: also text that is not UTF-8
+        raise BenchmarkError(f"{where} cannot be read as a table: {str(error).strip()}") from error
+    missing = [column for column in required if column not in table.columns]
+    if missing:
+        raise BenchmarkError(f"{where} lacks the column {shorten(missing)}; it has {shorten(list(table.columns), 10)}")
+    if table.empty:
+        raise BenchmarkError(f"{where} has no rows")
+    for column in [column for column in table.columns if column not in texts]:
+        table[column] = _as_numbers(table[column])
+    return table
+
+
+def _as_numbers(values: pd.Series) -> pd.Series:
+    """Numbers where all that is not empty is one."""
+    filled = values[values != ""]
+    numbers = pd.to_numeric(filled, errors="coerce")
+    if not len(filled) or numbers.isna().any():
+        return values
+    return pd.Series(numbers.reindex(values.index))

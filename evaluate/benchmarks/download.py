@@ -1,0 +1,196 @@
+"""Downloading a file that may be large over a connection that may break."""
+
+import hashlib
+import http.client
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from evaluate.benchmarks.problems import BenchmarkError
+
+CHUNK_BYTES = 2**20
+TIMEOUT_S = 60.0
+"""A server that says nothing for so long is gone."""
+
+NUM_ATTEMPTS = 5
+FIRST_WAIT_S = 1.0
+"""Before the second attempt; it doubles from one to the next, and starts anew when some bytes came."""
+
+HTTP_PARTIAL, HTTP_RANGE_NOT_SATISFIABLE, HTTP_SERVER_ERROR = 206, 416, 500
+PASSING_CODES = (408, 425, 429)
+"""Client errors after which it is worth trying again (RFC 9110, RFC 8470, RFC 6585)."""
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class _Note:
+    """What a file that is downloaded in part is a part of."""
+
+    url: str
+    size: int | None
+    validator: str | None  # strong ETag, or date of the last change
+
+
+def download(
+    url: str,
+    path: Path,
+    *,
+    sha256: str | None = None,
+    num_attempts: int = NUM_ATTEMPTS,
+    first_wait_s: float = FIRST_WAIT_S,
+    progress: Progress | None = None,
+) -> str:
+    """Download a file; what came before a break is kept beside it and is not asked for again.
+
+    Args:
+        url: Address, http or https.
+        path: Where the file goes once it is whole and checked; `PATH.part` and `PATH.part.json` are there before.
+        sha256: Expected checksum, 64 hexadecimal digits; None does not check.
+        num_attempts: How often a connection is tried without any byte coming.
+        first_wait_s: Waiting time before the second attempt, in seconds.
+        progress: Called as `progress(num_bytes, num_bytes_in_all_or_None)`.
+
+    Returns:
+        The checksum.
+
+    Raises:
+        BenchmarkError: The server does not have the file, cannot be reached, or what came is not what was expected.
+        OSError: The file cannot be written.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise BenchmarkError(f"cannot fetch {url!r}: expected an address that begins with https:// or http://")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = _Part(path)
+    failures, wait_s = 0, first_wait_s
+    while True:
+        size_before = part.size
+        try:
+            _receive(url, part, progress)
+            break
+        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+            if isinstance(error, urllib.error.HTTPError) and not _may_pass(error.code):
+                raise BenchmarkError(f"{url}: the server answers {error.code} {error.reason}") from error
+            if part.size > size_before:
+                failures, wait_s = 0, first_wait_s
+            failures += 1
+            if failures >= num_attempts:
+                raise BenchmarkError(
+                    f"{url}: the connection fails ({error}); {part.size} bytes are kept in {part.file}: run the "
+                    "command again to go on from there"
+                ) from error
+            time.sleep(wait_s)
+            wait_s *= 2
+    found = file_sha256(part.file)
+    if sha256 is not None and found != sha256.lower():
+        part.remove()
+        raise BenchmarkError(
+            f"{url}: the file has SHA-256 {found}, expected {sha256.lower()}: damaged on its way or another version. "
+            "It was removed; run the command again, or give the checksum of the version that you want"
+        )
+    os.replace(part.file, path)
+    part.remove()
+    return found
+
+
+class _Part:
+    """The part of a file that is there, and the note beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.with_name(path.name + ".part")
+        self._note_file = path.with_name(path.name + ".part.json")
+
+    @property
+    def size(self) -> int:
+        return self.file.stat().st_size if self.file.exists() else 0
+
+    @property
+    def note(self) -> _Note | None:
+        try:
+            return _Note(**json.loads(self._note_file.read_text()))
+        except (OSError, ValueError, TypeError):  # none, or cut short: the part cannot be continued
+            return None
+
+    def begin(self, note: _Note) -> None:
+        """Start anew."""
+        self.file.write_bytes(b"")
+        self._note_file.write_text(json.dumps(asdict(note)))
+
+    def remove(self) -> None:
+        self.file.unlink(missing_ok=True)
+        self._note_file.unlink(missing_ok=True)
+
+
+def _receive(url: str, part: _Part, progress: Progress | None) -> None:
+    """Get what is missing; raises where the connection breaks before the end."""
+    note = part.note
+    may_continue = part.size > 0 and note is not None and note.url == url and note.validator is not None
+    if may_continue and note is not None and part.size == note.size:
+        return
+    request = urllib.request.Request(url, headers={"Accept-Encoding": "identity"})
+    if may_continue and note is not None:
+        request.add_header("Range", f"bytes={part.size}-")
+        request.add_header("If-Range", note.validator or "")  # the whole file where it has changed
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        if error.code == HTTP_RANGE_NOT_SATISFIABLE:
+            part.remove()
+        raise
+    with response:
+        if not _continues(response, part):
+            length = response.headers.get("Content-Length")
+            note = _Note(url, int(length) if length else None, _validator(response))
+            part.begin(note)
+        total = None if note is None else note.size
+        with part.file.open("ab") as file:
+            while chunk := response.read(CHUNK_BYTES):
+                file.write(chunk)
+                if progress:
+                    progress(file.tell(), total)
+    if total is not None and part.size != total:
+        if part.size > total:
+            part.remove()
+        raise ConnectionError(f"it ended after {part.size} of {total} bytes")
+
+
+def _continues(response: http.client.HTTPResponse, part: _Part) -> bool:
+    """Whether the server sends just what is missing."""
+    if response.status != HTTP_PARTIAL:
+        return False
+    content_range = response.headers.get("Content-Range", "")
+    if not content_range.startswith(f"bytes {part.size}-"):
+        part.remove()
+        raise ConnectionError(f"the server sent {content_range or 'a part without its range'}, not what is missing")
+    return True
+
+
+def _validator(response: http.client.HTTPResponse) -> str | None:
+    """What tells one version of the file from another: a strong ETag, or the date of its last change."""
+    tag = response.headers.get("ETag")
+    if tag and not tag.startswith("W/"):
+        return str(tag)
+    changed = response.headers.get("Last-Modified")
+    return str(changed) if changed else None
+
+
+def _may_pass(code: int) -> bool:
+    return code >= HTTP_SERVER_ERROR or code in (*PASSING_CODES, HTTP_RANGE_NOT_SATISFIABLE)
+
+
+def file_sha256(path: Path) -> str:
+    """Hash a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

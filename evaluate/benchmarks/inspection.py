@@ -1,0 +1,122 @@
+"""What is in a benchmark, and what about it a user should know."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from evaluate.benchmarks.benchmark import Benchmark
+from evaluate.benchmarks.problems import shorten
+from evaluate.benchmarks.published_release import PUBLISHED_SIZES, PublishedSize
+from evaluate.benchmarks.sound_files import SoundInfo, SoundSet
+from evaluate.noise_ceiling import reliability
+from evaluate.stage_selection import mean_defined
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Where the distribution of reliabilities is shown."""
+
+NETWORK_INPUT_S = 2.0
+"""Length of the published networks' input: what is longer is cut."""
+
+CONSTANT_TOLERANCE = 1e-12
+"""A mean response whose deviation is this small beside its largest value does not vary."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a benchmark holds.
+
+    Attributes:
+        problems: What is wrong: it cannot be scored as it is.
+        remarks: What is worth knowing; it can be scored.
+        sounds: What each sound file holds; None where sounds are synthesised.
+        units: Number of units by subject (rows) and region (columns).
+        missing: Share of missing responses of each repetition, (R,).
+        reliability: (V,) correlation between repetitions, NaN where it is undefined; None without repetitions.
+        is_constant: (V,) whether a unit's mean response does not vary over stimuli.
+    """
+
+    problems: tuple[str, ...]
+    remarks: tuple[str, ...]
+    sounds: list[SoundInfo] | None
+    units: pd.DataFrame
+    missing: np.ndarray
+    reliability: np.ndarray | None
+    is_constant: np.ndarray
+
+
+def inspect_benchmark(benchmark: Benchmark) -> Inspection:
+    """Look at all of a benchmark, every sound included.
+
+    Args:
+        benchmark: One that could be loaded.
+
+    Returns:
+        What is in it, and what is wrong.
+    """
+    sounds = benchmark.waveforms.inspect() if isinstance(benchmark.waveforms, SoundSet) else None
+    responses = benchmark.responses
+    reliabilities = reliability(responses) if benchmark.num_repetitions > 1 else None
+    mean = mean_defined(responses, axis=2)
+    is_constant = mean.std(axis=0) <= CONSTANT_TOLERANCE * np.abs(mean).max(axis=0)
+    remarks = [
+        *_size_remarks(benchmark),
+        *_sound_remarks(sounds or []),
+        *_unit_remarks(benchmark, is_constant, reliabilities),
+    ]
+    return Inspection(
+        problems=tuple(sound.problem for sound in sounds or [] if sound.problem),
+        remarks=tuple(remarks),
+        sounds=sounds,
+        units=pd.crosstab(benchmark.units["subject"], benchmark.units["region"]),
+        missing=np.isnan(responses).mean(axis=(0, 1)),
+        reliability=reliabilities,
+        is_constant=is_constant,
+    )
+
+
+def _size_remarks(benchmark: Benchmark) -> list[str]:
+    expected = PUBLISHED_SIZES.get(benchmark.name)
+    size = PublishedSize(benchmark.num_stimuli, benchmark.num_units, len(benchmark.subjects))
+    if expected is None or size == expected:
+        return []
+    counts = "{0.num_stimuli} sounds, {0.num_units} units, {0.num_subjects} participants"
+    return [f"{benchmark.name} as published has {counts.format(expected)}; this has {counts.format(size)}"]
+
+
+def _sound_remarks(sounds: list[SoundInfo]) -> list[str]:
+    silent = [sound.path for sound in sounds if sound.is_silent]
+    long = [sound.path for sound in sounds if sound.duration_s > NETWORK_INPUT_S]
+    remarks = []
+    if silent:
+        remarks.append(f"{len(silent)} sounds are silent: {shorten(silent)}")
+    if long:
+        remarks.append(
+            f"{len(long)} sounds are longer than {NETWORK_INPUT_S:g} s, the input of the published networks, which "
+            f"hear their beginning: {shorten(long)}"
+        )
+    return remarks
+
+
+def _unit_remarks(benchmark: Benchmark, is_constant: np.ndarray, reliabilities: np.ndarray | None) -> list[str]:
+    remarks = []
+    if is_constant.any():
+        names = [f"{row.subject}: {row.unit}" for row in benchmark.units[is_constant].itertuples()]
+        remarks.append(
+            f"{len(names)} units do not vary over stimuli; their scores are NaN and counted: {shorten(names)}"
+        )
+    if benchmark.num_missing:
+        share = benchmark.num_missing / benchmark.responses.size
+        remarks.append(f"{benchmark.num_missing} responses are missing ({share:.1%})")
+    if reliabilities is not None:
+        undefined = int((np.isnan(reliabilities) & ~is_constant).sum())
+        if undefined:
+            remarks.append(
+                f"{undefined} units have fewer than two repetitions of all stimuli: they have no noise ceiling, and "
+                "where scores are corrected for noise theirs are NaN and counted"
+            )
+        if not benchmark.noise_corrected:
+            remarks.append("there are repetitions, but noise_corrected is false: raw R² is scored")
+    elif benchmark.unit_kind == "voxel":
+        remarks.append("there is one repetition: raw R² is scored, without noise correction")
+    return remarks

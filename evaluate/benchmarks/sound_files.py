@@ -1,0 +1,156 @@
+"""Sounds in files, as networks hear them."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from datamodules.audio import PUBLISHED_RMS, AudioError, fit_length, read_audio, set_rms
+from evaluate.benchmarks.problems import BenchmarkError, shorten
+
+AUDIO_SUFFIXES = (".wav", ".flac")
+NUM_CACHED_RATES = 2
+"""How many (sample rate, length) pairs of one sound set stay in memory: 26 MB each at 20 kHz and 2 s."""
+
+
+@dataclass(frozen=True)
+class SoundFile:
+    """One sound, wherever its bytes are.
+
+    Attributes:
+        path: Where it is, for messages.
+        read: Gives the bytes of the audio file.
+    """
+
+    path: str
+    read: Callable[[], bytes]
+
+    def opened(self) -> io.BytesIO:
+        """Give the file, named so that errors can tell which it is."""
+        file = io.BytesIO(self.read())
+        file.name = self.path
+        return file
+
+
+@dataclass(frozen=True)
+class SoundInfo:
+    """What a sound file holds.
+
+    Attributes:
+        path: Where it is.
+        duration_s: Duration in seconds; NaN where it cannot be read.
+        sample_rate_hz: Sample rate in Hz; 0 where it cannot be read.
+        num_channels: Number of channels, which are averaged; 0 where it cannot be read.
+        is_silent: Whether it is silence.
+        problem: Why it cannot be used; None where it can.
+    """
+
+    path: str
+    duration_s: float = float("nan")
+    sample_rate_hz: int = 0
+    num_channels: int = 0
+    is_silent: bool = False
+    problem: str | None = None
+
+
+class SoundSet:
+    """The sounds of a benchmark: `waveforms(sample_rate_hz, num_samples)` gives (S, T) float32.
+
+    Each sound is averaged over channels, resampled, cut or filled with zeros to the length, freed of its mean and set
+    to RMS 0.1.
+
+    Args:
+        files: One per stimulus, in the order of the stimuli.
+    """
+
+    def __init__(self, files: Sequence[SoundFile]) -> None:
+        self.files = tuple(files)
+        self._read_all = lru_cache(maxsize=NUM_CACHED_RATES)(self._read_uncached)
+
+    def __call__(self, sample_rate_hz: int, num_samples: int) -> np.ndarray:
+        """Read all sounds, or give those that were read last.
+
+        Args:
+            sample_rate_hz: Wanted sample rate in Hz.
+            num_samples: Wanted length T.
+
+        Returns:
+            (S, T) float32.
+
+        Raises:
+            AudioError: A sound cannot be used; names the file.
+        """
+        # A copy, so that a caller who writes into it does not change what the next one gets.
+        return self._read_all(sample_rate_hz, num_samples).astype(np.float32, copy=True)
+
+    def inspect(self) -> list[SoundInfo]:
+        """Read every sound in full and say what it is; one that is broken does not keep the others from it."""
+        return [_inspect(file) for file in self.files]
+
+    def _read_uncached(self, sample_rate_hz: int, num_samples: int) -> np.ndarray:
+        sounds = (read_audio(file.opened(), sample_rate_hz=sample_rate_hz) for file in self.files)
+        return np.stack([set_rms(fit_length(sound, num_samples), PUBLISHED_RMS) for sound in sounds])
+
+
+def sounds_in_folder(folder: Path, names: Sequence[str]) -> SoundSet:
+    """Find the WAV or FLAC file of every name in a folder.
+
+    Args:
+        folder: Folder with the audio files.
+        names: File names without suffix.
+
+    Returns:
+        The sounds, in the order of the names.
+
+    Raises:
+        BenchmarkError: Some sounds are missing; counts them and names the first.
+    """
+    if not folder.is_dir():
+        raise BenchmarkError(f"the folder of sounds {folder} does not exist")
+    found = match_names(names, [path.name for path in folder.iterdir()], str(folder))
+    return SoundSet([SoundFile(str(folder / name), (folder / name).read_bytes) for name in found])
+
+
+def match_names(names: Sequence[str], files: Sequence[str], folder: str) -> list[str]:
+    """Find the audio file of every stimulus among file names.
+
+    Args:
+        names: Names of stimuli.
+        files: Names of the files that are there.
+        folder: Where they are, for messages.
+
+    Returns:
+        One file name per stimulus, in the same order.
+
+    Raises:
+        BenchmarkError: Some are missing; counts them and names the first.
+    """
+    there = set(files)
+    found = {name: next((name + s for s in AUDIO_SUFFIXES if name + s in there), None) for name in names}
+    missing = [name for name, file in found.items() if file is None]
+    if missing:
+        raise BenchmarkError(
+            f"{len(missing)} of {len(names)} sounds are missing in {folder} "
+            f"(expected NAME.wav or NAME.flac): {shorten(missing)}"
+        )
+    return [file for file in found.values() if file is not None]
+
+
+def _inspect(file: SoundFile) -> SoundInfo:
+    try:
+        info = soundfile.info(file.opened())
+        sound = read_audio(file.opened(), sample_rate_hz=info.samplerate)
+    except (AudioError, soundfile.SoundFileError, OSError) as error:
+        reason = str(error)
+        return SoundInfo(file.path, problem=reason if file.path in reason else f"{file.path}: {reason}")
+    return SoundInfo(
+        file.path,
+        duration_s=len(sound) / info.samplerate,
+        sample_rate_hz=info.samplerate,
+        num_channels=info.channels,
+        is_silent=not set_rms(sound).any(),
+    )

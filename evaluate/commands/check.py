@@ -1,0 +1,140 @@
+"""The command `python -m evaluate check`: what is in a benchmark, and all that is wrong with it."""
+
+import argparse
+
+import numpy as np
+import pandas as pd
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from datamodules.audio import AudioError
+from evaluate.benchmarks import BENCHMARKS, Benchmark, load_benchmark
+from evaluate.benchmarks.inspection import QUANTILES, Inspection, inspect_benchmark
+from evaluate.benchmarks.problems import BenchmarkError
+from evaluate.benchmarks.sound_files import SoundInfo
+
+EXIT_PROBLEMS = 1
+MOST_REGIONS = 12
+"""A table with more columns of regions is not readable in a terminal."""
+
+DESCRIPTION = """
+Say what is in benchmarks (sounds, units, repetitions, reliability) and all that is wrong with them. Remarks do not keep
+a benchmark from being scored, problems do. Exit code: 0; 1 where there is a problem.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments.
+
+    Args:
+        parser: Gets them.
+    """
+    parser.description = DESCRIPTION
+    known = ", ".join(repr(name) for name in BENCHMARKS)
+    parser.add_argument(
+        "benchmarks",
+        nargs="+",
+        metavar="NAME_OR_PATH",
+        help=f"{known}, ROOT:NH2015 (or B2021, NH2015comp) of the public release, or the path of a benchmark",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check each benchmark.
+
+    Args:
+        args: What `add_arguments` asks for.
+
+    Returns:
+        Exit code, see the description of the command.
+    """
+    console = Console(soft_wrap=True, highlight=False)
+    return max([_check(name, console) for name in args.benchmarks], default=0)
+
+
+def _check(name: str, console: Console) -> int:
+    """Check one; 1 where there are problems."""
+    problems: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    try:
+        with console.status(f"checking {name}"):
+            benchmark = load_benchmark(name)
+            inspection = inspect_benchmark(benchmark)
+    except BenchmarkError as error:
+        problems = error.problems
+    except (AudioError, OSError) as error:
+        problems = (str(error),)
+    else:
+        _show(benchmark, inspection, console)
+        problems, remarks = inspection.problems, inspection.remarks
+    for remark in remarks:
+        console.print(f"remark: {remark}", style="yellow", markup=False)
+    for problem in problems:
+        console.print(f"problem: {problem}", style="red", markup=False)
+    num_problems = len(problems)
+    verdict = f"{num_problems} problem{'s' if num_problems > 1 else ''}" if problems else "good"
+    console.print(f"{name}: {verdict}", markup=False)
+    return EXIT_PROBLEMS if problems else 0
+
+
+def _show(benchmark: Benchmark, inspection: Inspection, console: Console) -> None:
+    corrected = "corrected for noise" if benchmark.noise_corrected else "not corrected for noise"
+    lines = [
+        f"{benchmark.name}, version {benchmark.version}: {benchmark.num_stimuli} stimuli, {benchmark.num_units} "
+        f"{benchmark.unit_kind}s of {len(benchmark.subjects)} subjects, {benchmark.num_repetitions} repetitions; "
+        f"scores are {corrected}",
+        _sounds_line(inspection.sounds),
+    ]
+    if benchmark.categories is not None:
+        counts = pd.Series(benchmark.categories).value_counts(sort=False)
+        lines.append("categories: " + ", ".join(f"{category} {count}" for category, count in counts.items()))
+    if benchmark.num_missing:
+        shares = ", ".join(f"{share:.1%}" for share in inspection.missing)
+        lines.append(f"missing responses by repetition: {shares}")
+    if inspection.reliability is not None:
+        lines.append(_reliability_line(inspection.reliability))
+    for line in lines:
+        console.print(line, markup=False)
+    console.print(_units_table(inspection.units))
+
+
+def _sounds_line(sounds: list[SoundInfo] | None) -> str:
+    if sounds is None:
+        return "sounds: synthesised"
+    whole = [sound for sound in sounds if sound.problem is None]
+    if not whole:
+        return f"sounds: none of {len(sounds)} can be read"
+    durations = [sound.duration_s for sound in whole]
+    rates = pd.Series([sound.sample_rate_hz for sound in whole]).value_counts(sort=False)
+    channels = sorted({sound.num_channels for sound in whole})
+    return (
+        f"sounds: {len(whole)} of {len(sounds)} can be read; {min(durations):.2f} to {max(durations):.2f} s; "
+        + ", ".join(f"{count} at {rate} Hz" for rate, count in rates.items())
+        + f"; channels: {', '.join(map(str, channels))}"
+    )
+
+
+def _reliability_line(values: np.ndarray) -> str:
+    """Distribution of the correlation between single repetitions over units."""
+    defined = values[~np.isnan(values)]
+    if not len(defined):
+        return "reliability: undefined for all units"
+    numbers = np.quantile(defined, QUANTILES)
+    shown = ", ".join(f"{share:.0%}: {number:.2f}" for share, number in zip(QUANTILES, numbers, strict=True))
+    return f"reliability of one repetition (r; quantiles over {len(defined)} units): {shown}"
+
+
+def _units_table(units: pd.DataFrame) -> Table:
+    """Numbers of units by subject and region."""
+    shown = Table(title="units", box=SIMPLE)
+    shown.add_column("subject")
+    regions = list(units.columns[:MOST_REGIONS])
+    num_hidden = len(units.columns) - len(regions)
+    for region in (*regions, *([f"{num_hidden} more regions"] if num_hidden else []), "all"):
+        shown.add_column(str(region), justify="right")
+    for subject, counts in units.iterrows():
+        cells = [int(counts[region]) for region in regions]
+        hidden = [int(counts.sum()) - sum(cells)] if num_hidden else []
+        shown.add_row(str(subject), *map(str, (*cells, *hidden, int(counts.sum()))))
+    return shown
