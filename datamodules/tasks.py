@@ -15,6 +15,10 @@ class TaskError(ValueError):
     """A task that is unknown, or that does not fit the shards; the message lists what is known."""
 
 
+UNLABELLED = -1
+"""Target of an example that has no label for a task with one label; for a task with many, a row of NaN."""
+
+
 @dataclass(frozen=True)
 class LabelSet:
     """The classes that one label column of a shard set may take.

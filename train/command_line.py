@@ -11,9 +11,12 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from datamodules.word_speaker_noise import WordSpeakerNoise
 from evaluate.callback import BrainScoreCallback
 from train.callbacks import SaveRunConfig, SaveUntrained, Summary
+from train.checkpoint_files import AtomicCheckpointIO, remove_abandoned
 from train.module import AuditoryModule
-from train.random_state import RandomStates
-from train.run_directory import checkpoint_to_resume, checkpoints_in
+from train.non_finite import StopWhenNonFinite
+from train.rank_states import RankStates
+from train.run_directory import checkpoint_to_resume, checkpoints_in, wandb_run_id
+from train.stop_signals import StopSignals
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "use_distributed_sampler": False,  # the data module spreads examples over ranks itself, exactly
@@ -26,7 +29,8 @@ class TrainCLI(LightningCLI):
     """``python -m train {fit,validate,test}``.
 
     Beside Lightning's own groups: ``run_dir``, ``resume``, ``wandb``, ``brain`` (the evaluation callback),
-    ``checkpoint`` (every n epochs, and the last) and ``best_checkpoint`` (by a logged value).
+    ``checkpoint`` (every n epochs, and the last), ``best_checkpoint`` (by a logged value) and ``non_finite`` (when to
+    give up).
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -59,6 +63,7 @@ class TrainCLI(LightningCLI):
             "--wandb", type=str | None, default=None, help="also log to this Weights & Biases project (offline works)"
         )
         parser.add_lightning_class_args(BrainScoreCallback, "brain")
+        parser.add_lightning_class_args(StopWhenNonFinite, "non_finite")
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.set_defaults(
             {
@@ -93,6 +98,7 @@ class TrainCLI(LightningCLI):
         if self.subcommand == "fit":
             config = self.config.fit
             start = checkpoint_to_resume(config.run_dir, resume=config.resume)
+            remove_abandoned(checkpoints_in(config.run_dir))
             if start is not None and config.ckpt_path is None:
                 config.ckpt_path = str(start)
 
@@ -107,18 +113,22 @@ class TrainCLI(LightningCLI):
         if best.monitor is None:
             best.monitor = f"val/{self.datamodule.condition_names[0]}/loss"
         if self.subcommand == "fit":
-            callbacks += [RandomStates(), SaveUntrained(), Summary(), LearningRateMonitor()]
+            callbacks += [RankStates(), SaveUntrained(), Summary(), LearningRateMonitor(), StopSignals()]
         if trainer.get("enable_progress_bar") is not False:
             callbacks.append(RichProgressBar(leave=False))
+        plugins = trainer.get("plugins") or []
+        kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
         return super().instantiate_trainer(callbacks=callbacks, **kwargs)
 
 
 def _loggers(run_dir: str, wandb_project: str | None) -> list[Logger]:
     loggers: list[Logger] = [
-        CSVLogger(run_dir, name="csv"),
+        # Written at once: rows kept back would be lost with a killed run, also those from before its last checkpoint.
+        CSVLogger(run_dir, name="csv", flush_logs_every_n_steps=1),
         TensorBoardLogger(run_dir, name="tensorboard", version=""),
     ]
     if wandb_project is not None:
-        Path(run_dir).mkdir(parents=True, exist_ok=True)
-        loggers.append(WandbLogger(project=wandb_project, name=Path(run_dir).name, save_dir=run_dir))
+        run_id = wandb_run_id(run_dir)
+        name = Path(run_dir).name
+        loggers.append(WandbLogger(project=wandb_project, name=name, save_dir=run_dir, id=run_id, resume="allow"))
     return loggers

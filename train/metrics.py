@@ -8,7 +8,8 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 from torchmetrics.functional.classification import multilabel_auroc, multilabel_average_precision
 
-from datamodules.tasks import Task
+from datamodules.tasks import UNLABELLED, Task
+from train.losses import labelled
 
 TOP_K = 5
 
@@ -26,12 +27,17 @@ def task_metrics(task: Task) -> MetricCollection:
     if task.kind == "many_labels":
         return MetricCollection({"ranking": ManyLabelRanking(task.num_classes)})
     metrics: dict[str, Metric | MetricCollection] = {
-        "top1": MulticlassAccuracy(task.num_classes, top_k=1, average="micro"),
+        "top1": accuracy(task),
         "chance": CommonestShare(task.num_classes),
     }
     if task.num_classes > TOP_K:
-        metrics[f"top{TOP_K}"] = MulticlassAccuracy(task.num_classes, top_k=TOP_K, average="micro")
+        metrics[f"top{TOP_K}"] = accuracy(task, top_k=TOP_K)
     return MetricCollection(metrics)
+
+
+def accuracy(task: Task, *, top_k: int = 1) -> MulticlassAccuracy:
+    """Share of examples whose class is among the `top_k` likeliest, over the examples that have a label."""
+    return MulticlassAccuracy(task.num_classes, top_k=top_k, average="micro", ignore_index=UNLABELLED)
 
 
 class CommonestShare(Metric):
@@ -50,7 +56,7 @@ class CommonestShare(Metric):
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Count (B,) targets; predictions do not matter."""
-        self.counts += torch.bincount(target, minlength=len(self.counts))
+        self.counts += torch.bincount(target[labelled(target)], minlength=len(self.counts))
 
     def compute(self) -> Tensor:
         """The share, NaN before any example."""
@@ -80,7 +86,9 @@ class ManyLabelRanking(Metric):
         self.add_state("targets", default=[], dist_reduce_fx="cat")
 
     def update(self, preds: Tensor, target: Tensor) -> None:
-        """Keep (B, C) logits as probabilities, and (B, C) targets."""
+        """Keep (B, C) logits as probabilities, and (B, C) targets, of the examples with labels."""
+        known = labelled(target)
+        preds, target = preds[known], target[known]
         # Sigmoids here: torchmetrics decides on its own, batch by batch, whether values are logits.
         self.probabilities.append(preds.detach().float().sigmoid())
         self.targets.append(target.long())

@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -14,7 +15,10 @@ from datamodules.tasks import Task
 from networks import AuditoryNetwork, Backbone, CheckpointError, Cochleagram
 from networks.checkpoint import NETWORK_KEY, describe_network
 from train.losses import Losses, weighted_losses
+from train.metrics import accuracy
+from train.uncertainty import UncertaintyWeights
 from train.validation import ConditionMetrics
+from train.warm_start import frozen_modules, keep_statistics, take_out_of_training, warm_start
 
 Batch = dict[str, Any]
 
@@ -34,6 +38,12 @@ class AuditoryModule(pl.LightningModule):
         lr_interval: whether the schedule steps after every "epoch" (a pass over the signal clips) or "step".
         loss_weights: overrides of the tasks' loss weights, by task name.
         val_conditions: names of the validation loaders, in order; the command line takes them from the data.
+        init_from: checkpoint to take front end, backbone and the heads of known tasks from, where training starts anew.
+        freeze: parts of the network that are not trained ("backbone", "heads.word", "backbone.conv*"); their batch
+            normalisation uses its running statistics.
+        uncertainty_weighting: learn the weights of the tasks, see :class:`train.uncertainty.UncertaintyWeights`.
+        gradient_norms_every_n_steps: log ``train/{task}/gradient_norm``, the norm of the gradient of each task's
+            weighted loss in the backbone, every so many steps; each takes one more backward pass per task. 0: never.
         channels_last: keep activations with channels innermost; a quarter less time per step of CochCNN9 on a CPU.
         run_name: name of the run, kept in its checkpoints.
     """
@@ -51,6 +61,10 @@ class AuditoryModule(pl.LightningModule):
         lr_interval: Literal["epoch", "step"] = "epoch",
         loss_weights: dict[str, float] | None = None,
         val_conditions: Sequence[str] = ("mixed",),
+        init_from: str | None = None,
+        freeze: Sequence[str] = (),
+        uncertainty_weighting: bool = False,
+        gradient_norms_every_n_steps: int = 0,
         channels_last: bool = False,
         run_name: str = "",
     ) -> None:
@@ -59,16 +73,17 @@ class AuditoryModule(pl.LightningModule):
         self.network = AuditoryNetwork(backbone, {task.name: task.num_classes for task in tasks}, front_end)
         if channels_last:
             self.network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.uncertainty = UncertaintyWeights(task.name for task in tasks) if uncertainty_weighting else None
+        self.init_from = init_from
+        self.frozen = frozen_modules(self.network, freeze)
+        take_out_of_training(self.frozen)
+        self.gradient_norms_every_n_steps = gradient_norms_every_n_steps
         self.optimizer, self.lr_scheduler, self.lr_interval = optimizer, lr_scheduler, lr_interval
         self.val_conditions = tuple(val_conditions)
         self.run_name = run_name
         self.conditions = nn.ModuleList(ConditionMetrics(self.tasks) for _ in self.val_conditions)
         self.train_accuracy = nn.ModuleDict(
-            {
-                task.name: MulticlassAccuracy(task.num_classes, average="micro")
-                for task in self.tasks
-                if task.kind == "one_label"
-            }
+            {task.name: accuracy(task) for task in self.tasks if task.kind == "one_label"}
         )
 
     def _conditions(self) -> list[ConditionMetrics]:
@@ -90,18 +105,49 @@ class AuditoryModule(pl.LightningModule):
         """Loss of a batch; logs it, its parts and the running accuracies."""
         logits, losses = self._logits_and_losses(batch)
         size = len(batch["waveform"])
-        self.log("train/loss", losses.total, prog_bar=True, batch_size=size)
+        total = losses.total
+        if self.uncertainty is not None:
+            total = self.uncertainty(losses.by_task, {task.name: task.loss_weight for task in self.tasks})
+            for name, deviation in self.uncertainty.deviations().items():
+                self.log(f"train/{name}/uncertainty", deviation, batch_size=size)
+        self._log_gradient_norms(losses)
+        self.log("train/loss", total, prog_bar=True, batch_size=size)
         for task, loss in losses.by_task.items():
             self.log(f"train/{task}/loss", loss, batch_size=size)
-        for task, accuracy in self._accuracies():
-            accuracy.update(logits[task].detach(), batch["targets"][task])
-        return losses.total
+        for task, metric in self._accuracies():
+            metric.update(logits[task].detach(), batch["targets"][task])
+        return total
+
+    def _log_gradient_norms(self, losses: Losses) -> None:
+        """Log the norm of each task's part of the gradient in the backbone, where it is time."""
+        every = self.gradient_norms_every_n_steps
+        if not every or self.global_step % every:
+            return
+        shared = [parameter for parameter in self.network.backbone.parameters() if parameter.requires_grad]
+        for task in self.tasks if shared else ():
+            loss = task.loss_weight * losses.by_task[task.name]
+            gradients = torch.autograd.grad(loss, shared, retain_graph=True, allow_unused=True)
+            norms = [torch.linalg.vector_norm(gradient.float()) for gradient in gradients if gradient is not None]
+            self.log(f"train/{task.name}/gradient_norm", torch.linalg.vector_norm(torch.stack(norms)))
+
+    def setup(self, stage: str) -> None:
+        """Take weights from another run's checkpoint, where training starts anew."""
+        if stage == "fit" and self.init_from is not None and self.trainer.ckpt_path is None:
+            taken = warm_start(self.network, self.init_from, self.tasks)
+            rank_zero_info(
+                f"started from {self.init_from}: front end, backbone, heads {list(taken.taken)}; "
+                f"new heads {list(taken.fresh)}"
+            )
+
+    def on_train_epoch_start(self) -> None:
+        """Hold the statistics of frozen parts."""
+        keep_statistics(self.frozen)
 
     def on_train_epoch_end(self) -> None:
         """Log the accuracies over the epoch's training examples."""
-        for task, accuracy in self._accuracies():
-            self.log(f"train/{task}/top1", accuracy.compute())
-            accuracy.reset()
+        for task, metric in self._accuracies():
+            self.log(f"train/{task}/top1", metric.compute())
+            metric.reset()
 
     def on_validation_epoch_start(self) -> None:
         """Begin gathering."""
@@ -126,7 +172,7 @@ class AuditoryModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule from the configuration."""
-        optimizer = self.optimizer(self.parameters())
+        optimizer = self.optimizer([parameter for parameter in self.parameters() if parameter.requires_grad])
         schedule = {"scheduler": self.lr_scheduler(optimizer), "interval": self.lr_interval}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 

@@ -4,12 +4,15 @@
 (losses and metrics), ``wandb/`` where asked for, ``scores.csv`` and ``figures/`` (brain scores), ``summary.csv``.
 """
 
+import os
+import uuid
 from pathlib import Path
 
 CONFIG_FILE = "config.yaml"
 SUMMARY_FILE = "summary.csv"
 LAST_CHECKPOINT = "last.ckpt"
 UNTRAINED_CHECKPOINT = "untrained.ckpt"
+WANDB_ID_FILE = "wandb_id.txt"
 
 
 class RunDirectoryError(ValueError):
@@ -44,3 +47,26 @@ def checkpoint_to_resume(run_dir: str | Path, *, resume: bool) -> Path | None:
         )
     last = checkpoints_in(run_dir) / LAST_CHECKPOINT
     return last if last.is_file() else None
+
+
+def wandb_run_id(run_dir: str | Path) -> str:
+    """The run's identity at Weights & Biases, kept in its directory: a run that goes on goes on there too.
+
+    Args:
+        run_dir: the run directory; made where it does not exist.
+
+    Returns:
+        Eight characters, drawn when first asked for.
+    """
+    path = Path(run_dir) / WANDB_ID_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+        partial.write_text(uuid.uuid4().hex[:8])
+        try:
+            os.link(partial, path)  # of several ranks, the first decides
+        except FileExistsError:
+            pass
+        finally:
+            partial.unlink()
+    return path.read_text().strip()

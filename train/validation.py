@@ -46,7 +46,7 @@ class ConditionMetrics(nn.Module):
         size = len(next(iter(logits.values())))
         self._loss(TOTAL).update(losses.total, size)
         for task in self.tasks:
-            self._loss(task.name).update(losses.by_task[task.name], size)
+            self._loss(task.name).update(losses.by_task[task.name], losses.num_labelled[task.name])
             self._metrics(task).update(logits[task.name], targets[task.name])
 
     def compute(self) -> Iterator[tuple[str, Tensor]]:

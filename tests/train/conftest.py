@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from datamodules.build import build_shards
+from evaluate.benchmarks import BENCHMARKS, Benchmark
 
 SAMPLE_RATE_HZ = 2000
 WORDS = ("high", "low", "rise")
@@ -107,3 +108,23 @@ def config(corpus: Path, tmp_path: Path) -> dict:
         "brain": {"benchmarks": [], "figures": False},
         "trainer": {"max_epochs": 2, "accelerator": "cpu", "enable_progress_bar": False},
     }
+
+
+@pytest.fixture
+def tiny_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes "tiny" the name of a benchmark of 24 sounds of noise."""
+
+    def make() -> Benchmark:
+        rng = np.random.default_rng(0)
+        sounds = rng.standard_normal((24, 800)).astype(np.float32) * 0.1
+        return Benchmark(
+            name="tiny",
+            version="1",
+            stimulus_names=tuple(f"sound{i}" for i in range(24)),
+            waveforms=lambda sample_rate_hz, num_samples: sounds,
+            responses=rng.standard_normal((24, 4, 3)),
+            units=pd.DataFrame({"unit": list("abcd"), "subject": ["s1", "s1", "s2", "s2"], "region": "Primary"}),
+            noise_corrected=True,
+        )
+
+    monkeypatch.setitem(BENCHMARKS, "tiny", make)

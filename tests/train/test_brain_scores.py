@@ -11,27 +11,11 @@ import yaml
 
 import evaluate.__main__ as evaluate_command
 from evaluate import callback as callback_module
-from evaluate.benchmarks import BENCHMARKS, Benchmark
 from evaluate.table import KEY_COLUMNS
 from train.__main__ import main
 
 
-@pytest.fixture(autouse=True)
-def tiny_benchmark(monkeypatch):
-    def make() -> Benchmark:
-        rng = np.random.default_rng(0)
-        sounds = rng.standard_normal((24, 800)).astype(np.float32) * 0.1
-        return Benchmark(
-            name="tiny",
-            version="1",
-            stimulus_names=tuple(f"sound{i}" for i in range(24)),
-            waveforms=lambda sample_rate_hz, num_samples: sounds,
-            responses=rng.standard_normal((24, 4, 3)),
-            units=pd.DataFrame({"unit": list("abcd"), "subject": ["s1", "s1", "s2", "s2"], "region": "Primary"}),
-            noise_corrected=True,
-        )
-
-    monkeypatch.setitem(BENCHMARKS, "tiny", make)
+pytestmark = pytest.mark.usefixtures("tiny_benchmark")
 
 
 def fit(config: dict, folder: Path, monkeypatch: pytest.MonkeyPatch, **brain: object) -> Path:

@@ -1,4 +1,4 @@
-"""Random states in checkpoints, so that a run that goes on draws what it would have drawn."""
+"""What every rank has for itself and a checkpoint must hold, so that a run that goes on is the run that was stopped."""
 
 import random
 from typing import Any
@@ -6,16 +6,23 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
+from torchmetrics import Metric
 
 
-class RandomStates(pl.Callback):
-    """Saves every rank's random states (Python, PyTorch on CPU and GPU) and restores them when training goes on.
+class RankStates(pl.Callback):
+    """Saves every rank's random states and running metrics, and restores them when training goes on.
 
-    The data need none: their randomness is a function of seed, epoch and position. Dropout does.
+    Random states are those of Python and of PyTorch on CPU and GPU. The data need none: their randomness is a function
+    of seed, epoch and position. Dropout does. Running metrics are those of the epoch's training examples so far.
     """
 
     def __init__(self) -> None:
+        self._metrics: dict[str, Metric] = {}
         self._loaded: list[dict[str, Any]] = []
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Find the running metrics."""
+        self._metrics = dict(getattr(pl_module, "train_accuracy", {}).items())
 
     def state_dict(self) -> dict[str, Any]:
         """States of all ranks, in tensors and plain Python; called on every rank."""
@@ -24,6 +31,7 @@ class RandomStates(pl.Callback):
             "python": [version, list(numbers), gauss],
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+            "metrics": {name: _metric_state(metric) for name, metric in self._metrics.items()},
         }
         states = [state]
         if dist.is_available() and dist.is_initialized():
@@ -44,4 +52,18 @@ class RandomStates(pl.Callback):
             torch.set_rng_state(state["torch"].cpu())
             if state["cuda"] is not None and torch.cuda.is_available():
                 torch.cuda.set_rng_state(state["cuda"].cpu())
+            for name, values in state["metrics"].items():
+                _restore_metric(self._metrics[name], values)
         self._loaded = []
+
+
+def _metric_state(metric: Metric) -> dict[str, Any]:
+    tensors = {name: getattr(metric, name).detach().cpu().clone() for name in metric._defaults}
+    return {"updates": metric._update_count, "tensors": tensors}
+
+
+def _restore_metric(metric: Metric, state: dict[str, Any]) -> None:
+    for name, value in state["tensors"].items():
+        setattr(metric, name, value.to(metric.device))
+    metric._update_count = state["updates"]
+    metric._computed = None

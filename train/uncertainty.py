@@ -1,0 +1,35 @@
+"""Loss weights that are learnt: tasks weighted by their uncertainty."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+class UncertaintyWeights(nn.Module):
+    r"""Weighs the losses of several tasks by learnt uncertainties (Kendall, Gal & Cipolla 2018, eq. 10).
+
+    .. math:: L = \sum_t w_t \left(e^{-s_t} L_t + s_t / 2\right), \quad s_t = \log \sigma_t^2
+
+    for classification losses :math:`L_t`, with the tasks' fixed weights :math:`w_t` in front. All :math:`s_t` start at
+    0, where the gradient of the network is that of the fixed weights. Weight decay pulls them there.
+
+    Args:
+        tasks: names of the tasks.
+    """
+
+    def __init__(self, tasks: Iterable[str]) -> None:
+        super().__init__()
+        self.log_variances = nn.ParameterDict({task: nn.Parameter(torch.zeros(())) for task in tasks})
+
+    def forward(self, losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+        """Mean losses and fixed weights by task -> the loss to minimise, a scalar."""
+        terms = [
+            weights[task] * (torch.exp(-log_variance) * losses[task] + log_variance / 2)
+            for task, log_variance in self.log_variances.items()
+        ]
+        return torch.stack(terms).sum()
+
+    def deviations(self) -> dict[str, Tensor]:
+        """Learnt sigma of each task."""
+        return {task: torch.exp(log_variance.detach() / 2) for task, log_variance in self.log_variances.items()}
