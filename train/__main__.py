@@ -12,12 +12,15 @@ def main() -> None:
     from evaluate.activations import StageError
     from evaluate.benchmarks import BenchmarkError
     from networks import CheckpointError
+    from train.checkpoint_files import CheckpointWriteError
     from train.command_line import TrainCLI
+    from train.non_finite import NonFiniteLossError
     from train.run_directory import RunDirectoryError
 
+    told = (BenchmarkError, CheckpointError, CheckpointWriteError, NonFiniteLossError, RunDirectoryError, ShardError)
     try:
         TrainCLI()
-    except (BenchmarkError, CheckpointError, RunDirectoryError, ShardError, StageError, TaskError) as error:
+    except (*told, StageError, TaskError) as error:
         Console(stderr=True).print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(2)
 

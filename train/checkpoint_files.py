@@ -11,6 +11,10 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 PARTIAL_SUFFIX = ".partial"
 
 
+class CheckpointWriteError(OSError):
+    """A checkpoint could not be written; those before it are whole."""
+
+
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its place and moves it there when all of it is on the disk.
 
@@ -27,7 +31,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             storage_options: not supported, None.
 
         Raises:
-            OSError: if the file cannot be written (no space, say); the one that was there is untouched.
+            CheckpointWriteError: if the file cannot be written (no space, say); the one that was there is untouched.
         """
         if storage_options is not None:
             raise TypeError("storage_options are not supported: checkpoints are files in a folder")
@@ -42,7 +46,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             os.replace(partial, path)
         except (OSError, RuntimeError) as error:  # torch wraps what the file system says
             cause = error if isinstance(error, OSError) else error.__context__
-            raise OSError(
+            raise CheckpointWriteError(
                 f"the checkpoint {path} could not be written ({cause or error}); the checkpoints before it are whole. "
                 "Make space and go on with `--resume true`"
             ) from error

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -32,6 +33,8 @@ def start(config: dict, *arguments: str, prepare: Callable[[], None] = lambda: N
             status = 0
         except SystemExit as stop:
             status = stop.code if isinstance(stop.code, int) else 1
+        except Exception:
+            traceback.print_exc()
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

@@ -15,7 +15,7 @@ from evaluate import callback as brain_module
 from evaluate.table import KEY_COLUMNS
 from tests.train.processes import KILLED, start, start_ranks, wait_for
 from train import checkpoint_files
-from train.checkpoint_files import AtomicCheckpointIO, remove_abandoned
+from train.checkpoint_files import AtomicCheckpointIO, CheckpointWriteError, remove_abandoned
 from train.module import AuditoryModule
 from train.stop_signals import EXIT_STOPPED
 
@@ -235,7 +235,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint_files.os, "fsync", full)
-    with pytest.raises(OSError, match=r"last\.ckpt could not be written .*No space left.* are whole"):
+    with pytest.raises(CheckpointWriteError, match=r"last\.ckpt could not be written .*No space left.* are whole"):
         AtomicCheckpointIO().save_checkpoint({"step": 2}, path)
     assert torch.load(str(path), weights_only=True) == {"step": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
