@@ -21,7 +21,14 @@ Progress = Callable[[str, int, int], None]
 
 
 class StagedNetwork(Protocol):
-    """What is asked of a network: an `nn.Module` with named stages (`networks.AuditoryNetwork` is one)."""
+    """What is asked of a network: an `nn.Module` with named stages (`networks.AuditoryNetwork` is one).
+
+    The output of a stage's module is a tensor with time last, (B, C, F, N), or without, (B, D), and if the module is
+    called several times, the last one counts. A network whose stages give something else has two more members, as
+    `networks.StagedNetwork`: `average_stage(stage, output)` makes (B, D) float32 of whatever the module returned, and
+    `stepped_stages` are the stages whose modules are called at every time step and averaged over their calls; another
+    stage whose module is called twice is then an error.
+    """
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -135,7 +142,7 @@ def stage_activations(
             batch = sounds[start : start + batch_size].to(device, torch.float32)
             with torch.autocast(device.type, enabled=False):
                 net(batch)
-            return {stage: _checked(recorded.of_this_thread(), stage, start) for stage in wanted}
+            return {stage: _checked(recorded, stage, start, len(batch)) for stage in wanted}
 
         for start, found in zip(starts, workers.map(features_of_batch, starts), strict=True):
             for stage in wanted:
@@ -152,11 +159,14 @@ def _device_of(net: nn.Module) -> torch.device:
     return torch.device("cpu")
 
 
-def _checked(recorded: dict[str, Tensor], stage: str, start: int) -> np.ndarray:
+def _checked(recorded: "_Recorded", stage: str, start: int, num_sounds: int) -> np.ndarray:
     """Take one stage's features of a batch, refusing what is missing or not finite."""
-    if stage not in recorded:
+    averaged = recorded.of_stage(stage)
+    if averaged is None:
         raise StageError(f"stage {stage!r} was not reached by the network's forward pass")
-    features = recorded[stage].cpu().numpy()
+    if len(averaged) != num_sounds:
+        raise StageError(f"stage {stage!r} gave activations of {len(averaged)} sounds for a batch of {num_sounds}")
+    features = averaged.cpu().numpy()
     broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if broken.size:
         raise StageError(
@@ -169,30 +179,45 @@ def _checked(recorded: dict[str, Tensor], stage: str, start: int) -> np.ndarray:
 class _Recorded(threading.local):
     """What the stages did in the forward pass that a thread is in; every thread sees its own."""
 
-    def __init__(self) -> None:
-        self._outputs: dict[str, Tensor] = {}
+    def __init__(self, net: nn.Module) -> None:
+        self._average: Callable[[str, Any], Tensor] | None = getattr(net, "average_stage", None)
+        self._stepped: frozenset[str] = getattr(net, "stepped_stages", frozenset())
+        self._sums: dict[str, Tensor] = {}
+        self._num_calls: dict[str, int] = {}
 
     def clear(self) -> None:
         """Forget the last forward pass."""
-        self._outputs.clear()
+        self._sums.clear()
+        self._num_calls.clear()
 
-    def add(self, stage: str, output: Tensor) -> None:
-        """Keep a stage's time-averaged output."""
-        self._outputs[stage] = average_over_time(output.detach())
+    def add(self, stage: str, output: Any) -> None:
+        """Keep a stage's time-averaged output, at once: what comes after a stage may overwrite its output."""
+        if self._average is None:
+            self._sums[stage] = average_over_time(output.detach())
+            return
+        averaged = self._average(stage, output)
+        if stage in self._sums:
+            if stage not in self._stepped:
+                raise StageError(f"the module of stage {stage!r} was called several times in one forward pass")
+            averaged = averaged + self._sums[stage]
+        self._sums[stage] = averaged
+        self._num_calls[stage] = self._num_calls.get(stage, 0) + 1
 
-    def of_this_thread(self) -> dict[str, Tensor]:
-        """Outputs by stage."""
-        return self._outputs
+    def of_stage(self, stage: str) -> Tensor | None:
+        """A stage's average, (B, D); None where it was not reached."""
+        total = self._sums.get(stage)
+        num_calls = self._num_calls.get(stage, 1)
+        return total if total is None or num_calls == 1 else total / num_calls
 
 
 @contextmanager
 def _recording(net: nn.Module, stages: Sequence[str]) -> Iterator[_Recorded]:
     """Keep the time-averaged output of each stage's module during forward passes."""
-    recorded = _Recorded()
+    recorded = _Recorded(net)
     modules = net.stage_modules()  # type: ignore[operator]
 
-    def hook_for(stage: str) -> Callable[[nn.Module, tuple, Tensor], None]:
-        def record(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
+    def hook_for(stage: str) -> Callable[[nn.Module, tuple, Any], None]:
+        def record(_module: nn.Module, _inputs: tuple, output: Any) -> None:
             recorded.add(stage, output)
 
         return record

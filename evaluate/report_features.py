@@ -54,7 +54,7 @@ def kept_features(series: Sequence[Series], benchmark: Benchmark, folders: Seque
 def _look_up(checkpoint: str, stage: str, benchmark: Benchmark, caches: Sequence[ActivationCache]) -> np.ndarray | None:
     """Features of one stage, None where network or features are gone."""
     try:
-        net = load_network(checkpoint).network
+        net = load_network(checkpoint, run_factories=False).network
     except (SourceError, CheckpointError, OSError) as error:
         _log.warning("no matrix of sounds of %s: %s", checkpoint, error)
         return None

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from networks.backbone import Backbone
 from networks.cochleagram import Cochleagram
 from networks.description import Described
+from networks.front_end import FrontEnd
 
 
 class AuditoryNetwork(Described):
@@ -16,14 +17,15 @@ class AuditoryNetwork(Described):
     Args:
         backbone: maps cochleagrams (B, F, N) to features (B, D) and names its stages.
         num_classes: classes of each task's head, null class included, by task name.
-        front_end: maps waveforms (B, T) to (B, F, N); by default the published :class:`Cochleagram`.
+        front_end: maps waveforms (B, T) to (B, F, N); by default the published :class:`Cochleagram`;
+            :class:`networks.MelSpectrogram` or your own :class:`networks.FrontEnd` takes its place.
 
     Raises:
         ValueError: for no task, a task without classes, or a task name with a dot (it is part of parameter names).
     """
 
     def __init__(
-        self, backbone: Backbone, num_classes: Mapping[str, int], front_end: Cochleagram | None = None
+        self, backbone: Backbone, num_classes: Mapping[str, int], front_end: Cochleagram | FrontEnd | None = None
     ) -> None:
         super().__init__()
         if not num_classes:

@@ -15,6 +15,8 @@ class Backbone(Described):
     """
 
     stages: tuple[str, ...]
+    published_head: str | None = None
+    """What the heads of published networks with this backbone are called; None where there are none."""
 
     def stage_modules(self) -> dict[str, nn.Module]:
         """Stage name -> submodule whose output is the stage's activation."""

@@ -1,7 +1,6 @@
 """Networks in training checkpoints: how to rebuild one, without Lightning and without running code from the file."""
 
-import pickle
-import zipfile
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +8,7 @@ import torch
 
 from networks.auditory_network import AuditoryNetwork
 from networks.description import Description, build
+from networks.tensor_files import read_tensor_file
 from networks.weights import CheckpointError, load_weights
 
 NETWORK_KEY = "auditory_network"
@@ -40,6 +40,45 @@ def describe_network(network: AuditoryNetwork, *, run: str, epoch: int, tasks: l
     return {"network": network.description(), "run": run, "epochs_completed": epoch, "tasks": tasks}
 
 
+def save_checkpoint(
+    network: AuditoryNetwork,
+    path: str | Path,
+    *,
+    run: str,
+    epoch: int = 0,
+    step: int = 0,
+    tasks: list[dict[str, Any]] | None = None,
+) -> None:
+    """Write a network as a checkpoint that :func:`load_checkpoint` reads; training cannot go on from it.
+
+    The file appears all at once or not at all.
+
+    Args:
+        network: the network.
+        path: the file; one that is there is replaced.
+        run: name of the run.
+        epoch: epochs completed.
+        step: optimiser steps done.
+        tasks: the tasks it was trained on, plain dictionaries.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    path = Path(path)
+    content = {
+        NETWORK_KEY: describe_network(network, run=run, epoch=epoch, tasks=tasks or []),
+        "state_dict": {f"{PREFIX}{name}": tensor for name, tensor in network.state_dict().items()},
+        "global_step": step,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        torch.save(content, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
     """Rebuild the network of a checkpoint that training saved.
 
@@ -54,19 +93,26 @@ def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
         CheckpointError: if the file is no checkpoint of this project, is damaged, would run code on loading, or holds
             weights of another architecture than it says.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such checkpoint")
-    try:
-        checkpoint = torch.load(str(path), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        reason = str(error).strip().partition("\n")[0]
+    return network_of(read_tensor_file(path), source=str(path))
+
+
+def is_checkpoint(content: Any) -> bool:
+    """Whether the content of a file is a checkpoint of this project.
+
+    Args:
+        content: of :func:`networks.tensor_files.read_tensor_file`.
+
+    Returns:
+        True where it describes its network.
+    """
+    return isinstance(content, dict) and NETWORK_KEY in content
+
+
+def network_of(checkpoint: Any, *, source: str) -> LoadedCheckpoint:
+    """Rebuild the network of a checkpoint that was read, see :func:`load_checkpoint`."""
+    if not is_checkpoint(checkpoint):
         raise CheckpointError(
-            f"{path}: expected a checkpoint of plain tensors and values, but loading it failed: {reason}"
-        ) from error
-    if not isinstance(checkpoint, dict) or NETWORK_KEY not in checkpoint:
-        raise CheckpointError(
-            f"{path}: expected a checkpoint saved by `python -m train fit` (with an entry {NETWORK_KEY!r}); "
+            f"{source}: expected a checkpoint saved by `python -m train fit` (with an entry {NETWORK_KEY!r}); "
             "published weights are read by networks.load_published"
         )
     saved = checkpoint[NETWORK_KEY]
@@ -76,7 +122,7 @@ def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
         for name, tensor in checkpoint["state_dict"].items()
         if name.startswith(PREFIX)
     }
-    load_weights(network, weights, source=str(path))
+    load_weights(network, weights, source=source)
     return LoadedCheckpoint(
         network=network.eval(),
         step=int(checkpoint["global_step"]),

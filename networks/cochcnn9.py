@@ -30,6 +30,7 @@ class CochCNN9(Backbone):
     """
 
     stages = ("relu0", "maxpool0", "relu1", "maxpool1", "relu2", "relu3", "relu4", "avgpool", "relufc")
+    published_head = "classification"
 
     def __init__(
         self,

@@ -13,6 +13,31 @@ class CheckpointError(ValueError):
 NAMES_SHOWN = 5  # names of a mismatch that an error spells out; the rest is counted
 
 
+def differences(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> list[str]:
+    """What keeps weights from fitting, in words.
+
+    Args:
+        expected: tensors of the right shapes, by name.
+        weights: tensors to be put in their places.
+
+    Returns:
+        At most one text each for missing, unexpected and misshapen tensors, with their names; empty if all fit.
+    """
+    missing = [name for name in expected if name not in weights]
+    unexpected = [name for name in weights if name not in expected]
+    misshapen = [
+        f"{name} {tuple(weights[name].shape)} instead of {tuple(expected[name].shape)}"
+        for name in expected
+        if name in weights and expected[name].shape != weights[name].shape
+    ]
+    problems = []
+    for what, names in (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen)):
+        if names:
+            rest = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+            problems.append(f"{what}: {', '.join(names[:NAMES_SHOWN])}{rest}")
+    return problems
+
+
 def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, source: str) -> None:
     """Copy weights into a module; nothing is changed when they do not fit.
 
@@ -24,19 +49,7 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, source: st
     Raises:
         CheckpointError: naming missing, unexpected and misshapen tensors.
     """
-    expected = module.state_dict()
-    problems = []
-    missing = [name for name in expected if name not in weights]
-    unexpected = [name for name in weights if name not in expected]
-    misshapen = [
-        f"{name} {tuple(weights[name].shape)} instead of {tuple(expected[name].shape)}"
-        for name in expected
-        if name in weights and expected[name].shape != weights[name].shape
-    ]
-    for what, names in (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen)):
-        if names:
-            rest = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-            problems.append(f"{what}: {', '.join(names[:NAMES_SHOWN])}{rest}")
+    problems = differences(module.state_dict(), weights)
     if problems:
         raise CheckpointError(
             f"{source}: weights of another architecture than {type(module).__name__}: {'; '.join(problems)}"

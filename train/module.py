@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
 from datamodules.tasks import Task
-from networks import AuditoryNetwork, Backbone, CheckpointError, Cochleagram
+from networks import AuditoryNetwork, Backbone, CheckpointError, Cochleagram, FrontEnd
 from networks.checkpoint import NETWORK_KEY, describe_network
 from train.losses import Losses, weighted_losses
 from train.metrics import accuracy
+from train.schedules import CONSTANT, Schedule, scale_rates, with_schedule
 from train.uncertainty import UncertaintyWeights
 from train.validation import ConditionMetrics
 from train.warm_start import frozen_modules, keep_statistics, take_out_of_training, warm_start
@@ -34,8 +35,11 @@ class AuditoryModule(pl.LightningModule):
         tasks: tasks with their label sets; the command line takes them from the data.
         front_end: makes cochleagrams of waveforms; None: the published one.
         optimizer: makes the optimiser from the parameters; default SGD, rate 0.01, momentum 0.9, weight decay 1e-4.
-        lr_scheduler: makes the schedule from the optimiser; default a tenth every 50 epochs.
-        lr_interval: whether the schedule steps after every "epoch" (a pass over the signal clips) or "step".
+        schedule: length of training and course of the rate, see :class:`train.schedules.Schedule`.
+        scale_lr_from_batch: examples in a step (over ranks and accumulated batches) that the optimiser's rate is meant
+            for; it is scaled in proportion to those there are. None: it is taken as it is.
+        lr_scheduler: makes a scheduler of torch's from the optimiser, in place of `schedule`'s course of the rate.
+        lr_interval: whether `lr_scheduler` steps after every "epoch" (a pass over the signal clips) or "step".
         loss_weights: overrides of the tasks' loss weights, by task name.
         val_conditions: names of the validation loaders, in order; the command line takes them from the data.
         init_from: checkpoint to take front end, backbone and the heads of known tasks from, where training starts anew.
@@ -53,11 +57,13 @@ class AuditoryModule(pl.LightningModule):
         *,
         backbone: Backbone,
         tasks: list[Task],
-        front_end: Cochleagram | None = None,
-        # Tuckute, Feather et al. 2023: CochCNN9 on words; the rate falls to a tenth every 50 of 150 passes. Written as
-        # lambdas, which the command line can print as a class and its arguments.
+        front_end: Cochleagram | FrontEnd | None = None,
+        # Tuckute, Feather et al. 2023: CochCNN9 on words. A lambda, which the command line can print as a class and its
+        # arguments.
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, weight_decay=1e-4),
-        lr_scheduler: LRSchedulerCallable = lambda o: torch.optim.lr_scheduler.StepLR(o, step_size=50, gamma=0.1),
+        schedule: Schedule = CONSTANT,
+        scale_lr_from_batch: int | None = None,
+        lr_scheduler: LRSchedulerCallable | None = None,
         lr_interval: Literal["epoch", "step"] = "epoch",
         loss_weights: dict[str, float] | None = None,
         val_conditions: Sequence[str] = ("mixed",),
@@ -78,7 +84,10 @@ class AuditoryModule(pl.LightningModule):
         self.frozen = frozen_modules(self.network, freeze)
         take_out_of_training(self.frozen)
         self.gradient_norms_every_n_steps = gradient_norms_every_n_steps
+        if lr_scheduler is not None and not schedule.is_constant:
+            raise ValueError("give `lr_scheduler` or the course of the rate in `schedule`, not both")
         self.optimizer, self.lr_scheduler, self.lr_interval = optimizer, lr_scheduler, lr_interval
+        self.schedule, self.scale_lr_from_batch = schedule, scale_lr_from_batch
         self.val_conditions = tuple(val_conditions)
         self.run_name = run_name
         self.conditions = nn.ModuleList(ConditionMetrics(self.tasks) for _ in self.val_conditions)
@@ -173,8 +182,12 @@ class AuditoryModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule from the configuration."""
         optimizer = self.optimizer([parameter for parameter in self.parameters() if parameter.requires_grad])
-        schedule = {"scheduler": self.lr_scheduler(optimizer), "interval": self.lr_interval}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
+        if self.scale_lr_from_batch is not None:
+            scale_rates(optimizer, self.trainer, reference_batch_size=self.scale_lr_from_batch)
+        if self.lr_scheduler is not None:
+            schedule = {"scheduler": self.lr_scheduler(optimizer), "interval": self.lr_interval}
+            return {"optimizer": optimizer, "lr_scheduler": schedule}
+        return with_schedule(optimizer, self.schedule, self.trainer)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the network, in plain Python."""

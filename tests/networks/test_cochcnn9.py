@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from networks import AuditoryNetwork, Backbone, CochCNN9, Cochleagram, build
+from networks import AuditoryNetwork, Backbone, CochCNN9, Cochleagram, build, load_published
+from networks.published import PUBLISHED_HEADS, PUBLISHED_NUM_CLASSES
 from networks.same_padding import SameAvgPool2d, SameConv2d, SameMaxPool2d, pad_same, same_padding
 from networks.weights import load_weights
-from tests.networks.published_weights import PUBLISHED_HEADS, published_weights
+from tests.networks.published_weights import published_file, published_weights
 
 SMALL_FRONT_END = {
     "sample_rate_hz": 2000,
@@ -39,13 +40,9 @@ def small_network(**settings) -> AuditoryNetwork:
 
 
 def test_equals_published_stages_and_heads(shared_dir: Path):
-    network = AuditoryNetwork(CochCNN9(), {"word": 794, "speaker": 433, "audioset": 517}).eval()
-    weights = {}
-    for name, tensor in published_weights(shared_dir / "golden" / "cochcnn9_published_shapes.json").items():
-        for task, head in PUBLISHED_HEADS.items():
-            name = name.replace(f"classification.{head}.", f"heads.{task}.")
-        weights[name if name.startswith("heads.") else f"backbone.{name}"] = tensor
-    load_weights(network, weights, source="golden")
+    network = AuditoryNetwork(CochCNN9(), PUBLISHED_NUM_CLASSES).eval()
+    weights = published_weights(shared_dir / "golden" / "cochcnn9_published_shapes.json")
+    load_published(network, published_file(weights))
 
     with np.load(shared_dir / "golden" / "cochleagram.npz") as sounds:
         cochleagram = torch.tensor(sounds["woman_speaking/cochleagram"])[None]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from datamodules.audio import fit_length, read_audio
 from networks import Cochleagram
 from networks.compression import compress
 from networks.envelopes import LowPass
@@ -100,7 +101,7 @@ def naive_cochleagram(waveform: NDArray, **settings) -> NDArray:
 @pytest.mark.parametrize("method", ["direct", "multirate"])
 def test_other_settings_and_lengths_equal_the_definition(num_samples, method):
     settings = SMALL | SMALL_FRAMES | {"num_samples": num_samples}
-    front_end = Cochleagram(**settings, method=method, oversampling=16.0)
+    front_end = Cochleagram(**settings, method=method, tolerance=1e-4)
     waveform = np.random.default_rng(0).standard_normal(num_samples).astype(np.float32) * 0.1
     expected = naive_cochleagram(waveform, **settings)
     result = front_end(torch.tensor(waveform)[None])[0].numpy()
@@ -108,47 +109,100 @@ def test_other_settings_and_lengths_equal_the_definition(num_samples, method):
     assert relative_error(result, expected) <= (1e-6 if method == "direct" else 5e-4)
 
 
-def sounds() -> dict[str, NDArray]:
-    rng = np.random.default_rng(0)
-    time = np.arange(40_000) / 20_000
+SECONDS = np.arange(40_000) / 20_000
+
+
+def click_train(period: int, first: int = 0) -> NDArray:
     clicks = np.zeros(40_000)
-    clicks[::2500] = 1.0
-    return {
-        "noise": rng.standard_normal(40_000),
-        "clicks": clicks,
-        "tones": np.sin(2 * np.pi * 440 * time) + np.sin(2 * np.pi * 4321.5 * time),
-        "silence": np.zeros(40_000),
-    }
+    clicks[first::period] = 1.0
+    return clicks
 
 
-@pytest.mark.parametrize(
-    ("name", "bound"),
-    [
-        ("woman_speaking", 5e-4),
-        ("piano", 5e-4),
-        ("noise", 5e-4),
-        ("tones", 5e-4),
-        ("silence", 0.0),
-        ("clicks", 3e-3),  # between clicks a band's envelope has cusps, whose spectrum falls slowly
-    ],
-)
-def test_multirate_is_close_to_direct(golden, direct, name, bound):
-    waveform = golden[f"{name}/waveform"] if f"{name}/waveform" in golden else sounds()[name]
-    rms = np.sqrt(np.mean(waveform**2))
-    waveform = torch.tensor(waveform * (0.1 / rms if rms else 1.0), dtype=torch.float32)[None]
-    multirate = Cochleagram(method="multirate")
-    expected = direct(waveform)
-    assert relative_error(multirate(waveform).numpy(), expected.numpy()) <= bound
+def natural_sounds(shared_dir: Path, every: int) -> NDArray:
+    files = sorted((shared_dir / "data" / "natsound165" / "stimuli").glob("*"))[::every]
+    return np.stack([fit_length(read_audio(file, sample_rate_hz=20_000, duration_s=2.0), 40_000) for file in files])
 
 
-def test_multirate_gradient_points_as_the_direct_one(golden, direct):
+SOUNDS = {
+    "noise": np.random.default_rng(1).standard_normal((2, 40_000)),
+    "tones": np.stack(
+        [
+            np.sin(2 * np.pi * 440 * SECONDS) + np.sin(2 * np.pi * 4321.5 * SECONDS),
+            sum(np.sin(2 * np.pi * 200 * harmonic * SECONDS) for harmonic in range(1, 40)),
+            np.sin(2 * np.pi * 4000 * SECONDS) + np.sin(2 * np.pi * 4300 * SECONDS),
+        ]
+    ),
+    "silence": np.zeros((1, 40_000)),
+    # Between clicks an envelope is the filter's impulse response: cusps at regular times, made much of by the power.
+    "clicks": np.stack([click_train(period) for period in (250, 1000, 2500, 5000)] + [click_train(40_000, 20_000)]),
+}
+
+
+def at_level(sounds: NDArray) -> torch.Tensor:
+    rms = np.sqrt(np.mean(sounds**2, axis=1, keepdims=True))
+    return torch.tensor(0.1 * sounds / np.where(rms > 0, rms, 1.0), dtype=torch.float32)
+
+
+def relative_errors(front_end: Cochleagram, reference: Cochleagram, waveforms: torch.Tensor) -> NDArray:
+    expected = reference(waveforms).flatten(1)
+    differences = (front_end(waveforms).flatten(1) - expected).norm(dim=1)
+    return (differences / expected.norm(dim=1)).numpy()
+
+
+@pytest.fixture(scope="module")
+def multirate() -> Cochleagram:
+    return Cochleagram(method="multirate")
+
+
+@pytest.mark.parametrize("kind", SOUNDS)
+def test_multirate_is_close_to_direct(direct, multirate, kind):
+    assert relative_errors(multirate, direct, at_level(SOUNDS[kind])).max() <= 5e-4
+
+
+def test_multirate_is_close_to_direct_for_natural_sounds(shared_dir, direct, multirate):
+    assert relative_errors(multirate, direct, at_level(natural_sounds(shared_dir, every=30))).max() <= 5e-4
+
+
+def test_tolerance_trades_accuracy_for_points(direct, multirate):
+    fast = Cochleagram(method="multirate", tolerance=3e-3)
+    assert fast.envelopes.num_points < 0.7 * multirate.envelopes.num_points
+    assert relative_errors(fast, direct, at_level(SOUNDS["noise"])).max() <= 3e-3
+
+
+def test_multirate_gradient_points_as_the_direct_one(golden, direct, multirate):
     gradients = []
-    for front_end in (direct, Cochleagram(method="multirate")):
+    for front_end in (direct, multirate):
         waveform = torch.tensor(golden["woman_speaking/waveform"])[None].requires_grad_()
         weights = torch.tensor(np.random.RandomState(0).standard_normal((211, 390)), dtype=torch.float32)
         (front_end(waveform)[0] * weights).sum().backward()
         gradients.append(waveform.grad[0])
     assert torch.nn.functional.cosine_similarity(*gradients, dim=0) >= 0.999
+
+
+@pytest.mark.parametrize("num_sounds", [1, 5, 512])
+def test_multirate_result_and_gradient_do_not_depend_on_how_sounds_are_batched(monkeypatch, num_sounds):
+    front_end = Cochleagram(**SMALL, **SMALL_FRAMES, method="multirate")
+    waveforms = torch.randn(num_sounds, 800, generator=torch.Generator().manual_seed(0)) * 0.1
+    values = []
+    for points in (2**11, 2**17):
+        monkeypatch.setattr("networks.multirate.CPU_POINTS_AT_ONCE", points)
+        leaf = waveforms.clone().requires_grad_()
+        result = front_end(leaf)
+        (result**2).sum().backward()
+        values.append((result.detach(), leaf.grad))
+    assert values[0][0].shape == (num_sounds, *front_end.output_shape)
+    torch.testing.assert_close(values[0][0], values[1][0], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(values[0][1], values[1][1], rtol=1e-3, atol=1e-4)
+
+
+def test_lengths_of_one_setting_are_measured_once(monkeypatch):
+    Cochleagram(**SMALL, **SMALL_FRAMES, method="multirate")
+    monkeypatch.setattr("networks.multirate_lengths._measure", None)
+    Cochleagram(**SMALL, **SMALL_FRAMES, method="multirate")
+
+
+def test_frame_rate_is_told():
+    assert Cochleagram(**SMALL, **SMALL_FRAMES).frame_rate_hz == 50.0
 
 
 @pytest.mark.parametrize("method", ["direct", "multirate"])
@@ -200,6 +254,7 @@ def test_compression_clips_its_gradient_and_passes_the_clamp():
         ({"num_samples": 200, "num_taps": 101}, "too coarse"),
         ({"num_filters": 0}, "at least one filter"),
         ({"method": "multirate", "oversampling": 0.5}, "oversampling"),
+        ({"method": "multirate", "tolerance": 0.0}, "tolerance"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):
