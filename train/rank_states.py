@@ -44,7 +44,10 @@ class RankStates(pl.Callback):
         self._loaded = state_dict["ranks"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Restore this rank's states, after all that is set up has drawn what it draws."""
+        """Restore this rank's states, after all that is set up has drawn what it draws; at first, set ranks apart."""
+        if not self._loaded and trainer.global_rank > 0:
+            # All ranks were seeded alike, so that their networks start alike; dropout is to differ between them.
+            torch.manual_seed(torch.initial_seed() + trainer.global_rank)
         if trainer.global_rank < len(self._loaded):
             state = self._loaded[trainer.global_rank]
             version, numbers, gauss = state["python"]
