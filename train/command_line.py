@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
@@ -14,8 +14,14 @@ from train.callbacks import SaveRunConfig, SaveUntrained, Summary
 from train.checkpoint_files import AtomicCheckpointIO, remove_abandoned
 from train.module import AuditoryModule
 from train.non_finite import StopWhenNonFinite
+from train.pace import Pace
+from train.progress import TrainingProgress
 from train.rank_states import RankStates
+from train.recipes import PARSER_MODE, register_recipes
+from train.run_checkpoint import RunCheckpoint
 from train.run_directory import checkpoint_to_resume, checkpoints_in, wandb_run_id
+from train.run_page import RunPage
+from train.schedules import Schedule
 from train.stop_signals import StopSignals
 
 TRAINER_DEFAULTS: dict[str, Any] = {
@@ -28,12 +34,14 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 class TrainCLI(LightningCLI):
     """``python -m train {fit,validate,test}``.
 
-    Beside Lightning's own groups: ``run_dir``, ``resume``, ``wandb``, ``brain`` (the evaluation callback),
+    Beside Lightning's own groups: ``run_dir``, ``resume``, ``wandb``, ``schedule`` (length of training and course of
+    the learning rate), ``brain`` (the evaluation callback),
     ``checkpoint`` (every n epochs, and the last), ``best_checkpoint`` (by a logged value) and ``non_finite`` (when to
     give up).
     """
 
     def __init__(self, **kwargs: Any) -> None:
+        register_recipes()
         super().__init__(
             AuditoryModule,
             WordSpeakerNoise,
@@ -43,7 +51,7 @@ class TrainCLI(LightningCLI):
             seed_everything_default=0,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
-            parser_kwargs={"prog": "python -m train", "description": __doc__},
+            parser_kwargs={"prog": "python -m train", "description": __doc__, "parser_mode": PARSER_MODE},
             **kwargs,
         )
 
@@ -62,9 +70,14 @@ class TrainCLI(LightningCLI):
         parser.add_argument(
             "--wandb", type=str | None, default=None, help="also log to this Weights & Biases project (offline works)"
         )
+        parser.add_argument(
+            "--run_page", type=bool, default=True, help="write a page about the run to run_dir/index.html"
+        )
+        parser.add_class_arguments(Schedule, "schedule")
+        parser.link_arguments("schedule", "model.schedule", apply_on="instantiate")
         parser.add_lightning_class_args(BrainScoreCallback, "brain")
         parser.add_lightning_class_args(StopWhenNonFinite, "non_finite")
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
         parser.set_defaults(
             {
                 "checkpoint.filename": "step-{step:07d}",
@@ -75,7 +88,7 @@ class TrainCLI(LightningCLI):
                 "checkpoint.enable_version_counter": False,
             }
         )
-        parser.add_lightning_class_args(ModelCheckpoint, "best_checkpoint")
+        parser.add_lightning_class_args(RunCheckpoint, "best_checkpoint")
         parser.set_defaults(
             {
                 "best_checkpoint.filename": "best-step-{step:07d}",
@@ -108,14 +121,19 @@ class TrainCLI(LightningCLI):
         trainer = self._get(self.config_init, "trainer")
         if trainer.get("logger") in (None, True):
             kwargs["logger"] = _loggers(config.run_dir, config.wandb) if self.subcommand == "fit" else False
+        if self.subcommand == "fit" and trainer.get("max_epochs") is None and trainer.get("max_steps", -1) == -1:
+            kwargs |= self.model.schedule.trainer_limits(self.datamodule)
         callbacks = list(trainer.get("callbacks") or [])
-        best: ModelCheckpoint = self._get(self.config_init, "best_checkpoint")
+        best: RunCheckpoint = self._get(self.config_init, "best_checkpoint")
         if best.monitor is None:
             best.monitor = f"val/{self.datamodule.condition_names[0]}/loss"
+        callbacks.append(pace := Pace())
+        if self.subcommand == "fit" and config.run_page:
+            callbacks.append(RunPage(pace))
         if self.subcommand == "fit":
             callbacks += [RankStates(), SaveUntrained(), Summary(), LearningRateMonitor(), StopSignals()]
         if trainer.get("enable_progress_bar") is not False:
-            callbacks.append(RichProgressBar(leave=False))
+            callbacks.append(TrainingProgress(pace))
         plugins = trainer.get("plugins") or []
         kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
         return super().instantiate_trainer(callbacks=callbacks, **kwargs)

@@ -160,7 +160,12 @@ class AuditoryModule(pl.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Log the accuracies over the epoch's training examples."""
         for task, metric in self._accuracies():
-            self.log(f"train/{task}/top1", metric.compute())
+            value = metric.compute()
+            self.log(f"train/{task}/top1", value, logger=False)
+            # To the loggers at once: Lightning would write it after the epoch's checkpoint, and a run that is killed in
+            # between would lose it.
+            for logger in self.loggers:
+                logger.log_metrics({f"train/{task}/top1": float(value)}, step=self.global_step - 1)
             metric.reset()
 
     def on_validation_epoch_start(self) -> None:
@@ -168,10 +173,11 @@ class AuditoryModule(pl.LightningModule):
         for condition in self._conditions():
             condition.prepare(self.device)
 
-    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Gather losses and metrics of one batch of one condition."""
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
+        """Gather losses and metrics of one batch of one condition; gives the logits, for callbacks."""
         logits, losses = self._logits_and_losses(batch)
         self._conditions()[dataloader_idx].update(logits, losses, batch["targets"])
+        return logits
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val/{condition}/loss``, ``val/{condition}/{task}/loss`` and ``val/{condition}/{task}/{metric}``."""
