@@ -8,13 +8,18 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from datamodules.audio import AudioError
-from datamodules.build_folder import BuildError
+from datamodules.build_report import BuildError
 from datamodules.manifests import ManifestError
 from datamodules.shard_index import ShardError
 
 COMMANDS = {
     "build": ("datamodules.commands.build", "build shard sets from a manifest of sounds and labels"),
+    "merge": ("datamodules.commands.merge", "complete a build that was split into parts"),
     "check": ("datamodules.commands.check", "verify shard sets in full and name what is damaged"),
+    "audioset": ("datamodules.commands.audioset", "build shard sets from AudioSet's segment lists and clips"),
+    "words": ("datamodules.commands.words", "build shard sets of words from recordings with word alignments"),
+    "genres": ("datamodules.commands.genres", "build shard sets from folders of sounds, one folder per class"),
+    "hdf5": ("datamodules.commands.hdf5", "convert the published Word-Speaker-Noise HDF5 files to shard sets"),
     "fsdd": ("datamodules.corpora.fsdd", "build shard sets from the Free Spoken Digit Dataset"),
     "demo": ("datamodules.corpora.demo", "synthesise the demo's words and textures and build their shard sets"),
 }

@@ -21,6 +21,13 @@ RESAMPLING_FILTER_WIDTH = 64
 RESAMPLING_ROLLOFF = 0.9475937167399596
 RESAMPLING_KAISER_BETA = 14.769656459379492
 
+MIN_SOURCE_RATE_HZ = 1_000
+MAX_SOURCE_RATE_HZ = 768_000
+"""Sample rates outside are taken for broken headers: no sound worth hearing has a lower one, no recorder a higher."""
+
+MAX_FILTER_TAPS = 2**26
+"""Rates without a large common divisor need one filter per phase: 44 101 to 20 000 Hz would take gigabytes."""
+
 # A deviation from the mean this small beside the largest sample is rounding, not sound (float32 epsilon).
 SILENCE_TOLERANCE = 1.2e-7
 
@@ -46,6 +53,7 @@ def read_audio(
     sample_rate_hz: int,
     start_s: float = 0.0,
     duration_s: float | None = None,
+    min_source_rate_hz: int = 0,
 ) -> np.ndarray:
     """Read a sound, or a stretch of it, as one channel at the wanted sample rate.
 
@@ -58,13 +66,14 @@ def read_audio(
         start_s: where the stretch starts, in seconds, at least 0.
         duration_s: how long it is, in seconds; None is up to the end. A stretch that runs over the end of the
             file comes back shorter.
+        min_source_rate_hz: least sample rate that the file must have, in Hz.
 
     Returns:
         (T,) float32.
 
     Raises:
-        AudioError: when the sound is missing, broken, empty (also: starts after its end) or has samples that
-            are not finite.
+        AudioError: when the sound is missing, broken, empty (also: starts after its end), has samples that are not
+            finite, or a sample rate that is too low or cannot be resampled.
     """
     name = _name(source)
     if sample_rate_hz <= 0:
@@ -77,6 +86,7 @@ def read_audio(
         raise AudioError(f"{name}: no such audio file", kind="missing")
     try:
         with soundfile.SoundFile(_opened(source)) as file:
+            check_source_rate(file.samplerate, sample_rate_hz, name, at_least_hz=min_source_rate_hz)
             return _read_stretch(file, name, sample_rate_hz, start_s, duration_s)
     except soundfile.SoundFileError as error:
         raise AudioError(f"{name}: not readable as audio ({error})") from error
@@ -98,6 +108,34 @@ def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
         return samples
     with torch.inference_mode():
         return _resampler(from_hz, to_hz)(torch.from_numpy(samples)).numpy()
+
+
+def check_source_rate(from_hz: int, to_hz: int, name: str, *, at_least_hz: int = 0) -> None:
+    """Refuse sample rates that are wrong, or that would need filters of gigabytes.
+
+    Args:
+        from_hz: sample rate of a sound in Hz.
+        to_hz: wanted sample rate in Hz.
+        name: what to call the sound in an error.
+        at_least_hz: least sample rate that the sound must have, in Hz.
+
+    Raises:
+        AudioError: of kind "wrong rate".
+    """
+    lowest_hz = max(at_least_hz, min(MIN_SOURCE_RATE_HZ, to_hz))
+    if not lowest_hz <= from_hz <= MAX_SOURCE_RATE_HZ:
+        raise AudioError(
+            f"{name}: has a sample rate of {from_hz} Hz, expected {lowest_hz} to {MAX_SOURCE_RATE_HZ} Hz",
+            kind="wrong rate",
+        )
+    block, step = (hz // gcd(from_hz, to_hz) for hz in (from_hz, to_hz))
+    width = ceil(RESAMPLING_FILTER_WIDTH * block / min(block, step) / RESAMPLING_ROLLOFF)
+    if from_hz != to_hz and step * (2 * width + block) > MAX_FILTER_TAPS:
+        raise AudioError(
+            f"{name}: its sample rate of {from_hz} Hz has too small a common divisor with {to_hz} Hz to be "
+            "resampled; convert the file first",
+            kind="wrong rate",
+        )
 
 
 def rms(waveform: np.ndarray) -> float:

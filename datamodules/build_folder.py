@@ -1,95 +1,42 @@
-"""The folder that a build makes: complete or absent, with the request that made it and a report."""
+"""Where a build works until it is done: a folder beside its output, with which it can go on after a crash.
 
-import csv
+`OUT.building` holds
+
+- `build.json`: the request, which a build that goes on must share;
+- `plan.json`: the tar files to write, and the rows that were left out before;
+- `records/SPLIT/shard-000000.json`: what a finished tar file holds (`build_records`);
+- `out/`: what becomes OUT in the end.
+"""
+
 import json
 import os
-import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from datamodules.shards import ShardSet
+from datamodules.build_report import REQUEST_FILE, BuildError
+from datamodules.files import write_json
 
-REQUEST_FILE = "build.json"
-REPORT_FILE = "report.csv"
-
-
-class BuildError(ValueError):
-    """A build that cannot be done; the message names the culprits, and nothing was left at the output."""
+PLAN_FILE = "plan.json"
+_LOCK_FILE = "lock"
+_REPLACED = "replaced"
 
 
-@dataclass(frozen=True)
-class Problem:
-    """A row of the manifest that could not become a clip.
-
-    Args:
-        split: the split it belongs to.
-        row: its number, the first being 1.
-        key: the clip's key.
-        path: the sound file, as the manifest gives it.
-        kind: the reason in a word or two, to count by.
-        reason: what is wrong.
-    """
-
-    split: str
-    row: int
-    key: str
-    path: str
-    kind: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"row {self.row}: {self.reason}"
+def working_folder(out: Path) -> Path:
+    """The folder in which the build of an output works."""
+    return out.with_name(f"{out.name}.building")
 
 
-@dataclass(frozen=True)
-class BuildReport:
-    """What a build has made.
-
-    Args:
-        folder: the output folder.
-        is_new: False when the folder held the outcome of the same request already.
-        shard_sets: the shard sets by split.
-        problems: rows that were left out.
-        labels_without_training: for each label set, the labels that other splits have but "train" never has;
-            empty when there is no split "train".
-    """
-
-    folder: Path
-    is_new: bool
-    shard_sets: Mapping[str, ShardSet]
-    problems: tuple[Problem, ...]
-    labels_without_training: Mapping[str, tuple[str, ...]]
+def final_folder(working: Path) -> Path:
+    """What becomes the output in the end."""
+    return working / "out"
 
 
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """Make a folder all at once.
-
-    Args:
-        out: the folder; what is there already is replaced at the end.
-
-    Yields:
-        A folder beside it to write into, renamed to `out` at the end, and deleted after an error.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    mark = f"{os.getpid()}-{secrets.token_hex(4)}"
-    partial = out.parent / f".{out.name}.building-{mark}"
-    partial.mkdir()
-    try:
-        yield partial
-        if out.exists():
-            replaced = out.parent / f".{out.name}.replaced-{mark}"
-            out.rename(replaced)
-            partial.rename(out)
-            shutil.rmtree(replaced)
-        else:
-            partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+def record_path(working: Path, split: str, shard: str) -> Path:
+    """Where the record of a tar file lies."""
+    return working / "records" / split / Path(shard).with_suffix(".json").name
 
 
 def up_to_date(out: Path, request: Mapping[str, Any], *, overwrite: bool) -> bool:
@@ -112,59 +59,141 @@ def up_to_date(out: Path, request: Mapping[str, Any], *, overwrite: bool) -> boo
         raise BuildError(f"{out}: exists and was not made by a build: name another folder, or remove it")
     if overwrite:
         return False
-    if json.loads((out / REQUEST_FILE).read_text(encoding="utf-8")) == json.loads(json.dumps(request)):
+    if _same(out / REQUEST_FILE, request):
         return True
     raise BuildError(f"{out}: was built from another manifest or with other settings; --overwrite replaces it")
 
 
-def write_report(folder: Path, request: Mapping[str, Any], problems: Sequence[Problem]) -> None:
-    """Write what was asked for and what was left out.
+@contextmanager
+def working_on(out: Path, request: Mapping[str, Any], *, overwrite: bool, is_part: bool) -> Iterator[Path]:
+    """Take up the work on an output, from the beginning or from where it stopped.
+
+    Nobody else may work on it meanwhile; the parts of one build may work side by side.
 
     Args:
-        folder: the build's folder, where nobody reads yet.
-        request: what was asked for, of plain JSON values.
-        problems: the rows that were left out.
-    """
-    (folder / REQUEST_FILE).write_text(json.dumps(request, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    with (folder / REPORT_FILE).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Problem)])
-        writer.writerows(astuple(problem) for problem in problems)
+        out: the output folder.
+        request: what is asked for, of plain JSON values.
+        overwrite: whether what is left of the build of another request is removed.
+        is_part: whether this is one of the parts.
 
-
-def read_report(out: Path, *, is_new: bool) -> BuildReport:
-    """Read what a build has left.
-
-    Args:
-        out: the build's folder.
-        is_new: whether it was made just now.
-
-    Returns:
-        The report, with the shard sets opened.
+    Yields:
+        The working folder. After a `BuildError` it is removed, unless this is a part; after any other stop, it
+        is kept to go on with.
 
     Raises:
-        ShardError: when a shard set is damaged.
+        BuildError: when another build works there, or left its work unfinished.
     """
-    with (out / REPORT_FILE).open(encoding="utf-8", newline="") as file:
-        problems = tuple(
-            Problem(split, int(row), key, path, kind, reason)
-            for split, row, key, path, kind, reason in list(csv.reader(file))[1:]
-        )
-    folders = sorted(path for path in out.iterdir() if path.is_dir())
-    shard_sets = {folder.name: ShardSet(folder) for folder in folders}
-    return BuildReport(out, is_new, shard_sets, problems, _labels_without_training(shard_sets))
+    working = working_folder(out)
+    with _locked(working, shared=is_part):
+        if (working / REQUEST_FILE).is_file() and not _same(working / REQUEST_FILE, request):
+            if is_part or not overwrite:  # other parts may be at work
+                raise BuildError(
+                    f"{working}: an unfinished build with another manifest or other settings; finish it with those, "
+                    "or remove the folder" + ("" if is_part else ", or let --overwrite remove it")
+                )
+            _empty(working)
+        if not (working / REQUEST_FILE).is_file():
+            write_json(working / REQUEST_FILE, request)
+        try:
+            yield working
+        except BuildError:
+            if not is_part:
+                shutil.rmtree(working)
+            raise
 
 
-def _labels_without_training(shard_sets: Mapping[str, ShardSet]) -> dict[str, tuple[str, ...]]:
-    if "train" not in shard_sets:
-        return {}
-    train = shard_sets["train"].index
-    lacking = {}
-    for name, label_set in train.label_sets.items():
-        counts = [shards.index.num_clips_per_class[name] for shards in shard_sets.values()]
-        lacking[name] = tuple(
-            label
-            for label, in_train, *in_any in zip(label_set.labels, train.num_clips_per_class[name], *counts, strict=True)
-            if in_train == 0 and any(in_any)
-        )
-    return {name: labels for name, labels in lacking.items() if labels}
+@contextmanager
+def taking_up(out: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Take up the work that the parts of a build have left.
+
+    Args:
+        out: the output folder.
+
+    Yields:
+        The working folder and the request.
+
+    Raises:
+        BuildError: when there is no such work, or somebody works there.
+    """
+    working = working_folder(out)
+    if not (working / REQUEST_FILE).is_file() or not (working / PLAN_FILE).is_file():
+        raise BuildError(f"{working}: no parts of a build here to merge; build them with --part and --parts first")
+    with _locked(working, shared=False):
+        yield working, json.loads((working / REQUEST_FILE).read_text(encoding="utf-8"))
+
+
+def publish(working: Path, out: Path) -> None:
+    """Put the finished folder in the place of the output, and remove the working folder.
+
+    Args:
+        working: the working folder.
+        out: the output; what an earlier build has left there is removed.
+    """
+    for stray in final_folder(working).rglob(".*"):
+        stray.unlink()  # what a process that was killed was writing
+    if out.exists():
+        shutil.rmtree(working / _REPLACED, ignore_errors=True)
+        out.rename(working / _REPLACED)
+    final_folder(working).rename(out)
+    shutil.rmtree(working)
+
+
+def remove_leftovers(out: Path, request: Mapping[str, Any]) -> None:
+    """Remove what a build that was stopped after its last step has left, unless somebody works there.
+
+    Args:
+        out: the output, which is complete.
+        request: the request that it is the outcome of.
+    """
+    working = working_folder(out)
+    if not working.is_dir() or final_folder(working).exists():
+        return
+    if (working / REQUEST_FILE).is_file() and not _same(working / REQUEST_FILE, request):
+        return
+    with suppress(BuildError), _locked(working, shared=False):
+        shutil.rmtree(working)
+
+
+def _same(path: Path, request: Mapping[str, Any]) -> bool:
+    return bool(json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(request)))
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != _LOCK_FILE:
+            path.unlink()
+
+
+@contextmanager
+def _locked(working: Path, *, shared: bool) -> Iterator[None]:
+    """Hold the folder's lock, which a process loses whenever and however it ends."""
+    while True:
+        working.mkdir(parents=True, exist_ok=True)
+        with (working / _LOCK_FILE).open("a") as file:
+            if not _lock(file, shared=shared):
+                raise BuildError(f"{working}: another build is at work here; wait for it")
+            if not _is_at(file, working / _LOCK_FILE):
+                continue  # who held the lock has just finished and removed the folder
+            yield
+            return
+
+
+def _lock(file: IO[str], *, shared: bool) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system: two builds at once overwrite each other with the same bytes
+        return True
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

@@ -2,12 +2,14 @@
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
@@ -15,12 +17,15 @@ import torch
 from rich.progress import Progress
 
 from datamodules.audio import AudioError
-from datamodules.build_folder import BuildError, Problem
-from datamodules.clips import cut_clip
+from datamodules.build_folder import final_folder, record_path
+from datamodules.build_records import JobOutcome, Problem, read_outcome, write_outcome
+from datamodules.build_report import BuildError
+from datamodules.clip_quality import ClipQuality, clip_quality
+from datamodules.clips import Cutting, cut_clip
 from datamodules.manifests import ManifestEntry
 from datamodules.order import Purpose, permutation
 from datamodules.shard_index import shard_file_name
-from datamodules.shard_writer import NewClip, ShardRecord, write_shard
+from datamodules.shard_writer import NewClip, write_shard
 
 _MAX_PROBLEMS_NAMED = 5
 
@@ -29,103 +34,128 @@ _MAX_PROBLEMS_NAMED = 5
 class ShardJob:
     """One tar file to be written by one process."""
 
-    path: Path
     split: str
+    file: str
     entries: tuple[ManifestEntry, ...]
 
 
-@dataclass(frozen=True)
-class Cutting:
-    """How entries become clips."""
+@dataclass
+class _Notes:
+    """What is noted while the clips of a job go by."""
 
-    sample_rate_hz: int
-    clip_duration_s: float | None
-    min_duration_s: float
-    skip_bad: bool
+    qualities: list[ClipQuality] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
 
-def plan(folder: Path, entries: Sequence[ManifestEntry], clips_per_shard: int, seed: int) -> list[ShardJob]:
-    """Which clips go to which tar file: sorted by key, then shuffled, then cut."""
+def plan(entries: Sequence[ManifestEntry], clips_per_shard: int, seed: int, *, keep_order: bool) -> list[ShardJob]:
+    """Which clips go to which tar file: sorted by key, then shuffled unless the order is kept, then cut."""
     shards = []
     for split in sorted({entry.split for entry in entries}):
         ordered = sorted((entry for entry in entries if entry.split == split), key=lambda entry: entry.key)
-        order = permutation(len(ordered), seed=seed, purpose=Purpose.BUILD_ORDER)
-        (folder / split).mkdir()
+        shuffled = permutation(len(ordered), seed=seed, purpose=Purpose.BUILD_ORDER)
+        order = range(len(ordered)) if keep_order else shuffled
         for number, first in enumerate(range(0, len(ordered), clips_per_shard)):
             chosen = tuple(ordered[i] for i in order[first : first + clips_per_shard])
-            shards.append(ShardJob(folder / split / shard_file_name(number), split, chosen))
+            shards.append(ShardJob(split, shard_file_name(number), chosen))
     return shards
 
 
-def write_all(
-    shards: Sequence[ShardJob], cutting: Cutting, num_workers: int | None, *, progress: bool
-) -> tuple[dict[Path, ShardRecord], list[Problem]]:
-    """Write the tar files; the outcome by path, and what was skipped in the order of the rows."""
-    written: dict[Path, ShardRecord] = {}
+def do_jobs(
+    jobs: Sequence[ShardJob],
+    working: Path,
+    cutting: Cutting,
+    num_workers: int | None,
+    *,
+    skip_bad: bool,
+    progress: bool,
+) -> list[Problem]:
+    """Write the tar files that are not there yet, each with its record; the rows that were left out, in order.
+
+    Raises:
+        BuildError: when clips are bad and `skip_bad` is False, or a process died.
+    """
     problems: list[Problem] = []
-    num_workers = min(_num_cores() if num_workers is None else max(1, num_workers), len(shards))
-    # Closed before an error goes on: no process writes any more when the folder is deleted.
     with (
         Progress(disable=not progress, transient=True) as bar,
-        closing(_results(shards, cutting, num_workers)) as results,
+        # Closed before an error goes on: no process writes any more when the folder is deleted.
+        closing(_outcomes(jobs, working, cutting, num_workers, skip_bad=skip_bad)) as outcomes,
     ):
-        task = bar.add_task("building shards", total=sum(len(shard.entries) for shard in shards))
-        for shard, record, found in results:
-            if found and not cutting.skip_bad:
-                raise bad_clips(found)
-            problems += found
-            if record is not None:
-                written[shard.path] = record
-            bar.advance(task, len(shard.entries))
-    return written, sorted(problems, key=lambda problem: problem.row)
+        task = bar.add_task("building shards", total=sum(len(job.entries) for job in jobs))
+        for job, outcome in outcomes:
+            if outcome.problems and not skip_bad:
+                raise bad_clips(outcome.problems)
+            problems += outcome.problems
+            bar.advance(task, len(job.entries))
+    return sorted(problems, key=lambda problem: problem.row)
 
 
-def _results(
-    shards: Sequence[ShardJob], cutting: Cutting, num_workers: int
-) -> Generator[tuple[ShardJob, ShardRecord | None, list[Problem]], None, None]:
-    write = partial(_write_one, cutting=cutting)
-    if num_workers == 1:
-        yield from ((shard, *write(shard)) for shard in shards)
+def _outcomes(
+    jobs: Sequence[ShardJob], working: Path, cutting: Cutting, num_workers: int | None, *, skip_bad: bool
+) -> Generator[tuple[ShardJob, JobOutcome], None, None]:
+    remaining = []
+    for job in jobs:
+        done = read_outcome(
+            record_path(working, job.split, job.file), final_folder(working) / job.split / job.file, verify=True
+        )
+        if done is None:
+            remaining.append(job)
+        else:
+            yield job, done
+    num_workers = min(_num_cores() if num_workers is None else max(1, num_workers), len(remaining))
+    work = partial(_do_job, working=working, cutting=cutting, skip_bad=skip_bad)
+    if num_workers <= 1:
+        yield from ((job, work(job)) for job in remaining)
         return
     with ExitStack() as stack:
         executor = stack.enter_context(_pool(num_workers))
         # Reached also when the caller stops at an error: what has not begun is not begun any more.
         stack.callback(executor.shutdown, cancel_futures=True)
-        futures = {executor.submit(write, shard): shard for shard in shards}
+        futures = {executor.submit(work, job): job for job in remaining}
         for future in as_completed(futures):
             try:
-                record, problems = future.result()
+                outcome = future.result()
             except BrokenProcessPool as error:
                 raise BuildError(
-                    "nothing was built: a worker process died, perhaps for lack of memory: use fewer workers"
+                    "the build stopped: a worker process died, perhaps for lack of memory: use fewer workers"
                 ) from error
-            yield futures[future], record, problems
+            yield futures[future], outcome
 
 
-def _write_one(shard: ShardJob, cutting: Cutting) -> tuple[ShardRecord | None, list[Problem]]:
-    """Write one tar file, in whatever process; no record when none of its clips could be used."""
-    problems: list[Problem] = []
-    clips = _usable(shard.entries, cutting, problems)
-    record = write_shard(shard.path, clips, sample_rate_hz=cutting.sample_rate_hz)
-    if not record.clips:
-        shard.path.unlink()
-        return None, problems
-    return record, problems
+def _do_job(job: ShardJob, working: Path, cutting: Cutting, *, skip_bad: bool) -> JobOutcome:
+    """Write one tar file and its record, in whatever process; no tar file when none of its clips could be used."""
+    folder = final_folder(working) / job.split
+    record_file = record_path(working, job.split, job.file)
+    for needed in (folder, record_file.parent):
+        needed.mkdir(parents=True, exist_ok=True)
+    notes = _Notes()
+    clips = _usable(job.entries, cutting, notes, max_problems=None if skip_bad else _MAX_PROBLEMS_NAMED)
+    record = write_shard(folder / job.file, clips, sample_rate_hz=cutting.sample_rate_hz)
+    is_empty = not record.clips
+    if is_empty:
+        (folder / job.file).unlink()
+    outcome = JobOutcome(
+        None if is_empty else record, tuple(notes.qualities), tuple(notes.sources), tuple(notes.problems)
+    )
+    if skip_bad or not notes.problems:
+        write_outcome(record_file, outcome)
+    return outcome
 
 
-def _usable(entries: Sequence[ManifestEntry], cutting: Cutting, problems: list[Problem]) -> Iterator[NewClip]:
+def _usable(
+    entries: Sequence[ManifestEntry], cutting: Cutting, notes: _Notes, *, max_problems: int | None
+) -> Iterator[NewClip]:
     for entry in entries:
-        if not cutting.skip_bad and len(problems) >= _MAX_PROBLEMS_NAMED:
+        if max_problems is not None and len(notes.problems) >= max_problems:
             return
         try:
-            yield cut_clip(
-                entry,
-                sample_rate_hz=cutting.sample_rate_hz,
-                clip_duration_s=cutting.clip_duration_s,
-                min_duration_s=cutting.min_duration_s,
-            )
+            clip = cut_clip(entry, cutting)
         except AudioError as error:
-            problems.append(problem_of(entry, error))
+            notes.problems.append(problem_of(entry, error))
+            continue
+        notes.qualities.append(clip_quality(clip.waveform))
+        notes.sources.append(clip.source)
+        yield clip
 
 
 def problem_of(entry: ManifestEntry, error: AudioError) -> Problem:
@@ -155,6 +185,15 @@ def _pool(num_workers: int) -> Executor:
 
 def _start_worker() -> None:
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this worker when the build is killed: it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _num_cores() -> int:

@@ -10,7 +10,8 @@ from torch.utils.data import Dataset
 
 from datamodules.mixing import crop_noise, draw_shift, mix, place_signal
 from datamodules.order import Draw, Purpose, generator
-from datamodules.shards import Clip, ShardSet
+from datamodules.shards import Clip
+from datamodules.sources import ClipSource
 from datamodules.tasks import Task
 
 PUBLISHED_SNR_DB = (-10.0, 10.0)
@@ -65,8 +66,8 @@ class MixtureDataset(Dataset[Example]):
 
     def __init__(
         self,
-        signals: ShardSet,
-        noises: ShardSet | None,
+        signals: ClipSource,
+        noises: ClipSource | None,
         tasks: Sequence[Task],
         settings: MixtureSettings,
         *,

@@ -9,19 +9,20 @@ A manifest is a CSV or Parquet file with one row per clip and the columns
   middle of the labelled word; the default is the middle of the clip;
 - `split` (optional): name of the shard set that the clip goes to; the default is "train";
 - `key` (optional): a name of letters, digits, `_` and `-`; the default is made of path and times;
+- `hdf5_dataset`, `hdf5_row`, `hdf5_sample_rate_hz` (optional): where `path` is an HDF5 file, the clip's dataset
+  in it, its row there, and the sample rate of the samples, which HDF5 does not tell;
 - label columns, named by the caller: one label each, or several separated by `;`.
 
-Further columns (licence, source, ...) are left alone.
+Further columns (licence, source, ...) are left alone, but for one that a rule of splitting names.
 """
 
 import hashlib
 import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas
@@ -30,7 +31,8 @@ from datamodules.tasks import NULL_LABEL
 
 LABEL_SEPARATOR = ";"
 DEFAULT_SPLIT = "train"
-RESERVED_COLUMNS = ("path", "start_s", "end_s", "midpoint_s", "split", "key")
+HDF5_COLUMNS = ("hdf5_dataset", "hdf5_row", "hdf5_sample_rate_hz")
+RESERVED_COLUMNS = ("path", "start_s", "end_s", "midpoint_s", "split", "key", *HDF5_COLUMNS)
 
 MAX_KEY_LENGTH = 80
 """Keys stay short enough that a member's name always fits the plain 100-character field of a tar header."""
@@ -43,6 +45,30 @@ _DIGEST_LENGTH = 12
 
 class ManifestError(ValueError):
     """A manifest that cannot be used; the message names the file, the row (the first is 1) and the column."""
+
+
+class RowError(ManifestError):
+    """A row that cannot be used.
+
+    Args:
+        message: manifest, row, and what is wrong.
+        row: number of the row.
+        source: its path, as far as it has one.
+        split: its split, as far as it has one.
+        kind: the reason in a word or two, to count by.
+    """
+
+    def __init__(self, message: str, *, row: int, source: str, split: str, kind: str) -> None:
+        super().__init__(message)
+        self.row, self.source, self.split, self.kind = row, source, split, kind
+
+
+class Hdf5Row(NamedTuple):
+    """Where in an HDF5 file a clip lies: (rows, samples) dataset, row, and sample rate in Hz."""
+
+    dataset: str
+    row: int
+    sample_rate_hz: int
 
 
 @dataclass(frozen=True)
@@ -59,6 +85,8 @@ class ManifestEntry:
         midpoint_s: time in the file that windows are centred on; None when the row does not say.
         split: shard set that the clip goes to.
         labels: for each label column the labels; one of them for a one-label column.
+        hdf5: where in the file the clip lies, when it is an HDF5 file.
+        group: what the row has in the column that a rule of splitting names; "" without one.
     """
 
     row: int
@@ -70,10 +98,17 @@ class ManifestEntry:
     midpoint_s: float | None
     split: str
     labels: Mapping[str, tuple[str, ...]]
+    hdf5: Hdf5Row | None = None
+    group: str = ""
 
 
 def read_manifest(
-    path: str | Path, *, one_label: Sequence[str] = (), many_labels: Sequence[str] = ()
+    path: str | Path,
+    *,
+    one_label: Sequence[str] = (),
+    many_labels: Sequence[str] = (),
+    group_column: str | None = None,
+    skipped: list[RowError] | None = None,
 ) -> list[ManifestEntry]:
     """Read and check a manifest.
 
@@ -81,6 +116,8 @@ def read_manifest(
         path: CSV (`.csv`) or Parquet (`.parquet`) file, see the module's description.
         one_label: columns that hold one label per clip.
         many_labels: columns that hold labels separated by `;`.
+        group_column: a column to keep as the entries' `group`.
+        skipped: where given, rows that cannot be used are left out and their errors appended to it.
 
     Returns:
         The entries in the order of the rows.
@@ -92,62 +129,24 @@ def read_manifest(
     manifest = Path(path)
     _check_label_columns(manifest, one_label, many_labels)
     table = _read_table(manifest)
-    missing = [name for name in ("path", *one_label, *many_labels) if name not in table.columns]
+    groups = () if group_column is None else (group_column,)
+    missing = [name for name in ("path", *one_label, *many_labels, *groups) if name not in table.columns]
     if missing:
         raise ManifestError(f"{manifest}: no column {', '.join(map(repr, missing))}; it has {list(table.columns)}")
     if not len(table):
         raise ManifestError(f"{manifest}: has no rows, so there is nothing to build")
     columns = {name: table[name].tolist() for name in table.columns}
-    entries = [
-        _entry(
-            _Row(manifest, row + 1, {name: column[row] for name, column in columns.items()}),
-            one_label,
-            many_labels,
-        )
-        for row in range(len(table))
-    ]
+    entries = []
+    for number in range(len(table)):
+        row = _Row(manifest, number + 1, {name: column[number] for name, column in columns.items()})
+        try:
+            entries.append(_entry(row, one_label, many_labels, group_column))
+        except RowError as error:
+            if skipped is None:
+                raise
+            skipped.append(error)
     _check_keys(manifest, entries)
     return entries
-
-
-def read_label_list(path: str | Path) -> tuple[str, ...]:
-    """Read the labels of a task, in the order of its classes, from a text file with one per line.
-
-    Args:
-        path: UTF-8 text file; empty lines are skipped. Where it does not list the null label `<null>`, that
-            becomes the first class.
-
-    Returns:
-        The labels, null label included.
-
-    Raises:
-        ManifestError: when the file is missing, has no label, or has one twice.
-    """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ManifestError(f"{path}: no readable list of labels ({error.strerror})") from error
-    labels = [line.strip() for line in lines if line.strip()]
-    double = sorted(label for label, times in Counter(labels).items() if times > 1)
-    if double:
-        raise ManifestError(f"{path}: labels {double} are listed twice")
-    if not set(labels) - {NULL_LABEL}:
-        raise ManifestError(f"{path}: lists no label")
-    return tuple(labels) if NULL_LABEL in labels else (NULL_LABEL, *labels)
-
-
-def labels_of(entries: Iterable[ManifestEntry], column: str) -> tuple[str, ...]:
-    """All labels of one column: the null label first, then the others sorted.
-
-    Args:
-        entries: entries of all splits together.
-        column: the label column.
-
-    Returns:
-        The labels.
-    """
-    found = {label for entry in entries for label in entry.labels[column]}
-    return (NULL_LABEL, *sorted(found))
 
 
 @dataclass(frozen=True)
@@ -158,8 +157,14 @@ class _Row:
     number: int
     cells: Mapping[str, Any]
 
-    def error(self, message: str) -> ManifestError:
-        return ManifestError(f"{self.manifest}, row {self.number}: {message}")
+    def error(self, message: str, *, kind: str = "bad row") -> RowError:
+        return RowError(
+            f"{self.manifest}, row {self.number}: {message}",
+            row=self.number,
+            source=self.text("path"),
+            split=self.text("split") or DEFAULT_SPLIT,
+            kind=kind,
+        )
 
     def text(self, column: str) -> str:
         """The cell as text; "" when the column or the value is missing."""
@@ -187,10 +192,18 @@ class _Row:
         parts = [part.strip() for part in text.split(LABEL_SEPARATOR)] if many else [text]
         labels = tuple(dict.fromkeys(part for part in parts if part))
         if not labels:
-            raise self.error(f"no label in column {column!r}")
+            raise self.error(f"no label in column {column!r}", kind="mislabelled")
         if NULL_LABEL in labels:
-            raise self.error(f"label {NULL_LABEL!r} in column {column!r} is kept for absent sounds")
+            raise self.error(f"label {NULL_LABEL!r} in column {column!r} is kept for absent sounds", kind="mislabelled")
         return labels
+
+    def hdf5(self) -> Hdf5Row | None:
+        dataset, *numbers = (self.text(column) for column in HDF5_COLUMNS)
+        if not dataset and not any(numbers):
+            return None
+        if not dataset or not all(number.isascii() and number.isdigit() for number in numbers):
+            raise self.error(f"{', '.join(HDF5_COLUMNS)} belong together: a name and two whole numbers")
+        return Hdf5Row(dataset, *map(int, numbers))
 
     def name(self, column: str, default: str, max_length: int) -> str:
         text = self.text(column) or default
@@ -199,7 +212,7 @@ class _Row:
         return text
 
 
-def _entry(row: _Row, one_label: Sequence[str], many_labels: Sequence[str]) -> ManifestEntry:
+def _entry(row: _Row, one_label: Sequence[str], many_labels: Sequence[str], group_column: str | None) -> ManifestEntry:
     path_text = row.text("path")
     if not path_text:
         raise row.error("no path")
@@ -208,11 +221,13 @@ def _entry(row: _Row, one_label: Sequence[str], many_labels: Sequence[str]) -> M
         raise row.error(f"end_s must come after the start, got {start_s or 0.0} to {end_s}")
     if midpoint_s is not None and not (start_s or 0.0) <= midpoint_s <= (math.inf if end_s is None else end_s):
         raise row.error(f"midpoint_s must lie within the clip, got {midpoint_s} for {start_s} to {end_s}")
+    hdf5 = row.hdf5()
+    identity = (start_s, end_s, midpoint_s) if hdf5 is None else (*hdf5[:2], start_s, end_s, midpoint_s)
     labels = {column: row.labels(column, many=False) for column in one_label}
     labels.update({column: row.labels(column, many=True) for column in many_labels})
     return ManifestEntry(
         row=row.number,
-        key=row.name("key", _default_key(path_text, (start_s, end_s, midpoint_s)), MAX_KEY_LENGTH),
+        key=row.name("key", _default_key(path_text, identity), MAX_KEY_LENGTH),
         path=row.manifest.parent / path_text,
         source=path_text,
         start_s=start_s,
@@ -220,13 +235,15 @@ def _entry(row: _Row, one_label: Sequence[str], many_labels: Sequence[str]) -> M
         midpoint_s=midpoint_s,
         split=row.name("split", DEFAULT_SPLIT, MAX_KEY_LENGTH),
         labels=labels,
+        hdf5=hdf5,
+        group="" if group_column is None else row.text(group_column),
     )
 
 
-def _default_key(path_text: str, times_s: tuple[float | None, ...]) -> str:
+def _default_key(path_text: str, place: tuple[object, ...]) -> str:
     """A name that one can recognise, followed by a digest that tells apart what it leaves out."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(path_text).with_suffix("").as_posix()).strip("_")
-    identity = "\n".join([Path(path_text).as_posix(), *map(repr, times_s)])
+    identity = "\n".join([Path(path_text).as_posix(), *map(repr, place)])
     digest = hashlib.sha256(identity.encode()).hexdigest()[:_DIGEST_LENGTH]
     return f"{stem[-_MAX_STEM_LENGTH:]}-{digest}"
 

@@ -18,9 +18,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow
+import pyarrow.compute
 import pyarrow.parquet
 
+from datamodules.files import write_text
 from datamodules.tasks import LabelSet, TaskError
 
 FORMAT_NAME = "auditory-shards"
@@ -28,6 +31,14 @@ FORMAT_VERSION = 1
 INDEX_FILE = "index.json"
 CLIPS_FILE = "clips.parquet"
 LABEL_COLUMN_PREFIX = "label_"
+
+MAX_CLIP_DURATION_S = 3600
+"""Longer clips are refused: a table may claim anything, and a clip is decoded as a whole."""
+
+KEY_PATTERN = r"^[A-Za-z0-9_-]{1,95}$"
+"""What keys are made of: nothing that could be a path, and fitting a tar header with their ending."""
+
+TAR_BLOCK_BYTES = 512
 
 _SHARD_FILE = re.compile(r"shard-\d{6,}\.tar")
 _READ_SIZE_BYTES = 1 << 20
@@ -117,8 +128,7 @@ def write_index_file(folder: Path, index: ShardIndex) -> None:
         "shards": [asdict(shard) for shard in index.shards],
         "clips": {"file": CLIPS_FILE, "sha256": index.clips_sha256},
     }
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    (folder / INDEX_FILE).write_text(text, encoding="utf-8")
+    write_text(folder / INDEX_FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_index_file(folder: Path) -> ShardIndex:
@@ -151,11 +161,13 @@ def read_index_file(folder: Path) -> ShardIndex:
         )
     try:
         index = _parsed(content)
-    except (KeyError, TypeError, AttributeError, TaskError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, TaskError) as error:
         raise ShardError(f"{path}: damaged ({type(error).__name__}: {error})") from error
     for shard in index.shards:
         if not _SHARD_FILE.fullmatch(shard.file):
             raise ShardError(f"{path}: {shard.file!r} is no name of a shard")
+    if len({shard.file for shard in index.shards}) < len(index.shards):
+        raise ShardError(f"{path}: lists a shard twice")
     return index
 
 
@@ -177,27 +189,99 @@ def read_clips_file(folder: Path, index: ShardIndex) -> pyarrow.Table:
         raise ShardError(f"{path}: missing")
     if file_sha256(path) != index.clips_sha256:
         raise ShardError(f"{path}: does not match the checksum in {INDEX_FILE}: restore it, or build anew")
-    table = pyarrow.parquet.read_table(path)
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise ShardError(f"{path}: not readable ({error})") from error
+    _check_columns(path, table, index)
     num_indexed = sum(shard.num_clips for shard in index.shards)
     if not table.num_rows == index.num_clips == num_indexed:
         raise ShardError(
             f"{folder}: {CLIPS_FILE} has {table.num_rows} clips, {INDEX_FILE} {index.num_clips} in all and "
             f"{num_indexed} in its shards"
         )
+    _check_places(path, table, index)
     return table
+
+
+def clips_schema(label_sets: Mapping[str, LabelSet]) -> pyarrow.Schema:
+    """Columns of `clips.parquet` with their types.
+
+    Args:
+        label_sets: the label sets.
+    """
+    columns = {
+        "key": pyarrow.string(),
+        "shard": pyarrow.int32(),
+        "offset": pyarrow.int64(),
+        "num_bytes": pyarrow.int32(),
+        "num_samples": pyarrow.int32(),
+        "midpoint": pyarrow.int32(),
+        "gain": pyarrow.float64(),
+    }
+    for name, label_set in label_sets.items():
+        number = pyarrow.int32()
+        columns[LABEL_COLUMN_PREFIX + name] = number if label_set.kind == "one_label" else pyarrow.list_(number)
+    return pyarrow.schema(list(columns.items()))
+
+
+def _check_columns(path: Path, table: pyarrow.Table, index: ShardIndex) -> None:
+    for column in clips_schema(index.label_sets):
+        if column.name not in table.column_names:
+            raise ShardError(f"{path}: column {column.name!r} is missing")
+        found = table[column.name]
+        if found.type != column.type or found.null_count:
+            raise ShardError(
+                f"{path}: column {column.name!r} must be {column.type} without gaps, got {found.type} with "
+                f"{found.null_count} gaps"
+            )
+
+
+def _check_places(path: Path, table: pyarrow.Table, index: ShardIndex) -> None:
+    """Refuse clips that cannot be where and what the table says; the first of them is named."""
+    shard, offset, num_bytes, num_samples, midpoint, gain = (
+        table[name].to_numpy() for name in ("shard", "offset", "num_bytes", "num_samples", "midpoint", "gain")
+    )
+    sizes = np.array([file.num_bytes for file in index.shards], dtype=np.int64)
+    is_listed = (shard >= 0) & (shard < len(sizes))
+    ends = np.where(is_listed, sizes[np.where(is_listed, shard, 0)], 0) if len(sizes) else np.zeros(len(shard))
+    is_sound = is_listed & (offset >= TAR_BLOCK_BYTES) & (num_bytes > 0) & (offset + num_bytes <= ends)
+    is_sound &= (num_samples > 0) & (num_samples <= MAX_CLIP_DURATION_S * index.sample_rate_hz)
+    is_sound &= (midpoint >= 0) & (midpoint < num_samples) & np.isfinite(gain) & (gain > 0)
+    is_sound &= pyarrow.compute.match_substring_regex(table["key"], KEY_PATTERN).to_numpy()
+    if not is_sound.all():
+        wrong = table.slice(int(np.argmin(is_sound)), 1).to_pylist()[0]
+        raise ShardError(f"{path}: clip {wrong['key']!r} cannot be as the table says: {wrong}")
 
 
 def _parsed(content: dict[str, Any]) -> ShardIndex:
     label_sets = content["label_sets"]
     return ShardIndex(
-        sample_rate_hz=int(content["sample_rate_hz"]),
-        num_clips=int(content["num_clips"]),
+        sample_rate_hz=_whole(content["sample_rate_hz"]),
+        num_clips=_whole(content["num_clips"]),
         duration_s=float(content["duration_s"]),
         label_sets={
-            name: LabelSet(value["kind"], tuple(value["labels"]), value["null_label"])
+            name: LabelSet(value["kind"], tuple(map(_text, value["labels"])), value["null_label"])
             for name, value in label_sets.items()
         },
-        num_clips_per_class={name: tuple(value["num_clips"]) for name, value in label_sets.items()},
-        shards=tuple(ShardFile(**shard) for shard in content["shards"]),
-        clips_sha256=content["clips"]["sha256"],
+        num_clips_per_class={name: tuple(map(_whole, value["num_clips"])) for name, value in label_sets.items()},
+        shards=tuple(
+            ShardFile(
+                _text(shard["file"]), _whole(shard["num_clips"]), _whole(shard["num_bytes"]), _text(shard["sha256"])
+            )
+            for shard in content["shards"]
+        ),
+        clips_sha256=_text(content["clips"]["sha256"]),
     )
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"expected a whole number of at least 0, got {value!r}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected a text, got {value!r}")
+    return value

@@ -6,6 +6,7 @@ import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -13,18 +14,20 @@ import pyarrow.parquet
 import soundfile
 import webdataset
 
+from datamodules.clip_quality import FULL_SCALE
+from datamodules.files import replacing
 from datamodules.shard_index import (
     CLIPS_FILE,
     LABEL_COLUMN_PREFIX,
     ShardFile,
     ShardIndex,
+    clips_schema,
     file_sha256,
     write_index_file,
 )
 from datamodules.tasks import LabelSet
 
-FULL_SCALE = 32_768
-"""Value of 1.0 in 16-bit samples; the largest that they hold is one less."""
+_CLIP_NUMBERS = ("offset", "num_bytes", "num_samples", "midpoint", "gain")
 
 _OWNER = "shards"  # any fixed name: a tar file holds one, and identical input must give identical bytes
 
@@ -102,10 +105,10 @@ def encode_flac(waveform: np.ndarray, sample_rate_hz: int) -> tuple[bytes, float
 
 
 def write_shard(path: Path, clips: Iterable[NewClip], *, sample_rate_hz: int) -> ShardRecord:
-    """Write one tar file; the same clips always give the same bytes.
+    """Write one tar file, all at once; the same clips always give the same bytes.
 
     Args:
-        path: the file to write, which must not exist.
+        path: the file to make or to replace.
         clips: the clips, in order.
         sample_rate_hz: their sample rate in Hz.
 
@@ -113,16 +116,17 @@ def write_shard(path: Path, clips: Iterable[NewClip], *, sample_rate_hz: int) ->
         What the index needs to know of it.
     """
     written = []
-    with (
-        path.open("xb") as file,
-        webdataset.TarWriter(file, encoder=False, mtime=0, user=_OWNER, group=_OWNER) as writer,
-    ):
-        for clip in clips:
-            flac, gain = encode_flac(clip.waveform, sample_rate_hz)
-            writer.write({"__key__": clip.key, "flac": flac, "json": _description(clip, sample_rate_hz, gain)})
-            written.append((clip.key, len(clip.waveform), clip.midpoint, gain, clip.labels))
-    with tarfile.open(path, "r:") as archive:
-        places = {member.name: (member.offset_data, member.size) for member in archive}
+    with replacing(path) as temporary:
+        with (
+            temporary.open("xb") as file,
+            webdataset.TarWriter(file, encoder=False, mtime=0, user=_OWNER, group=_OWNER) as writer,
+        ):
+            for clip in clips:
+                flac, gain = encode_flac(clip.waveform, sample_rate_hz)
+                writer.write({"__key__": clip.key, "flac": flac, "json": _description(clip, sample_rate_hz, gain)})
+                written.append((clip.key, len(clip.waveform), clip.midpoint, gain, clip.labels))
+        with tarfile.open(temporary, "r:") as archive:
+            places = {member.name: (member.offset_data, member.size) for member in archive}
     records = tuple(
         ClipRecord(key, *places[f"{key}.flac"], num_samples, midpoint, gain, labels)
         for key, num_samples, midpoint, gain, labels in written
@@ -146,22 +150,16 @@ def write_index(
     """
     clips = [clip for shard in shards for clip in shard.clips]
     class_numbers = {name: _class_numbers(clips, name, label_set.labels) for name, label_set in label_sets.items()}
-    columns: dict[str, pyarrow.Array] = {
-        "key": pyarrow.array([clip.key for clip in clips], pyarrow.string()),
-        "shard": pyarrow.array([place for place, shard in enumerate(shards) for _ in shard.clips], pyarrow.int32()),
-        "offset": pyarrow.array([clip.offset for clip in clips], pyarrow.int64()),
-        "num_bytes": pyarrow.array([clip.num_bytes for clip in clips], pyarrow.int32()),
-        "num_samples": pyarrow.array([clip.num_samples for clip in clips], pyarrow.int32()),
-        "midpoint": pyarrow.array([clip.midpoint for clip in clips], pyarrow.int32()),
-        "gain": pyarrow.array([clip.gain for clip in clips], pyarrow.float64()),
+    columns: dict[str, list[Any]] = {
+        "key": [clip.key for clip in clips],
+        "shard": [place for place, shard in enumerate(shards) for _ in shard.clips],
+        **{name: [getattr(clip, name) for clip in clips] for name in _CLIP_NUMBERS},
     }
     for name, label_set in label_sets.items():
-        columns[LABEL_COLUMN_PREFIX + name] = (
-            pyarrow.array([numbers[0] for numbers in class_numbers[name]], pyarrow.int32())
-            if label_set.kind == "one_label"
-            else pyarrow.array(class_numbers[name], pyarrow.list_(pyarrow.int32()))
-        )
-    pyarrow.parquet.write_table(pyarrow.table(columns), folder / CLIPS_FILE)
+        numbers = class_numbers[name]
+        columns[LABEL_COLUMN_PREFIX + name] = [n[0] for n in numbers] if label_set.kind == "one_label" else numbers
+    with replacing(folder / CLIPS_FILE) as temporary:
+        pyarrow.parquet.write_table(pyarrow.table(columns, schema=clips_schema(label_sets)), temporary)
     index = ShardIndex(
         sample_rate_hz=sample_rate_hz,
         num_clips=len(clips),

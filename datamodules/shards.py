@@ -9,6 +9,7 @@ The tar files are webdataset's as well, so that other programs can stream them::
 
 import io
 import os
+import tarfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,10 +19,10 @@ import numpy as np
 import pyarrow
 import soundfile
 
-from datamodules.shard_index import LABEL_COLUMN_PREFIX, ShardError, read_clips_file, read_index_file
+from datamodules.shard_index import LABEL_COLUMN_PREFIX, ShardError, ShardIndex, read_clips_file, read_index_file
 from datamodules.tasks import LabelSet
 
-__all__ = ["Clip", "ShardError", "ShardSet"]
+__all__ = ["Clip", "ShardError", "ShardSet", "damaged_files"]
 
 _TAR_HEADER_BYTES = 512
 _TAR_NAME_BYTES = 100
@@ -48,31 +49,33 @@ class ShardSet:
     """A folder of shards, opened for reading clips in any order.
 
     Opening reads the index and compares the sizes of the files with it; `verify` compares everything. The
-    object may be pickled, and used in forked and spawned processes: each opens its own files.
+    object may be pickled, and used in forked and spawned processes: each opens its own files. A shard set may
+    come from anywhere: nothing in it is executed or unpickled, no name in it is used as a path, and what does not
+    match the index is refused with its name.
 
     Args:
         folder: the shard set's folder.
+        check_files: compare the files' sizes; the full check does so by itself, for all of them.
 
     Raises:
         ShardError: when the index is missing or damaged, or a shard is missing or of another size.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, *, check_files: bool = True) -> None:
         self.folder = Path(folder)
         self.index = read_index_file(self.folder)
-        _check_sizes(self)
+        if check_files:
+            for damage in damaged_files(self.folder, self.index):
+                raise ShardError(damage)
         table = read_clips_file(self.folder, self.index)
-        try:
-            self._keys = table["key"].combine_chunks()
-            self._shard, self._offset, self._num_bytes, self._num_samples, self._midpoint, self._gain = (
-                table[name].to_numpy() for name in ("shard", "offset", "num_bytes", "num_samples", "midpoint", "gain")
-            )
-            self._labels = {
-                name: _LabelColumn(table[LABEL_COLUMN_PREFIX + name], label_set)
-                for name, label_set in self.label_sets.items()
-            }
-        except KeyError as error:
-            raise ShardError(f"{self.folder}: column {error} is missing in the table of clips") from error
+        self._keys = table["key"].combine_chunks()
+        self._shard, self._offset, self._num_bytes, self._num_samples, self._midpoint, self._gain = (
+            table[name].to_numpy() for name in ("shard", "offset", "num_bytes", "num_samples", "midpoint", "gain")
+        )
+        self._labels = {
+            name: _LabelColumn(table[LABEL_COLUMN_PREFIX + name], label_set)
+            for name, label_set in self.label_sets.items()
+        }
         self._files = _Files()
 
     def __len__(self) -> int:
@@ -135,16 +138,6 @@ class ShardSet:
             samples /= np.float32(self._gain[i])
         return Clip(self.key(i), samples, int(self._midpoint[i]), self.labels(i))
 
-    def verify(self) -> Iterator[str]:
-        """Compare everything with the index: checksums, members, sounds, labels.
-
-        Yields:
-            One message per damage found, naming the shard and, where there is one, the clip.
-        """
-        from datamodules.verify import damages
-
-        yield from damages(self)
-
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the open files, which are a process's own."""
         return {**self.__dict__, "_files": _Files()}
@@ -161,22 +154,23 @@ class ShardSet:
             block = os.pread(descriptor, _TAR_HEADER_BYTES + num_bytes, int(self._offset[i]) - _TAR_HEADER_BYTES)
         except OSError as error:
             raise self._error(i, f"cannot be read ({error.strerror})") from error
-        name = block[:_TAR_NAME_BYTES].rstrip(b"\0")
-        if name != f"{self.key(i)}.flac".encode() or len(block) < _TAR_HEADER_BYTES + num_bytes:
-            raise self._error(i, f"the shard holds {name!r} at its place")
+        if len(block) < _TAR_HEADER_BYTES + num_bytes or not _is_member(block, f"{self.key(i)}.flac", num_bytes):
+            raise self._error(i, f"the shard holds {block[:_TAR_NAME_BYTES].rstrip(bytes(1))!r} at its place")
         return block[_TAR_HEADER_BYTES:]
 
     def _decode(self, i: int, flac: bytes) -> np.ndarray:
         try:
-            samples, sample_rate_hz = soundfile.read(io.BytesIO(flac), dtype="float32")
+            with soundfile.SoundFile(io.BytesIO(flac)) as file:
+                found = (file.format, file.channels, file.frames, file.samplerate)
+                # Compared before anything is decoded: a few bytes can claim to be hours of silence.
+                wanted = ("FLAC", 1, self.num_samples(i), self.sample_rate_hz)
+                if found != wanted:
+                    raise self._error(i, f"its sound is {_described(*found)}, the index says {_described(*wanted)}")
+                samples = file.read(dtype="float32")
         except soundfile.SoundFileError as error:
             raise self._error(i, f"its sound cannot be decoded ({error})") from error
-        if sample_rate_hz != self.sample_rate_hz or samples.shape != (self.num_samples(i),):
-            raise self._error(
-                i,
-                f"its sound has shape {samples.shape} at {sample_rate_hz} Hz, the index says "
-                f"({self.num_samples(i)},) at {self.sample_rate_hz} Hz",
-            )
+        if len(samples) != self.num_samples(i):
+            raise self._error(i, f"its sound ends after {len(samples)} of {self.num_samples(i)} samples")
         return samples
 
     def _error(self, i: int, reason: str) -> ShardError:
@@ -229,13 +223,35 @@ class _Files:
             os.close(self._descriptors.popitem()[1])
 
 
-def _check_sizes(shard_set: ShardSet) -> None:
-    for shard in shard_set.index.shards:
-        path = shard_set.folder / shard.file
+def _is_member(block: bytes, name: str, num_bytes: int) -> bool:
+    """Whether a block of a tar file is the header of a plain file of this name and size."""
+    try:
+        member = tarfile.TarInfo.frombuf(block[:_TAR_HEADER_BYTES], "utf-8", "strict")
+    except (tarfile.HeaderError, UnicodeDecodeError):
+        return False
+    return member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and (member.name, member.size) == (name, num_bytes)
+
+
+def _described(file_format: str, num_channels: int, num_samples: int, sample_rate_hz: int) -> str:
+    return f"{file_format} of {num_channels} channel(s) and {num_samples} samples at {sample_rate_hz} Hz"
+
+
+def damaged_files(folder: Path, index: ShardIndex) -> Iterator[str]:
+    """Tar files that are missing or of another size than the index says.
+
+    Args:
+        folder: the shard set's folder.
+        index: its index.
+
+    Yields:
+        One message per file.
+    """
+    for shard in index.shards:
+        path = folder / shard.file
         if not path.is_file():
-            raise ShardError(f"{path}: missing, though the index lists it")
-        if path.stat().st_size != shard.num_bytes:
-            raise ShardError(
+            yield f"{path}: missing, though the index lists it"
+        elif path.stat().st_size != shard.num_bytes:
+            yield (
                 f"{path}: has {path.stat().st_size} bytes, the index says {shard.num_bytes}: "
                 "restore it, or build it anew"
             )

@@ -3,26 +3,43 @@
 import json
 import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from datamodules.shard_index import ShardError, file_sha256
-from datamodules.shards import ShardSet
+from datamodules.shards import ShardSet, damaged_files
+
+MAX_DESCRIPTION_BYTES = 1 << 20
+"""A clip's JSON member has some hundred bytes; a larger one is not even read."""
 
 
-def damages(shard_set: ShardSet) -> Iterator[str]:
-    """Compare a shard set with its index.
+def damages(folder: str | Path) -> Iterator[str]:
+    """Compare a shard set with its index: checksums, members, sounds, labels.
+
+    Nothing is extracted, executed or unpickled, whatever the tar files hold.
 
     Args:
-        shard_set: the set, opened.
+        folder: the shard set's folder.
 
     Yields:
-        One message per damage found, naming the shard and, where there is one, the clip.
+        One message per damage found, naming the shard and, where there is one, the clip or member.
     """
+    try:
+        shard_set = ShardSet(folder, check_files=False)
+    except ShardError as error:
+        yield str(error)
+        return
+    yield from damaged_files(shard_set.folder, shard_set.index)
+    yield from _damaged_counts(shard_set)
     clips: dict[str, list[int]] = {shard.file: [] for shard in shard_set.index.shards}
     for i in range(len(shard_set)):
         clips[shard_set.shard_name(i)].append(i)
     for shard in shard_set.index.shards:
         path = shard_set.folder / shard.file
+        if not path.is_file():
+            continue
         if file_sha256(path) != shard.sha256:
             yield f"{path}: does not match its checksum"
         if len(clips[shard.file]) != shard.num_clips:
@@ -35,6 +52,40 @@ def damages(shard_set: ShardSet) -> Iterator[str]:
                 yield str(error)
 
 
+def disagreements(folders: list[Path]) -> Iterator[str]:
+    """Compare shard sets that are to be used together, such as the splits of one build.
+
+    Args:
+        folders: their folders; those that cannot be opened are passed over.
+
+    Yields:
+        A message for each whose label sets or sample rate differ from the first's.
+    """
+    opened = []
+    for folder in folders:
+        try:
+            opened.append(ShardSet(folder, check_files=False))
+        except ShardError:
+            continue
+    for shard_set in opened[1:]:
+        first = opened[0]
+        if shard_set.label_sets != first.label_sets:
+            names = sorted(set(shard_set.label_sets) | set(first.label_sets))
+            differing = [n for n in names if shard_set.label_sets.get(n) != first.label_sets.get(n)]
+            yield f"{shard_set.folder}: its label sets {differing} disagree with those of {first.folder}"
+        if shard_set.sample_rate_hz != first.sample_rate_hz:
+            yield (f"{shard_set.folder}: has {shard_set.sample_rate_hz} Hz, {first.folder} {first.sample_rate_hz} Hz")
+
+
+def _damaged_counts(shard_set: ShardSet) -> Iterator[str]:
+    for name, label_set in shard_set.label_sets.items():
+        numbers = [shard_set.labels(i)[name] for i in range(len(shard_set))]
+        flat = [n for number in numbers for n in ((number,) if isinstance(number, int) else number)]
+        counts = tuple(np.bincount(np.array(flat, dtype=np.int64), minlength=len(label_set.labels)).tolist())
+        if counts != tuple(shard_set.index.num_clips_per_class[name]):
+            yield f"{shard_set.folder}: the clips per class of {name!r} in the index are not those of the table"
+
+
 def _damaged_members(shard_set: ShardSet, file: str, clips: list[int]) -> Iterator[str]:
     """Members that are missing, double, unknown or no files, and descriptions that differ from the index."""
     path = shard_set.folder / file
@@ -42,28 +93,35 @@ def _damaged_members(shard_set: ShardSet, file: str, clips: list[int]) -> Iterat
     try:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
-                if not member.isfile() or member.name not in missing:
-                    yield f"{path}, member {member.name!r}: not in the index, there twice, or no plain file"
-                    continue
-                i, extension = missing.pop(member.name)
-                if extension == "json":
-                    stream = archive.extractfile(member)
-                    yield from _damaged_description(shard_set, i, stream.read() if stream else b"")
-    except (tarfile.TarError, OSError) as error:
+                where = f"{path}, member {member.name!r}"
+                if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
+                    yield f"{where}: no plain file but a link, folder or device"
+                elif member.name not in missing:
+                    yield f"{where}: not in the index, or there twice"
+                else:
+                    i, extension = missing.pop(member.name)
+                    if extension == "json":
+                        yield from _damaged_description(shard_set, i, _content(archive, member))
+    except (tarfile.TarError, OSError, ValueError) as error:
         yield f"{path}: broken as a tar file ({error})"
     for name in missing:
         yield f"{path}, member {name!r}: missing"
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    stream = archive.extractfile(member) if member.size <= MAX_DESCRIPTION_BYTES else None
+    return b"" if stream is None else stream.read()
 
 
 def _damaged_description(shard_set: ShardSet, i: int, content: bytes) -> Iterator[str]:
     where = f"{shard_set.folder / shard_set.shard_name(i)}, clip {shard_set.key(i)!r}"
     try:
         described = json.loads(content)["labels"]
-    except (ValueError, KeyError, TypeError) as error:
-        yield f"{where}: its description is broken ({type(error).__name__}: {error})"
+        found: Any = {name: sorted(labels) for name, labels in described.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        yield f"{where}: its description is broken or too large ({type(error).__name__}: {error})"
         return
     indexed = {name: _names(shard_set, name, numbers) for name, numbers in shard_set.labels(i).items()}
-    found: Any = {name: sorted(labels) for name, labels in described.items()}
     if found != indexed:
         yield f"{where}: described as {found}, indexed as {indexed}"
 

@@ -12,8 +12,9 @@ from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ
 from datamodules.examples import PUBLISHED_SNR_DB, MixtureDataset, MixtureSettings
 from datamodules.loader import ExampleLoader, TrainingLoader
 from datamodules.order import Purpose, TrainingOrder, ValidationOrder, check_seed
-from datamodules.shards import ShardError, ShardSet
-from datamodules.tasks import Task, TaskError, resolve_task
+from datamodules.shard_index import ShardError
+from datamodules.sources import ClipSource, open_clips
+from datamodules.tasks import Side, Task, TaskError, resolve_task
 
 DEFAULT_JITTER_S = 0.1
 """Shortest words of the published data (four letters) last about 0.25 s: they still cover the middle."""
@@ -32,7 +33,8 @@ class WordSpeakerNoise(lightning.LightningDataModule):
     `snr_db` (B,) float32, +inf without noise, -inf without signal.
 
     Args:
-        signal: folder with the shard sets `train` and `val` (and `test`, for testing) of the signals.
+        signal: folder with the shard sets `train` and `val` (and `test`, for testing) of the signals, or with the
+            published HDF5 files (`train_*/`, `valid_*/`), see `datamodules.published_hdf5`.
         tasks: names, or mappings with `name` and any of `kind`, `side`, `loss_weight`, `null_label`.
         noise: as `signal`, of the noises; None for quiet.
         batch_size: examples per batch on each rank.
@@ -87,7 +89,9 @@ class WordSpeakerNoise(lightning.LightningDataModule):
         check_seed(seed)
         _check_settings(self.settings, has_noise=noise is not None)
         self._val_conditions = _checked_conditions(val_conditions, has_noise=noise is not None)
-        self._folders = {"signal": Path(signal), **({} if noise is None else {"noise": Path(noise)})}
+        self._folders: dict[Side, Path] = {"signal": Path(signal)}
+        if noise is not None:
+            self._folders["noise"] = Path(noise)
         self._train = self._opened("train")
         self._val = self._opened("val", like=self._train)
         self.tasks = _resolved(tasks, self._train)
@@ -162,7 +166,7 @@ class WordSpeakerNoise(lightning.LightningDataModule):
 
     def _opened(self, split: str, *, like: "_Pair | None" = None) -> "_Pair":
         """The shard sets of a split, checked against the settings and those of the training split."""
-        opened = {side: ShardSet(folder / split) for side, folder in self._folders.items()}
+        opened = {side: open_clips(folder, split, side=side) for side, folder in self._folders.items()}
         for shards in opened.values():
             if shards.sample_rate_hz != self.sample_rate_hz:
                 raise ShardError(
@@ -194,8 +198,8 @@ class WordSpeakerNoise(lightning.LightningDataModule):
 class _Pair(NamedTuple):
     """The shard sets of one split."""
 
-    signals: ShardSet
-    noises: ShardSet | None
+    signals: ClipSource
+    noises: ClipSource | None
 
     @property
     def counts(self) -> tuple[int, int]:

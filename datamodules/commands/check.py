@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from datamodules.shard_index import INDEX_FILE, ShardError
-from datamodules.shards import ShardSet
+from datamodules.shard_index import INDEX_FILE
+from datamodules.verify import damages, disagreements
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,18 +17,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check each shard set; 1 when any is damaged."""
+    """Check each shard set; 1 when any is damaged, or those of one folder disagree."""
     console = Console(soft_wrap=True, highlight=False)
     is_damaged = False
     for folder in args.shards:
-        for shard_folder in _shard_folders(folder):
+        shard_folders = _shard_folders(folder)
+        for shard_folder in shard_folders:
             with console.status(f"checking {shard_folder}"):
-                damages = _damages(shard_folder)
-            for damage in damages:
-                console.print(damage, style="red", markup=False)
-            console.print(f"{shard_folder}: {'DAMAGED' if damages else 'sound'}", markup=False)
-            is_damaged = is_damaged or bool(damages)
+                found = list(damages(shard_folder))
+            is_damaged |= _tell(console, found)
+            console.print(f"{shard_folder}: {'DAMAGED' if found else 'sound'}", markup=False)
+        is_damaged |= _tell(console, list(disagreements(shard_folders)))
     return int(is_damaged)
+
+
+def _tell(console: Console, messages: list[str]) -> bool:
+    for message in messages:
+        console.print(message, style="red", markup=False)
+    return bool(messages)
 
 
 def _shard_folders(folder: Path) -> list[Path]:
@@ -36,10 +42,3 @@ def _shard_folders(folder: Path) -> list[Path]:
     if (folder / INDEX_FILE).exists() or not folder.is_dir():
         return [folder]
     return sorted(path for path in folder.iterdir() if path.is_dir()) or [folder]
-
-
-def _damages(folder: Path) -> list[str]:
-    try:
-        return list(ShardSet(folder).verify())
-    except ShardError as error:
-        return [str(error)]

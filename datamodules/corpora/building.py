@@ -1,6 +1,7 @@
 """What the corpus commands share: arguments, a folder for sounds that come and go, and the call for shards."""
 
 import argparse
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,10 +13,14 @@ from typing import Any
 from rich.console import Console
 
 from datamodules.build import build_shards
-from datamodules.commands.build import show
+from datamodules.build_report import REQUEST_FILE, BuildError, read_report
+from datamodules.commands.build_arguments import show
 from datamodules.corpora.textures import TEXTURE_COLUMN
+from datamodules.files import write_json
 
 SIGNAL_FOLDER, NOISE_FOLDER = "signal", "noise"
+CORPUS_FILE = "corpus.json"
+_NO_INFLUENCE = {"out", "num_workers", "overwrite", "keep_sounds", "command", "folder"}
 
 
 def add_build_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,17 +77,52 @@ class CorpusJob:
 
 
 @contextmanager
-def building(args: argparse.Namespace) -> Iterator[CorpusJob]:
+def building(args: argparse.Namespace, *, recipe: str, source: str = "") -> Iterator[CorpusJob | None]:
     """Give a job whose folder of sounds is removed at the end, unless `--keep-sounds` was given.
+
+    What was asked for is noted at the end, so that asking for it again makes no sounds.
 
     Args:
         args: see `add_build_arguments`.
+        recipe: name and version of how the sounds are made.
+        source: what else the sounds are made from.
+
+    Yields:
+        The job; None when its outcome is at `args.out` already, which is shown.
     """
+    request = {
+        "recipe": recipe,
+        "source": source,
+        **{name: value for name, value in sorted(vars(args).items()) if name not in _NO_INFLUENCE},
+    }
+    if _is_up_to_date(args, request):
+        yield None
+        return
     args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / CORPUS_FILE).unlink(missing_ok=True)
     if args.keep_sounds:
         sounds = args.out / "sounds"
         sounds.mkdir(exist_ok=True)
         yield CorpusJob(sounds, args)
-        return
-    with tempfile.TemporaryDirectory(prefix=".sounds-", dir=args.out) as folder:
-        yield CorpusJob(Path(folder), args)
+    else:
+        with tempfile.TemporaryDirectory(prefix=".sounds-", dir=args.out) as folder:
+            yield CorpusJob(Path(folder), args)
+    write_json(args.out / CORPUS_FILE, request)
+
+
+def _is_up_to_date(args: argparse.Namespace, request: dict[str, Any]) -> bool:
+    """Whether the same was made before; shows it then. Damaged shards are an error, told by `ShardError`."""
+    folders = [args.out / folder for folder in (SIGNAL_FOLDER, NOISE_FOLDER)]
+    if args.overwrite or not all((folder / REQUEST_FILE).is_file() for folder in folders):
+        return False
+    if args.keep_sounds and not (args.out / "sounds").is_dir():
+        return False
+    try:
+        made = json.loads((args.out / CORPUS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    if made != request:
+        raise BuildError(f"{args.out}: was made with other settings; --overwrite replaces it")
+    for folder in folders:
+        show(read_report(folder, is_new=False), Console())
+    return True

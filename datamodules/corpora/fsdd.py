@@ -4,6 +4,7 @@ Recordings are named `{digit}_{speaker}_{take}.wav` and trimmed to the digit.
 """
 
 import argparse
+import hashlib
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -19,6 +20,9 @@ VAL_TAKES = range(15, 20)
 MANIFEST_NAME = "fsdd.csv"
 RECORDINGS_FOLDER = "recordings"
 NUM_SHOWN = 3
+
+RECIPE = "fsdd 1"
+"""To be counted up when the same recordings and arguments give other shards."""
 
 _NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[A-Za-z0-9-]+)_(?P<take>\d+)")
 
@@ -63,7 +67,9 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         CorpusError: see `make_manifest`.
     """
-    with building(args) as job:
+    with building(args, recipe=RECIPE, source=_fingerprint(args.folder)) as job:
+        if job is None:
+            return
         manifest = make_manifest(args.folder, job.sounds / MANIFEST_NAME)
         textures = make_textures(job.sounds, **job.texture_arguments)
         job.build(signal=manifest, noise=textures)
@@ -85,6 +91,12 @@ def _find_recordings(folder: Path) -> list[Path]:
             "move such files elsewhere"
         )
     return paths
+
+
+def _fingerprint(folder: Path) -> str:
+    """Digest of the recordings' names and sizes."""
+    listed = "\n".join(f"{path.name}\t{path.stat().st_size}" for path in _find_recordings(folder))
+    return hashlib.sha256(listed.encode()).hexdigest()
 
 
 def _row(path: Path, val_takes: Collection[int]) -> Row:

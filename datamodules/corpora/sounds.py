@@ -2,10 +2,8 @@
 
 import io
 import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import TypeVar
@@ -16,10 +14,14 @@ import soundfile
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from datamodules.build_folder import BuildError
+from datamodules.build_report import BuildError
+from datamodules.files import replacing
 
 PEAK = 0.99
 """Sounds with larger peaks are scaled to this before they become 16-bit samples: mixing sets levels anew."""
+
+SOUND_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus"}
+"""Endings of files that soundfile reads."""
 
 CHUNKS_PER_WORKER = 16
 """Jobs go to the processes in this many portions each, so that progress shows and no process idles long."""
@@ -35,17 +37,6 @@ class CorpusError(BuildError):
     """A corpus that is not as expected; the message names the file or folder, and what to do."""
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a path to write to; put it in place of `path` when the block ends well, else remove it."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_sound(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
     """Write (T,) samples as a 16-bit WAV file, scaled down where its peak passes 0.99."""
     peak = float(np.abs(waveform).max())
@@ -57,11 +48,35 @@ def write_sound(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
         temporary.write_bytes(memory.getvalue())
 
 
+def find_sounds(folder: Path, *, depth: int | None = None) -> list[Path]:
+    """Sound files of a folder by their endings, sorted.
+
+    Args:
+        folder: the folder.
+        depth: how many folders below it to look into; None is all.
+
+    Raises:
+        CorpusError: when there is no such folder, or no sound in it.
+    """
+    if not folder.is_dir():
+        raise CorpusError(f"{folder}: no such folder of sounds")
+    patterns = ["**/*"] if depth is None else ["/".join("*" * (level + 1)) for level in range(depth + 1)]
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.suffix.lower() in SOUND_SUFFIXES}
+    sounds = sorted(path.resolve() for path in found if not path.name.startswith("."))
+    if not sounds:
+        raise CorpusError(f"{folder}: has no sounds ({', '.join(sorted(SOUND_SUFFIXES))})")
+    return sounds
+
+
 def write_manifest(path: Path, rows: Sequence[Row]) -> Path:
-    """Write the rows of a manifest as CSV (see `datamodules.manifests`) and return its path."""
+    """Write the rows of a manifest (see `datamodules.manifests`) as CSV or Parquet, and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame([dict(row) for row in rows])
     with replacing(path) as temporary:
-        pd.DataFrame([dict(row) for row in rows]).to_csv(temporary, index=False)
+        if path.suffix == ".parquet":
+            table.to_parquet(temporary, index=False)
+        else:
+            table.to_csv(temporary, index=False)
     return path
 
 

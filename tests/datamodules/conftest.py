@@ -69,6 +69,7 @@ def signal_folder(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         clips_per_shard=10,
         num_workers=1,
         progress=False,
+        picture=False,
     )
     return out
 
@@ -84,5 +85,6 @@ def noise_folder(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         sample_rate_hz=SAMPLE_RATE_HZ,
         num_workers=1,
         progress=False,
+        picture=False,
     )
     return out

@@ -10,15 +10,17 @@ import soundfile
 from datamodules.__main__ import main
 from datamodules.audio import read_audio, resample
 from datamodules.build import build_shards
-from datamodules.build_folder import BuildError
+from datamodules.build_report import BuildError
+from datamodules.clips import cut_clip
 from datamodules.manifests import ManifestError
 from datamodules.shards import ShardSet
+from datamodules.verify import damages
 
 RATE_HZ = 4000
 
 
 def build(manifest, out, **changes):
-    settings = {"one_label": ["word"], "sample_rate_hz": RATE_HZ, "num_workers": 1, "progress": False}
+    settings = {"one_label": ["word"], "sample_rate_hz": RATE_HZ, "num_workers": 1, "progress": False, "picture": False}
     return build_shards(manifest, out, **{**settings, **changes})
 
 
@@ -27,7 +29,7 @@ def files_of(folder):
 
 
 def left_behind(folder):
-    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+    return [path.name for path in folder.iterdir() if path.name.startswith(".") or path.name.endswith(".building")]
 
 
 def test_every_row_becomes_one_clip(corpus, signal_folder):
@@ -35,7 +37,7 @@ def test_every_row_becomes_one_clip(corpus, signal_folder):
     found = {}
     for split in ("train", "val"):
         shards = ShardSet(signal_folder / split)
-        assert list(shards.verify()) == []
+        assert list(damages(shards.folder)) == []
         for i in range(len(shards)):
             clip = shards.read(i)
             labels = {name: shards.label_sets[name].labels[clip.labels[name]] for name in ("word", "speaker")}
@@ -130,7 +132,7 @@ def bad_corpus(tmp_path, make_sound, make_manifest):
 def test_bad_clips_are_skipped_and_reported(bad_corpus):
     report = build(bad_corpus / "m.csv", bad_corpus / "out", skip_bad=True)
     assert len(report.shard_sets["train"]) == 10
-    assert list(report.shard_sets["train"].verify()) == []
+    assert list(damages(report.shard_sets["train"].folder)) == []
     rows = list(csv.DictReader((bad_corpus / "out" / "report.csv").open()))
     assert [(row["row"], row["path"], row["kind"]) for row in rows] == [
         ("11", "broken.wav", "broken"),
@@ -165,14 +167,34 @@ def test_a_split_without_any_good_clip_is_an_error(bad_corpus, make_manifest):
     assert left_behind(bad_corpus) == []
 
 
-def test_a_crash_leaves_nothing(corpus, tmp_path, monkeypatch):
-    def crash(*args, **kwargs):
-        raise KeyboardInterrupt
+def test_a_build_that_was_stopped_goes_on_where_it_was(corpus, tmp_path, monkeypatch):
+    settings = {"clips_per_shard": 4}
+    build(corpus / "words.csv", tmp_path / "whole", **settings)
+    calls = []
 
-    monkeypatch.setattr("datamodules.build.write_index", crash)
+    def stop_at(last):
+        def cut(entry, cutting):
+            calls.append(entry.key)
+            if len(calls) > last:
+                raise KeyboardInterrupt
+            return cut_clip(entry, cutting)
+
+        monkeypatch.setattr("datamodules.build_jobs.cut_clip", cut)
+
+    stop_at(10)
     with pytest.raises(KeyboardInterrupt):
-        build(corpus / "words.csv", tmp_path / "out")
-    assert list(tmp_path.iterdir()) == []
+        build(corpus / "words.csv", tmp_path / "out", **settings)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(BuildError, match=r"out\.building: an unfinished build with .* other settings"):
+        build(corpus / "words.csv", tmp_path / "out", **settings, seed=1)
+    done = calls[:8]  # two tar files of four clips
+    calls.clear()
+    stop_at(1000)
+    build(corpus / "words.csv", tmp_path / "out", **settings)
+    assert len(calls) == 22
+    assert not set(calls) & set(done)
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "whole"}
 
 
 def test_building_again_does_nothing_unless_something_changed(corpus, make_sound, make_manifest, tmp_path):

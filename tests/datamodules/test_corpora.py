@@ -138,19 +138,26 @@ def test_loud_sounds_are_scaled_and_others_kept(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"loud.wav", "quiet.wav"}
 
 
-def test_fsdd_command_builds_both_sides(digits, tmp_path):
+def test_fsdd_command_builds_both_sides(digits, tmp_path, monkeypatch, capsys):
     out = tmp_path / "shards"
     arguments = ["--clips-per-class", "1", "--texture-duration-s", "0.5", "--num-workers", "1"]
     assert main(["fsdd", str(digits), str(out), *arguments]) == 0
     for side in ("signal", "noise"):
         assert {"train", "val"} <= {path.name for path in (out / side).iterdir()}
-    assert {path.name for path in out.iterdir()} == {"signal", "noise"}
+    assert {path.name for path in out.iterdir()} == {"signal", "noise", "corpus.json"}
+    before = (out / "signal" / "build.json").stat().st_mtime_ns
+    monkeypatch.setattr(fsdd, "make_textures", lambda *args, **kwargs: pytest.fail("made again"))
+    assert main(["fsdd", str(digits), str(out), *arguments]) == 0
+    assert "up to date" in capsys.readouterr().out
+    assert (out / "signal" / "build.json").stat().st_mtime_ns == before
+    assert main(["fsdd", str(digits), str(out), *arguments, "--seed", "1"]) == 1
+    assert "was made with other settings; --overwrite" in " ".join(capsys.readouterr().err.split())
 
 
 def test_fsdd_command_fails_cleanly(tmp_path, capsys):
     assert main(["fsdd", str(tmp_path / "nowhere"), str(tmp_path / "shards"), "--num-workers", "1"]) == 1
     assert "no such folder of digit recordings" in capsys.readouterr().err
-    assert not list((tmp_path / "shards").iterdir())
+    assert not (tmp_path / "shards").exists()
 
 
 @pytest.mark.usefixtures("needs_espeak")

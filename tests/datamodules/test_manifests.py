@@ -2,7 +2,8 @@ import numpy as np
 import pandas
 import pytest
 
-from datamodules.manifests import ManifestError, labels_of, read_label_list, read_manifest
+from datamodules.label_lists import labels_of, read_label_list
+from datamodules.manifests import ManifestError, read_manifest
 
 
 def test_csv_cells_stay_text_and_defaults_hold(tmp_path, make_manifest):

@@ -17,6 +17,7 @@ from datamodules.__main__ import main
 from datamodules.shard_writer import NewClip, encode_flac, write_index, write_shard
 from datamodules.shards import ShardError, ShardSet
 from datamodules.tasks import LabelSet
+from datamodules.verify import damages
 
 RATE_HZ = 8000
 LABEL_SETS = {
@@ -69,7 +70,7 @@ def test_round_trip(folder):
         shards.read(7)
     with pytest.raises(IndexError):
         shards.read(-1)
-    assert list(shards.verify()) == []
+    assert list(damages(shards.folder)) == []
 
 
 def test_index_counts_and_checksums(folder):
@@ -86,8 +87,6 @@ def test_index_counts_and_checksums(folder):
 def test_writing_twice_gives_the_same_bytes(folder, tmp_path):
     write_shard(tmp_path / "again.tar", [clip(i, 500 + i) for i in range(3)], sample_rate_hz=RATE_HZ)
     assert (tmp_path / "again.tar").read_bytes() == (folder / "shard-000000.tar").read_bytes()
-    with pytest.raises(FileExistsError):
-        write_shard(tmp_path / "again.tar", [], sample_rate_hz=RATE_HZ)
 
 
 @pytest.mark.parametrize("peak", [0.5, 1.0, 1.00001, 40.0])
@@ -199,10 +198,10 @@ def test_damaged_sound_is_named(folder):
     shards = ShardSet(folder)
     with pytest.raises(ShardError, match=r"shard-000001\.tar, clip 'clip-4': its sound cannot be decoded"):
         shards.read(4)
-    damages = list(shards.verify())
-    assert any("shard-000001.tar: does not match its checksum" in damage for damage in damages)
-    assert any("'clip-4'" in damage for damage in damages)
-    assert not any("clip-3" in damage or "shard-000000" in damage for damage in damages)
+    found = list(damages(shards.folder))
+    assert any("shard-000001.tar: does not match its checksum" in damage for damage in found)
+    assert any("'clip-4'" in damage for damage in found)
+    assert not any("clip-3" in damage or "shard-000000" in damage for damage in found)
 
 
 def test_shards_that_were_swapped_are_named(folder):
@@ -210,12 +209,12 @@ def test_shards_that_were_swapped_are_named(folder):
     flip(path, offsets(path)["clip-1.flac"][0])
     with pytest.raises(ShardError, match=r"clip 'clip-1': the shard holds b.* at its place"):
         ShardSet(folder).read(1)
-    assert any("broken as a tar file" in damage or "missing" in damage for damage in ShardSet(folder).verify())
+    assert any("broken as a tar file" in damage or "missing" in damage for damage in damages(folder))
 
 
 def test_other_sample_rate_or_length_is_named(folder, tmp_path):
     edit_index(folder, lambda index: index.update(sample_rate_hz=16000))
-    with pytest.raises(ShardError, match=r"clip-0.*shape \(500,\) at 8000 Hz, the index says \(500,\) at 16000"):
+    with pytest.raises(ShardError, match=r"clip-0.*500 samples at 8000 Hz, the index says .* 500 samples at 16000"):
         ShardSet(folder).read(0)
 
 
@@ -225,9 +224,9 @@ def test_verify_compares_descriptions_and_members(folder, tmp_path):
     record = write_shard(other / "shard-000000.tar", [*renamed, clip(9)], sample_rate_hz=RATE_HZ)
     shutil.copy(other / "shard-000000.tar", folder)
     edit_index(folder, lambda index: index["shards"][0].update(num_bytes=record.file.num_bytes))
-    damages = "\n".join(ShardSet(folder).verify())
-    assert "clip 'clip-0': described as {'tags': ['x'], 'word': ['a']}, indexed as" in damages
-    assert "member 'clip-9.flac': not in the index" in damages
+    found = "\n".join(damages(folder))
+    assert "clip 'clip-0': described as {'tags': ['x'], 'word': ['a']}, indexed as" in found
+    assert "member 'clip-9.flac': not in the index" in found
 
 
 def test_command_line_check_names_damage_and_fails(folder, capsys):

@@ -1,0 +1,150 @@
+"""Words cut out of recordings: from alignments, by the published rules of selection, to a manifest."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import soundfile
+
+from datamodules.corpora.alignments import AlignedWord, read_ctm, read_textgrid
+from datamodules.corpora.recordings import Recording, find_recordings
+from datamodules.corpora.sounds import CorpusError, write_manifest
+from datamodules.corpora.word_selection import Removal, SelectionRules, select_words
+
+TEXTGRID_SUFFIX, CTM_SUFFIX = ".textgrid", ".ctm"
+
+
+class WordManifest(NamedTuple):
+    """A manifest of words.
+
+    Args:
+        path: the manifest; its columns are path, midpoint_s, split ("train"), word and speaker.
+        num_clips: its rows.
+        removals: what was left out, by rule; the first rows are about whole recordings.
+    """
+
+    path: Path
+    num_clips: int
+    removals: tuple[Removal, ...]
+
+
+class _SpokenWord(NamedTuple):
+    recording: Recording
+    word: AlignedWord
+    duration_s: float
+
+
+class Alignments:
+    """The alignments of a corpus, found by the recording.
+
+    A TextGrid is looked for beside the recording, then in the folder under the recording's path, then anywhere in
+    it by name; CTM files hold many recordings, by name.
+
+    Args:
+        root: folder of the recordings.
+        folder: folder of the alignments; None is the same.
+        tier: the TextGrids' tier of words; None finds it.
+
+    Raises:
+        CorpusError: when there are no alignments, or a CTM file is broken.
+    """
+
+    def __init__(self, root: Path, folder: Path | None = None, *, tier: str | None = None) -> None:
+        self._root = root.resolve()
+        self._folder = self._root if folder is None else folder.resolve()
+        self._tier = tier
+        found = sorted(path for path in self._folder.rglob("*") if path.suffix.lower() in (TEXTGRID_SUFFIX, CTM_SUFFIX))
+        if not found:
+            raise CorpusError(f"{self._folder}: has no alignments (*.TextGrid or *.ctm)")
+        grids = [path for path in found if path.suffix.lower() == TEXTGRID_SUFFIX]
+        self._by_path = {path.with_suffix(""): path for path in grids}
+        self._by_name: dict[str, list[Path]] = {}
+        for path in grids:
+            self._by_name.setdefault(path.stem, []).append(path)
+        self._words = {name: words for path in found if path not in grids for name, words in read_ctm(path).items()}
+
+    def words(self, recording: Path) -> list[AlignedWord] | None:
+        """The words of a recording; None when it has no alignment.
+
+        Raises:
+            CorpusError: when its alignment is broken, or several have its name.
+        """
+        name = recording.stem
+        places = [recording.with_suffix("")]
+        if recording.is_relative_to(self._root):
+            places.append(self._folder / recording.relative_to(self._root).with_suffix(""))
+        grid = next((self._by_path[place] for place in places if place in self._by_path), None)
+        if grid is None and len(self._by_name.get(name, [])) > 1:
+            raise CorpusError(f"{recording}: several alignments have its name: {self._by_name[name]}")
+        if grid is None and name in self._by_name:
+            grid = self._by_name[name][0]
+        return self._words.get(name) if grid is None else read_textgrid(grid, tier=self._tier)
+
+
+def make_manifest(
+    root: str | Path,
+    out: str | Path,
+    *,
+    layout: str,
+    alignments: str | Path | None = None,
+    tier: str | None = None,
+    rules: SelectionRules | None = None,
+) -> WordManifest:
+    """Write a manifest of the words of a corpus that are kept by the rules.
+
+    Args:
+        root: folder of the recordings.
+        out: the manifest to write, CSV or Parquet.
+        layout: how the recordings lie there, see `datamodules.corpora.recordings`.
+        alignments: folder of TextGrid or CTM files; None is `root`.
+        tier: the TextGrids' tier of words; None finds it.
+        rules: the rules; None is the published ones.
+
+    Returns:
+        The manifest, and what each rule has removed.
+
+    Raises:
+        CorpusError: when the corpus is of another form, or no word is left.
+    """
+    recordings = find_recordings(root, layout=layout)
+    known = Alignments(Path(root), None if alignments is None else Path(alignments), tier=tier)
+    skipped = {"recordings without an alignment": 0, "recordings that cannot be read": 0}
+    spoken = list(_spoken(recordings, known, skipped))
+    selection = select_words(
+        [row.word.text for row in spoken],
+        [row.recording.speaker for row in spoken],
+        [row.word.midpoint_s for row in spoken],
+        [row.duration_s for row in spoken],
+        rules,
+    )
+    removals = (*(Removal(rule, count, 0) for rule, count in skipped.items()), *selection.removals)
+    rows = [_row(row) for row, is_kept in zip(spoken, selection.kept, strict=True) if is_kept]
+    if not rows:
+        told = "; ".join(f"{removal.rule}: {removal.num_clips}" for removal in removals if removal.num_clips)
+        raise CorpusError(f"{root}: none of {len(spoken)} words in {len(recordings)} recordings is left ({told})")
+    return WordManifest(write_manifest(Path(out), rows), len(rows), removals)
+
+
+def _spoken(recordings: Sequence[Recording], alignments: Alignments, skipped: dict[str, int]) -> Iterator[_SpokenWord]:
+    no_alignment, unreadable = skipped
+    for recording in recordings:
+        words = alignments.words(recording.path)
+        if words is None:
+            skipped[no_alignment] += 1
+            continue
+        try:
+            duration_s = float(soundfile.info(recording.path).duration)
+        except soundfile.SoundFileError:
+            skipped[unreadable] += 1
+            continue
+        yield from (_SpokenWord(recording, word, duration_s) for word in words)
+
+
+def _row(spoken: _SpokenWord) -> dict[str, object]:
+    return {
+        "path": str(spoken.recording.path),
+        "midpoint_s": round(spoken.word.midpoint_s, 5),
+        "split": "train",
+        "word": spoken.word.text,
+        "speaker": spoken.recording.speaker,
+    }

@@ -1,0 +1,159 @@
+"""AudioSet (Gemmeke et al. 2017): segments of videos with several labels, and a folder of their sounds.
+
+Segment lists are CSV files with lines `YTID, start_seconds, end_seconds, "id,id,..."`. Sounds are looked for by
+name: `YTID`, `YYTID`, `YTID_START`, `YTID_START_END` with times in whole seconds, seconds with three decimals, or
+milliseconds, in the folder or one level below.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from datamodules.build_report import BuildError
+from datamodules.corpora.ontology import Ontology, read_ontology
+from datamodules.corpora.sounds import CorpusError, find_sounds, write_manifest
+from datamodules.manifests import LABEL_SEPARATOR
+
+COLUMN = "audioset"
+
+EXCLUDED_BRANCHES = ("Speech", "Whispering", "Silence")
+"""Segments with such a label, or one below, are left out (Feather et al. 2019)."""
+
+TOO_COARSE = "Music"
+"""Segments with this label and no finer one are left out (Feather et al. 2019)."""
+
+MAX_ZERO_FRACTION = 0.1
+"""Clips with more zeros are left out when they are cut (Feather et al. 2019)."""
+
+NO_SOUND = "no sound in the folder"
+
+
+class Segment(NamedTuple):
+    """A line of a segment list: video, times in seconds, and label identifiers."""
+
+    video: str
+    start_s: float
+    end_s: float
+    ids: tuple[str, ...]
+
+
+class AudioSetManifest(NamedTuple):
+    """A manifest, and for each split how many segments each rule removed."""
+
+    path: Path
+    removed: dict[str, Counter[str]]
+
+
+def make_manifest(
+    segment_lists: Mapping[str, str | Path], ontology: str | Path, clips: str | Path, out: str | Path
+) -> AudioSetManifest:
+    """Write a manifest of the segments that have a sound and are not excluded, labels closed over ancestors.
+
+    Args:
+        segment_lists: for each split the CSV file; published: the unbalanced list for training, the balanced one
+            for testing.
+        ontology: `ontology.json`.
+        clips: folder of sounds.
+        out: the manifest to write, CSV or Parquet, with columns path, split and audioset.
+
+    Raises:
+        CorpusError: when a file is missing or broken, or nothing is left of a split.
+    """
+    try:
+        known = read_ontology(ontology)
+        sounds = {path.stem: path for path in find_sounds(Path(clips), depth=1)}
+        rows: list[dict[str, object]] = []
+        removed: dict[str, Counter[str]] = {}
+        for split, path in segment_lists.items():
+            removed[split] = Counter()
+            chosen = list(_rows(read_segments(path), split, known, sounds, removed[split]))
+            if not chosen:
+                raise CorpusError(f"{path}: no segment is left for {split!r}; removed: {dict(removed[split])}")
+            rows += chosen
+    except CorpusError:
+        raise
+    except BuildError as error:
+        raise CorpusError(str(error)) from error
+    return AudioSetManifest(write_manifest(Path(out), rows), removed)
+
+
+def read_segments(path: str | Path) -> list[Segment]:
+    """Read a segment list.
+
+    Raises:
+        CorpusError: when it is missing, or a line is of another form; names the line.
+    """
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            lines = csv.reader(file, skipinitialspace=True)
+            return [
+                _segment(f"{path}, line {lines.line_num}", fields)
+                for fields in lines
+                if fields and not fields[0].startswith("#")
+            ]
+    except OSError as error:
+        raise CorpusError(f"{path}: no readable list of segments ({error.strerror})") from error
+
+
+def exclusion(ids: Iterable[str], ontology: Ontology) -> str | None:
+    """The published rule by which a segment is left out.
+
+    Args:
+        ids: identifiers of its labels.
+        ontology: the ontology.
+
+    Returns:
+        The name of the rule; None when the segment is kept.
+    """
+    given = set(ids)
+    for name in EXCLUDED_BRANCHES:
+        if given & ontology.branch(ontology.id_of(name)):
+            return f"in the branch {name!r}"
+    music = ontology.id_of(TOO_COARSE)
+    if music in given and given <= {music} | ontology.ancestors(music):
+        return f"{TOO_COARSE!r} with no finer label"
+    return None
+
+
+def _rows(
+    segments: Iterable[Segment], split: str, ontology: Ontology, sounds: Mapping[str, Path], removed: Counter[str]
+) -> Iterator[dict[str, object]]:
+    reasons: dict[frozenset[str], str | None] = {}
+    for segment in segments:
+        ids = frozenset(segment.ids)
+        if ids not in reasons:
+            unknown = sorted(ids - set(ontology.categories))
+            reasons[ids] = f"unknown label {unknown[0]}" if unknown else exclusion(ids, ontology)
+        sound = next((sounds[name] for name in _names(segment) if name in sounds), None)
+        reason = reasons[ids] or (NO_SOUND if sound is None else None)
+        if reason is not None:
+            removed[reason] += 1
+            continue
+        labels = sorted(ontology.categories[id].name for id in ontology.closure(ids))
+        yield {"path": str(sound), "split": split, COLUMN: LABEL_SEPARATOR.join(labels)}
+
+
+def _segment(where: str, fields: list[str]) -> Segment:
+    try:
+        video, start_s, end_s, ids = (field.strip() for field in fields)
+        segment = Segment(video, float(start_s), float(end_s), tuple(id.strip() for id in ids.split(",") if id.strip()))
+    except ValueError as error:
+        raise CorpusError(f"{where}: expected YTID, start_seconds, end_seconds, labels; got {fields}") from error
+    if not segment.ids or not segment.video or not 0 <= segment.start_s < segment.end_s:
+        raise CorpusError(f"{where}: expected a video, a start before an end, and labels; got {fields}")
+    return segment
+
+
+def _names(segment: Segment) -> Iterator[str]:
+    times = (segment.start_s, segment.end_s)
+    for video in (segment.video, f"Y{segment.video}"):
+        yield video
+        for start, end in (
+            tuple(f"{time:.0f}" for time in times),
+            tuple(f"{time:.3f}" for time in times),
+            tuple(f"{1000 * time:.0f}" for time in times),
+        ):
+            yield f"{video}_{start}"
+            yield f"{video}_{start}_{end}"

@@ -1,0 +1,46 @@
+"""Folders of sounds, one folder per class: `ROOT/GENRE/*.wav`, or `ROOT/SPLIT/GENRE/*.wav`."""
+
+from pathlib import Path
+
+from datamodules.corpora.sounds import CorpusError, find_sounds, write_manifest
+
+SPLITS = ("train", "val", "test")
+COLUMN = "genre"
+
+
+def make_manifest(folder: str | Path, out: str | Path, *, column: str = COLUMN) -> Path:
+    """Write a manifest of the sounds in folders named after their class.
+
+    Args:
+        folder: where the folders lie; when all of them are named train, val or test, each holds the classes'
+            folders of that split, else all sounds are of the split "train" (to be split by rule).
+        out: the manifest to write, with columns path, split and `column`.
+        column: name of the label column.
+
+    Returns:
+        The manifest's path.
+
+    Raises:
+        CorpusError: no such folder, no folders in it, a class without sounds, or a sound beside the folders.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise CorpusError(f"{root}: no such folder")
+    parts = _folders(root)
+    rows = []
+    for split, classes in [(part.name, _folders(part)) for part in parts] if has_splits(root) else [("train", parts)]:
+        for label in classes:
+            rows += [{"path": str(path), "split": split, column: label.name} for path in find_sounds(label)]
+    return write_manifest(Path(out), rows)
+
+
+def has_splits(folder: str | Path) -> bool:
+    """Whether all folders in a folder are named after splits: train, val, test."""
+    return {path.name for path in _folders(Path(folder))} <= set(SPLITS)
+
+
+def _folders(folder: Path) -> list[Path]:
+    found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not found:
+        raise CorpusError(f"{folder}: has no folders; expected one per class, or train, val (test) with those in them")
+    return found

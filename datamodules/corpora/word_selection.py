@@ -1,0 +1,146 @@
+"""Which spoken words become clips and classes: the rules of the published data (Feather et al. 2019)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class SelectionRules:
+    """The rules; their defaults are the published ones.
+
+    Args:
+        min_letters: letters that a word has at least.
+        margin_s: audio that there is at least on either side of the word's middle, in seconds.
+        min_utterances: clips that a word and a speaker have at least.
+        max_utterances: clips that a word and a speaker have fewer than.
+        min_partners: speakers that a word has at least, and words that a speaker has.
+        max_partner_fraction: part of a word's clips that come from one speaker at most, and the reverse.
+    """
+
+    min_letters: int = 4
+    margin_s: float = 1.0
+    min_utterances: int = 200
+    max_utterances: int = 2000
+    min_partners: int = 50
+    max_partner_fraction: float = 0.25
+
+
+class Removal(NamedTuple):
+    """What a rule has removed.
+
+    Args:
+        rule: the rule, in words.
+        num_clips: clips that it has removed.
+        num_classes: words or speakers that it has removed; 0 for the rules about single clips.
+    """
+
+    rule: str
+    num_clips: int
+    num_classes: int
+
+
+class WordSelection(NamedTuple):
+    """The outcome: (N,) bool, whether a clip is kept, and what each rule has removed, in the order of the rules."""
+
+    kept: np.ndarray
+    removals: tuple[Removal, ...]
+
+
+def select_words(
+    words: Sequence[str],
+    speakers: Sequence[str],
+    midpoints_s: Sequence[float] | np.ndarray,
+    durations_s: Sequence[float] | np.ndarray,
+    rules: SelectionRules | None = None,
+) -> WordSelection:
+    """Apply the rules to N spoken words.
+
+    The rules about single clips come first. Those about classes follow, each on what those before have left, for
+    words and then for speakers: too few clips, too many, too few partners (the speakers of a word, the words of a
+    speaker), too many clips with one partner. A class that breaks a rule goes with all its clips. As that changes
+    the counts of the others, they are gone through until no class breaks any. The order of the clips plays no part.
+
+    Args:
+        words: (N,) the words.
+        speakers: (N,) who says them.
+        midpoints_s: (N,) middle of the word in its recording, in seconds.
+        durations_s: (N,) duration of that recording in seconds.
+        rules: the rules; None is the published ones.
+
+    Returns:
+        What is kept, and what each rule has removed.
+    """
+    rules = rules or SelectionRules()
+    table = pd.DataFrame({"word": pd.Categorical(list(words)), "speaker": pd.Categorical(list(speakers))})
+    midpoint_s, duration_s = np.asarray(midpoints_s, dtype=float), np.asarray(durations_s, dtype=float)
+    kept = np.ones(len(table), dtype=bool)
+    letters = np.array([sum(map(str.isalpha, word)) for word in table["word"].cat.categories], dtype=int)
+    removals = []
+    for rule, passes in (
+        (f"words of fewer than {rules.min_letters} letters", letters[table["word"].cat.codes] >= rules.min_letters),
+        (
+            f"less than {rules.margin_s:g} s of audio on either side",
+            np.minimum(midpoint_s, duration_s - midpoint_s) >= rules.margin_s,
+        ),
+    ):
+        removals.append(Removal(rule, int((kept & ~passes).sum()), 0))
+        kept &= passes
+    class_rules = _class_rules(rules)
+    removed = {rule: np.zeros(2, dtype=int) for rule, *_ in class_rules}
+    is_stable = False
+    while not is_stable:
+        is_stable = True
+        for rule, one, partner, breaks in class_rules:
+            classes = breaks(_counts(table[kept], one, partner))
+            goes = kept & table[one].isin(classes).to_numpy()
+            removed[rule] += (int(goes.sum()), len(classes))
+            kept &= ~goes
+            is_stable &= not len(classes)
+    return WordSelection(kept, (*removals, *(Removal(rule, *map(int, found)) for rule, found in removed.items())))
+
+
+_ClassRule = tuple[str, str, str, Callable[[pd.DataFrame], pd.Index]]
+
+
+def _class_rules(rules: SelectionRules) -> list[_ClassRule]:
+    """Each rule's name, the classes that it is about, their partners, and what gives the classes that break it."""
+    found: list[_ClassRule] = []
+    for one, partner in (("word", "speaker"), ("speaker", "word")):
+        found += [
+            (
+                f"{one}s of fewer than {rules.min_utterances} utterances",
+                one,
+                partner,
+                lambda counts: counts.index[counts["clips"] < rules.min_utterances],
+            ),
+            (
+                f"{one}s of {rules.max_utterances} or more utterances",
+                one,
+                partner,
+                lambda counts: counts.index[counts["clips"] >= rules.max_utterances],
+            ),
+            (
+                f"{one}s of fewer than {rules.min_partners} {partner}s",
+                one,
+                partner,
+                lambda counts: counts.index[counts["partners"] < rules.min_partners],
+            ),
+            (
+                f"{one}s with more than {100 * rules.max_partner_fraction:g} % from one {partner}",
+                one,
+                partner,
+                lambda counts: counts.index[counts["most"] > rules.max_partner_fraction * counts["clips"]],
+            ),
+        ]
+    return found
+
+
+def _counts(table: pd.DataFrame, one: str, partner: str) -> pd.DataFrame:
+    """For each class its clips, its partners, and the clips with the most frequent of these."""
+    pairs = table.groupby([one, partner], observed=True).size()
+    grouped = pairs.groupby(level=0, observed=True)
+    return pd.DataFrame({"clips": grouped.sum(), "partners": grouped.size(), "most": grouped.max()})
