@@ -16,11 +16,12 @@ def main() -> None:
     from train.command_line import TrainCLI
     from train.non_finite import NonFiniteLossError
     from train.run_directory import RunDirectoryError
+    from train.schedules import ScheduleError
 
     told = (BenchmarkError, CheckpointError, CheckpointWriteError, NonFiniteLossError, RunDirectoryError, ShardError)
     try:
         TrainCLI()
-    except (*told, StageError, TaskError) as error:
+    except (*told, ScheduleError, StageError, TaskError) as error:
         Console(stderr=True).print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(2)
 

@@ -77,6 +77,8 @@ class AuditoryModule(pl.LightningModule):
         run_name: str = "",
     ) -> None:
         super().__init__()
+        if lr_scheduler is not None and not schedule.is_constant:
+            raise ValueError("give `lr_scheduler` or the course of the rate in `schedule`, not both")
         self.tasks = _with_weights(tasks, loss_weights or {})
         self.network = AuditoryNetwork(backbone, {task.name: task.num_classes for task in tasks}, front_end)
         if channels_last:
@@ -88,8 +90,6 @@ class AuditoryModule(pl.LightningModule):
         self.frozen = frozen_modules(self.network, freeze)
         take_out_of_training(self.frozen)
         self.gradient_norms_every_n_steps = gradient_norms_every_n_steps
-        if lr_scheduler is not None and not schedule.is_constant:
-            raise ValueError("give `lr_scheduler` or the course of the rate in `schedule`, not both")
         self.optimizer, self.lr_scheduler, self.lr_interval = optimizer, lr_scheduler, lr_interval
         self.schedule, self.scale_lr_from_batch = schedule, scale_lr_from_batch
         self.val_conditions = tuple(val_conditions)

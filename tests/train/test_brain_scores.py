@@ -14,7 +14,6 @@ from evaluate import callback as callback_module
 from evaluate.table import KEY_COLUMNS
 from train.__main__ import main
 
-
 pytestmark = pytest.mark.usefixtures("tiny_benchmark")
 
 

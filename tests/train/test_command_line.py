@@ -149,6 +149,6 @@ def test_print_config_shows_every_value(monkeypatch, capsys, config, tmp_path):
         main()
     assert stop.value.code == 0
     printed = yaml.safe_load(capsys.readouterr().out)
-    assert printed["model"]["lr_scheduler"]["class_path"] == "torch.optim.lr_scheduler.StepLR"
+    assert printed["schedule"]["unit"] == "signal_pass"
     assert printed["data"]["batch_size"] == 6
     assert json.dumps(printed["trainer"]["max_epochs"]) == "2"
