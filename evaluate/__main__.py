@@ -10,6 +10,7 @@ from rich.console import Console
 
 COMMANDS = {
     "score": ("evaluate.commands.score", "score networks against benchmarks"),
+    "watch": ("evaluate.commands.watch", "score checkpoints of a run while it trains"),
     "report": ("evaluate.commands.report", "write a page and figures from the scores of runs"),
     "probe": ("evaluate.commands.probe", "tell labelled sounds apart by a stage's activations (transfer check)"),
     "check": ("evaluate.commands.check", "say what is in benchmarks and what is wrong with them"),

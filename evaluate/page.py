@@ -53,20 +53,24 @@ class Html(str):
     """Text that is HTML already; all other text is escaped."""
 
 
-def page(title: str, parts: Iterable[str]) -> str:
+def page(title: str, parts: Iterable[str], *, refresh_s: int | None = None) -> str:
     """Put a page together.
 
     Args:
         title: Title of the page.
         parts: Its parts, HTML.
+        refresh_s: A browser loads it again after so many seconds; None: it does not.
 
     Returns:
         A whole HTML document.
     """
+    refresh = "" if refresh_s is None else f'<meta http-equiv="refresh" content="{refresh_s}">\n'
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>{STYLE}</style>\n</head>\n<body>\n<main>\n" + "\n".join(parts) + "\n</main>\n</body>\n</html>\n"
+        f"{refresh}<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(parts)
+        + "\n</main>\n</body>\n</html>\n"
     )
 
 

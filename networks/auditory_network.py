@@ -24,9 +24,7 @@ class AuditoryNetwork(Described):
         ValueError: for no task, a task without classes, or a task name with a dot (it is part of parameter names).
     """
 
-    def __init__(
-        self, backbone: Backbone, num_classes: Mapping[str, int], front_end: Cochleagram | FrontEnd | None = None
-    ) -> None:
+    def __init__(self, backbone: Backbone, num_classes: Mapping[str, int], front_end: FrontEnd | None = None) -> None:
         super().__init__()
         if not num_classes:
             raise ValueError("expected at least one task, got an empty num_classes")

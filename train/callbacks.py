@@ -13,7 +13,7 @@ from rich.table import Table
 
 from train.run_directory import CONFIG_FILE, SUMMARY_FILE, UNTRAINED_CHECKPOINT, checkpoints_in
 
-HEADLINE_METRICS = ("top1", "average_precision")
+HEADLINE_METRICS = ("top1", "ranking_average_precision", "average_precision")
 """One for each kind of task; both have a chance level beside them."""
 
 
@@ -71,11 +71,7 @@ def summary_rows(metrics: dict[str, float]) -> pd.DataFrame:
     rows = []
     for name, value in metrics.items():
         parts = name.split("/")
-        if (
-            parts[0] != "val"
-            or len(parts) != 4
-            or parts[3] not in ("top1", "ranking_average_precision", "average_precision")
-        ):
+        if parts[0] != "val" or len(parts) != 4 or parts[3] not in HEADLINE_METRICS:
             continue
         condition, task, metric = parts[1:]
         chance = metrics.get(f"val/{condition}/{task}/chance", float("nan"))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
 from datamodules.tasks import Task
-from networks import AuditoryNetwork, Backbone, CheckpointError, Cochleagram, FrontEnd
+from networks import AuditoryNetwork, Backbone, CheckpointError, FrontEnd
 from networks.checkpoint import NETWORK_KEY, describe_network
 from train.losses import Losses, weighted_losses
 from train.metrics import accuracy
@@ -58,7 +58,7 @@ class AuditoryModule(pl.LightningModule):
         *,
         backbone: Backbone,
         tasks: list[Task],
-        front_end: Cochleagram | FrontEnd | None = None,
+        front_end: FrontEnd | None = None,
         # Tuckute, Feather et al. 2023: CochCNN9 on words. A lambda, which the command line can print as a class and its
         # arguments.
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, weight_decay=1e-4),

@@ -1,7 +1,8 @@
 """The run directory: one folder that holds all of a run, and the rules for starting in one.
 
 ``config.yaml``, ``checkpoints/`` (``untrained``, ``step-...``, ``best-...``, ``last``), ``csv/`` and ``tensorboard/``
-(losses and metrics), ``wandb/`` where asked for, ``scores.csv`` and ``figures/`` (brain scores), ``summary.csv``.
+(losses and metrics), ``wandb/`` where asked for, ``scores.csv`` and ``figures/`` (brain scores), ``summary.csv``,
+``index.html`` (the run page).
 """
 
 import os

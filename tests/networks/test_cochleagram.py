@@ -197,7 +197,7 @@ def test_multirate_result_and_gradient_do_not_depend_on_how_sounds_are_batched(m
 
 def test_lengths_of_one_setting_are_measured_once(monkeypatch):
     Cochleagram(**SMALL, **SMALL_FRAMES, method="multirate")
-    monkeypatch.setattr("networks.multirate_lengths._measure", None)
+    monkeypatch.setattr("networks.multirate_lengths._Calibration", None)
     Cochleagram(**SMALL, **SMALL_FRAMES, method="multirate")
 
 

@@ -106,6 +106,7 @@ def config(corpus: Path, tmp_path: Path) -> dict:
             "val_conditions": {"mixed": None, "quiet": float("inf")},
         },
         "brain": {"benchmarks": [], "figures": False},
+        "run_page": False,
         "trainer": {"max_epochs": 2, "accelerator": "cpu", "enable_progress_bar": False},
     }
 

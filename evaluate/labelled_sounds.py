@@ -1,0 +1,164 @@
+"""Folders of labelled sounds, for the transfer check: which file has which label, source and fold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import soundfile
+
+ESC50_TABLE = Path("meta") / "esc50.csv"
+"""Where ESC-50 (Piczak 2015) keeps its table, beside the folder `audio`."""
+
+PATH_COLUMNS = ("path", "filename")
+LABEL_COLUMNS = ("label", "category")
+SOURCE_COLUMNS = ("source", "src_file")
+FOLD_COLUMN = "fold"
+_SUFFIXES = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {".aif", ".oga"}
+
+
+class LabelledSoundsError(ValueError):
+    """Labelled sounds that cannot be used; the message says which file or row, and what to do."""
+
+
+@dataclass(frozen=True)
+class LabelledSounds:
+    """Sound files with a label each.
+
+    Attributes:
+        name: Name of the collection.
+        paths: (S,) files.
+        labels: (S,) labels, at least two different ones.
+        sources: (S,) what each sound was cut from: sounds of one source are never split between training and test.
+        folds: (S,) number of each sound's fold, or None where folds are to be drawn.
+
+    Raises:
+        LabelledSoundsError: Lengths differ, there are fewer than two labels or folds, or a source is in two folds.
+    """
+
+    name: str
+    paths: tuple[Path, ...]
+    labels: tuple[str, ...]
+    sources: tuple[str, ...]
+    folds: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the columns belong together."""
+        lengths = [len(self.paths), len(self.labels), len(self.sources)]
+        if self.folds is not None:
+            lengths.append(len(self.folds))
+        if len(set(lengths)) != 1:
+            raise LabelledSoundsError(f"{self.name}: paths, labels, sources and folds differ in length: {lengths}")
+        if len(set(self.labels)) < 2:
+            raise LabelledSoundsError(
+                f"{self.name}: {len(self.paths)} sounds with {len(set(self.labels))} labels; a classifier needs at "
+                "least two labels"
+            )
+        if self.folds is not None:
+            self._check_folds(self.folds)
+
+    def _check_folds(self, folds: Sequence[int]) -> None:
+        if len(set(folds)) < 3:
+            raise LabelledSoundsError(
+                f"{self.name}: its folds are {sorted(set(folds))}; at least three are needed, one to test on and two "
+                "to choose the penalty within"
+            )
+        fold_of: dict[str, int] = {}
+        for source, fold in zip(self.sources, folds, strict=True):
+            if fold_of.setdefault(source, fold) != fold:
+                raise LabelledSoundsError(
+                    f"{self.name}: sounds of source {source!r} are in folds {fold_of[source]} and {fold}: the test "
+                    "would be on what was trained on. Put a source into one fold, or leave out the column `fold`"
+                )
+
+
+def find_labelled_sounds(place: str | Path) -> LabelledSounds:
+    """Find labelled sounds.
+
+    Known are: the folder of ESC-50 (it has `meta/esc50.csv`), whose own five folds are taken; a CSV table with the
+    columns `path` (or `filename`), `label` (or `category`) and, where wanted, `source` (or `src_file`) and `fold`;
+    a folder with a folder of sound files for each label. Paths in a table are relative to the table's folder, or to
+    the folder `audio` beside it, as ESC-50 has it.
+
+    Args:
+        place: The folder or the table.
+
+    Returns:
+        The sounds; every file is there.
+
+    Raises:
+        LabelledSoundsError: There is nothing of the kind, columns or files are missing, or labels are too few.
+    """
+    place = Path(place)
+    if place.is_file():
+        return _from_table(place, place.stem)
+    if not place.is_dir():
+        raise LabelledSoundsError(f"there is no folder or table of sounds {place}")
+    if (place / ESC50_TABLE).is_file():
+        return _from_table(place / ESC50_TABLE, place.resolve().name)
+    return _from_folders(place)
+
+
+def _from_folders(place: Path) -> LabelledSounds:
+    """A folder for each label; each file is a source of its own."""
+    paths = sorted(path for path in place.glob("*/*") if path.suffix.lower() in _SUFFIXES and path.is_file())
+    if not paths:
+        raise LabelledSoundsError(
+            f"{place}: expected {ESC50_TABLE.as_posix()} (ESC-50), or a folder of sound files for each label, as "
+            "dog/1.wav; found neither. A table of sounds is given by its own name, as sounds.csv"
+        )
+    return LabelledSounds(
+        name=place.resolve().name,
+        paths=tuple(paths),
+        labels=tuple(path.parent.name for path in paths),
+        sources=tuple(path.relative_to(place).as_posix() for path in paths),
+    )
+
+
+def _from_table(table: Path, name: str) -> LabelledSounds:
+    try:
+        rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise LabelledSoundsError(f"{table}: not a CSV table ({error})") from error
+    path_column, label_column = (_column(rows, table, names) for names in (PATH_COLUMNS, LABEL_COLUMNS))
+    source_column = next((column for column in SOURCE_COLUMNS if column in rows), path_column)
+    for column in (path_column, label_column, source_column):
+        empty = rows.index[rows[column].str.strip() == ""]
+        if len(empty):
+            raise LabelledSoundsError(f"{table}, row {empty[0] + 1}: the column {column!r} is empty")
+    return LabelledSounds(
+        name=name,
+        paths=tuple(_existing(table, Path(path), row) for row, path in enumerate(rows[path_column], start=1)),
+        labels=tuple(rows[label_column]),
+        sources=tuple(rows[source_column]),
+        folds=_folds(rows, table) if FOLD_COLUMN in rows else None,
+    )
+
+
+def _column(rows: pd.DataFrame, table: Path, names: Sequence[str]) -> str:
+    found = [name for name in names if name in rows]
+    if not found:
+        raise LabelledSoundsError(
+            f"{table}: expected a column {' or '.join(map(repr, names))}, got {', '.join(map(str, rows.columns))}"
+        )
+    return found[0]
+
+
+def _existing(table: Path, path: Path, row: int) -> Path:
+    places = [table.parent / path, table.parent.parent / "audio" / path]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise LabelledSoundsError(
+            f"{table}, row {row}: there is no file {places[0]}; paths are relative to the table's folder"
+        )
+    return found
+
+
+def _folds(rows: pd.DataFrame, table: Path) -> tuple[int, ...]:
+    folds = []
+    for row, fold in enumerate(rows[FOLD_COLUMN], start=1):
+        try:
+            folds.append(int(fold))
+        except ValueError as error:
+            raise LabelledSoundsError(f"{table}, row {row}: fold {fold!r} is not a whole number") from error
+    return tuple(folds)

@@ -1,0 +1,236 @@
+"""Speed, memory and error of the cochleagram: multirate, direct, and the direct method's inverse FFTs alone.
+
+Run `python -m tests.benchmarks.cochleagram`. All are measured in turn, again and again, in one run; times are medians,
+a sound. The FFTs alone are those of each band at full length, once as the published software has them (all bands of a
+sound in one call) and once a few bands at a time, which stays in a CPU's cache and is faster there. Set
+AUDITORY_TEST_DATA to the folder of the tests' data for the error on natural sounds. With `--device cuda`, also the
+share of a training step of CochCNN9.
+"""
+
+import argparse
+import ctypes
+import multiprocessing
+import os
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from datamodules.audio import fit_length, read_audio
+from networks import AuditoryNetwork, CochCNN9, Cochleagram
+
+NUM_SAMPLES, SAMPLE_RATE_HZ, NUM_BANDS = 40_000, 20_000, 211
+BANDS_IN_CACHE = 16
+LEVEL_RMS = 0.1
+CONSOLE_WIDTH = 150
+Measured = dict[str, tuple[Callable[[], object], int]]  # name -> what is timed, sounds in it
+
+
+def at_level(sounds: np.ndarray) -> torch.Tensor:
+    """(S, T) sounds at the published level; silence stays."""
+    rms = np.sqrt(np.mean(sounds**2, axis=1, keepdims=True))
+    return torch.tensor(LEVEL_RMS * sounds / np.where(rms > 0, rms, 1), dtype=torch.float32)
+
+
+def kinds_of_sounds(num_natural: int) -> dict[str, torch.Tensor]:
+    """Sounds of each kind on which errors are taken."""
+    rng = np.random.default_rng(1)
+    seconds = np.arange(NUM_SAMPLES) / SAMPLE_RATE_HZ
+    clicks = np.zeros((6, NUM_SAMPLES))
+    for train, period in zip(clicks, (250, 500, 1000, 2000, 2500, 5000), strict=True):
+        train[::period] = 1
+    single = np.zeros((1, NUM_SAMPLES))
+    single[0, NUM_SAMPLES // 2] = 1
+    tones = [np.sin(2 * np.pi * hz * seconds) for hz in (100, 440, 1000, 3000)]
+    tones += [np.sin(2 * np.pi * hz * seconds) + np.sin(2 * np.pi * (hz + 300) * seconds) for hz in (1000, 4000)]
+    kinds = {
+        "noise": rng.standard_normal((4, NUM_SAMPLES)),
+        "clicks": np.concatenate([clicks, single]),
+        "tones": np.stack(tones),
+        "silence": np.zeros((1, NUM_SAMPLES)),
+    }
+    folder = os.environ.get("AUDITORY_TEST_DATA")
+    if folder:
+        files = sorted((Path(folder) / "data" / "natsound165" / "stimuli").glob("*"))[:num_natural]
+        sounds = [read_audio(file, sample_rate_hz=SAMPLE_RATE_HZ, duration_s=2.0) for file in files]
+        kinds["natural sounds"] = np.stack([fit_length(sound, NUM_SAMPLES) for sound in sounds])
+    return {name: at_level(sounds) for name, sounds in kinds.items()}
+
+
+@torch.no_grad()
+def largest_error(front_end: Cochleagram, direct: Cochleagram, sounds: torch.Tensor) -> float:
+    """Largest relative L2 error of a sound's compressed cochleagram."""
+    errors = []
+    for sound in sounds.split(4):
+        expected = direct(sound).flatten(1)
+        differences = front_end(sound).flatten(1) - expected
+        errors.append(float((differences.norm(dim=1) / expected.norm(dim=1)).max()))
+    return max(errors)
+
+
+def forward(front_end: Cochleagram, waveforms: torch.Tensor) -> Callable[[], object]:
+    """What is timed: the forward pass without a graph."""
+
+    def run() -> None:
+        with torch.no_grad():
+            front_end(waveforms)
+
+    return run
+
+
+def forward_backward(front_end: Cochleagram, waveforms: torch.Tensor) -> Callable[[], object]:
+    """What is timed: forward and the gradient for the waveforms."""
+
+    def run() -> None:
+        leaf = waveforms.clone().requires_grad_()
+        front_end(leaf).sum().backward()
+
+    return run
+
+
+def ffts_alone(bands_at_once: int, device: str) -> Callable[[], object]:
+    """What is timed: a sound's inverse FFTs of all bands at full length."""
+    spectra = torch.randn(bands_at_once, NUM_SAMPLES, dtype=torch.complex64, device=device)
+    counts = [bands_at_once] * (NUM_BANDS // bands_at_once) + [NUM_BANDS % bands_at_once]
+
+    def run() -> None:
+        for count in counts:
+            if count:
+                torch.fft.ifft(spectra[:count])
+
+    return run
+
+
+def seconds_a_sound(measured: Measured, repetitions: int) -> dict[str, float]:
+    """Median seconds a sound of each, measured in turn."""
+    taken: dict[str, list[float]] = {name: [] for name in measured}
+    for repetition in range(repetitions + 1):
+        for name, (run, num_sounds) in measured.items():
+            synchronize()
+            start = time.perf_counter()
+            run()
+            synchronize()
+            if repetition:  # the first warms up
+                taken[name].append((time.perf_counter() - start) / num_sounds)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def synchronize() -> None:
+    """Wait for the GPU where there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def peak_memory(method: str, backward: bool, num_sounds: int, result: "multiprocessing.Queue[float]") -> None:
+    """Bytes that a method adds at its peak, in a process of its own."""
+    torch.set_num_threads(1)
+    front_end = Cochleagram(method=method)  # type: ignore[arg-type]
+    waveforms = torch.randn(num_sounds, NUM_SAMPLES) * LEVEL_RMS
+    ctypes.CDLL(None).malloc_trim(0)  # making the front end took memory too: give it back, and start the peak anew
+    Path("/proc/self/clear_refs").write_text("5")
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    (forward_backward if backward else forward)(front_end, waveforms)()
+    status = Path("/proc/self/status").read_text()
+    peak = int(status.split("VmHWM:")[1].split()[0]) * 1024
+    result.put(peak - pages * resource.getpagesize())
+
+
+def measure_memory(method: str, *, backward: bool, num_sounds: int) -> float:
+    """MiB of :func:`peak_memory`."""
+    context = multiprocessing.get_context("spawn")
+    result: multiprocessing.Queue[float] = context.Queue()
+    process = context.Process(target=peak_memory, args=(method, backward, num_sounds, result))
+    process.start()
+    value = result.get()
+    process.join()
+    return value / 2**20
+
+
+def time_all(fronts: dict[str, Cochleagram], num_sounds: int, device: str, repetitions: int) -> dict[str, float]:
+    """Seconds a sound of everything; the direct method on fewer sounds, its time a sound does not depend on them."""
+    waveforms = torch.randn(num_sounds, NUM_SAMPLES, device=device) * LEVEL_RMS
+    few = waveforms if device != "cpu" else waveforms[:4]
+    measured: Measured = {
+        "FFTs alone, all bands at once": (ffts_alone(NUM_BANDS, device), 1),
+        f"FFTs alone, {BANDS_IN_CACHE} bands at once": (ffts_alone(BANDS_IN_CACHE, device), 1),
+    }
+    for name, front_end in fronts.items():
+        sounds = few if name == "direct" else waveforms
+        measured[f"{name}, forward"] = (forward(front_end, sounds), len(sounds))
+        measured[f"{name}, forward and backward"] = (forward_backward(front_end, sounds), len(sounds))
+    return seconds_a_sound(measured, repetitions)
+
+
+def training_step_share(front_end: Cochleagram, num_sounds: int) -> tuple[float, float]:
+    """Seconds of a training step of CochCNN9 on the GPU in bfloat16, and of the front end in it."""
+    network = AuditoryNetwork(CochCNN9(), {"word": 794}, front_end).to("cuda")
+    optimizer = torch.optim.Adam(network.parameters())
+    waveforms = torch.randn(num_sounds, NUM_SAMPLES, device="cuda") * LEVEL_RMS
+    targets = torch.zeros(num_sounds, dtype=torch.long, device="cuda")
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with torch.autocast("cuda", torch.bfloat16):
+            logits = network(waveforms)["word"]
+        torch.nn.functional.cross_entropy(logits.float(), targets).backward()
+        optimizer.step()
+
+    taken = seconds_a_sound({"step": (step, 1), "front end": (forward(front_end, waveforms), 1)}, 20)
+    return taken["step"], taken["front end"]
+
+
+def main() -> None:
+    """Measure and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sounds", type=int, default=64)
+    parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument("--natural", type=int, default=165, help="natural sounds on which errors are taken")
+    parser.add_argument("--tolerances", type=float, nargs="*", default=[2e-4, 1e-3, 3e-3], help="beside the default")
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    console = Console(width=CONSOLE_WIDTH)
+    fronts = {"direct": Cochleagram(), "multirate": Cochleagram(method="multirate")}
+    for tolerance in arguments.tolerances:
+        fronts[f"multirate, tolerance {tolerance:g}"] = Cochleagram(method="multirate", tolerance=tolerance)
+    kinds = kinds_of_sounds(arguments.natural)
+    errors = {
+        name: {kind: largest_error(front, fronts["direct"], sounds) for kind, sounds in kinds.items()}
+        for name, front in fronts.items()
+        if name != "direct"
+    }
+    all_threads = torch.get_num_threads()
+    for num_threads in dict.fromkeys((1, all_threads) if arguments.device == "cpu" else (1,)):
+        torch.set_num_threads(num_threads)
+        for front_end in fronts.values():
+            front_end.to(arguments.device)
+        times = time_all(fronts, arguments.sounds, arguments.device, arguments.repetitions)
+        whole, cached = (times[name] for name in list(times)[:2])
+        title = f"{arguments.sounds} sounds of 2 s, {arguments.device}, {num_threads} threads"
+        table = Table("", "ms a sound", "x all at once", f"x {BANDS_IN_CACHE} at once", *kinds, title=title)
+        for name, seconds in times.items():
+            front_errors = errors.get(name.removesuffix(", forward"), {})
+            cells = [f"{1000 * seconds:.2f}", f"{whole / seconds:.1f}", f"{cached / seconds:.1f}"]
+            table.add_row(name, *cells, *(f"{front_errors[kind]:.1e}" if front_errors else "" for kind in kinds))
+        console.print(table)
+    if arguments.device == "cpu":
+        table = Table("peak memory, MiB", "forward", "forward and backward")
+        for method in ("direct", "multirate"):
+            values = [measure_memory(method, backward=b, num_sounds=arguments.sounds) for b in (False, True)]
+            table.add_row(method, *(f"{value:.0f}" for value in values))
+        console.print(table)
+    else:
+        step, front = training_step_share(fronts["multirate"], arguments.sounds)
+        console.print(
+            f"multirate: {arguments.sounds / front:.0f} sounds a second, {100 * front / step:.1f} % of a training step "
+            f"of CochCNN9 ({1000 * step:.1f} ms for {arguments.sounds} sounds)"
+        )
+
+
+if __name__ == "__main__":
+    main()

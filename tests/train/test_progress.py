@@ -1,0 +1,161 @@
+"""The live view: compact at 80 columns, lines without a terminal, pace and time left."""
+
+import functools
+import io
+import re
+import sys
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from rich.console import Console
+
+from train import command_line, progress
+from train.__main__ import main
+from train.live_view import LiveView
+from train.pace import Pace, batches_left, duration
+from train.progress import TrainingProgress
+
+
+def metrics(tasks: list[str], conditions: tuple[str, ...] = ("mixed", "quiet")) -> dict[str, float]:
+    found = {"train/loss": 321.98765, "brain/simulated/best": 0.4567, "brain/NH2015comp/best": float("nan")}
+    found["brain/simulated/relu0"] = 0.1
+    for number, task in enumerate(tasks):
+        found |= {f"train/{task}/loss": 1.5 + number, f"train/{task}/top1": 0.5, f"train/{task}/gradient_norm": 9.0}
+        for condition in conditions:
+            found |= {
+                f"val/{condition}/{task}/loss": 2.25 + number,
+                f"val/{condition}/{task}/top1": 0.25,
+                f"val/{condition}/{task}/top5": 0.75,
+                f"val/{condition}/{task}/chance": 0.01,
+            }
+    return found | {f"val/{condition}/loss": 7.5 for condition in conditions}
+
+
+def drawn(view: LiveView, width: int = 80) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    console.print(view)
+    return console.file.getvalue().rstrip("\n").split("\n")
+
+
+def test_values_fit_into_few_rows_of_80_columns():
+    lines = drawn(LiveView(metrics(["word", "speaker", "texture"])))
+    assert len(lines) == 5
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["loss", "word", "speaker", "texture"]
+    assert lines[1].split() == ["train", "322", "1.500", "50", "%", "2.500", "50", "%", "3.500", "50", "%"]
+    assert lines[2].split() == ["mixed", "7.500", "2.250", "25", "%", "3.250", "25", "%", "4.250", "25", "%"]
+    assert lines[4].split() == ["brain", "simulated", "0.457"]
+
+
+def test_many_tasks_have_their_accuracies_alone():
+    lines = drawn(LiveView(metrics([f"task{i}" for i in range(7)])))
+    assert len(lines) == 5
+    assert max(map(len, lines)) <= 80
+    assert lines[2].split() == ["mixed", "7.500", *["25", "%"] * 7]
+
+
+def test_nothing_logged_yet_shows_nothing():
+    assert drawn(LiveView({})) == [""]
+    assert LiveView({}).line() == ""
+
+
+def test_average_precision_of_many_labels():
+    view = LiveView({"val/mixed/tags/ranking_average_precision": 0.4, "val/mixed/tags/loss": 0.1})
+    assert drawn(view)[1].split() == ["mixed", "–", "0.100", "40", "%"]
+
+
+def run(config: dict, tmp_path, monkeypatch) -> None:
+    settings = config | {"trainer": config["trainer"] | {"enable_progress_bar": True}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    monkeypatch.setattr(sys, "argv", ["train", "fit", "--config", str(tmp_path / "config.yaml")])
+    main()
+
+
+def test_a_terminal_of_80_columns(config, tmp_path, monkeypatch):
+    screen = io.StringIO()
+    terminal = {"file": screen, "force_terminal": True, "width": 80, "color_system": None}
+    monkeypatch.setattr(command_line, "TrainingProgress", functools.partial(TrainingProgress, console_kwargs=terminal))
+    monkeypatch.setattr(progress, "VALUES_EVERY_S", 0.0)
+    run(config, tmp_path, monkeypatch)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue()).replace("\r", "")
+    last = text[text.rindex("Epoch") :].rstrip().split("\n")
+    assert re.match(r"Epoch 2/2 +━+ 6/6 step 12, [\d.]+/s, \d+ s left", last[0])
+    assert [line.split()[0] for line in last[1:]] == ["loss", "train", "mixed", "quiet"]
+    assert max(len(line.rstrip()) for line in last) <= 80
+
+
+def test_lines_where_there_is_no_terminal(config, tmp_path, monkeypatch, capsys):
+    run(config, tmp_path, monkeypatch)
+    printed = capsys.readouterr().out
+    lines = [line for line in printed.split("\n") if line.startswith("Epoch ")]
+    assert len(lines) == 2
+    assert re.match(r"Epoch 2/2, step 12, [\d.]+/s, \d+ s left; train: [\d.]+, word [\d.]+ +\d+ %, speaker", lines[1])
+    assert "mixed: " in lines[1]
+    assert "quiet: " in lines[1]
+    assert "\x1b" not in printed
+    assert "━" * 5 not in "".join(lines)
+
+
+def trainer(**changes: object) -> SimpleNamespace:
+    done = changes.pop("done", 0)
+    current = SimpleNamespace(completed=done)
+    loop = SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=SimpleNamespace(current=current)))
+    settings = {
+        "world_size": 2,
+        "max_epochs": 3,
+        "max_steps": -1,
+        "current_epoch": 0,
+        "global_step": 0,
+        "num_training_batches": 10,
+        "accumulate_grad_batches": 1,
+    }
+    return SimpleNamespace(fit_loop=loop, **settings | changes)
+
+
+def test_pace_counts_batches_and_no_breaks():
+    now = [100.0]
+    pace = Pace(clock=lambda: now[0])
+    assert pace.samples_per_s is None
+    assert pace.seconds_left(trainer()) is None
+
+    def train(seconds: float) -> None:
+        pace.on_train_batch_start(trainer(), None, None, 0)
+        now[0] += seconds
+        pace.on_train_batch_end(trainer(), None, None, {"waveform": [0] * 8}, 0)
+
+    for _ in range(4):
+        train(0.5)
+    pace.on_validation_start(trainer(), None)
+    now[0] += 60
+    train(0.5)
+    assert pace.samples_per_s == pytest.approx(2 * 8 / 0.5)
+    now[0] += 30  # an evaluation within an epoch: part of the next interval
+    train(0.5)
+    assert pace.samples_per_s == pytest.approx(2 * 8 / 0.5)
+    # The time left counts the breaks: 93 s for 6 batches.
+    assert pace.seconds_left(trainer(done=6)) == pytest.approx(24 * 93 / 6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "left"),
+    [
+        ({}, 30),
+        ({"current_epoch": 1, "done": 4}, 16),
+        ({"current_epoch": 3}, 0),
+        ({"max_epochs": None, "max_steps": 7, "global_step": 2, "accumulate_grad_batches": 4}, 20),
+        ({"max_steps": 7}, 7),
+        ({"max_epochs": -1}, None),
+        ({"num_training_batches": float("inf")}, None),
+    ],
+)
+def test_batches_left(changes, left):
+    assert batches_left(trainer(**changes)) == left
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "?"), (45.4, "45 s"), (720, "12 min"), (11_100, "3 h 05 min"), (187_200, "2 d 04 h")],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text

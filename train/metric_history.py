@@ -1,0 +1,51 @@
+"""What a run has logged so far, from its folder ``csv/``: also what came before it was interrupted and resumed."""
+
+from pathlib import Path
+
+import pandas as pd
+
+METRICS_FILES = "csv/*/metrics.csv"
+STEP = "step"
+
+History = dict[str, pd.Series]
+"""Name of a metric -> its values by optimiser step."""
+
+
+def read_history(run_dir: str | Path) -> History:
+    """Read the logged metrics of a run.
+
+    Each start of a run writes a file of its own. What a later one has begins at the step of the checkpoint that it
+    went on from: rows of earlier ones beyond that were lost with the interruption.
+
+    Args:
+        run_dir: The run directory.
+
+    Returns:
+        Metrics with at least one value, each step once, in order of steps.
+    """
+    paths = sorted(Path(run_dir).glob(METRICS_FILES), key=lambda path: (_version(path.parent.name), path.parent.name))
+    frames: list[pd.DataFrame] = []
+    for path in paths:
+        try:
+            rows = pd.read_csv(path)
+        except pd.errors.EmptyDataError:
+            continue
+        if STEP not in rows or rows.empty:
+            continue
+        first = rows[STEP].min()
+        frames = [frame[frame[STEP] < first] for frame in frames] + [rows]
+    if not frames:
+        return {}
+    table = pd.concat(frames, ignore_index=True)
+    history = {}
+    for name in table.columns.drop(STEP):
+        values = table[[STEP, name]].dropna().drop_duplicates(STEP, keep="last").sort_values(STEP)
+        if len(values):
+            history[str(name)] = values.set_index(STEP)[name]
+    return history
+
+
+def _version(name: str) -> int:
+    """Number of a folder as ``version_12``."""
+    digits = name.rpartition("_")[2]
+    return int(digits) if digits.isdigit() else -1

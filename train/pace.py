@@ -1,0 +1,125 @@
+"""How fast training goes and how long it will take."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import pytorch_lightning as pl
+
+NUM_RECENT_BATCHES = 50
+"""The rate is that of so many batches."""
+OUTLIER_FACTOR = 20.0
+"""An interval so many times the typical one holds something else than a batch: an evaluation, a checkpoint."""
+
+
+class Pace(pl.Callback):
+    """Measures samples per second and estimates the time left; for the live view and the run page.
+
+    The rate counts training batches alone, from the end of one to the end of the next, over all processes. The time
+    left goes by all that the run has spent since its first batch, validation and brain scores included.
+
+    Args:
+        clock: Gives seconds that only go up.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._recent: deque[tuple[int, float]] = deque(maxlen=NUM_RECENT_BATCHES)
+        self._started: float | None = None
+        self._last: float | None = None
+        self._num_batches = 0
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Start the clock, at the first batch of the run and after each break."""
+        now = self._clock()
+        self._started = now if self._started is None else self._started
+        self._last = now if self._last is None else self._last
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count a batch."""
+        now = self._clock()
+        if self._last is not None:
+            self._recent.append((len(batch["waveform"]) * trainer.world_size, now - self._last))
+        self._last = now
+        self._num_batches += 1
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the clock."""
+        self._last = None
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the clock."""
+        self._last = None
+
+    @property
+    def samples_per_s(self) -> float | None:
+        """Training examples per second; None before the first batch."""
+        recent = self._recent.copy()  # the thread that draws asks while the one that trains adds
+        if not recent:
+            return None
+        typical = median(seconds for _, seconds in recent)
+        kept = [(number, seconds) for number, seconds in recent if seconds <= OUTLIER_FACTOR * typical]
+        total = sum(seconds for _, seconds in kept)
+        return sum(number for number, _ in kept) / total if total > 0 else None
+
+    def seconds_left(self, trainer: pl.Trainer) -> float | None:
+        """Estimate the time that training will still take.
+
+        Args:
+            trainer: In a fit.
+
+        Returns:
+            Seconds; None where the end is not known or no batch is done.
+        """
+        left = batches_left(trainer)
+        if left is None or self._started is None or not self._num_batches:
+            return None
+        return left * (self._clock() - self._started) / self._num_batches
+
+
+def batches_left(trainer: pl.Trainer) -> int | None:
+    """Count the training batches that are still to come on each process.
+
+    Args:
+        trainer: In a fit.
+
+    Returns:
+        How many until `max_epochs` or `max_steps`, whichever comes first; None where neither is set.
+    """
+    limits: list[float] = []
+    done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+    if trainer.max_epochs is not None and trainer.max_epochs >= 0:
+        epochs = trainer.max_epochs - trainer.current_epoch
+        limits.append(epochs * trainer.num_training_batches - done if epochs > 0 else 0)
+    if trainer.max_steps >= 0:
+        limits.append((trainer.max_steps - trainer.global_step) * trainer.accumulate_grad_batches)
+    fewest = min(limits, default=float("inf"))
+    return max(0, int(fewest)) if fewest < float("inf") else None
+
+
+def duration(seconds: float | None) -> str:
+    """Write a duration.
+
+    Args:
+        seconds: How long, or None.
+
+    Returns:
+        As "45 s", "12 min", "3 h 05 min" or "2 d 04 h"; "?" for None.
+    """
+    if seconds is None:
+        return "?"
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if minutes < 100:
+        return f"{minutes} min"
+    hours = round(seconds / 3600)
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{hours // 24} d {hours % 24:02d} h"
