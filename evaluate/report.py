@@ -14,6 +14,7 @@ from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.figures.series import Series, series_of
 from evaluate.published import CITATION
 from evaluate.report_sections import Shown, anchor, section
+from evaluate.seed_groups import SEED_PATTERN
 
 PAGE_FILE = "report.html"
 FIGURES_FOLDER = "figures"
@@ -40,6 +41,7 @@ def write_report(
     *,
     benchmarks: Sequence[Benchmark] = (),
     features: Features | None = None,
+    seed_pattern: str = SEED_PATTERN,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Report:
     """Write a page that compares the networks in score tables, and its figures as PNG and PDF.
@@ -51,6 +53,8 @@ def write_report(
         folder: Gets `report.html` and `figures/`; made where it does not exist.
         benchmarks: Benchmarks of which the sounds' dissimilarity matrices are drawn.
         features: Features of networks whose matrices are drawn beside them.
+        seed_pattern: Regular expression; runs whose names are equal without it are also shown as one, with mean and
+            error over them.
         progress: Called as `progress(what, num_done, num_total)` for each benchmark.
 
     Returns:
@@ -79,6 +83,7 @@ def write_report(
             files=files,
             data=next((benchmark for benchmark in benchmarks if benchmark.name == name), None),
             features=(features or {}).get(name, {}),
+            seed_pattern=seed_pattern,
         )
         sections += section(shown)
     if progress:

@@ -23,7 +23,9 @@ _BY_WHICH_BEST = (t.RSA, *t.STAGE_METRICS)
 _log = logging.getLogger(__name__)
 
 
-def kept_features(series: Sequence[Series], benchmark: Benchmark, folders: Sequence[Path]) -> dict[str, np.ndarray]:
+def kept_features(
+    series: Sequence[Series], benchmark: Benchmark, folders: Sequence[Path], run_dirs: Sequence[Path] = ()
+) -> dict[str, np.ndarray]:
     """Find the features of each network's best stage in folders of activations.
 
     Networks that cannot be loaded any more, or whose activations are not there, are left out.
@@ -32,6 +34,7 @@ def kept_features(series: Sequence[Series], benchmark: Benchmark, folders: Seque
         series: See `series_of`; those scored on the benchmark are looked at.
         benchmark: Whose sounds.
         folders: Folders of `ActivationCache`.
+        run_dirs: Where checkpoints are that the tables name as they are seen from there (those of `watch`).
 
     Returns:
         Title (network and stage) -> (S, D), of the first few networks.
@@ -45,7 +48,8 @@ def kept_features(series: Sequence[Series], benchmark: Benchmark, folders: Seque
         checkpoint = next((str(name) for name in reversed(entry.rows[t.CHECKPOINT].tolist()) if name), "")
         if not stage or not checkpoint or len(found) == MAX_NETWORKS:
             continue
-        features = _look_up(checkpoint, stage, benchmark, caches)
+        places = [str(folder / checkpoint) for folder in run_dirs if (folder / checkpoint).is_file()]
+        features = _look_up(next(iter(places), checkpoint), stage, benchmark, caches)
         if features is not None:
             found[f"{entry.label}\n{stage}"] = features
     return found

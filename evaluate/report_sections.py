@@ -13,15 +13,19 @@ from evaluate import report_tables as tables_of
 from evaluate import table as t
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.figures import bars, compared, matrices, one_run, region_stage, style
+from evaluate.figures import groups as group_figures
 from evaluate.figures import selection as s
 from evaluate.figures.selection import ScoreKind
 from evaluate.figures.series import Series, entries_of
+from evaluate.seed_groups import SEED_PATTERN, groups_of
 
 FILE_KINDS = ("png", "pdf")
 NUM_UNFOLDED_RUNS = 2
 """Of so many runs the figures of single runs are open on the page; those of more are folded."""
 
-BAND_NOTE = "Error bars and bands: ±1 standard error over participants (components: over iterations of stage selection)."
+BAND_NOTE = (
+    "Error bars and bands: ±1 standard error over participants (components: over iterations of stage selection)."
+)
 
 
 class _Drawing(NamedTuple):
@@ -45,6 +49,7 @@ class Shown(NamedTuple):
         files: Gets the files of figures as they are written.
         data: The benchmark itself, where it is at hand: its matrix of sounds is drawn.
         features: Title -> (S, D) features, whose matrices are drawn beside it.
+        seed_pattern: What is taken out of runs' names to find those that differ in their seed alone.
     """
 
     benchmark: str
@@ -54,6 +59,7 @@ class Shown(NamedTuple):
     files: list[Path]
     data: Benchmark | None = None
     features: Mapping[str, np.ndarray] = {}
+    seed_pattern: str = SEED_PATTERN
 
 
 def section(shown: Shown) -> Iterator[str]:
@@ -108,11 +114,46 @@ def _scores_of_kind(shown: Shown, kind: ScoreKind) -> Iterator[str]:
     for drawing in drawings:
         yield _draw(drawing, shown)
     yield from tables_of.comparisons(entries, kind, s.regions_of(t.summary_rows(shown.rows)))
+    yield from _seeds(shown, kind)
     yield from _single_runs(shown, kind)
     what = " and ".join(title for title, _ in kind.counts)
     yield html.folded(
         f"{tables_of.sentence(kind.title)}: {what}, by network and stage", tables_of.counts(entries, kind)
     )
+
+
+def _seeds(shown: Shown, kind: ScoreKind) -> Iterator[str]:
+    """Runs that differ in their seed alone, as one; nothing where there are none."""
+    regions = s.regions_of(t.summary_rows(shown.rows[shown.rows[t.METRIC] == kind.best_metric]))
+    groups = groups_of(shown.series, shown.benchmark, kind, regions, shown.seed_pattern) if regions else []
+    if not groups:
+        return
+    yield html.element("h3", f"{tables_of.sentence(kind.title)} over seeds")
+    yield tables_of.seed_groups(groups, regions, kind)
+    stem = _stem(shown, kind)
+    for drawing in (
+        _Drawing(
+            f"{stem}_seeds_bars",
+            lambda: group_figures.group_bars_figure(groups, regions, shown.benchmark, kind),
+            "Bars: means over seeds (their number behind the name), dots: single seeds, error bars: ±1 standard error "
+            "over seeds. Open bars: untrained or permuted.",
+            "",
+        ),
+        _Drawing(
+            f"{stem}_seeds_trajectories",
+            lambda: group_figures.group_trajectories_figure(
+                shown.series,
+                groups,
+                regions,
+                benchmark=shown.benchmark,
+                kind=kind,
+                pattern=shown.seed_pattern,
+            ),
+            "Means over seeds at the steps that all of a group's runs were scored at. Bands: ±1 standard error.",
+            "No group was scored at two or more steps by all its seeds: no trajectories over seeds.",
+        ),
+    ):
+        yield _draw(drawing, shown)
 
 
 def _single_runs(shown: Shown, kind: ScoreKind) -> Iterator[str]:

@@ -14,6 +14,7 @@ from evaluate.figures import style
 from evaluate.figures.selection import ScoreKind
 from evaluate.figures.series import Entry, Series, entries_of
 from evaluate.published import BASELINE_MODEL
+from evaluate.seed_groups import Group
 from evaluate.statistics import PUBLISHED_NUM_RESAMPLES
 
 NO_VALUE = "–"
@@ -85,6 +86,30 @@ def best_scores(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> ht
     caption = " ".join([f"{sentence(kind.label)} ± standard error.", *(notes[title] for title, _ in kind.counts)])
     header = ["network", "step", *titles, *(title for title, _ in kind.counts)]
     return html.data_table(header, rows, caption=caption, published=below)
+
+
+def seed_groups(groups: Sequence[Group], regions: Sequence[str], kind: ScoreKind) -> html.Html:
+    """Make the table of means over seeds.
+
+    Args:
+        groups: See `groups_of`.
+        regions: Regions, in the order of the groups' scores.
+        kind: Which score.
+
+    Returns:
+        A row per group, a column per region.
+    """
+    rows = [
+        [
+            html.swatch(group.colour, group.label, filled=group.state in ("trained", "baseline")),
+            str(group.num_networks),
+            *(_score(mean, error) for mean, error in zip(group.means, group.errors, strict=True)),
+        ]
+        for group in groups
+    ]
+    titles = [style.region_title(region, regions) for region in regions]
+    caption = f"{sentence(kind.label)}, mean over runs that differ in their seed alone ± standard error over them."
+    return html.data_table(["runs", "seeds", *titles], rows, caption=caption)
 
 
 def comparisons(entries: Sequence[Entry], kind: ScoreKind, regions: Sequence[str]) -> Iterator[html.Html]:

@@ -20,7 +20,7 @@ from evaluate.ranks import Ranks
 from evaluate.score_rows import Origin
 from evaluate.scores import DEFAULT_MEMORY_LIMIT_GIB
 from evaluate.shares import Share, plan_rounds
-from networks import load_network
+from networks import LoadedNetwork, load_network
 
 MAX_REASON_CHARACTERS = 300
 
@@ -103,6 +103,7 @@ class ScoreRun:
         cache: Where activations are looked up and kept, None for nowhere.
         ranks: The processes that work together.
         progress: Called as `progress(what, num_done, num_total)` while this process works.
+        load: Gives the network of a source; None for `networks.load_network`.
     """
 
     request: Request
@@ -110,6 +111,7 @@ class ScoreRun:
     cache: ActivationCache | None = None
     ranks: Ranks = field(default_factory=Ranks)
     progress: Progress | None = None
+    load: Callable[[str], LoadedNetwork] | None = None
     _sound_keys: dict[tuple[int, int, int], str] = field(default_factory=dict, init=False)
 
     def run(self, publish: Callable[[pd.DataFrame], None]) -> Iterator[list[Failure]]:
@@ -145,7 +147,7 @@ class ScoreRun:
 
     def _measure(self, share: Share) -> _Measured:
         """Compute what is not in parts yet."""
-        loaded = load_network(share.source)
+        loaded = (self.load or load_network)(share.source)
         net = loaded.network.to(self.request.device)
         stages = resolve_stages(net, self.request.stages)
         network_key = network_fingerprint(net)

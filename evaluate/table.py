@@ -2,10 +2,13 @@
 
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from evaluate.locks import locked
 
 RUN, CHECKPOINT, STEP, EPOCH = "run", "checkpoint", "step", "epoch"
 BENCHMARK, METRIC, STAGE, REGION, SUBJECT, VALUE = (
@@ -135,6 +138,9 @@ def read_table(path: str | Path) -> pd.DataFrame:
 def append_rows(path: str | Path, rows: pd.DataFrame) -> pd.DataFrame:
     """Merge rows into the table in a file, which is whole at every moment.
 
+    Several processes may do so at once, a training run and a watcher beside it: each waits for the other
+    (`locks.locked`), and none loses rows.
+
     Args:
         path: CSV file; made, with its folder, where it does not exist.
         rows: Rows to add or to replace by key.
@@ -144,12 +150,52 @@ def append_rows(path: str | Path, rows: pd.DataFrame) -> pd.DataFrame:
 
     Raises:
         TableError: The file is there but is not a score table, or `rows` are not right.
+        OSError: The file cannot be written, or another process holds its lock for too long.
+    """
+    rows = make_table(rows)
+    return _change(Path(path), lambda table: merge_rows(table, rows))
+
+
+def drop_rows_beyond(path: str | Path, *, run: str, step: int) -> int:
+    """Remove rows of a run's later steps: what was scored in a training that is not the one that goes on.
+
+    Where training goes on from a checkpoint, all that was scored beyond it belongs to weights that it does not go
+    through for certain. What it does go through is scored again.
+
+    Args:
+        path: CSV file; nothing happens where it does not exist.
+        run: Name of the run; rows of others stay.
+        step: Optimiser steps of the checkpoint.
+
+    Returns:
+        How many rows were removed.
+
+    Raises:
+        TableError: The file is not a score table.
+        OSError: As `append_rows`.
     """
     path = Path(path)
-    rows = make_table(rows)
-    table = merge_rows(read_table(path), rows) if path.exists() else merge_rows(make_table([]), rows)
+    if not path.exists():
+        return 0
+    num_before = 0
+
+    def drop(table: pd.DataFrame) -> pd.DataFrame:
+        nonlocal num_before
+        num_before = len(table)
+        return table[(table[RUN] != run) | (table[STEP] <= step)].reset_index(drop=True)
+
+    table = _change(path, drop)
+    return num_before - len(table)
+
+
+def _change(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+    """Read, change and write a table while no other process does; what does not change is not written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, table.to_csv(index=False, na_rep="nan").encode())
+    with locked(path):
+        before = read_table(path) if path.exists() else None
+        table = change(make_table([]) if before is None else before)
+        if before is None or not table.equals(before):
+            write_atomically(path, table.to_csv(index=False, na_rep="nan").encode())
     return table
 
 

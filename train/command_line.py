@@ -86,6 +86,7 @@ class TrainCLI(LightningCLI):
                 "checkpoint.save_top_k": -1,
                 "checkpoint.save_last": True,
                 "checkpoint.enable_version_counter": False,
+                "checkpoint.save_on_train_epoch_end": True,  # after the epoch's brain scores
             }
         )
         parser.add_lightning_class_args(RunCheckpoint, "best_checkpoint")
@@ -94,6 +95,7 @@ class TrainCLI(LightningCLI):
                 "best_checkpoint.filename": "best-step-{step:07d}",
                 "best_checkpoint.auto_insert_metric_name": False,
                 "best_checkpoint.enable_version_counter": False,
+                "best_checkpoint.save_on_train_epoch_end": True,  # after the epoch's brain scores
             }
         )
         parser.link_arguments("data.tasks", "model.tasks", apply_on="instantiate")
@@ -148,5 +150,7 @@ def _loggers(run_dir: str, wandb_project: str | None) -> list[Logger]:
     if wandb_project is not None:
         run_id = wandb_run_id(run_dir)
         name = Path(run_dir).name
-        loggers.append(WandbLogger(project=wandb_project, name=name, save_dir=run_dir, id=run_id, resume="allow"))
+        loggers.append(
+            WandbLogger(project=wandb_project, name=name, group=name, save_dir=run_dir, id=run_id, resume="allow")
+        )
     return loggers

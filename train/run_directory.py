@@ -9,11 +9,12 @@ import os
 import uuid
 from pathlib import Path
 
+from evaluate.wandb_scores import WANDB_ID_FILE
+
 CONFIG_FILE = "config.yaml"
 SUMMARY_FILE = "summary.csv"
 LAST_CHECKPOINT = "last.ckpt"
 UNTRAINED_CHECKPOINT = "untrained.ckpt"
-WANDB_ID_FILE = "wandb_id.txt"
 
 
 class RunDirectoryError(ValueError):

@@ -1,6 +1,7 @@
 """The command `python -m evaluate report`: one page, and figures, from the score tables of runs."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from rich.progress import BarColumn, Progress, TextColumn
 from evaluate import table as t
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.commands.errors import CommandError
-from evaluate.commands.score import CACHE_FOLDER
+from evaluate.commands.scoring_arguments import CACHE_FOLDER
 from evaluate.commands.shown_scores import show_scores
 from evaluate.figures.series import series_of
 from evaluate.report import FIGURES_FOLDER, PAGE_FILE, Report, write_report
 from evaluate.report_features import kept_features
 from evaluate.report_sections import FILE_KINDS
+from evaluate.seed_groups import SEED_PATTERN
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also draw the dissimilarity matrix of this benchmark's sounds, and those of networks whose activations "
         "are kept in RUN_DIR/cache; give it again for more",
     )
+    parser.add_argument(
+        "--group",
+        default=SEED_PATTERN,
+        metavar="PATTERN",
+        help="runs whose names are equal once what this regular expression matches is taken out are also shown as one, "
+        "with mean and standard error over them (default: %(default)s, as in words_seed0 and words_seed1)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,18 +64,21 @@ def run(args: argparse.Namespace) -> int:
         0.
 
     Raises:
-        CommandError: Several folders without `--out`.
+        CommandError: Several folders without `--out`, or a `--group` that is no regular expression.
         TableError: A folder without a score table, or without scores in it.
         BenchmarkError: A benchmark that cannot be loaded.
     """
     console = Console()
     if args.out is None and len(args.run_dirs) > 1:
         raise CommandError(f"say where the report on {len(args.run_dirs)} runs goes: --out DIR")
+    try:
+        re.compile(args.group)
+    except re.error as error:
+        raise CommandError(f"--group is a regular expression, got {args.group!r}: {error}") from error
     tables = read_tables(args.run_dirs)
     benchmarks = [load_benchmark(name) for name in args.benchmark]
     folder = args.out or args.run_dirs[0]
-    caches = [run_dir / CACHE_FOLDER for run_dir in args.run_dirs]
-    report = _write(tables, folder, benchmarks, caches, console)
+    report = _write(tables, folder, benchmarks, args, console)
     for table in tables.values():
         show_scores(table, console)
     _tell_failures(tables, console)
@@ -101,19 +113,25 @@ def read_tables(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
 
 
 def _write(
-    tables: dict[str, pd.DataFrame], folder: Path, benchmarks: list[Benchmark], caches: list[Path], console: Console
+    tables: dict[str, pd.DataFrame],
+    folder: Path,
+    benchmarks: list[Benchmark],
+    args: argparse.Namespace,
+    console: Console,
 ) -> Report:
     """Write the report behind a progress bar."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     with Progress(*columns, console=console, transient=True) as bars:
         bar = bars.add_task("report: activations", total=None)
         series = series_of(tables)
-        features = {one.name: kept_features(series, one, caches) for one in benchmarks}
+        caches = [run_dir / CACHE_FOLDER for run_dir in args.run_dirs]
+        features = {one.name: kept_features(series, one, caches, args.run_dirs) for one in benchmarks}
         return write_report(
             tables,
             folder,
             benchmarks=benchmarks,
             features=features,
+            seed_pattern=args.group,
             progress=lambda what, num_done, num_total: bars.update(
                 bar, description=f"report: {what}", completed=num_done, total=num_total
             ),

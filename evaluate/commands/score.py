@@ -13,24 +13,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import distributed as dist
 
 from evaluate import table as t
-from evaluate.activations import DEFAULT_BATCH_SIZE
-from evaluate.benchmarks import BENCHMARKS, load_benchmark
-from evaluate.cache import DEFAULT_LIMIT_GIB, ActivationCache
-from evaluate.commands.errors import CommandError, find_device
+from evaluate.cache import ActivationCache
+from evaluate.checkpoint_files import PATTERN, folder_of_checkpoints, in_training_order, list_checkpoints
+from evaluate.commands.errors import CommandError
+from evaluate.commands.scoring_arguments import (
+    CACHE_FOLDER,
+    FIGURES_FOLDER,
+    PARTS_FOLDER,
+    add_scoring_arguments,
+    make_request,
+)
 from evaluate.commands.shown_scores import show_scores
 from evaluate.figures import write_figures
-from evaluate.metrics import METRICS
 from evaluate.parts import Parts
 from evaluate.ranks import EVALUATION_TIMEOUT, OtherRankError, Ranks
 from evaluate.score_run import Failure, Request, ScoreRun
-from evaluate.scores import DEFAULT_MEMORY_LIMIT_GIB
 from evaluate.shares import plan_rounds
 from networks.sources import parse_source
 
-FIGURES_FOLDER = "figures"
-CACHE_FOLDER = "cache"
-PARTS_FOLDER = "parts"
-DEFAULT_METRIC = "encoding"
 EXIT_SOME_FAILED = 1
 EXIT_ALL_FAILED = 2
 
@@ -57,49 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "networks",
         nargs="+",
         metavar="NETWORK",
-        help="checkpoints saved by python -m train fit; SpectroTemporal, the baseline; permuted:CHECKPOINT[:SEED] and "
+        help="checkpoints saved by python -m train fit; run directories or folders: all checkpoints in them, in order "
+        "of steps, copies of the same network once; SpectroTemporal, the baseline; permuted:CHECKPOINT[:SEED] and "
         "untrained:CHECKPOINT[:SEED] or untrained:BACKBONE[:SEED], controls",
     )
-    known = ", ".join(repr(name) for name in BENCHMARKS)
     parser.add_argument(
-        "--benchmark",
-        action="append",
-        required=True,
-        metavar="NAME_OR_PATH",
-        help=f"{known}, or the path of a benchmark; give it again for more benchmarks",
-    )
-    parser.add_argument(
-        "--metric",
-        action="append",
-        choices=list(METRICS),
-        help=f"give it again for more metrics (default: {DEFAULT_METRIC})",
-    )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where table and pictures go")
-    parser.add_argument("--stages", nargs="+", metavar="STAGE", help="stages to score (default: all)")
-    parser.add_argument("--device", help="where to compute, as cpu or cuda:0 (default: a GPU if there is one)")
-    parser.add_argument(
-        "--batch-size", type=int, default=DEFAULT_BATCH_SIZE, help="sounds per forward pass (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--memory-gib",
-        type=float,
-        default=DEFAULT_MEMORY_LIMIT_GIB,
-        metavar="GIB",
-        help="working memory of encoding in each process (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--cache",
+        "--out",
         type=Path,
-        metavar="CACHE",
-        help="where activations are kept, to be shared with other runs (default: DIR/cache)",
+        metavar="DIR",
+        help="where table and pictures go (default: the folder, where one is given)",
     )
-    parser.add_argument(
-        "--cache-gib",
-        type=float,
-        default=DEFAULT_LIMIT_GIB,
-        metavar="GIB",
-        help="size of that folder, above which what was used longest ago goes; 0 keeps nothing (default: %(default)s)",
-    )
+    add_scoring_arguments(parser, folder="DIR")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -117,6 +85,10 @@ def run(args: argparse.Namespace) -> int:
         BenchmarkError: A benchmark that cannot be loaded.
         TableError: What is in the table's place is no score table.
     """
+    if args.out is None:
+        if len(args.networks) > 1 or not Path(args.networks[0]).is_dir():
+            raise CommandError("say where the scores go: --out DIR")
+        args.out = Path(args.networks[0])
     request = _request(args)
     with _connected() as ranks:
         try:
@@ -129,30 +101,22 @@ def run(args: argparse.Namespace) -> int:
 
 def _request(args: argparse.Namespace) -> Request:
     """Check what was asked for, before any work."""
-    if args.batch_size < 1:
-        raise CommandError(f"--batch-size is at least 1, got {args.batch_size}")
-    if not args.memory_gib > 0:
-        raise CommandError(f"--memory-gib is more than 0, got {args.memory_gib}")
-    if not args.cache_gib >= 0:
-        raise CommandError(f"--cache-gib is 0 (nothing is kept) or more, got {args.cache_gib}")
-    device = find_device(_device_name(args.device))
-    sources = tuple(dict.fromkeys(str(parse_source(name)) for name in args.networks))
-    benchmarks = tuple(load_benchmark(name) for name in dict.fromkeys(args.benchmark))
-    names = [benchmark.name for benchmark in benchmarks]
-    doubled = next((name for name in names if names.count(name) > 1), None)
-    if doubled:
-        raise CommandError(f"two benchmarks are named {doubled!r}: their rows could not be told apart")
+    sources = tuple(dict.fromkeys(source for name in args.networks for source in _sources_of(name)))
+    request = make_request(args, sources, _device_name(args.device))
     if (args.out / t.SCORES_FILE).exists():
         t.read_table(args.out / t.SCORES_FILE)  # what is no table shows now, not after hours
-    return Request(
-        sources=sources,
-        benchmarks=benchmarks,
-        metrics=tuple(metric for metric in METRICS if metric in (args.metric or [DEFAULT_METRIC])),
-        stages=None if args.stages is None else tuple(args.stages),
-        batch_size=args.batch_size,
-        device=device,
-        memory_limit_gib=args.memory_gib,
-    )
+    return request
+
+
+def _sources_of(name: str) -> list[str]:
+    """Names of the networks that an argument stands for: itself, or the checkpoints in a folder."""
+    folder = Path(name)
+    if not folder.is_dir():
+        return [str(parse_source(name))]
+    checkpoints = [file.path for file in list_checkpoints(folder_of_checkpoints(folder))]
+    if not checkpoints:
+        raise CommandError(f"there are no checkpoints ({PATTERN}) in {folder_of_checkpoints(folder)}")
+    return [str(parse_source(str(path))) for path in in_training_order(checkpoints)]
 
 
 def _device_name(name: str | None) -> str | None:

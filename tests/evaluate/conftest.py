@@ -1,12 +1,16 @@
 """A tiny network and a tiny benchmark, for tests of what surrounds the numerics."""
 
+import random
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from evaluate.benchmarks import Benchmark
 
@@ -76,3 +80,49 @@ def make_benchmark() -> Callable[..., Benchmark]:
         return Benchmark(**(fields | changes))  # type: ignore[arg-type]
 
     return make
+
+
+class Module(pl.LightningModule):
+    """Trains a tiny network in a way that uses every random generator there is."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+        self.network.norm.eval()
+
+    def training_step(self, batch, batch_idx):
+        (waveform,) = batch
+        noise = torch.randn_like(waveform) + random.random() + float(np.random.rand())  # noqa: NPY002
+        return self.network(waveform + noise)["word"].square().mean()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.05)
+
+
+@pytest.fixture
+def fit(tmp_path, tiny_network_class):
+    """Trains for some epochs, always from the same start; gives module and trainer."""
+
+    def run(*callbacks, epochs=2, ckpt_path=None, folder="run", **changes):
+        pl.seed_everything(3, verbose=False)
+        module = Module(tiny_network_class())
+        data = TensorDataset(torch.randn(8, 64))
+        loader = DataLoader(data, batch_size=2, shuffle=True)
+        trainer = pl.Trainer(
+            **{
+                "max_epochs": epochs,
+                "accelerator": "cpu",
+                "default_root_dir": tmp_path / folder,
+                "logger": False,
+                "enable_checkpointing": any(isinstance(each, ModelCheckpoint) for each in callbacks),
+                "enable_progress_bar": False,
+                "enable_model_summary": False,
+                "callbacks": list(callbacks),
+                "num_sanity_val_steps": 0,
+                **changes,
+            }
+        )
+        trainer.fit(module, loader, ckpt_path=ckpt_path)
+        return module, trainer
+
+    return run

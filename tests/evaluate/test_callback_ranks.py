@@ -90,15 +90,23 @@ def test_two_processes_share_the_stages(fit, tmp_path, monkeypatch, tiny_network
     scored = fit("scored", BrainScoreCallback(["tiny"], figures=False, at_start=False, on_error="raise"))
     monkeypatch.setattr(callback_module, "encode_stages", on_rank_1(fail, original))
     failed = fit("failed", BrainScoreCallback(["tiny"], figures=False))
+    monkeypatch.setattr(callback_module, "encode_stages", original)
+    options = {"every_n_steps": 1, "at_start": False, "figures": False, "on_error": "raise"}
+    within = fit("within", BrainScoreCallback(["tiny"], **options))
 
     for name, value in plain["state_dict"].items():
         assert torch.equal(value, scored["state_dict"][name]), name
         assert torch.equal(value, failed["state_dict"][name]), name
+        assert torch.equal(value, within["state_dict"][name]), name
     table = t.read_table(tmp_path / "scored" / t.SCORES_FILE)
     network = tiny_network_class()
     network.load_state_dict({k.removeprefix("network."): v for k, v in plain["state_dict"].items()})
     alone = score_network(network, make_benchmark(), run="scored", step=2, epoch=1)
     pd.testing.assert_frame_equal(table, alone, rtol=1e-10)
+    by_step = t.read_table(tmp_path / "within" / t.SCORES_FILE)
+    assert list(dict.fromkeys(by_step[t.STEP])) == [1, 2]
+    last = by_step[by_step[t.STEP] == 2].assign(run="scored").reset_index(drop=True)
+    pd.testing.assert_frame_equal(last, table, rtol=1e-10)
     rows = t.read_table(tmp_path / "failed" / t.SCORES_FILE)
     assert list(rows[t.METRIC]) == [t.FAILED] * 2
 

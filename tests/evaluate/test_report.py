@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from evaluate import comparisons, report_features, report_tables
+from evaluate import comparisons, report_features, report_tables, seed_groups
 from evaluate import table as t
 from evaluate.cache import ActivationCache, activation_key
 from evaluate.commands import report as command
@@ -338,7 +338,7 @@ def test_features_come_from_what_score_has_kept(tmp_path, tiny_network, make_ben
     ActivationCache(tmp_path / "cache").put(key, features)
     loaded = []
 
-    def load(checkpoint):
+    def load(checkpoint, **_):
         loaded.append(checkpoint)
         if checkpoint == "gone.ckpt":
             raise OSError("gone")
@@ -398,3 +398,69 @@ def test_similarity_and_dimensionality_are_shown(tmp_path):
     assert "SpectroTemporal (published) 0.413" in text
     assert "ceiling 0.777" in text
     assert "demo, step 10 10 0.500 3" in text  # undefined pairs over all stages
+
+
+def seeds_tables():
+    """Two seeds of one recipe 0.1 apart, one run of another, the baseline."""
+    only = {"regions": ("Lateral",)}
+    return {
+        "a": merged(voxel_table("words_seed0", level=0.3, **only), voxel_table("words_seed1", level=0.4, **only)),
+        "b": voxel_table("quiet-seed7", level=0.2, **only),
+        "c": voxel_table("SpectroTemporal", steps=(0,), checkpoint="SpectroTemporal", **only),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("words_seed0", "words"),
+        ("words-seed12", "words"),
+        ("seed_3_words", "words"),
+        ("words_seed0 (a/run)", "words (a/run)"),
+        ("words", "words"),
+        ("seed1", "seed1"),
+        ("reseed1", "reseed1"),
+    ],
+)
+def test_names_of_groups(name, expected):
+    assert seed_groups.group_name(name) == expected
+
+
+def test_seeds_are_one_network_with_an_error():
+    groups = seed_groups.groups_of(series_of(seeds_tables()), "NH2015", s.CORRECTED, ["all", "Lateral"])
+    by_name = {group.label: group for group in groups}
+    assert list(by_name) == ["words", "quiet", "words, untrained", "quiet, untrained", "SpectroTemporal"]
+    words = by_name["words"]
+    assert (words.state, words.num_networks) == ("trained", 2)
+    np.testing.assert_allclose(words.scores[:, 0], [0.46, 0.56])
+    np.testing.assert_allclose(words.means, [0.51, 0.51])
+    np.testing.assert_allclose(words.errors, 0.05)  # of two values: half their distance
+    assert np.isnan(by_name["quiet"].errors).all()
+    np.testing.assert_allclose(by_name["words, untrained"].means[0], 0.41)
+    curves = seed_groups.means_over_seeds(series_of(seeds_tables()), "NH2015", s.CORRECTED, "all")
+    steps, means, errors = curves["words"]
+    assert list(steps) == [0, 10]
+    np.testing.assert_allclose(means, [0.41, 0.51])
+    np.testing.assert_allclose(errors, 0.05)
+    assert seed_groups.groups_of(series_of({"b": seeds_tables()["b"]}), "NH2015", s.CORRECTED, ["all"]) == []
+
+
+def test_runs_are_grouped_by_a_pattern_of_the_users():
+    tables = {"a": merged(voxel_table("words_x1"), voxel_table("words_x2"))}
+    assert seed_groups.groups_of(series_of(tables), "NH2015", s.CORRECTED, ["all"]) == []
+    (trained, untrained) = seed_groups.groups_of(series_of(tables), "NH2015", s.CORRECTED, ["all"], r"_x\d")
+    assert (trained.label, trained.num_networks, untrained.label) == ("words", 2, "words, untrained")
+
+
+def test_seeds_are_on_the_page(tmp_path, capsys):
+    for name, table in seeds_tables().items():
+        t.append_rows(tmp_path / name / t.SCORES_FILE, table)
+    assert run_command(*(tmp_path / name for name in "abc"), "--out", tmp_path / "out") == 0
+    _, text = read_page(tmp_path / "out" / "report.html")
+    assert "words 2 0.510 ± 0.050" in text
+    assert "mean over runs that differ in their seed alone" in text
+    assert {"NH2015_seeds_bars.png", "NH2015_seeds_trajectories.png"} <= {
+        path.name for path in (tmp_path / "out" / "figures").iterdir()
+    }
+    with pytest.raises(CommandError, match=r"--group is a regular expression, got '\('"):
+        run_command(tmp_path / "a", "--group", "(")

@@ -1,0 +1,604 @@
+"""`python -m evaluate watch`, and `score` on a run directory: which checkpoints are scored, when, how often."""
+
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from multiprocessing import get_context
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from evaluate import __main__ as command
+from evaluate import checkpoint_files, watching
+from evaluate import table as t
+from evaluate.benchmarks import BENCHMARKS
+from evaluate.checkpoint_files import IncompleteError, copy_whole, in_training_order, list_checkpoints, read_content
+from evaluate.commands import score, watch
+from evaluate.locks import LockTimeoutError, locked
+from evaluate.score_run import Request
+from evaluate.scores import Origin, failed_row
+from evaluate.wandb_scores import WandbScores
+from evaluate.watching import Ledger, Watcher
+from networks import AuditoryNetwork, CochCNN9, Cochleagram
+from networks.checkpoint import save_checkpoint
+
+STAGES = ("relu3", "relufc")
+LIMIT_S = 60
+
+
+@pytest.fixture(autouse=True)
+def tiny(make_benchmark, monkeypatch):
+    sounds = np.random.default_rng(0).standard_normal((24, 800)).astype(np.float32)
+    monkeypatch.setitem(BENCHMARKS, "tiny", lambda: make_benchmark(waveforms=lambda *_: sounds))
+    monkeypatch.setattr(watch, "write_figures", lambda *_: [])
+    monkeypatch.setattr(score, "write_figures", lambda *_: [])
+
+
+def make_network(seed):
+    front_end = Cochleagram(
+        sample_rate_hz=2000,
+        num_samples=800,
+        num_filters=8,
+        sample_factor=1,
+        high_hz=1000.0,
+        frame_rate_hz=50.0,
+        num_taps=81,
+    )
+    torch.manual_seed(seed)
+    return AuditoryNetwork(CochCNN9(width=0.05), {"word": 3}, front_end)
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    return tmp_path / "myrun"
+
+
+def save(run_dir, step, name=None, seed=None):
+    """A checkpoint of a step, each step other weights."""
+    path = run_dir / "checkpoints" / (name or f"step-{step:07d}.ckpt")
+    save_checkpoint(make_network(step if seed is None else seed), path, run="myrun", epoch=step // 10, step=step)
+    return path
+
+
+class Watched:
+    """A watcher and what it said and did."""
+
+    def __init__(self, run_dir, **changes):
+        self.said, self.loaded = [], []
+        self.watcher = Watcher(
+            **{
+                "run_dir": run_dir,
+                "request": Request(sources=(), benchmarks=(BENCHMARKS["tiny"](),), stages=STAGES),
+                "ledger": Ledger(run_dir / "watch" / "ledger.json"),
+                "parts": watch.Parts(run_dir / "parts"),
+                "publish": lambda rows: t.append_rows(run_dir / t.SCORES_FILE, rows),
+                "tell": self.said.append,
+                **changes,
+            }
+        )
+
+    def poll(self):
+        return self.watcher.poll()
+
+
+def words(run_dir, *more):
+    return ["watch", str(run_dir), "--benchmark", "tiny", "--stages", *STAGES, "--poll-seconds", "0.05", *more]
+
+
+def scored(run_dir):
+    """(step, checkpoint) of the table's rows, in their order."""
+    table = t.read_table(run_dir / t.SCORES_FILE)
+    assert not table.duplicated(list(t.KEY_COLUMNS)).any()
+    return list(dict.fromkeys(zip(table[t.STEP], table[t.CHECKPOINT], strict=True)))
+
+
+def test_checkpoints_are_scored_as_they_come(run_dir):
+    watched = Watched(run_dir)
+    assert watched.poll() == 0  # before there is a folder
+    save(run_dir, 0, "untrained.ckpt")
+    assert (watched.poll(), watched.poll()) == (1, 0)
+    save(run_dir, 20)
+    save(run_dir, 40)
+    assert watched.poll() == 2
+    names = ["untrained.ckpt", "step-0000020.ckpt", "step-0000040.ckpt"]
+    assert scored(run_dir) == [(20 * i, f"checkpoints/{name}") for i, name in enumerate(names)]
+    assert watched.watcher.highest_step == 40
+    assert set(t.read_table(run_dir / t.SCORES_FILE)[t.RUN]) == {"myrun"}
+    assert watched.said == []
+
+
+def test_rows_are_those_of_score(run_dir, tmp_path):
+    save(run_dir, 20)
+    Watched(run_dir).poll()
+    arguments = ["score", str(run_dir), "--benchmark", "tiny", "--stages", *STAGES, "--out", str(tmp_path / "out")]
+    assert command.main(arguments) == 0
+    found, expected = (t.read_table(folder / t.SCORES_FILE) for folder in (run_dir, tmp_path / "out"))
+    pd.testing.assert_frame_equal(found.drop(columns=t.CHECKPOINT), expected.drop(columns=t.CHECKPOINT))
+
+
+def test_copies_are_scored_once(run_dir):
+    watched = Watched(run_dir)
+    for name in ("last.ckpt", "step-0000020.ckpt", "best-step-0000020.ckpt"):
+        path = save(run_dir, 20, name)
+        os.utime(path, ns=(10**18, 10**18))  # in the same moment
+    assert watched.poll() == 3
+    assert scored(run_dir) == [(20, "checkpoints/step-0000020.ckpt")]
+    save(run_dir, 40, "last.ckpt")
+    assert watched.poll() == 1
+    save(run_dir, 40)
+    assert watched.poll() == 1
+    assert scored(run_dir)[1:] == [(40, "checkpoints/last.ckpt")]
+    # Equal weights at another step are another point of the curve.
+    save(run_dir, 60, seed=40)
+    watched.poll()
+    assert scored(run_dir)[2:] == [(60, "checkpoints/step-0000060.ckpt")]
+
+
+def test_a_second_watcher_goes_on_where_the_first_was(run_dir, monkeypatch):
+    save(run_dir, 20)
+    Watched(run_dir).poll()
+    before = (run_dir / t.SCORES_FILE).read_bytes()
+    monkeypatch.setattr(watching, "copy_whole", lambda *_: pytest.fail("read again"))
+    second = Watched(run_dir)
+    assert second.poll() == 0
+    assert second.watcher.highest_step == 20
+    assert (run_dir / t.SCORES_FILE).read_bytes() == before
+
+
+def test_without_the_table_everything_is_scored_again(run_dir):
+    save(run_dir, 20)
+    Watched(run_dir).poll()
+    (run_dir / t.SCORES_FILE).unlink()
+    assert Watched(run_dir).poll() == 1
+    assert scored(run_dir) == [(20, "checkpoints/step-0000020.ckpt")]
+
+
+def test_rows_that_resumed_training_dropped_come_again_with_the_checkpoint(run_dir):
+    save(run_dir, 20)
+    save(run_dir, 40)
+    watched = Watched(run_dir)
+    watched.poll()
+    assert t.drop_rows_beyond(run_dir / t.SCORES_FILE, run="myrun", step=20) > 0
+    assert watched.poll() == 0  # the file of a training that is not gone on with
+    time.sleep(0.02)
+    save(run_dir, 40)
+    assert watched.poll() == 1
+    assert [step for step, _ in scored(run_dir)] == [20, 40]
+
+
+def test_checkpoints_are_left_as_they_are(run_dir):
+    path = save(run_dir, 20)
+    before = path.read_bytes(), path.stat().st_mtime_ns, sorted(path.parent.iterdir())
+    Watched(run_dir).poll()
+    assert (path.read_bytes(), path.stat().st_mtime_ns, sorted(path.parent.iterdir())) == before
+
+
+# Half-written, replaced and removed files.
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("rest", ["missing", "zeros", "old"])
+def test_what_is_not_whole_is_not_read(run_dir, tmp_path, share, rest):
+    """Also where the file has its whole length already, or lies over a former one."""
+    path = save(run_dir, 20)
+    new = save(run_dir, 40, "other.ckpt").read_bytes()
+    old = path.read_bytes()
+    num_written = int(share * len(new))
+    end = {"missing": b"", "zeros": bytes(len(new) - num_written), "old": old[num_written:]}[rest]
+    path.write_bytes(new[:num_written] + end)
+    if rest == "old" and (share == 0.0 or path.read_bytes() == new):
+        return  # one of the two, whole
+    with pytest.raises(IncompleteError, match=r"step-0000020\.ckpt"):
+        copy_whole(path, tmp_path / "copy")
+
+
+def test_a_half_written_checkpoint_is_waited_for(run_dir):
+    path = save(run_dir, 20)
+    content = path.read_bytes()
+    path.write_bytes(content[:-100])
+    watched = Watched(run_dir)
+    assert (watched.poll(), watched.poll()) == (0, 0)
+    assert watched.said == [
+        f"checkpoints/step-0000020.ckpt: {path}: not all of the checkpoint is there: File is not a zip file; "
+        "tried again later"
+    ]
+    path.write_bytes(content)
+    assert watched.poll() == 1
+    assert watched.watcher.failures == []
+
+
+def test_a_slow_writer_is_never_caught_halfway(run_dir):
+    """Three checkpoints written in place, piece by piece, while the watcher looks without a pause."""
+    contents = [save(run_dir, step, "elsewhere.ckpt").read_bytes() for step in (20, 40, 60)]
+    (run_dir / "checkpoints" / "elsewhere.ckpt").unlink()
+
+    def write():
+        for step, content in zip((20, 40, 60), contents, strict=True):
+            with (run_dir / "checkpoints" / f"step-{step:07d}.ckpt").open("wb") as file:
+                for start in range(0, len(content), len(content) // 20 + 1):
+                    file.write(content[start : start + len(content) // 20 + 1])
+                    file.flush()
+                    time.sleep(0.01)
+
+    writer = threading.Thread(target=write)
+    watched = Watched(run_dir)
+    writer.start()
+    end = time.monotonic() + LIMIT_S
+    while watched.watcher.highest_step < 60 and time.monotonic() < end:
+        watched.poll()
+    writer.join()
+    assert [step for step, _ in scored(run_dir)] == [20, 40, 60]
+    assert watched.watcher.failures == []
+
+
+def test_files_that_stay_damaged_are_given_up(run_dir):
+    path = save(run_dir, 20)
+    path.write_bytes(path.read_bytes()[:-100])
+    os.utime(path, (0, time.time() - watching.GIVEN_UP_AFTER_S - 1))
+    (run_dir / "checkpoints" / "notes.ckpt").write_text("no checkpoint")
+    torch.save({"state_dict": {}}, run_dir / "checkpoints" / "foreign.ckpt")
+    watched = Watched(run_dir)
+    assert (watched.poll(), watched.poll()) == (0, 0)
+    assert len(watched.said) == 3
+    assert "error: checkpoints/foreign.ckpt is left out:" in watched.said[-1]
+    assert "expected a checkpoint saved by `python -m train fit`" in watched.said[-1]
+    assert watched.watcher.failures[0].source == "checkpoints/step-0000020.ckpt"
+
+
+def test_removed_checkpoints_do_not_matter(run_dir, monkeypatch):
+    for step in (20, 40, 60):
+        save(run_dir, step)
+
+    def remove_first(path, target):
+        if "20" in path.name:
+            path.unlink()
+        copy_whole(path, target)
+        path.unlink()  # before it is scored
+
+    monkeypatch.setattr(watching, "copy_whole", remove_first)
+    watched = Watched(run_dir)
+    assert watched.poll() == 2
+    assert [step for step, _ in scored(run_dir)] == [40, 60]
+    assert watched.said == ["checkpoints/step-0000020.ckpt was removed before it could be scored"]
+    assert watched.poll() == 0
+
+
+def test_a_network_that_cannot_be_scored_is_tried_three_times(run_dir):
+    network = make_network(0)
+    torch.nn.init.constant_(next(network.backbone.parameters()), float("nan"))
+    save_checkpoint(network, run_dir / "checkpoints" / "step-0000030.ckpt", run="myrun", step=30)
+    save(run_dir, 20)
+    watched = Watched(run_dir)
+    assert [watched.poll() for _ in range(5)] == [1, 0, 0, 0, 0]
+    assert len(watched.said) == 2
+    assert "tried again later" in watched.said[0]
+    assert watched.said[1].startswith("error: checkpoints/step-0000030.ckpt is left out: ")
+    assert watched.watcher.highest_step == 30  # it is dealt with
+    assert [step for step, _ in scored(run_dir)] == [20]
+
+
+def test_a_table_that_cannot_be_written_is_written_later(run_dir):
+    save(run_dir, 20)
+    full = [True]
+
+    def publish(rows):
+        if full[0]:
+            raise OSError("no space left on device")
+        t.append_rows(run_dir / t.SCORES_FILE, rows)
+
+    watched = Watched(run_dir, publish=publish)
+    assert [watched.poll() for _ in range(5)] == [0] * 5
+    assert watched.said == ["checkpoints/step-0000020.ckpt: no space left on device; tried again later"]
+    full[0] = False
+    assert watched.poll() == 1
+
+
+def test_a_damaged_ledger_counts_as_empty(run_dir, caplog):
+    save(run_dir, 20)
+    Watched(run_dir).poll()
+    (run_dir / "watch" / "ledger.json").write_text("[{")
+    assert Watched(run_dir).poll() == 1
+    assert "is damaged" in caplog.text
+    assert len(scored(run_dir)) == 1
+
+
+# When it stops.
+
+
+class Clock:
+    def __init__(self, at=None):
+        self.now_s, self.at = 0.0, at or {}
+
+    def sleep(self, seconds):
+        self.now_s += seconds
+        for moment in [moment for moment in self.at if moment <= self.now_s]:
+            self.at.pop(moment)()
+
+
+def watch_until(watched, clock, **stop):
+    return watched.watcher.watch(poll_s=20.0, sleep=clock.sleep, clock=lambda: clock.now_s, **stop)
+
+
+def test_it_stops_at_a_step(run_dir):
+    clock = Clock({100: lambda: save(run_dir, 20), 500: lambda: save(run_dir, 40)})
+    assert watch_until(Watched(run_dir), clock, until_step=30) == "step 40 is scored"
+    assert clock.now_s == 500
+    again = Clock()
+    assert watch_until(Watched(run_dir), again, until_step=30) == "step 40 is scored"
+    assert again.now_s == 0
+
+
+def test_it_stops_when_nothing_comes(run_dir):
+    clock = Clock({100: lambda: save(run_dir, 20), 500: lambda: save(run_dir, 40)})
+    assert watch_until(Watched(run_dir), clock, idle_s=600.0) == "no new checkpoint for 10 minutes"
+    assert clock.now_s == 1100
+    assert len(scored(run_dir)) == 2
+
+
+def test_a_checkpoint_is_found_at_the_next_look(run_dir):
+    """With the default of 20 s between looks: within a minute."""
+    found = []
+    clock = Clock({131: lambda: save(run_dir, 20)})
+    watched = Watched(run_dir, publish=lambda rows: found.append(clock.now_s))
+    watch_until(watched, clock, until_step=20)
+    assert found[0] - 131 <= watch.DEFAULT_POLL_S < 60
+
+
+# The command.
+
+
+def test_the_command(run_dir, capsys):
+    save(run_dir, 20)
+    save(run_dir, 40)
+    assert command.main(words(run_dir, "--until-step", "40")) == 0
+    shown = capsys.readouterr().out
+    assert "watching" in shown
+    assert "step 20: tiny 0." in shown
+    assert "(checkpoints/step-0000040.ckpt)" in shown
+    assert "stopped: step 40 is scored" in shown
+    assert [step for step, _ in scored(run_dir)] == [20, 40]
+    assert not (run_dir / "cache").exists()
+    assert command.main(words(run_dir, "--idle-minutes", "0.001", "--pattern", "last.ckpt")) == 0
+
+
+def test_exit_code_where_a_checkpoint_could_not_be_scored(run_dir, capsys):
+    (run_dir / "checkpoints").mkdir(parents=True)
+    torch.save({}, run_dir / "checkpoints" / "foreign.ckpt")
+    assert command.main(words(run_dir, "--idle-minutes", "0.001")) == 1
+    assert "error: checkpoints/foreign.ckpt is left out" in capsys.readouterr().out
+
+
+def test_ctrl_c_and_sigterm_end_it(run_dir, capsys, monkeypatch):
+    def interrupt(*_):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(watching.Watcher, "poll", interrupt)
+    assert command.main(words(run_dir)) == 0
+    assert "stopped: interrupted; started again, it goes on where it was" in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--poll-seconds", "0"], "--poll-seconds is more than 0, got 0.0"),
+        (["--idle-minutes", "nan"], "--idle-minutes is more than 0, got nan"),
+        (["--benchmark", "nowhere"], "unknown benchmark 'nowhere'"),
+        (["--cache-gib", "-1"], "--cache-gib is 0"),
+    ],
+)
+def test_errors_of_the_user(run_dir, capsys, more, message):
+    assert command.main(words(run_dir, *more)) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_one_watcher_of_a_kind(run_dir, capsys):
+    save(run_dir, 20)
+    assert command.main(words(run_dir, "--until-step", "20")) == 0
+    (ledger,) = (run_dir / "watch").glob("*.json")
+    with locked(ledger):
+        assert command.main(words(run_dir, "--until-step", "20")) == 2
+    assert "another process is watching" in capsys.readouterr().err
+
+
+# Killed at any moment, and beside a training run that writes into the same table.
+
+
+@pytest.fixture
+def one_thread():
+    # A forked process waits for ever for the threads of its parent's OpenMP pool, which it does not have.
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
+
+
+def start(work):
+    process = get_context("fork").Process(target=lambda: os._exit(work() or 0))
+    process.start()
+    return process
+
+
+def wait_for(process):
+    process.join(LIMIT_S)
+    if process.exitcode is None:
+        process.kill()
+        pytest.fail("the command hangs")
+    return process.exitcode
+
+
+def test_killed_and_started_again(run_dir, tmp_path, one_thread):
+    whole = tmp_path / "whole" / "myrun"
+    for folder in (run_dir, whole):
+        for step in (20, 40, 60):
+            save(folder, step)
+    assert command.main(words(whole, "--until-step", "60")) == 0
+    chance = random.Random(0)
+    for _ in range(6):
+        process = start(lambda: command.main(words(run_dir, "--until-step", "60")))
+        time.sleep(chance.uniform(0, 0.6))
+        process.kill()
+        assert wait_for(process) in (0, -signal.SIGKILL)
+    assert command.main(words(run_dir, "--until-step", "60")) == 0
+    pd.testing.assert_frame_equal(*(t.read_table(folder / t.SCORES_FILE) for folder in (run_dir, whole)))
+
+
+def test_two_writers_lose_no_rows(tmp_path, one_thread):
+    """As training and a watcher; each would overwrite what the other has just written."""
+    path = tmp_path / t.SCORES_FILE
+
+    def write(run):
+        for step in range(40):
+            t.append_rows(path, failed_row("tiny", Origin(run=run, step=step)))
+
+    processes = [start(lambda run=run: write(run)) for run in ("training", "watcher", "third")]
+    assert [wait_for(process) for process in processes] == [0, 0, 0]
+    table = t.read_table(path)
+    assert len(table) == 120
+    for _, rows in table.groupby(t.RUN):
+        assert list(rows[t.STEP]) == list(range(40))
+
+
+def test_a_killed_holder_leaves_no_lock(tmp_path, one_thread):
+    path = tmp_path / "table"
+
+    def hold():
+        with locked(path):
+            (tmp_path / "held").touch()
+            time.sleep(LIMIT_S)
+
+    process = start(hold)
+    while not (tmp_path / "held").exists():
+        time.sleep(0.01)
+    with (
+        pytest.raises(LockTimeoutError, match=r"table is locked by another process \(waited 0\.1 s\)"),
+        locked(path, timeout_s=0.1),
+    ):
+        pass
+    process.kill()
+    wait_for(process)
+    with locked(path, timeout_s=5):
+        pass
+
+
+# `score` on a folder.
+
+
+def test_all_checkpoints_of_a_run_directory_are_scored_in_order(run_dir, capsys):
+    for step, name in ((100, "step-100.ckpt"), (20, "step-20.ckpt"), (0, "untrained.ckpt"), (100, "last.ckpt")):
+        save(run_dir, step, name)
+    assert command.main(["score", str(run_dir), "--benchmark", "tiny", "--stages", *STAGES]) == 0
+    folder = run_dir / "checkpoints"
+    expected = [(0, folder / "untrained.ckpt"), (20, folder / "step-20.ckpt"), (100, folder / "step-100.ckpt")]
+    assert scored(run_dir) == [(step, str(path)) for step, path in expected]
+    capsys.readouterr()
+    (folder / "step-50.ckpt").write_bytes(b"rubbish")
+    assert command.main(["score", str(folder), "--benchmark", "tiny", "--stages", "relufc"]) == 1
+    assert f"error: {folder / 'step-50.ckpt'} is left out" in capsys.readouterr().err
+
+
+def test_folders_that_cannot_be_scored(run_dir, tmp_path, capsys):
+    path = save(run_dir, 20)
+    assert command.main(["score", str(tmp_path), "--benchmark", "tiny"]) == 2
+    assert f"there are no checkpoints (*.ckpt) in {tmp_path}" in " ".join(capsys.readouterr().err.split())
+    for given in ([str(path)], [str(run_dir), str(run_dir)]):
+        assert command.main(["score", *given, "--benchmark", "tiny"]) == 2
+        assert "say where the scores go: --out DIR" in capsys.readouterr().err
+
+
+def test_content_is_what_scores_depend_on(run_dir):
+    content = read_content(save(run_dir, 20))
+    assert (content.run, content.step) == ("myrun", 20)
+    assert read_content(save(run_dir, 40, seed=20)).key == content.key
+    assert read_content(save(run_dir, 60)).key != content.key
+
+
+def test_hidden_and_other_files_are_no_checkpoints(run_dir):
+    paths = [save(run_dir, step) for step in (20, 40)]
+    for name in (".step-0000060.ckpt.1234.part", ".hidden.ckpt", "notes.txt"):
+        (run_dir / "checkpoints" / name).touch()
+    (run_dir / "checkpoints" / "folder.ckpt").mkdir()
+    assert [file.path for file in list_checkpoints(run_dir / "checkpoints")] == paths
+    assert list_checkpoints(run_dir / "nowhere") == []
+    assert in_training_order(paths[::-1]) == paths
+    assert checkpoint_files.folder_of_checkpoints(run_dir / "checkpoints") == run_dir / "checkpoints"
+
+
+# Weights & Biases.
+
+
+class FakeRun:
+    def __init__(self, **options):
+        self.options, self.logged, self.defined, self.is_finished = options, [], [], False
+
+    def define_metric(self, name, step_metric=None):
+        self.defined.append((name, step_metric))
+
+    def log(self, values):
+        self.logged.append(values)
+
+    def finish(self):
+        self.is_finished = True
+
+
+@pytest.fixture
+def fake_wandb(monkeypatch):
+    runs = []
+
+    def init(**options):
+        runs.append(FakeRun(**options))
+        return runs[-1]
+
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init, Settings=lambda **options: options))
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    return runs
+
+
+def test_wandb_gets_each_checkpoint_with_its_step(run_dir, fake_wandb):
+    save(run_dir, 20)
+    save(run_dir, 40)
+    (run_dir / "wandb_id.txt").write_text("abcd1234\n")
+    for _ in range(2):
+        assert command.main(words(run_dir, "--until-step", "40", "--wandb", "project")) == 0
+    first, second = fake_wandb
+    assert first.options["project"] == "project"
+    assert first.options["group"] == "myrun"
+    assert first.options["id"].startswith("abcd1234-")
+    assert second.options["id"] == first.options["id"]
+    assert first.options["resume"] == "allow"
+    assert first.defined == [("brain/checkpoint_step", None), ("brain/*", "brain/checkpoint_step")]
+    assert [values["brain/checkpoint_step"] for values in first.logged] == [20, 40]
+    assert {"brain/tiny/best", "brain/tiny/relu3", "brain/tiny/A"} <= set(first.logged[0])
+    assert second.logged == []  # what was logged is not logged again
+    assert first.is_finished
+
+
+def test_the_training_run_is_joined_where_asked_for(run_dir, fake_wandb, monkeypatch, caplog):
+    run_dir.mkdir()
+    (run_dir / "wandb_id.txt").write_text("abcd1234")
+    WandbScores(run_dir, project="p", key="k" * 64, is_joined=True)
+    assert fake_wandb[0].options["id"] == "abcd1234"
+    settings = fake_wandb[0].options["settings"]
+    assert (settings["mode"], settings["x_primary"], settings["x_update_finish_state"]) == ("shared", False, False)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    WandbScores(run_dir, project="p", key="k" * 64, is_joined=True)
+    assert fake_wandb[1].options["id"] == "abcd1234-kkkkkkkk"
+    assert "cannot be joined" in caplog.text
+
+
+def test_without_wandb_scores_are_in_the_table(run_dir, monkeypatch, caplog):
+    def unreachable(**_):
+        raise RuntimeError("no such host")
+
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=unreachable, Settings=dict))
+    save(run_dir, 20)
+    assert command.main(words(run_dir, "--until-step", "20", "--wandb", "project")) == 0
+    assert "Weights & Biases is left out" in caplog.text
+    assert len(scored(run_dir)) == 1

@@ -1,0 +1,68 @@
+"""Brain scores by steps of a list, the best checkpoint and early stopping by them, as a configuration asks for it."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from evaluate import callback as callback_module
+from evaluate.benchmarks import BENCHMARKS, Benchmark
+from train.__main__ import main
+
+MONITOR = "brain/tiny/best"
+
+
+@pytest.fixture(autouse=True)
+def tiny_benchmark(monkeypatch):
+    def make():
+        rng = np.random.default_rng(0)
+        sounds = rng.standard_normal((24, 800)).astype(np.float32) * 0.1
+        return Benchmark(
+            name="tiny",
+            version="1",
+            stimulus_names=tuple(f"sound{i}" for i in range(24)),
+            waveforms=lambda sample_rate_hz, num_samples: sounds,
+            responses=rng.standard_normal((24, 4, 3)),
+            units=pd.DataFrame({"unit": list("abcd"), "subject": ["s1", "s1", "s2", "s2"], "region": "Primary"}),
+            noise_corrected=True,
+        )
+
+    monkeypatch.setitem(BENCHMARKS, "tiny", make)
+
+
+def test_a_configuration_stops_early_and_keeps_the_best(config, tmp_path, monkeypatch):
+    """Scores rise up to the third evaluation of training and then fall."""
+    original, scores = callback_module.logged_values, iter([0.0, 0.1, 0.2, 0.3, 0.25, 0.2, 0.1, 0.1])
+    monkeypatch.setattr(callback_module, "logged_values", lambda rows: original(rows) | {MONITOR: next(scores)})
+    run_dir = tmp_path / "run"
+    config |= {
+        "run_dir": str(run_dir),
+        "brain": {"benchmarks": ["tiny"], "figures": False, "stages": ["relu3"], "every_n_steps": 4},
+        "best_checkpoint": {"monitor": MONITOR, "mode": "max", "every_n_train_steps": 4},
+    }
+    stopping = {"class_path": "train.early_stopping.StopByBrainScore", "init_args": {"monitor": MONITOR, "patience": 2}}
+    config["trainer"] |= {"max_epochs": 20, "callbacks": [stopping]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    monkeypatch.setattr(sys, "argv", ["train", "fit", "--config", str(tmp_path / "config.yaml")])
+    main()
+    steps = sorted(set(pd.read_csv(run_dir / "scores.csv")["step"]))
+    assert steps[:6] == [0, 4, 8, 12, 16, 20]
+    assert steps[-1] <= 21  # stopped at the second evaluation without a rise, or a step later, within an epoch
+    assert [path.name for path in run_dir.glob("checkpoints/best-*.ckpt")] == ["best-step-0000012.ckpt"]
+    saved = yaml.safe_load((run_dir / "config.yaml").read_text())
+    assert saved["brain"]["every_n_steps"] == 4
+    assert saved["trainer"]["callbacks"][0]["class_path"] == "train.early_stopping.StopByBrainScore"
+
+
+def test_a_list_of_steps_on_a_logarithmic_axis(config, tmp_path, monkeypatch):
+    run_dir = tmp_path / "run"
+    config |= {
+        "run_dir": str(run_dir),
+        "brain": {"benchmarks": ["tiny"], "figures": False, "stages": ["relu3"], "log_spaced": [1, 8, 4]},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    monkeypatch.setattr(sys, "argv", ["train", "fit", "--config", str(tmp_path / "config.yaml")])
+    main()
+    assert sorted(set(pd.read_csv(run_dir / "scores.csv")["step"])) == [0, 1, 2, 4, 8, 12]
