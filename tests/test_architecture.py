@@ -46,7 +46,9 @@ def test_lightning_is_known_where_it_must_be_and_nowhere_else(package):
             assert not any(name.startswith(("pytorch_lightning", "lightning")) for name in imports(path)), path
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize(
+    "package", [pytest.param(name, marks=() if name == "evaluate" else pytest.mark.slow) for name in PACKAGES]
+)
 def test_our_packages_are_found_before_others_of_the_same_name(package, tmp_path):
     """The package index has an unrelated `evaluate`; run from the project, ours comes first."""
     other = tmp_path / package

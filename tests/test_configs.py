@@ -149,7 +149,13 @@ def tiny(shards: Path, tmp_path: Path) -> list[str]:
     return ["--config", str(path), *(f"--{name}={value}" for name, value in overrides.items())]
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+QUICK = ("cochcnn9_multitask", "cochresnet50_audioset", "cochcnn9_word_in_quiet", "demo")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=() if path.stem in QUICK else pytest.mark.slow, id=path.stem) for path in CONFIGS],
+)
 def test_two_steps_of_every_configuration_and_its_saved_file(path, tiny, shards, tmp_path, monkeypatch, read):
     noise = [] if path.stem.endswith("_in_quiet") else ["--data.noise", str(shards / "noise")]
     command(monkeypatch, "--config", path, *tiny, *noise)

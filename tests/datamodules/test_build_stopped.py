@@ -84,6 +84,7 @@ def test_killed_anywhere_and_resumed_gives_the_same_bytes(corpus, tmp_path, whol
     assert not [path for path in tmp_path.iterdir() if path.name.endswith(".building")]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="kills a forked process")
 def test_killed_while_replacing_an_earlier_build(corpus, tmp_path, whole):
     for num_operations in range(60, 200, 9):

@@ -119,7 +119,7 @@ def read_sum(shards: ShardSet, i: int) -> float:
     return float(shards.read(i).waveform.sum())
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_reads_alike_in_other_processes(folder, method):
     shards = ShardSet(folder)
     expected = [read_sum(shards, i) for i in range(7)]  # opens files, which the other process must not share

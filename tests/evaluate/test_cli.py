@@ -87,6 +87,7 @@ def test_score_writes_table_and_pictures(save, network, tmp_path, capsys):
     np.testing.assert_array_equal(at_step[t.VALUE], alone[t.VALUE])
 
 
+@pytest.mark.slow
 def test_score_again_replaces(save, tmp_path):
     arguments = ["score", save(0), "--benchmark", "tiny", "--out", str(tmp_path), "--stages", "relufc", "relu0"]
     assert command.main(arguments) == 0
@@ -155,6 +156,7 @@ def test_checkpoints_that_cannot_be_used(save, tmp_path, capsys):
     assert set(t.read_table(tmp_path / "out" / t.SCORES_FILE)[t.STEP]) == {0}
 
 
+@pytest.mark.slow
 def test_controls_beside_their_network(save, tmp_path, capsys):
     path = save(7)
     names = [path, f"permuted:{path}", f"permuted:{path}:0", f"untrained:{path}:3"]

@@ -78,6 +78,7 @@ def test_pipeline_of_scikit_learn_on_single_crops():
         assert list(given) == list(result.predictions[folds == fold])
 
 
+@pytest.mark.slow
 def test_what_is_known_is_found_and_what_is_not_is_not():
     features, labels, folds = made_features(separation=5.0)
     result = probe(features, labels, folds)

@@ -175,6 +175,7 @@ def test_page_tells_what_is_in_the_tables(written):
     assert counts.groups() == ("6", "15")  # summed over the three stages
 
 
+@pytest.mark.slow
 def test_same_tables_give_the_same_page(tmp_path):
     tables = {"one": voxel_table(steps=(10,), regions=(), benchmark="tiny")}
     pages = [write_report(tables, tmp_path / name).page.read_bytes() for name in "ab"]
@@ -452,6 +453,7 @@ def test_runs_are_grouped_by_a_pattern_of_the_users():
     assert (trained.label, trained.num_networks, untrained.label) == ("words", 2, "words, untrained")
 
 
+@pytest.mark.slow
 def test_seeds_are_on_the_page(tmp_path, capsys):
     for name, table in seeds_tables().items():
         t.append_rows(tmp_path / name / t.SCORES_FILE, table)

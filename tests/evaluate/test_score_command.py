@@ -235,6 +235,7 @@ def test_a_second_time_nothing_is_computed(networks, tmp_path, counted):
     assert len(counted.measured) == 3 * 2 * 3
 
 
+@pytest.mark.slow
 def test_cache_can_be_elsewhere_or_off(networks, tmp_path, counted, capsys):
     command.main(arguments(networks[:1], tmp_path / "one", "--cache", str(tmp_path / "shared")))
     command.main(arguments(networks[:1], tmp_path / "two", "--cache", str(tmp_path / "shared")))
@@ -371,7 +372,7 @@ def log_finished(path):
     Parts.save = save
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_killed_and_started_again(networks, tmp_path, one_thread, seed):
     """Whole table: 9 files of activations, 54 parts and 3 times the table."""
     words = arguments(networks, tmp_path / "out", *ALL_METRICS)

@@ -232,7 +232,7 @@ class TestTable:
         written = t.append_rows(path, self.rows)
         pd.testing.assert_frame_equal(t.read_table(path), self.rows, check_exact=True)
         pd.testing.assert_frame_equal(written, self.rows, check_exact=True)
-        assert [file.name for file in path.parent.iterdir()] == ["scores.csv"]
+        assert {file.name for file in path.parent.iterdir()} == {"scores.csv", ".scores.csv.lock"}
 
     def test_appending_twice_changes_nothing(self, tmp_path):
         path = tmp_path / "scores.csv"
@@ -265,7 +265,7 @@ class TestTable:
         with pytest.raises(OSError, match="no space"):
             t.append_rows(path, self.rows.assign(step=8))
         assert path.read_bytes() == before
-        assert [file.name for file in tmp_path.iterdir()] == ["scores.csv"]
+        assert {file.name for file in tmp_path.iterdir()} == {"scores.csv", ".scores.csv.lock"}
 
     @pytest.mark.parametrize(
         ("content", "message"),

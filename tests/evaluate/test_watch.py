@@ -434,6 +434,7 @@ def wait_for(process):
     return process.exitcode
 
 
+@pytest.mark.slow
 def test_killed_and_started_again(run_dir, tmp_path, one_thread):
     whole = tmp_path / "whole" / "myrun"
     for folder in (run_dir, whole):
@@ -450,6 +451,7 @@ def test_killed_and_started_again(run_dir, tmp_path, one_thread):
     pd.testing.assert_frame_equal(*(t.read_table(folder / t.SCORES_FILE) for folder in (run_dir, whole)))
 
 
+@pytest.mark.slow
 def test_two_writers_lose_no_rows(tmp_path, one_thread):
     """As training and a watcher; each would overwrite what the other has just written."""
     path = tmp_path / t.SCORES_FILE

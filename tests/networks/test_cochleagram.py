@@ -163,6 +163,7 @@ def test_multirate_is_close_to_direct_for_natural_sounds(shared_dir, direct, mul
     assert relative_errors(multirate, direct, at_level(natural_sounds(shared_dir, every=30))).max() <= 5e-4
 
 
+@pytest.mark.slow
 def test_tolerance_trades_accuracy_for_points(direct, multirate):
     fast = Cochleagram(method="multirate", tolerance=3e-3)
     assert fast.envelopes.num_points < 0.7 * multirate.envelopes.num_points

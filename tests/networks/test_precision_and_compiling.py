@@ -77,6 +77,7 @@ def compiled_equals_eager(name: str, backend: str) -> None:
         torch.compiler.reset()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_traced_equals_eager(name):
     compiled_equals_eager(name, "aot_eager")

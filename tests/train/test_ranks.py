@@ -36,6 +36,7 @@ def test_two_processes_equal_one_with_twice_the_batch(config, tmp_path):
     np.testing.assert_allclose(found.to_numpy(), expected.to_numpy(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_accumulated_batches_equal_one_with_twice_the_batch(config, tmp_path):
     optimizer = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.02, "momentum": 0.9}}
     model = config["model"] | {"optimizer": optimizer, "freeze": ["backbone.batchnorm*", "backbone.dropout*"]}

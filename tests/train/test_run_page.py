@@ -54,6 +54,7 @@ def pages(monkeypatch):
     return written
 
 
+@pytest.mark.slow
 def test_training_is_bitwise_unchanged_also_when_drawing_fails(config, tmp_path, monkeypatch, pages, caplog):
     monkeypatch.setattr(run_page.RunPage.__init__, "__kwdefaults__", {"max_share": 1.0})
     without = weights(fit(config, tmp_path / "without", monkeypatch, run_page=False))
@@ -123,6 +124,7 @@ def test_it_is_written_seldom_where_drawing_takes_long(monkeypatch):
         assert page._is_due() == is_due
 
 
+@pytest.mark.slow
 def test_an_exception_is_told_on_the_page(config, tmp_path, monkeypatch, pages):
     def stop(*args: object) -> None:
         raise RuntimeError("out of <disk>")

@@ -197,6 +197,7 @@ def test_a_run_lasts_as_long_as_its_schedule_says_and_goes_on_in_it(fit, config)
     assert all(torch.equal(value, states[1]["state_dict"][name]) for name, value in states[0]["state_dict"].items())
 
 
+@pytest.mark.slow
 def test_two_accumulated_batches_are_one_of_twice_the_size(fit, config):
     """With frozen normalisation and scaled rates, the weights after an epoch are the same but for rounding."""
     torch.manual_seed(0)

@@ -56,6 +56,7 @@ def test_a_configuration_stops_early_and_keeps_the_best(config, tmp_path, monkey
     assert saved["trainer"]["callbacks"][0]["class_path"] == "train.early_stopping.StopByBrainScore"
 
 
+@pytest.mark.slow
 def test_a_list_of_steps_on_a_logarithmic_axis(config, tmp_path, monkeypatch):
     run_dir = tmp_path / "run"
     config |= {
