@@ -10,12 +10,15 @@ from rich.console import Console
 from datamodules.audio import AudioError
 from datamodules.build_report import BuildError
 from datamodules.manifests import ManifestError
+from datamodules.mixing import MixingError
 from datamodules.shard_index import ShardError
 
 COMMANDS = {
     "build": ("datamodules.commands.build", "build shard sets from a manifest of sounds and labels"),
     "merge": ("datamodules.commands.merge", "complete a build that was split into parts"),
     "check": ("datamodules.commands.check", "verify shard sets in full and name what is damaged"),
+    # Draws cochleagrams, of which this package knows nothing: the command stands above both.
+    "show": ("train.commands.show", "write a few mixtures as sounds and as a picture of their cochleagrams"),
     "audioset": ("datamodules.commands.audioset", "build shard sets from AudioSet's segment lists and clips"),
     "words": ("datamodules.commands.words", "build shard sets of words from recordings with word alignments"),
     "genres": ("datamodules.commands.genres", "build shard sets from folders of sounds, one folder per class"),
@@ -25,7 +28,7 @@ COMMANDS = {
 }
 """For each command the module with `add_arguments(parser)` and `run(args)`, imported when it is needed."""
 
-ERRORS = (ManifestError, BuildError, ShardError, AudioError)
+ERRORS = (ManifestError, BuildError, ShardError, AudioError, MixingError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -147,25 +147,41 @@ def rms(waveform: np.ndarray) -> float:
     Returns:
         The RMS, at least 0.
     """
-    return float(np.sqrt(np.mean(np.square(waveform, dtype=np.float64))))
+    samples = np.asarray(waveform, dtype=np.float64)
+    # Not numpy.dot: its sum may depend on the number of threads, and with it the last bit of a mixture.
+    return float(np.sqrt(np.einsum("i,i->", samples, samples) / len(samples)))
 
 
-def demean(waveform: np.ndarray) -> np.ndarray:
+def demean(waveform: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
     """Subtract the mean; a constant sound becomes exactly zero.
 
     Args:
         waveform: (T,) float.
+        out: (T,) float64 to write to, which may be `waveform` itself; None makes a new array.
 
     Returns:
         (T,) float64.
     """
-    samples = np.asarray(waveform, dtype=np.float64)
-    if not samples.size:
-        return samples
-    centred = samples - samples.mean()
-    if np.abs(centred).max() <= SILENCE_TOLERANCE * np.abs(samples).max():
-        return np.zeros_like(samples)
+    centred = np.empty(waveform.shape) if out is None else out
+    centred[:] = waveform
+    if not centred.size:
+        return centred
+    largest = _largest(centred)
+    centred -= centred.mean()
+    if _largest(centred) <= SILENCE_TOLERANCE * largest:
+        centred[:] = 0.0
     return centred
+
+
+def is_audible(waveform: np.ndarray) -> bool:
+    """Whether anything is left of a sound when its mean is subtracted, as `demean` has it."""
+    if not waveform.size:
+        return False
+    lowest, highest = float(waveform.min()), float(waveform.max())
+    # The largest deviation from the mean is at least half the range: twice the tolerance leaves no doubt.
+    if (highest - lowest) / 2 > 2 * SILENCE_TOLERANCE * max(abs(lowest), abs(highest)):
+        return True
+    return bool(demean(waveform).any())
 
 
 def set_rms(waveform: np.ndarray, rms: float = PUBLISHED_RMS) -> np.ndarray:
@@ -179,9 +195,10 @@ def set_rms(waveform: np.ndarray, rms: float = PUBLISHED_RMS) -> np.ndarray:
         (T,) float32; a silent (constant) sound stays zero.
     """
     centred = demean(waveform)
-    if not centred.any():
-        return centred.astype(np.float32)
-    return (centred * (rms / _rms(centred))).astype(np.float32)
+    level = _rms(centred) if centred.size else 0.0
+    if level > 0:
+        centred *= rms / level
+    return centred.astype(np.float32)
 
 
 def fit_length(waveform: np.ndarray, num_samples: int) -> np.ndarray:
@@ -200,6 +217,11 @@ def fit_length(waveform: np.ndarray, num_samples: int) -> np.ndarray:
 
 
 _rms = rms  # set_rms has an argument of this name
+
+
+def _largest(samples: np.ndarray) -> float:
+    """Largest absolute value of (T,) samples, without an array of absolute values."""
+    return max(float(samples.max()), -float(samples.min()))
 
 
 @lru_cache(maxsize=32)

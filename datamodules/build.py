@@ -35,6 +35,7 @@ def build_shards(
     one_label: Sequence[str] = (),
     many_labels: Sequence[str] = (),
     label_lists: Mapping[str, str | Path] | None = None,
+    may_be_unlabelled: Sequence[str] = (),
     split_rule: SplitRule | None = None,
     sample_rate_hz: int = PUBLISHED_SAMPLE_RATE_HZ,
     clip_duration_s: float | None = None,
@@ -64,6 +65,7 @@ def build_shards(
         many_labels: label columns with several labels, separated by `;`.
         label_lists: for some of these columns, a text file with their labels in the order of the classes;
             the default is the null label, then all labels of the manifest, sorted.
+        may_be_unlabelled: those of these columns whose cells may be empty: such clips have no answer for that task.
         split_rule: how clips are split; None is as the manifest's column `split` says.
         sample_rate_hz: sample rate of the clips in Hz.
         clip_duration_s: what to keep around the midpoint in rows that give a midpoint but neither start nor end,
@@ -94,7 +96,12 @@ def build_shards(
     manifest, out, rule = Path(manifest_path), Path(out), split_rule or SplitRule()
     wrong_rows: list[RowError] | None = [] if skip_bad else None
     entries = read_manifest(
-        manifest, one_label=one_label, many_labels=many_labels, group_column=rule.column, skipped=wrong_rows
+        manifest,
+        one_label=one_label,
+        many_labels=many_labels,
+        group_column=rule.column,
+        may_be_unlabelled=may_be_unlabelled,
+        skipped=wrong_rows,
     )
     entries, label_sets = label_sets_of(
         manifest, entries, one_label=one_label, many_labels=many_labels, lists=label_lists or {}, skipped=wrong_rows
@@ -116,6 +123,8 @@ def build_shards(
         "seed": seed,
         "picture": picture,
     }
+    if may_be_unlabelled:  # without it, requests are as they were before it existed
+        request["may_be_unlabelled"] = sorted(may_be_unlabelled)
     if up_to_date(out, request, overwrite=overwrite):
         remove_leftovers(out, request)
         return read_report(out, is_new=False)

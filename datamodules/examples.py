@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from datamodules.mixing import crop_noise, draw_shift, mix, place_signal
+from datamodules.mixing import crop_noise, draw_shift, heard_ratio, mix, place_signal
 from datamodules.order import Draw, Purpose, generator
 from datamodules.shards import Clip
 from datamodules.sources import ClipSource
-from datamodules.tasks import Task
+from datamodules.tasks import UNLABELLED, Task
 
 PUBLISHED_SNR_DB = (-10.0, 10.0)
 """Range of signal-to-noise ratios in training (Feather et al. 2019)."""
@@ -42,7 +42,8 @@ class Example(NamedTuple):
 
     Args:
         waveform: (T,) float32.
-        targets: for each task the class number, or (C,) float32 of 0 and 1.
+        targets: for each task the class number, or (C,) float32 of 0 and 1; where the clip is unlabelled,
+            `UNLABELLED` or NaN.
         snr_db: signal-to-noise ratio; +inf without noise, -inf without signal.
     """
 
@@ -51,7 +52,23 @@ class Example(NamedTuple):
     snr_db: float
 
 
-class MixtureDataset(Dataset[Example]):
+class UnmixedExample(NamedTuple):
+    """What one mixture is to be made of, and its answers, for `datamodules.batch_mixing`.
+
+    Args:
+        signal: (T,) float32, in its place; zeros where it is not heard.
+        noise: (T,) float32; zeros where it is not heard.
+        targets: as in `Example`.
+        snr_db: as in `Example`.
+    """
+
+    signal: np.ndarray
+    noise: np.ndarray
+    targets: dict[str, int | np.ndarray]
+    snr_db: float
+
+
+class MixtureDataset(Dataset[Example | UnmixedExample]):
     """Examples by draw: an index is a `Draw`, and nothing but it decides what comes back.
 
     Args:
@@ -62,6 +79,7 @@ class MixtureDataset(Dataset[Example]):
         seed: seed of the run.
         purpose: the stream of random numbers, training's or validation's.
         fixed_snr_db: where given, every example has this ratio: +inf is the signal alone, -inf the noise alone.
+        is_mixed: whether examples are mixtures, or what these are to be made of.
     """
 
     def __init__(
@@ -74,6 +92,7 @@ class MixtureDataset(Dataset[Example]):
         seed: int,
         purpose: Purpose = Purpose.TRAINING_EXAMPLE,
         fixed_snr_db: float | None = None,
+        is_mixed: bool = True,
     ) -> None:
         self.signals = signals
         self.noises = noises
@@ -82,13 +101,14 @@ class MixtureDataset(Dataset[Example]):
         self.seed = seed
         self.purpose = purpose
         self.fixed_snr_db = fixed_snr_db
+        self.is_mixed = is_mixed
         self._classes = {task.name: self._class_map(task) for task in tasks}
 
     def __len__(self) -> int:
         """Examples per epoch."""
         return len(self.signals)
 
-    def __getitem__(self, draw: Draw) -> Example:
+    def __getitem__(self, draw: Draw) -> Example | UnmixedExample:
         """Make the example of a draw.
 
         Raises:
@@ -103,19 +123,29 @@ class MixtureDataset(Dataset[Example]):
         snr_db = self._ratio(which, snr_db)
         signal = None if snr_db == -np.inf else self.signals.read(draw.signal)
         noise = None if snr_db == np.inf or self.noises is None else self.noises.read(draw.noise)
-        mixture = mix(
-            None
-            if signal is None
-            else place_signal(signal.waveform, signal.midpoint, settings.num_samples, shift=shift),
-            None if noise is None else crop_noise(noise.waveform, settings.num_samples, rng),
-            snr_db,
-            names=self._names(signal, noise),
+        window, crop = None, None  # (T,) each
+        if signal is not None:
+            window = place_signal(signal.waveform, signal.midpoint, settings.num_samples, shift=shift)
+        if noise is not None:
+            crop = crop_noise(noise.waveform, settings.num_samples, rng)
+        names = self._names(signal, noise)
+        if self.is_mixed:
+            waveform, heard_db = mix(window, crop, snr_db, names=names)
+            return Example(waveform, self._targets(signal, noise, heard_db), heard_db)
+        heard_db = heard_ratio(window, crop, snr_db, names=names)
+        silence = np.zeros(settings.num_samples, dtype=np.float32)
+        return UnmixedExample(
+            silence if window is None or heard_db == -np.inf else window,
+            silence if crop is None or heard_db == np.inf else crop,
+            self._targets(signal, noise, heard_db),
+            heard_db,
         )
+
+    def _targets(self, signal: Clip | None, noise: Clip | None, heard_db: float) -> dict[str, int | np.ndarray]:
         # The mixture's own ratio tells which side can be heard: a silent stretch has the null class as well.
         clips = {"signal": signal, "noise": noise}
-        heard = {"signal": mixture.snr_db != -np.inf, "noise": mixture.snr_db != np.inf}
-        targets = {task.name: self._target(task, clips[task.side], heard[task.side]) for task in self.tasks}
-        return Example(mixture.waveform, targets, mixture.snr_db)
+        heard = {"signal": heard_db != -np.inf, "noise": heard_db != np.inf}
+        return {task.name: self._target(task, clips[task.side], heard[task.side]) for task in self.tasks}
 
     def _ratio(self, which: float, snr_db: float) -> float:
         if self.fixed_snr_db is not None:
@@ -129,8 +159,11 @@ class MixtureDataset(Dataset[Example]):
     def _target(self, task: Task, clip: Clip | None, heard: bool) -> int | np.ndarray:
         null = () if task.null_index is None else (task.null_index,)
         if clip is not None and (heard or not null):
-            numbers = clip.labels[task.name]
-            indices = [int(self._classes[task.name][i]) for i in ((numbers,) if isinstance(numbers, int) else numbers)]
+            found = clip.labels[task.name]
+            numbers = (found,) if isinstance(found, int) else found
+            if UNLABELLED in numbers:
+                return _unlabelled(task)
+            indices = [int(self._classes[task.name][i]) for i in numbers]
         else:
             indices = list(null)
         if task.kind == "one_label":
@@ -155,7 +188,13 @@ class MixtureDataset(Dataset[Example]):
         return " and ".join(parts)
 
 
-def collate(examples: Sequence[Example]) -> dict[str, Any]:
+def _unlabelled(task: Task) -> int | np.ndarray:
+    if task.kind == "one_label":
+        return UNLABELLED
+    return np.full(task.num_classes, np.nan, dtype=np.float32)
+
+
+def collate(examples: Sequence[Example | UnmixedExample]) -> dict[str, Any]:
     """Put examples into a batch.
 
     Args:
@@ -163,14 +202,15 @@ def collate(examples: Sequence[Example]) -> dict[str, Any]:
 
     Returns:
         `waveform` (B, T) float32, `targets`: for each task (B,) int64 or (B, C) float32, and `snr_db` (B,)
-        float32.
+        float32; unmixed examples have `signal` and `noise`, (B, T) float32, in place of `waveform`.
     """
     targets: Mapping[str, Any] = {
         name: torch.from_numpy(np.stack([np.asarray(example.targets[name]) for example in examples]))
         for name in examples[0].targets
     }
+    sounds = [name for name in examples[0]._fields if name in ("waveform", "signal", "noise")]
     return {
-        "waveform": torch.from_numpy(np.stack([example.waveform for example in examples])),
+        **{name: torch.from_numpy(np.stack([getattr(example, name) for example in examples])) for name in sounds},
         "targets": targets,
         "snr_db": torch.tensor([example.snr_db for example in examples], dtype=torch.float32),
     }

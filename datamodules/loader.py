@@ -111,7 +111,7 @@ class TrainingLoader(ExampleLoader):
 
     def state_dict(self) -> dict[str, int]:
         """How many batches of which epoch were handed out, and what the order was made from."""
-        return {**self._progress, **self._identity()}
+        return {**self._progress, **self.order.identity()}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Make the next pass go on where a state was taken, if it is a pass through the same epoch.
@@ -122,26 +122,19 @@ class TrainingLoader(ExampleLoader):
         self._resumed = dict(state)
         self._progress = {name: int(state[name]) for name in self._progress}
 
-    def _identity(self) -> dict[str, int]:
-        return {
-            "num_batches": len(self.order),
-            "global_batch_size": self.order.global_batch_size,
-            "num_signals": self.order.num_signals,
-            "num_noises": self.order.num_noises,
-            "seed": self.order.seed,
-        }
-
     def _first_batch(self, epoch: int) -> int:
         state = self._resumed
         if state is None or state["epoch"] != epoch:
             return 0
         first = state["batches"] % state["num_batches"]  # an epoch that was complete begins anew
-        differing = {name: state[name] for name, value in self._identity().items() if state[name] != value}
+        identity = self.order.identity()
+        differing = {name: state.get(name) for name, value in identity.items() if state.get(name) != value}
         if first and differing:
             raise ValueError(
                 f"cannot go on after batch {first} of epoch {epoch}: the checkpoint was made with {differing}, "
-                f"now it is { {name: self._identity()[name] for name in differing} }. Use the same data, seed and "
-                "batch_size times number of ranks, or a checkpoint from the end of an epoch"
+                f"now it is { {name: identity[name] for name in differing} }. Use the same data, seed and "
+                "batch_size times number of ranks (where shards are streamed, the same number of ranks and of "
+                "workers), or a checkpoint from the end of an epoch"
             )
         return first
 

@@ -11,7 +11,8 @@ A manifest is a CSV or Parquet file with one row per clip and the columns
 - `key` (optional): a name of letters, digits, `_` and `-`; the default is made of path and times;
 - `hdf5_dataset`, `hdf5_row`, `hdf5_sample_rate_hz` (optional): where `path` is an HDF5 file, the clip's dataset
   in it, its row there, and the sample rate of the samples, which HDF5 does not tell;
-- label columns, named by the caller: one label each, or several separated by `;`.
+- label columns, named by the caller: one label each, or several separated by `;`. An empty cell is an error, but
+  where the caller says that the column may be unlabelled: the clip then has no answer for that task.
 
 Further columns (licence, source, ...) are left alone, but for one that a rule of splitting names.
 """
@@ -84,7 +85,7 @@ class ManifestEntry:
         end_s: its end; None when the row does not say.
         midpoint_s: time in the file that windows are centred on; None when the row does not say.
         split: shard set that the clip goes to.
-        labels: for each label column the labels; one of them for a one-label column.
+        labels: for each label column the labels, one of them for a one-label column; none where it is unlabelled.
         hdf5: where in the file the clip lies, when it is an HDF5 file.
         group: what the row has in the column that a rule of splitting names; "" without one.
     """
@@ -108,6 +109,7 @@ def read_manifest(
     one_label: Sequence[str] = (),
     many_labels: Sequence[str] = (),
     group_column: str | None = None,
+    may_be_unlabelled: Sequence[str] = (),
     skipped: list[RowError] | None = None,
 ) -> list[ManifestEntry]:
     """Read and check a manifest.
@@ -117,6 +119,7 @@ def read_manifest(
         one_label: columns that hold one label per clip.
         many_labels: columns that hold labels separated by `;`.
         group_column: a column to keep as the entries' `group`.
+        may_be_unlabelled: those of the label columns whose cells may be empty.
         skipped: where given, rows that cannot be used are left out and their errors appended to it.
 
     Returns:
@@ -127,7 +130,7 @@ def read_manifest(
             its path or a label, or has a number that is none, an end before its start, or a key used before.
     """
     manifest = Path(path)
-    _check_label_columns(manifest, one_label, many_labels)
+    _check_label_columns(manifest, one_label, many_labels, may_be_unlabelled)
     table = _read_table(manifest)
     groups = () if group_column is None else (group_column,)
     missing = [name for name in ("path", *one_label, *many_labels, *groups) if name not in table.columns]
@@ -140,7 +143,7 @@ def read_manifest(
     for number in range(len(table)):
         row = _Row(manifest, number + 1, {name: column[number] for name, column in columns.items()})
         try:
-            entries.append(_entry(row, one_label, many_labels, group_column))
+            entries.append(_entry(row, one_label, many_labels, group_column, may_be_unlabelled))
         except RowError as error:
             if skipped is None:
                 raise
@@ -187,11 +190,11 @@ class _Row:
             raise self.error(f"{column} must be a time in seconds, at least 0, got {text!r}")
         return value
 
-    def labels(self, column: str, *, many: bool) -> tuple[str, ...]:
+    def labels(self, column: str, *, many: bool, may_be_none: bool) -> tuple[str, ...]:
         text = self.text(column)
         parts = [part.strip() for part in text.split(LABEL_SEPARATOR)] if many else [text]
         labels = tuple(dict.fromkeys(part for part in parts if part))
-        if not labels:
+        if not labels and not may_be_none:
             raise self.error(f"no label in column {column!r}", kind="mislabelled")
         if NULL_LABEL in labels:
             raise self.error(f"label {NULL_LABEL!r} in column {column!r} is kept for absent sounds", kind="mislabelled")
@@ -212,7 +215,13 @@ class _Row:
         return text
 
 
-def _entry(row: _Row, one_label: Sequence[str], many_labels: Sequence[str], group_column: str | None) -> ManifestEntry:
+def _entry(
+    row: _Row,
+    one_label: Sequence[str],
+    many_labels: Sequence[str],
+    group_column: str | None,
+    may_be_unlabelled: Sequence[str],
+) -> ManifestEntry:
     path_text = row.text("path")
     if not path_text:
         raise row.error("no path")
@@ -223,8 +232,10 @@ def _entry(row: _Row, one_label: Sequence[str], many_labels: Sequence[str], grou
         raise row.error(f"midpoint_s must lie within the clip, got {midpoint_s} for {start_s} to {end_s}")
     hdf5 = row.hdf5()
     identity = (start_s, end_s, midpoint_s) if hdf5 is None else (*hdf5[:2], start_s, end_s, midpoint_s)
-    labels = {column: row.labels(column, many=False) for column in one_label}
-    labels.update({column: row.labels(column, many=True) for column in many_labels})
+    labels = {
+        column: row.labels(column, many=column in many_labels, may_be_none=column in may_be_unlabelled)
+        for column in (*one_label, *many_labels)
+    }
     return ManifestEntry(
         row=row.number,
         key=row.name("key", _default_key(path_text, identity), MAX_KEY_LENGTH),
@@ -259,12 +270,17 @@ def _check_keys(manifest: Path, entries: list[ManifestEntry]) -> None:
             )
 
 
-def _check_label_columns(manifest: Path, one_label: Sequence[str], many_labels: Sequence[str]) -> None:
+def _check_label_columns(
+    manifest: Path, one_label: Sequence[str], many_labels: Sequence[str], may_be_unlabelled: Sequence[str]
+) -> None:
     columns = [*one_label, *many_labels]
     if not columns:
         raise ManifestError(f"{manifest}: name at least one label column (one_label or many_labels)")
     if len(set(columns)) < len(columns):
         raise ManifestError(f"{manifest}: a label column is named twice in {columns}")
+    unknown = sorted(set(may_be_unlabelled) - set(columns))
+    if unknown:
+        raise ManifestError(f"{manifest}: {unknown} may be unlabelled, but are not among the label columns {columns}")
     wrong = [name for name in columns if name in RESERVED_COLUMNS or not _NAME.fullmatch(name)]
     if wrong:
         raise ManifestError(

@@ -1,10 +1,12 @@
 """Mixing a signal into noise, as the published networks heard it (Feather et al. 2019). Pure numpy."""
 
+import threading
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from datamodules.audio import PUBLISHED_RMS, demean, rms, set_rms
+from datamodules.audio import PUBLISHED_RMS, demean, is_audible, rms, set_rms
 
 MAX_CROP_DRAWS = 10
 """How often a silent crop of a noise is drawn again, before it is taken as it is."""
@@ -53,17 +55,58 @@ def mix(
     Raises:
         MixingError: when both sides are silent, or the lengths differ.
     """
+    ratio_db = heard_ratio(signal, noise, snr_db, names=names)
+    if ratio_db == np.inf:
+        assert signal is not None
+        return Mixture(set_rms(signal, rms_level), np.inf)
+    if ratio_db == -np.inf:
+        assert noise is not None
+        return Mixture(set_rms(noise, rms_level), -np.inf)
+    assert signal is not None
+    assert noise is not None
+    heard_signal, heard_noise = _scratch(len(signal), threading.get_ident())
+    demean(signal, out=heard_signal)
+    demean(noise, out=heard_noise)
+    heard_noise *= rms(heard_signal) / (rms(heard_noise) * 10 ** (ratio_db / 20))
+    heard_signal += heard_noise
+    total = demean(heard_signal, out=heard_signal)
+    level = rms(total)
+    if level > 0:
+        total *= rms_level / level
+    return Mixture(total.astype(np.float32), ratio_db)
+
+
+@lru_cache(maxsize=4)
+def _scratch(num_samples: int, thread: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two (T,) float64 arrays to compute in: fresh ones would cost more in page faults than all of the mixing."""
+    return np.empty(num_samples), np.empty(num_samples)
+
+
+def heard_ratio(
+    signal: np.ndarray | None, noise: np.ndarray | None, snr_db: float, *, names: str = "signal and noise"
+) -> float:
+    """The signal-to-noise ratio that a mixture will have, where one side may be silent.
+
+    Args:
+        signal: (T,) float, or None.
+        noise: (T,) float, or None.
+        snr_db: wanted ratio in dB; +inf leaves out the noise, -inf the signal.
+        names: what to call the sounds in an error.
+
+    Returns:
+        `snr_db` where both are heard; +inf for the signal alone, -inf for the noise alone.
+
+    Raises:
+        MixingError: when both sides are silent, or the lengths differ.
+    """
     if signal is not None and noise is not None and signal.shape != noise.shape:
         raise MixingError(f"{names}: signal has shape {signal.shape}, noise {noise.shape}; both must be equal")
-    heard_signal = _audible(None if snr_db == -np.inf else signal)
-    heard_noise = _audible(None if snr_db == np.inf else noise)
-    if heard_signal is not None and heard_noise is not None:
-        scale = rms(heard_signal) / (rms(heard_noise) * 10 ** (snr_db / 20))
-        return Mixture(set_rms(heard_signal + scale * heard_noise, rms_level), float(snr_db))
-    if heard_signal is not None:
-        return Mixture(set_rms(heard_signal, rms_level), np.inf)
-    if heard_noise is not None:
-        return Mixture(set_rms(heard_noise, rms_level), -np.inf)
+    hears_signal = signal is not None and snr_db != -np.inf and is_audible(signal)
+    hears_noise = noise is not None and snr_db != np.inf and is_audible(noise)
+    if hears_signal and hears_noise:
+        return float(snr_db)
+    if hears_signal or hears_noise:
+        return np.inf if hears_signal else -np.inf
     raise MixingError(
         f"{names}: nothing to hear: all samples of the wanted stretch are zero. Take such clips out of the shards"
     )
@@ -119,14 +162,6 @@ def crop_noise(waveform: np.ndarray, num_samples: int, rng: np.random.Generator)
         else:
             first = int(rng.integers(0, len(waveform)))
             crop = np.resize(np.roll(waveform, -first), num_samples)
-        if demean(crop).any():
+        if is_audible(crop):
             break
     return crop
-
-
-def _audible(waveform: np.ndarray | None) -> np.ndarray | None:
-    """The demeaned sound in float64; None when there is nothing to hear."""
-    if waveform is None:
-        return None
-    centred = demean(waveform)
-    return centred if centred.any() else None

@@ -23,6 +23,7 @@ class Purpose(IntEnum):
     VALIDATION_NOISE_ORDER = 3
     VALIDATION_EXAMPLE = 4
     BUILD_ORDER = 5
+    STREAM_WINDOW = 6
 
 
 class Draw(NamedTuple):
@@ -142,6 +143,16 @@ class TrainingOrder:
     def global_batch_size(self) -> int:
         """Examples per batch over all ranks."""
         return self.batch_size * self.num_ranks
+
+    def identity(self) -> dict[str, int]:
+        """What a run must share that goes on in the middle of an epoch."""
+        return {
+            "num_batches": len(self),
+            "global_batch_size": self.global_batch_size,
+            "num_signals": self.num_signals,
+            "num_noises": self.num_noises,
+            "seed": self.seed,
+        }
 
     def __len__(self) -> int:
         """Batches per epoch."""

@@ -5,7 +5,8 @@ A shard set is a folder with
 - `shard-000000.tar`, ...: plain tar files in webdataset's layout, `KEY.flac` and `KEY.json` per clip;
 - `clips.parquet`: one row per clip, in the order of the shards: `key`, `shard` (place in the index's list),
   `offset` and `num_bytes` of the FLAC data in the tar file, `num_samples`, `midpoint` (sample), `gain`, and for
-  each label set a column `label_NAME` of class numbers (a list of them where a clip has many labels);
+  each label set a column `label_NAME` of class numbers (a list of them where a clip has many labels), -1 where the
+  clip is unlabelled;
 - `index.json`: version, sample rate, label sets with the number of clips per class, and size and checksum of
   each of the files above.
 """

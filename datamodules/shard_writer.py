@@ -25,7 +25,7 @@ from datamodules.shard_index import (
     file_sha256,
     write_index_file,
 )
-from datamodules.tasks import LabelSet
+from datamodules.tasks import UNLABELLED, LabelSet
 
 _CLIP_NUMBERS = ("offset", "num_bytes", "num_samples", "midpoint", "gain")
 
@@ -40,7 +40,7 @@ class NewClip:
         key: unique name, without dots.
         waveform: (T,) float.
         midpoint: sample that windows are centred on, 0 to T - 1.
-        labels: for each label set, the clip's labels (one of them in a one-label set).
+        labels: for each label set, the clip's labels (one of them in a one-label set); none where it is unlabelled.
         source: where it came from, kept for people.
     """
 
@@ -188,9 +188,9 @@ def _description(clip: NewClip, sample_rate_hz: int, gain: float) -> bytes:
 
 def _class_numbers(clips: Sequence[ClipRecord], name: str, labels: Sequence[str]) -> list[list[int]]:
     number = {label: place for place, label in enumerate(labels)}
-    return [sorted(number[label] for label in clip.labels[name]) for clip in clips]
+    return [sorted(number[label] for label in clip.labels[name]) or [UNLABELLED] for clip in clips]
 
 
 def _counts(class_numbers: list[list[int]], num_classes: int) -> tuple[int, ...]:
     flat = np.fromiter((number for numbers in class_numbers for number in numbers), dtype=np.int64)
-    return tuple(np.bincount(flat, minlength=num_classes).tolist())
+    return tuple(np.bincount(flat[flat != UNLABELLED], minlength=num_classes).tolist())

@@ -20,7 +20,7 @@ import pyarrow
 import soundfile
 
 from datamodules.shard_index import LABEL_COLUMN_PREFIX, ShardError, ShardIndex, read_clips_file, read_index_file
-from datamodules.tasks import LabelSet
+from datamodules.tasks import UNLABELLED, LabelSet
 
 __all__ = ["Clip", "ShardError", "ShardSet", "damaged_files"]
 
@@ -36,7 +36,8 @@ class Clip(NamedTuple):
         key: its name.
         waveform: (T,) float32.
         midpoint: sample that windows are centred on.
-        labels: class number for each one-label set, tuple of class numbers for each many-labels set.
+        labels: class number for each one-label set, tuple of class numbers for each many-labels set; `UNLABELLED`,
+            alone, where the clip has no answer.
     """
 
     key: str
@@ -77,6 +78,8 @@ class ShardSet:
             for name, label_set in self.label_sets.items()
         }
         self._files = _Files()
+        del table
+        pyarrow.default_memory_pool().release_unused()  # what reading the table took, several times its size
 
     def __len__(self) -> int:
         """Number of clips."""
@@ -192,7 +195,7 @@ class _LabelColumn:
             lists = column.combine_chunks()
             self.values = lists.flatten().to_numpy()
             self._starts = np.cumsum([0, *lists.value_lengths().to_numpy()])
-        if len(self.values) and not 0 <= self.values.min() <= self.values.max() < len(label_set.labels):
+        if len(self.values) and not UNLABELLED <= self.values.min() <= self.values.max() < len(label_set.labels):
             raise ShardError(f"the table of clips has a class outside the {len(label_set.labels)} labels")
 
     def __getitem__(self, i: int) -> int | tuple[int, ...]:

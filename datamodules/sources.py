@@ -1,21 +1,24 @@
-"""Where clips are read from while training: shard sets, or the published HDF5 files as they are."""
+"""Where clips are read from while training: shard sets, here or elsewhere, or the published HDF5 files as they are."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 from datamodules.shards import Clip, ShardSet
+from datamodules.streaming import StreamedClips, is_remote
 from datamodules.tasks import LabelSet, Side
 
 
 class ClipSource(Protocol):
     """Labelled clips that can be read in any order, in any process (it may be pickled).
 
-    `ShardSet` is one, `datamodules.hdf5_clips.Hdf5Clips` another.
+    `ShardSet` is one, `datamodules.hdf5_clips.Hdf5Clips` and `datamodules.streaming.StreamedClips` are others.
     """
 
-    folder: Path
-    """Where the clips lie, for messages."""
+    @property
+    def folder(self) -> Path | str:
+        """Where the clips lie, for messages."""
+        ...
 
     def __len__(self) -> int:
         """Number of clips."""
@@ -31,24 +34,17 @@ class ClipSource(Protocol):
         """The classes of each label column."""
         ...
 
-    def key(self, i: int) -> str:
-        """Name of clip `i`."""
-        ...
-
-    def labels(self, i: int) -> dict[str, int | tuple[int, ...]]:
-        """Class numbers of clip `i`."""
-        ...
-
     def read(self, i: int) -> Clip:
         """Read clip `i`; raises `ShardError` when it cannot be read."""
         ...
 
 
-def open_clips(folder: Path, split: str, *, side: Side) -> ClipSource:
+def open_clips(location: str | Path, split: str, *, side: Side) -> ClipSource:
     """Open the clips of a split, whatever they are kept in.
 
     Args:
-        folder: folder with a shard set per split, or with the published HDF5 files.
+        location: folder with a shard set per split, or with the published HDF5 files; or the URL or pipe of such a
+            folder of shard sets, see `datamodules.streaming`.
         split: "train", "val" or "test".
         side: which of the two sounds of a row to take from HDF5 files; a shard set has one.
 
@@ -58,6 +54,9 @@ def open_clips(folder: Path, split: str, *, side: Side) -> ClipSource:
     Raises:
         ShardError: when there are none, or they are damaged.
     """
+    if is_remote(location):
+        return StreamedClips(str(location), split)
+    folder = Path(location)
     if not (folder / split).exists() and any(folder.glob("*/*.h5")):
         from datamodules.hdf5_clips import Hdf5Clips
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from datamodules.shard_index import ShardError, file_sha256
 from datamodules.shards import ShardSet, damaged_files
+from datamodules.tasks import UNLABELLED
 
 MAX_DESCRIPTION_BYTES = 1 << 20
 """A clip's JSON member has some hundred bytes; a larger one is not even read."""
@@ -80,7 +81,7 @@ def disagreements(folders: list[Path]) -> Iterator[str]:
 def _damaged_counts(shard_set: ShardSet) -> Iterator[str]:
     for name, label_set in shard_set.label_sets.items():
         numbers = [shard_set.labels(i)[name] for i in range(len(shard_set))]
-        flat = [n for number in numbers for n in ((number,) if isinstance(number, int) else number)]
+        flat = [n for number in numbers for n in _labelled(number)]
         counts = tuple(np.bincount(np.array(flat, dtype=np.int64), minlength=len(label_set.labels)).tolist())
         if counts != tuple(shard_set.index.num_clips_per_class[name]):
             yield f"{shard_set.folder}: the clips per class of {name!r} in the index are not those of the table"
@@ -128,4 +129,9 @@ def _damaged_description(shard_set: ShardSet, i: int, content: bytes) -> Iterato
 
 def _names(shard_set: ShardSet, name: str, numbers: int | tuple[int, ...]) -> list[str]:
     labels = shard_set.label_sets[name].labels
-    return sorted(labels[number] for number in ((numbers,) if isinstance(numbers, int) else numbers))
+    return sorted(labels[number] for number in _labelled(numbers))
+
+
+def _labelled(numbers: int | tuple[int, ...]) -> tuple[int, ...]:
+    found = (numbers,) if isinstance(numbers, int) else numbers
+    return tuple(number for number in found if number != UNLABELLED)

@@ -2,18 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytorch_lightning as lightning
 import torch
 
 from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ
+from datamodules.batch_mixing import mixed
+from datamodules.clip_pairs import ClipPair, training_order, validation_order
 from datamodules.examples import PUBLISHED_SNR_DB, MixtureDataset, MixtureSettings
 from datamodules.loader import ExampleLoader, TrainingLoader
-from datamodules.order import Purpose, TrainingOrder, ValidationOrder, check_seed
+from datamodules.order import Purpose, TrainingOrder, check_seed
 from datamodules.shard_index import ShardError
-from datamodules.sources import ClipSource, open_clips
+from datamodules.sources import open_clips
 from datamodules.tasks import Side, Task, TaskError, resolve_task
 
 DEFAULT_JITTER_S = 0.1
@@ -30,11 +31,13 @@ class WordSpeakerNoise(lightning.LightningDataModule):
     signal-only and noise-only examples is not known: their fractions are 0 unless given.
 
     A batch is a dictionary: `waveform` (B, T) float32; `targets`, for each task (B,) int64 or (B, C) float32;
-    `snr_db` (B,) float32, +inf without noise, -inf without signal.
+    `snr_db` (B,) float32, +inf without noise, -inf without signal. Targets of clips without a label for a task are
+    `UNLABELLED`, or a row of NaN: losses and metrics leave them out.
 
     Args:
         signal: folder with the shard sets `train` and `val` (and `test`, for testing) of the signals, or with the
-            published HDF5 files (`train_*/`, `valid_*/`), see `datamodules.published_hdf5`.
+            published HDF5 files (`train_*/`, `valid_*/`), see `datamodules.published_hdf5`. Shard sets that lie
+            elsewhere are streamed from a URL or pipe, with a local shuffle, see `datamodules.streaming`.
         tasks: names, or mappings with `name` and any of `kind`, `side`, `loss_weight`, `null_label`.
         noise: as `signal`, of the noises; None for quiet.
         batch_size: examples per batch on each rank.
@@ -46,6 +49,9 @@ class WordSpeakerNoise(lightning.LightningDataModule):
         noise_only_fraction: fraction of examples without signal; the sum of both is at most 1.
         jitter_s: signals are shifted in time by up to this much, in seconds.
         seed: seed of all random choices.
+        mix_on_device: send signals and noises to the device and mix there, in float64: the same mixtures, less
+            work for the workers, twice as much to send. Loaders that are not run by a Trainer then give batches
+            with `signal` and `noise` in place of `waveform`.
         val_conditions: validation is run once per condition: its name, and a fixed signal-to-noise ratio in dB
             (`.inf` is quiet), or null for mixtures as in training, drawn once. All conditions have the same
             pairs of clips. The default is `{"mixed": null}`, and in quiet `{"quiet": .inf}`.
@@ -71,6 +77,7 @@ class WordSpeakerNoise(lightning.LightningDataModule):
         noise_only_fraction: float = 0.0,
         jitter_s: float = DEFAULT_JITTER_S,
         seed: int = 0,
+        mix_on_device: bool = False,
         val_conditions: dict[str, float | None] | None = None,
     ) -> None:
         super().__init__()
@@ -89,9 +96,10 @@ class WordSpeakerNoise(lightning.LightningDataModule):
         check_seed(seed)
         _check_settings(self.settings, has_noise=noise is not None)
         self._val_conditions = _checked_conditions(val_conditions, has_noise=noise is not None)
-        self._folders: dict[Side, Path] = {"signal": Path(signal)}
+        self._is_mixed = not mix_on_device or noise is None
+        self._locations: dict[Side, str] = {"signal": signal}
         if noise is not None:
-            self._folders["noise"] = Path(noise)
+            self._locations["noise"] = noise
         self._train = self._opened("train")
         self._val = self._opened("val", like=self._train)
         self.tasks = _resolved(tasks, self._train)
@@ -119,7 +127,7 @@ class WordSpeakerNoise(lightning.LightningDataModule):
             raise ValueError("overfit_batches would get other examples in each epoch: use limit_train_batches")
         rank, num_ranks = self._rank_and_num_ranks()
         return TrainingLoader(
-            MixtureDataset(*self._train, self.tasks, self.settings, seed=self.seed),
+            MixtureDataset(*self._train, self.tasks, self.settings, seed=self.seed, is_mixed=self._is_mixed),
             self._train_order(rank=rank, num_ranks=num_ranks),
             current_epoch=lambda: 0 if trainer is None else trainer.current_epoch,
             num_workers=self.num_workers,
@@ -134,10 +142,19 @@ class WordSpeakerNoise(lightning.LightningDataModule):
         """One loader per validation condition, over the shard sets `test`."""
         return self._condition_loaders(self._opened("test", like=self._train))
 
-    def _condition_loaders(self, shards: "_Pair") -> list[ExampleLoader]:
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        """Mix, where that is done on the device."""
+        return mixed(batch)
+
+    def _condition_loaders(self, shards: ClipPair) -> list[ExampleLoader]:
         rank, num_ranks = self._rank_and_num_ranks()
-        order = ValidationOrder(
-            *shards.counts, batch_size=self.batch_size, seed=self.seed, rank=rank, num_ranks=num_ranks
+        order = validation_order(
+            shards,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            rank=rank,
+            num_ranks=num_ranks,
+            num_workers=self.num_workers,
         )
         datasets = [
             MixtureDataset(
@@ -147,6 +164,7 @@ class WordSpeakerNoise(lightning.LightningDataModule):
                 seed=self.seed,
                 purpose=Purpose.VALIDATION_EXAMPLE,
                 fixed_snr_db=snr_db,
+                is_mixed=self._is_mixed,
             )
             for snr_db in self._val_conditions.values()
         ]
@@ -156,17 +174,22 @@ class WordSpeakerNoise(lightning.LightningDataModule):
         ]
 
     def _train_order(self, *, rank: int, num_ranks: int) -> TrainingOrder:
-        return TrainingOrder(
-            *self._train.counts, batch_size=self.batch_size, seed=self.seed, rank=rank, num_ranks=num_ranks
+        return training_order(
+            self._train,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            rank=rank,
+            num_ranks=num_ranks,
+            num_workers=self.num_workers,
         )
 
     def _rank_and_num_ranks(self) -> tuple[int, int]:
         """As the trainer knows them; environment variables would be wrong in spawned processes."""
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
-    def _opened(self, split: str, *, like: "_Pair | None" = None) -> "_Pair":
+    def _opened(self, split: str, *, like: ClipPair | None = None) -> ClipPair:
         """The shard sets of a split, checked against the settings and those of the training split."""
-        opened = {side: open_clips(folder, split, side=side) for side, folder in self._folders.items()}
+        opened = {side: open_clips(location, split, side=side) for side, location in self._locations.items()}
         for shards in opened.values():
             if shards.sample_rate_hz != self.sample_rate_hz:
                 raise ShardError(
@@ -175,7 +198,7 @@ class WordSpeakerNoise(lightning.LightningDataModule):
                 )
             if not len(shards):
                 raise ShardError(f"{shards.folder}: has no clips")
-        pair = _Pair(opened["signal"], opened.get("noise"))
+        pair = ClipPair(opened["signal"], opened.get("noise"))
         for ours, theirs in zip(pair, like or pair, strict=True):
             if ours is not None and theirs is not None and ours.label_sets != theirs.label_sets:
                 raise ShardError(f"{ours.folder} and {theirs.folder} have different label sets: build both in one go")
@@ -195,19 +218,7 @@ class WordSpeakerNoise(lightning.LightningDataModule):
                 )
 
 
-class _Pair(NamedTuple):
-    """The shard sets of one split."""
-
-    signals: ClipSource
-    noises: ClipSource | None
-
-    @property
-    def counts(self) -> tuple[int, int]:
-        """Number of signal and of noise clips."""
-        return len(self.signals), 0 if self.noises is None else len(self.noises)
-
-
-def _resolved(tasks: Sequence[str | dict[str, Any]], shards: _Pair) -> list[Task]:
+def _resolved(tasks: Sequence[str | dict[str, Any]], shards: ClipPair) -> list[Task]:
     if not tasks:
         raise TaskError("name at least one task")
     label_sets = {"signal": shards.signals.label_sets}

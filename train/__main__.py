@@ -7,6 +7,7 @@ from rich.console import Console
 
 def main() -> None:
     """Run the command line; errors that a user can mend are told in one line, without a traceback."""
+    from datamodules.mixing import MixingError
     from datamodules.shards import ShardError
     from datamodules.tasks import TaskError
     from evaluate.activations import StageError
@@ -21,7 +22,7 @@ def main() -> None:
     told = (BenchmarkError, CheckpointError, CheckpointWriteError, NonFiniteLossError, RunDirectoryError, ShardError)
     try:
         TrainCLI()
-    except (*told, ScheduleError, StageError, TaskError) as error:
+    except (*told, MixingError, ScheduleError, StageError, TaskError) as error:
         Console(stderr=True).print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(2)
 

@@ -30,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN=FILE",
         help="labels of a column in the order of the classes, one per line (default: sorted, null label first)",
     )
+    parser.add_argument(
+        "--allow-unlabelled",
+        nargs="+",
+        default=[],
+        metavar="COLUMN",
+        help="label columns whose cells may be empty: such clips count for the other tasks only (default: an error)",
+    )
     parser.add_argument("--keep-order", action="store_true", help="keep the order of the keys (default: shuffle)")
     add_build_arguments(parser)
 
@@ -48,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
         one_label=args.one_label,
         many_labels=args.many_labels,
         label_lists=label_lists,
+        may_be_unlabelled=args.allow_unlabelled,
         keep_order=args.keep_order,
         **build_settings(args),
     )

@@ -132,6 +132,23 @@ def test_ranks_share_the_same_global_batches(make, num_ranks):
     assert together == alone
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("num_workers", range(5))
+@pytest.mark.parametrize("num_ranks", range(1, 5))
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_ranks_and_workers_together_see_each_example_once(make, num_workers, num_ranks, batch_size):
+    alone = flat(training_loader(make, batch_size=batch_size * num_ranks))
+    rows = []
+    for rank in range(num_ranks):
+        loader = training_loader(make, batch_size=batch_size, rank=rank, num_ranks=num_ranks, num_workers=num_workers)
+        rows.append(flat(loader))
+        for first in range(1, len(loader)):
+            loader.load_state_dict({**loader.state_dict(), "epoch": 0, "batches": first})
+            assert flat(loader) == rows[-1][first * batch_size :]
+    assert sorted(row for rank in rows for row in rank) == sorted(alone)
+    assert len(set(alone)) == len(alone) == 23 // (batch_size * num_ranks) * batch_size * num_ranks
+
+
 @pytest.mark.parametrize("num_ranks", [1, 2, 3])
 def test_validation_over_ranks_sees_each_example_once(make, num_ranks):
     module = make()
@@ -207,7 +224,7 @@ def test_iterating_leaves_all_random_states_alone(make):
     assert before[1:] == after[1:]
 
 
-@pytest.mark.parametrize("stop_after", [1, 3, 5])
+@pytest.mark.parametrize("stop_after", range(1, 6))
 def test_resuming_from_the_loaders_state(make, stop_after):
     loader = training_loader(make, epoch=2)
     iterator = iter(loader)
@@ -315,6 +332,7 @@ def test_collate_keeps_order():
     assert batch["waveform"][:, 0].tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_only_this_file_needs_lightning():
     code = "import sys, datamodules.build, datamodules.loader, datamodules.__main__ as m; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,0 +1,1 @@
+"""Commands of other packages that need all of them."""
