@@ -157,6 +157,17 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(config, undisturbed, moment)
 
 
 @pytest.mark.slow
+def test_scores_of_the_end_are_made_up_for(config, tmp_path):
+    """Killed when all is trained and saved, and only the scores at the end are missing."""
+    config = config | {"brain": config["brain"] | {"every_n_epochs": 0}, "best_checkpoint": {}}
+    whole = config | {"run_dir": str(tmp_path / "undisturbed")}
+    assert wait_for(start(whole)) == 0
+    assert wait_for(start(config, prepare=lambda: die_before_scores(2))) == KILLED
+    assert wait_for(start(config, "--resume", "true")) == 0
+    assert_same_outcome(Path(config["run_dir"]), Path(whole["run_dir"]))
+
+
+@pytest.mark.slow
 def test_checkpoints_within_an_epoch_go_on_within_it(config, tmp_path):
     every_two = {"every_n_epochs": None, "every_n_train_steps": 2}
     config = config | {"checkpoint": every_two, "data": config["data"] | {"num_workers": 2}}
