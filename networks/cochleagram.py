@@ -8,7 +8,7 @@ from torch import Tensor
 from networks.compression import MAX_DERIVATIVE, OFFSET, POWER, compress
 from networks.envelopes import KAISER_BETA, DirectEnvelopes, LowPass
 from networks.filterbank import erb_cosine_filters
-from networks.front_end import FrontEnd
+from networks.front_end import FrontEnd, samples_per_frame
 from networks.multirate import MultirateEnvelopes
 
 
@@ -65,9 +65,7 @@ class Cochleagram(FrontEnd):
         oversampling: float = 2.0,
     ) -> None:
         super().__init__()
-        stride = round(sample_rate_hz / frame_rate_hz)
-        if abs(stride * frame_rate_hz - sample_rate_hz) > 1e-6 * sample_rate_hz:
-            raise ValueError(f"expected a frame rate that divides {sample_rate_hz} Hz, got {frame_rate_hz} Hz")
+        stride = samples_per_frame(sample_rate_hz, frame_rate_hz)
         if num_samples < num_taps:
             raise ValueError(f"expected at least {num_taps} samples (num_taps), got num_samples={num_samples}")
         self.sample_rate_hz, self.num_samples = sample_rate_hz, num_samples
@@ -115,11 +113,7 @@ class Cochleagram(FrontEnd):
         Raises:
             ValueError: if the waveforms do not have ``num_samples`` samples.
         """
-        if waveform.ndim != 2 or waveform.shape[1] != self.num_samples:
-            raise ValueError(
-                f"expected waveforms of shape (batch, {self.num_samples}) at {self.sample_rate_hz} Hz, "
-                f"got {tuple(waveform.shape)}"
-            )
+        self.check_waveforms(waveform)
         with torch.autocast(waveform.device.type, enabled=False):
             envelopes = self.envelopes(waveform.to(self.get_buffer("center_freqs_hz").dtype))
             return compress(envelopes, power=self.power, offset=self.offset, max_derivative=self.max_derivative)

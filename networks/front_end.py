@@ -22,6 +22,30 @@ class FrontEnd(Described):
     frame_rate_hz: float
     output_shape: tuple[int, int]
 
+    def check_waveforms(self, waveform: Tensor) -> None:
+        """Refuse what is not (B, T).
+
+        Raises:
+            ValueError: if the waveforms do not have ``num_samples`` samples.
+        """
+        if waveform.ndim != 2 or waveform.shape[1] != self.num_samples:
+            raise ValueError(
+                f"expected waveforms of shape (batch, {self.num_samples}) at {self.sample_rate_hz} Hz, "
+                f"got {tuple(waveform.shape)}"
+            )
+
     def forward(self, waveform: Tensor) -> Tensor:
         """(B, T) -> (B, F, N)."""
         raise NotImplementedError
+
+
+def samples_per_frame(sample_rate_hz: int, frame_rate_hz: float) -> int:
+    """Samples from one frame to the next.
+
+    Raises:
+        ValueError: if the frame rate does not divide the sample rate.
+    """
+    stride = round(sample_rate_hz / frame_rate_hz)
+    if abs(stride * frame_rate_hz - sample_rate_hz) > 1e-6 * sample_rate_hz:
+        raise ValueError(f"expected a frame rate that divides {sample_rate_hz} Hz, got {frame_rate_hz} Hz")
+    return stride

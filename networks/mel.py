@@ -8,7 +8,7 @@ import torchaudio
 from torch import Tensor
 
 from networks.compression import OFFSET, POWER, compress
-from networks.front_end import FrontEnd
+from networks.front_end import FrontEnd, samples_per_frame
 
 
 class MelSpectrogram(FrontEnd):
@@ -56,9 +56,7 @@ class MelSpectrogram(FrontEnd):
         offset: float = OFFSET,
     ) -> None:
         super().__init__()
-        stride = round(sample_rate_hz / frame_rate_hz)
-        if abs(stride * frame_rate_hz - sample_rate_hz) > 1e-6 * sample_rate_hz:
-            raise ValueError(f"expected a frame rate that divides {sample_rate_hz} Hz, got {frame_rate_hz} Hz")
+        stride = samples_per_frame(sample_rate_hz, frame_rate_hz)
         if not 1 <= window_samples <= min(num_samples, fft_samples):
             raise ValueError(
                 f"expected a window of at most num_samples={num_samples} and fft_samples={fft_samples}, "
@@ -88,11 +86,7 @@ class MelSpectrogram(FrontEnd):
         Raises:
             ValueError: if the waveforms do not have ``num_samples`` samples.
         """
-        if waveform.ndim != 2 or waveform.shape[1] != self.num_samples:
-            raise ValueError(
-                f"expected waveforms of shape (batch, {self.num_samples}) at {self.sample_rate_hz} Hz, "
-                f"got {tuple(waveform.shape)}"
-            )
+        self.check_waveforms(waveform)
         window, filters = self.get_buffer("window"), self.get_buffer("filters")
         with torch.autocast(waveform.device.type, enabled=False):
             # The transform centres the window within its points: as many zeros around the waveform as around the

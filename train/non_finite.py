@@ -7,6 +7,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from train.run_directory import checkpoints_in
+
 STATE_FILE = "non_finite.ckpt"
 BATCH_FILE = "non_finite_batch.rank{rank}.pt"
 
@@ -51,10 +53,11 @@ class StopWhenNonFinite(pl.Callback):
         folder = Path(trainer.default_root_dir)
         if is_bad:
             torch.save(self._batch, folder / BATCH_FILE.format(rank=trainer.global_rank))
-        trainer.save_checkpoint(folder / "checkpoints" / STATE_FILE)
+        state = checkpoints_in(folder) / STATE_FILE
+        trainer.save_checkpoint(state)
         what = f"the loss is {value}" if is_bad else "the loss of another rank is not a finite number"
         raise NonFiniteLossError(
             f"{what} at step {trainer.global_step} of epoch {trainer.current_epoch}. The state before this step is in "
-            f"{folder / 'checkpoints' / STATE_FILE}, the batch in {folder / BATCH_FILE.format(rank='*')}. Try a lower "
+            f"{state}, the batch in {folder / BATCH_FILE.format(rank='*')}. Try a lower "
             "learning rate, a warm-up, or --trainer.gradient_clip_val 1"
         )

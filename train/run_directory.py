@@ -9,6 +9,7 @@ import os
 import uuid
 from pathlib import Path
 
+from evaluate.checkpoint_files import CHECKPOINTS_FOLDER
 from evaluate.wandb_scores import WANDB_ID_FILE
 
 CONFIG_FILE = "config.yaml"
@@ -23,7 +24,7 @@ class RunDirectoryError(ValueError):
 
 def checkpoints_in(run_dir: str | Path) -> Path:
     """Where a run keeps its checkpoints."""
-    return Path(run_dir) / "checkpoints"
+    return Path(run_dir) / CHECKPOINTS_FOLDER
 
 
 def checkpoint_to_resume(run_dir: str | Path, *, resume: bool) -> Path | None:
