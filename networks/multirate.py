@@ -1,6 +1,5 @@
 """Band envelopes at the frame rate from short inverse FFTs: the direct method's result, many times faster."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,30 +8,33 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from networks.envelopes import LowPass, magnitude
-from networks.multirate_lengths import choose_lengths, supports
+from networks.envelopes import LowPass
+from networks.multirate_groups import Group, bins_and_gains, supports
+from networks.multirate_lengths import choose_groups
 from networks.multirate_low_pass import Blocks
 
-# Complex points that one step works on. On a CPU, per thread: they stay in its cache, and steps are long beside what
-# starting them costs. Elsewhere: launches are what costs, and memory is bounded.
-CPU_POINTS_AT_ONCE = 2**17
-DEVICE_POINTS_AT_ONCE = 2**22
+# Points of the widest group of bands that one step works on, for as many sounds at a time. On a CPU, per thread: they
+# stay in its caches, and steps are long beside what starting them costs. Elsewhere: launches are what costs, and memory
+# is bounded.
+CPU_POINTS_AT_ONCE = 2**19
+DEVICE_POINTS_AT_ONCE = 2**24
 
 
 class MultirateEnvelopes(nn.Module):
-    """Envelopes from inverse FFTs just long enough for each band.
+    """Envelopes from inverse FFTs just longer than each band, and points between them.
 
     A magnitude does not change when a band is shifted in frequency, and a filter touches few FFT bins. So each
-    band's bins, shifted to 0, go through an inverse FFT of ``M`` points; the magnitude is the envelope at ``M`` of
-    the ``T`` sample times, and the low-pass is applied to those with its kernel read at their positions. Lengths are
-    chosen by measurement (:mod:`networks.multirate_lengths`); bands of one length are computed together.
+    band's bins, centred on 0, go through an inverse FFT of ``M`` points, little more than its bins; a matrix product
+    gives ``H`` points of it, as many as the cusps of the magnitude ask for; the low-pass is applied to the magnitudes
+    with its kernel read at their positions. Numbers of points are chosen by measurement
+    (:mod:`networks.multirate_lengths`); bands as wide as each other are computed together.
 
     Args:
         responses: (F, T / 2 + 1) frequency responses.
         num_samples: samples of the waveform, T.
         low_pass: decimating low-pass.
         tolerance: relative L2 error of the compressed cochleagram of clicks and noise; accuracy against speed.
-        oversampling: least points of the inverse FFT per bin of a band.
+        oversampling: least points of a band's envelope per bin of the band.
         power: exponent of the compression, in which errors are measured; it is not applied here.
         offset: added before it.
 
@@ -57,89 +59,87 @@ class MultirateEnvelopes(nn.Module):
         if oversampling < 1:
             raise ValueError(f"expected oversampling of at least 1 point per bin, got {oversampling}")
         self.blocks = Blocks(low_pass, num_samples)
-        lengths = choose_lengths(
+        self.groups = choose_groups(
             responses, self.blocks, tolerance=tolerance, oversampling=oversampling, power=power, offset=offset
         )
-        self.groups = _groups(responses, lengths)
-        order = np.argsort(lengths, kind="stable")
+        order = np.concatenate([group.bands for group in self.groups])
         self._keep("order", order)
         self._keep("restore", np.argsort(order))
-        bins, gains = _bins_and_gains(responses, lengths, self.groups)
+        taken = [bins_and_gains(responses, group.bands, group.length) for group in self.groups]
+        bins, gains = (np.concatenate([each[part].ravel() for each in taken]) for part in (0, 1))
         self._keep("bins", bins)
         self._keep("gains", np.stack([gains, gains], axis=1) / num_samples)  # of real and imaginary parts
         self._keep("places", _places(bins, gains, responses.shape[1]))
+        _, widths = supports(responses)
         for index, group in enumerate(self.groups):
-            self._keep(f"weights_{index}", self.blocks.weights(group.length).T.copy())
+            self._keep(f"weights_{index}", self.blocks.weights(group.num_points).T.copy())
+            matrix = group.matrix(int(widths[list(group.bands)].max()))
+            if matrix is not None:
+                self._keep(f"matrix_{index}", matrix)
 
     @property
     def num_points(self) -> int:
-        """Points of all bands' inverse FFTs of one waveform."""
-        return sum(group.num_bands * group.length for group in self.groups)
+        """Points of all bands' envelopes of one waveform."""
+        return sum(len(group.bands) * group.num_points for group in self.groups)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """(B, T) -> (B, F, N)."""
         result: Tensor = _Multirate.apply(waveform, self)
         return result
 
-    def pieces(self, group: "_Group", num_sounds: int, device: torch.device) -> list[slice]:
-        """Sounds whose bands of a group are worked on together."""
+    def chunks(self, device: torch.device, num_sounds: int) -> list[slice]:
+        """Sounds that are worked on together."""
         at_once = CPU_POINTS_AT_ONCE * torch.get_num_threads() if device.type == "cpu" else DEVICE_POINTS_AT_ONCE
-        size = max(1, at_once // (group.num_bands * group.length))
+        size = max(1, at_once // max(len(group.bands) * group.num_points for group in self.groups))
         return [slice(start, min(start + size, num_sounds)) for start in range(0, num_sounds, size)]
+
+    def parts(self) -> "list[_Part]":
+        """The groups, with their buffers, which move with the module."""
+        bins, gains = self.get_buffer("bins"), self.get_buffer("gains")
+        parts = []
+        first_band = first_bin = 0
+        for index, group in enumerate(self.groups):
+            of_bands = slice(first_band, first_band + len(group.bands))
+            of_bins = slice(first_bin, first_bin + len(group.bands) * group.length)
+            first_band, first_bin = of_bands.stop, of_bins.stop
+            weights = self.get_buffer(f"weights_{index}")
+            matrix = self.get_buffer(f"matrix_{index}") if group.windows else None
+            parts.append(_Part(group, of_bands, of_bins, bins[of_bins], gains[of_bins], weights, matrix))
+        return parts
 
     def _keep(self, name: str, values: NDArray) -> None:
         dtype = torch.float32 if values.dtype == np.float64 else torch.int64
         self.register_buffer(name, torch.tensor(values, dtype=dtype), persistent=False)
 
 
-class _Group(NamedTuple):
-    """Bands with inverse FFTs of one length: where they are among all, ordered by length, and their bins."""
+class _Part(NamedTuple):
+    """A group of bands: where they and their bins are among all, and what is done with them."""
 
-    length: int
-    width: int
-    first_band: int
-    num_bands: int
-    first_bin: int
+    group: Group
+    of_bands: slice
+    of_bins: slice
+    bins: Tensor
+    gains: Tensor
+    weights: Tensor
+    matrix: Tensor | None
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.num_bands, self.width
+    def subbands(self, spectrum: Tensor) -> Tensor:
+        """Analytic signals of the bands, centred on 0 (b, bands, M), from (b, K) spectra."""
+        taken = _take(spectrum, self.bins)
+        torch.view_as_real(taken).mul_(self.gains)
+        return torch.fft.ifft(taken.unflatten(1, (-1, self.group.length)), norm="forward")
 
-    @property
-    def bands(self) -> slice:
-        return slice(self.first_band, self.first_band + self.num_bands)
+    def more_points(self, subbands: Tensor) -> Tensor:
+        """(b, bands, M) complex -> real and imaginary parts (2, b, bands, H)."""
+        if self.group.windows is None or self.matrix is None:
+            return torch.view_as_real(subbands).movedim(-1, 0).contiguous()
+        return self.group.windows.interpolate(subbands, self.matrix)
 
-    @property
-    def bins(self) -> slice:
-        return slice(self.first_bin, self.first_bin + self.num_bands * self.width)
-
-
-def _groups(responses: NDArray[np.float64], lengths: NDArray[np.int64]) -> tuple[_Group, ...]:
-    _, widths = supports(responses)
-    groups: list[_Group] = []
-    first_band = first_bin = 0
-    for length in np.unique(lengths):
-        same = lengths == length
-        group = _Group(int(length), int(widths[same].max()), first_band, int(same.sum()), first_bin)
-        groups.append(group)
-        first_band, first_bin = group.bands.stop, group.bins.stop
-    return tuple(groups)
-
-
-def _bins_and_gains(
-    responses: NDArray[np.float64], lengths: NDArray[np.int64], groups: tuple[_Group, ...]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Bins of the spectrum that the groups take, in their order, and the filters' gains there (0 is padding)."""
-    lows, widths = supports(responses)
-    all_bins, all_gains = [], []
-    for group in groups:
-        bands = np.flatnonzero(lengths == group.length)
-        offsets = np.arange(group.width)
-        bins = np.minimum(lows[bands, None] + offsets, responses.shape[1] - 1)
-        inside = offsets < widths[bands, None]
-        all_bins.append(bins.ravel())
-        all_gains.append(np.where(inside, np.take_along_axis(responses[bands], bins, axis=1), 0.0).ravel())
-    return np.concatenate(all_bins), np.concatenate(all_gains)
+    def fewer_points(self, parts: Tensor) -> Tensor:
+        """(2, b, bands, H) -> (b, bands, M) complex, the adjoint."""
+        if self.group.windows is None or self.matrix is None:
+            return torch.complex(parts[0], parts[1])
+        return self.group.windows.adjoint(parts, self.matrix)
 
 
 def _places(bins: NDArray[np.int64], gains: NDArray[np.float64], num_bins: int) -> NDArray[np.int64]:
@@ -161,57 +161,44 @@ class _Multirate(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, waveform: Tensor, envelopes: MultirateEnvelopes) -> Tensor:
-        spectrum = torch.fft.rfft(waveform)
-        blocks, order = envelopes.blocks, envelopes.get_buffer("order")
-        sums = waveform.new_zeros(blocks.frames, len(order), len(waveform), blocks.count + blocks.pieces - 1)
-        keep: list[Tensor] = []
-        for index, group in enumerate(envelopes.groups):
-            weights = envelopes.get_buffer(f"weights_{index}")
-            for sounds, subbands in _subbands(spectrum, envelopes, group):
-                envelope = magnitude(subbands)
-                blocks.add(envelope, weights, sums[:, group.bands, sounds])
+        blocks, parts, restore = envelopes.blocks, envelopes.parts(), envelopes.get_buffer("restore")
+        phases: list[Tensor] = []
+        frames = []
+        for sounds in envelopes.chunks(waveform.device, len(waveform)):
+            spectrum = torch.fft.rfft(waveform[sounds])
+            sums = blocks.sums(spectrum.real, (len(spectrum), len(restore)))
+            for part in parts:
+                values = part.more_points(part.subbands(spectrum))
                 if ctx.needs_input_grad[0]:
+                    envelope = torch.mul(values[0], values[0]).addcmul_(values[1], values[1]).sqrt_()
                     # Where the magnitude is 0 so is the subband, and with it the gradient, as torch has it for abs.
-                    inverse = envelope.clamp_(min=torch.finfo(envelope.dtype).tiny).reciprocal_()
-                    keep += [subbands, inverse]
-        ctx.save_for_backward(*keep)
+                    phases.append(values.div_(envelope.clamp(min=torch.finfo(envelope.dtype).tiny)))
+                else:
+                    envelope = values[0].mul_(values[0]).addcmul_(values[1], values[1]).sqrt_()
+                blocks.put(envelope, part.weights, sums[:, :, :, part.of_bands])
+            frames.append(blocks.frames_in_order(sums)[:, restore])
+        ctx.save_for_backward(*phases)
         ctx.envelopes = envelopes
-        restored = sums.index_select(1, envelopes.get_buffer("restore"))
-        return blocks.frames_in_order(restored.transpose(1, 2))
+        return torch.cat(frames)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         envelopes: MultirateEnvelopes = ctx.envelopes
-        blocks, num_bins = envelopes.blocks, len(envelopes.get_buffer("bins"))
-        grad = grads[0].index_select(1, envelopes.get_buffer("order"))
-        sums = blocks.frames_by_block(grad.transpose(0, 1))
-        taken = torch.zeros(grad.shape[0], num_bins + 1, dtype=grad.dtype.to_complex(), device=grad.device)
-        saved = iter(ctx.saved_tensors)
-        for index, group in enumerate(envelopes.groups):
-            weights = envelopes.get_buffer(f"weights_{index}")
-            target = taken[:, group.bins].unflatten(1, group.shape).transpose(0, 1)
-            for sounds in envelopes.pieces(group, len(grad), grad.device):
-                subbands, inverse = next(saved), next(saved)
-                envelope = blocks.adjoint(sums[:, group.bands, sounds], weights)
-                target[:, sounds] = torch.fft.fft(subbands * envelope.mul_(inverse))[..., : group.width]
-        torch.view_as_real(taken[:, :num_bins]).mul_(envelopes.get_buffer("gains"))
-        return _waveform_gradient(taken, envelopes), None
-
-
-def _subbands(spectrum: Tensor, envelopes: MultirateEnvelopes, group: _Group) -> Iterator[tuple[slice, Tensor]]:
-    """Analytic signals of a group's bands, shifted to 0 (bands, b, M), of b sounds at a time, from (B, K) spectra."""
-    bins = envelopes.get_buffer("bins")[group.bins]
-    gains = envelopes.get_buffer("gains")[group.bins].unflatten(0, group.shape)[:, None]
-    padded = spectrum.new_zeros(group.num_bands, 0, group.length)
-    for sounds in envelopes.pieces(group, len(spectrum), spectrum.device):
-        num_sounds = sounds.stop - sounds.start
-        if padded.shape[1] != num_sounds:
-            padded = spectrum.new_zeros(group.num_bands, num_sounds, group.length)
-            inside = torch.view_as_real(padded)[:, :, : group.width]
-        taken = torch.view_as_real(_take(spectrum[sounds], bins)).unflatten(1, group.shape)
-        torch.mul(taken.transpose(0, 1), gains, out=inside)
-        yield sounds, torch.fft.ifft(padded, norm="forward")
+        blocks, parts, order = envelopes.blocks, envelopes.parts(), envelopes.get_buffer("order")
+        num_bins = len(envelopes.get_buffer("bins"))
+        phases = iter(ctx.saved_tensors)
+        results = []
+        for sounds in envelopes.chunks(grads[0].device, len(grads[0])):
+            sums = blocks.frames_by_block(grads[0][sounds, order])
+            taken = torch.zeros(sums.shape[2], num_bins + 1, dtype=sums.dtype.to_complex(), device=sums.device)
+            for part in parts:
+                envelope = blocks.adjoint(sums[:, :, :, part.of_bands], part.weights)
+                subbands = part.fewer_points(next(phases) * envelope)
+                taken[:, part.of_bins] = torch.fft.fft(subbands).flatten(1)
+            torch.view_as_real(taken[:, :num_bins]).mul_(envelopes.get_buffer("gains"))
+            results.append(_waveform_gradient(taken, envelopes))
+        return torch.cat(results), None
 
 
 def _waveform_gradient(taken: Tensor, envelopes: MultirateEnvelopes) -> Tensor:

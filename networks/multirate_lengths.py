@@ -1,16 +1,17 @@
-"""How long each band's inverse FFT must be: measured on clicks and noise when a multirate front end is made.
+"""Which bands are computed together, and at how many points each: measured on clicks and noise.
 
 The magnitude of a band is not band-limited (its square is): it has cusps where the band passes near zero, and points
-``M / T`` apart alias the cusps' spectrum into the low-pass. Between clicks an envelope is the filter's own impulse
+``H / T`` apart alias the cusps' spectrum into the low-pass. Between clicks an envelope is the filter's own impulse
 response, with a cusp every ``1 / bandwidth`` seconds: its aliasing is all or nothing, as a harmonic of the bandwidth
 does or does not fall near a multiple of the rate, and the compression makes much of the little energy that is there.
-So more points are not always better, a rule of so many points per bin is poor, and the lengths are chosen by
+So more points are not always better, a rule of so many points per bin is poor, and numbers of points are chosen by
 measurement.
 """
 
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,27 +20,29 @@ from torch import Tensor
 
 from networks.compression import compress
 from networks.envelopes import magnitude
+from networks.multirate_groups import Group, bins_and_gains, supports
+from networks.multirate_interpolation import Windows, half_taps_for
 from networks.multirate_low_pass import Blocks
+from networks.multirate_stored import stored_groups
 
 LEVEL_RMS = 0.1  # published level of the sounds (Feather et al. 2019), which the compression's offset refers to
-CLICK_PERIODS = (2.5, 4, 5, 10, 20, 25, 50)  # of the calibration's trains, in frames: 80 to 4 Hz at 200 frames a second
-SPACING = 1.07  # lengths closer than this are not worth a group of their own
-SETTLED = 0.05  # a band is measured no further once its squared error is this part of its equal share
-BANDS_AT_ONCE = 16  # bounds the memory of the measurement
+# Of the calibration's trains of clicks, in frames: 80 to 4 Hz at 200 frames a second.
+CLICK_PERIODS = (2.5, 3.1, 4, 5, 7.3, 10, 13.7, 20, 25, 37.9, 50)
+INTERPOLATION_SHARE = 0.1  # of the tolerance: error of the interpolation on noise; between clicks it is far larger
+RATE_OVER_BANDWIDTH = 1.5  # least length of an inverse FFT, in bins of its band
+WINDOWS = (12, 10, 15, 9, 16, 8, 18, 20)  # points of a window of the interpolation, the fastest first
+LENGTH_SPACING = 1.05  # lengths of inverse FFTs closer than this are not worth having
+POINTS_SPACING = 1.03  # numbers of points closer than this are not measured
+BANDS_MEASURED_TOGETHER = 12  # at most; bands of very different width need very different numbers of points
+POINTS_OF_A_GROUP = 20_000  # of a sound, about: each group is work to start, each band has its own best number
+DIRECT_COST = 3.0  # of a point of an inverse FFT, in points that are interpolated
+SETTLED = 0.05  # a group is measured no further once its squared error is this part of its equal share
 
 Compression = Callable[[Tensor], Tensor]
-_CHOSEN: dict[tuple[object, ...], NDArray[np.int64]] = {}  # measuring takes seconds: once in a process
+CHOSEN: dict[str, tuple[Group, ...]] = {}  # measuring takes seconds: once in a process
 
 
-def supports(responses: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First bin and number of bins of each band, from (F, K) responses."""
-    nonzero = responses > 0
-    lows = nonzero.argmax(axis=1)
-    highs = responses.shape[1] - nonzero[:, ::-1].argmax(axis=1)
-    return lows, highs - lows
-
-
-def choose_lengths(
+def choose_groups(
     responses: NDArray[np.float64],
     blocks: Blocks,
     *,
@@ -47,10 +50,10 @@ def choose_lengths(
     oversampling: float,
     power: float,
     offset: float,
-) -> NDArray[np.int64]:
-    """Length of each band's inverse FFT: the fewest points in all with the error asked for.
+) -> tuple[Group, ...]:
+    """Groups of bands, with the fewest points in all that have the error asked for.
 
-    Minimises ``sum of lengths + weight * sum of squared errors``, a band at a time, for the smallest weight whose
+    Minimises ``sum of points + weight * sum of squared errors``, a group at a time, for the smallest weight whose
     total relative L2 error is at most ``tolerance`` on every calibration sound.
 
     Args:
@@ -60,46 +63,98 @@ def choose_lengths(
         oversampling: least points per bin of a band.
         power: exponent of the compression in which errors are measured.
         offset: added before it.
-
-    Returns:
-        (F,) lengths, multiples of ``blocks.count``.
     """
-    digest = hashlib.sha256(responses.tobytes()).digest()
-    key = (digest, blocks.low_pass, blocks.num_samples, tolerance, oversampling, power, offset)
-    if key not in _CHOSEN:
+    settings = (blocks.low_pass, blocks.num_samples, tolerance, oversampling, power, offset)
+    # Responses in half precision: they differ in their last digits from processor to processor.
+    key = hashlib.sha256(responses.astype(np.float16).tobytes() + repr(settings).encode()).hexdigest()
+    if key not in CHOSEN:
         compression = functools.partial(compress, power=power, offset=offset)
         with torch.inference_mode():
-            _CHOSEN[key] = _choose(responses, blocks, tolerance, oversampling, compression)
-    return _CHOSEN[key]
+            CHOSEN[key] = stored_groups(key) or _choose(responses, blocks, tolerance, oversampling, compression)
+    return CHOSEN[key]
 
 
 def _choose(
     responses: NDArray[np.float64], blocks: Blocks, tolerance: float, oversampling: float, compression: Compression
-) -> NDArray[np.int64]:
-    allowed = _allowed_lengths(blocks)
-    _, widths = supports(responses)
-    # More than twice the bins: the square of the magnitude is then free of aliasing.
-    least = np.maximum(2 * widths + 2, np.minimum(np.ceil(oversampling * widths), blocks.num_samples))
-    shares = _Calibration(responses, blocks, compression).shares(allowed, least, tolerance)
-    worst = shares.max(axis=2)
-    bands = np.arange(len(widths))
+) -> tuple[Group, ...]:
+    half_taps = half_taps_for(1 / RATE_OVER_BANDWIDTH, INTERPOLATION_SHARE * tolerance)
+    calibration = _Calibration(responses, blocks, compression)
+    measured = [
+        calibration.measure(bands, length, windows, oversampling, tolerance)
+        for bands, length, windows in _cut(responses, blocks, half_taps)
+    ]
     low, high = -20.0, 60.0  # of the base-2 logarithm of the weight
     for _ in range(40):
         middle = (low + high) / 2
-        chosen = (allowed + 2.0**middle * worst).argmin(axis=1)
-        total = np.sqrt(shares[bands, chosen].sum(axis=0).max())
-        low, high = (low, middle) if total <= tolerance else (middle, high)
-    return allowed[(allowed + 2.0**high * worst).argmin(axis=1)]
+        total = sum(each.squared_errors(each.choose(2.0**middle)) for each in measured)
+        low, high = (low, middle) if np.sqrt(np.max(total)) <= tolerance else (middle, high)
+    return tuple(group for each in measured for group in each.groups(each.choose(2.0**high)))
 
 
-def _allowed_lengths(blocks: Blocks) -> NDArray[np.int64]:
-    """Whole points a block, small prime factors, up to the length of the waveform, and twice it for the widest."""
-    chosen: list[int] = []
+class _Measured(NamedTuple):
+    """Bands with inverse FFTs of one length, at several numbers of points of which the last has no error.
+
+    ``errors`` (points, bands, sounds) are squared, in shares of the sounds' totals.
+    """
+
+    bands: NDArray[np.int64]
+    length: int
+    windows: Windows
+    num_points: NDArray[np.int64]
+    errors: NDArray[np.float64]
+
+    def choose(self, weight: float) -> NDArray[np.int64]:
+        """Index of the points of each band: least sum of points and weighted errors, few different ones."""
+        points = self.num_points.astype(float)
+        points[-1] *= DIRECT_COST
+        costs = points[:, None] + weight * self.errors.max(axis=2)
+        allowed = np.zeros(len(points), dtype=bool)
+        best = np.full(len(self.bands), np.inf)
+        free = self.num_points[costs.argmin(axis=0)].sum()
+        for _ in range(max(1, round(free / POINTS_OF_A_GROUP))):
+            allowed[np.minimum(costs, best).sum(axis=1).argmin()] = True
+            best = costs[allowed].min(axis=0)
+        chosen: NDArray[np.int64] = np.where(allowed[:, None], costs, np.inf).argmin(axis=0)
+        return chosen
+
+    def squared_errors(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(sounds,) sums over the bands."""
+        result: NDArray[np.float64] = self.errors[chosen, np.arange(len(self.bands))].sum(axis=0)
+        return result
+
+    def groups(self, chosen: NDArray[np.int64]) -> Iterator[Group]:
+        for index in np.unique(chosen):
+            bands = tuple(int(band) for band in self.bands[chosen == index])
+            if index == len(self.num_points) - 1:
+                yield Group(bands, int(self.num_points[-1]), int(self.num_points[-1]), None)
+            else:
+                yield Group(bands, self.length, int(self.num_points[index]), self.windows)
+
+
+def _cut(
+    responses: NDArray[np.float64], blocks: Blocks, half_taps: int
+) -> Iterator[tuple[NDArray[np.int64], int, Windows]]:
+    """Bands about as wide as each other, the length of their inverse FFTs, and their windows."""
+    _, widths = supports(responses)
+    allowed = [*_allowed_lengths(blocks, half_taps), (blocks.num_samples, 1)]
+    lengths = np.array([length for length, _ in allowed])
+    places = np.minimum(np.searchsorted(lengths, RATE_OVER_BANDWIDTH * widths), len(allowed) - 1)
+    for place in np.unique(places):
+        length, size = allowed[place]
+        same = np.flatnonzero(places == place)
+        same = same[np.argsort(widths[same], kind="stable")]
+        for bands in np.array_split(same, -(-len(same) // BANDS_MEASURED_TOGETHER)):
+            yield bands, length, Windows(size, half_taps)
+
+
+def _allowed_lengths(blocks: Blocks, half_taps: int) -> Iterator[tuple[int, int]]:
+    """Lengths below that of the waveform: whole windows in a block, small prime factors; with the window's points."""
+    last = 0.0
     for points in range(1, blocks.num_samples // blocks.count):
-        if _largest_prime_factor(points) <= 5 and (not chosen or points >= SPACING * chosen[-1]):
-            chosen.append(points)
-    lengths = [points * blocks.count for points in chosen]
-    return np.array([*lengths, blocks.num_samples, 2 * blocks.num_samples])
+        sizes = [size for size in WINDOWS if points % size == 0 and size >= half_taps]
+        if sizes and _largest_prime_factor(points) <= 5 and points >= LENGTH_SPACING * last:
+            yield points * blocks.count, sizes[0]
+            last = points
 
 
 def _largest_prime_factor(number: int) -> int:
@@ -126,47 +181,57 @@ def _calibration_sounds(num_samples: int, stride: int) -> Tensor:
 
 
 class _Calibration:
-    """Errors of bands on the calibration sounds, for any length of their inverse FFTs."""
+    """Errors of groups of bands on the calibration sounds, for any number of points."""
 
     def __init__(self, responses: NDArray[np.float64], blocks: Blocks, compression: Compression) -> None:
         self.responses, self.blocks, self.compression = responses, blocks, compression
-        self.lows, self.widths = supports(responses)
+        _, self.widths = supports(responses)
         self.spectrum = torch.fft.rfft(_calibration_sounds(blocks.num_samples, blocks.low_pass.stride))
-        self.reference = self._frames(np.arange(len(responses)), blocks.num_samples)
-        self.totals = self.reference.square().sum(dim=(1, 2), dtype=torch.float64)  # one a sound
+        self.direct = [self._frames(self._direct((band,))) for band in range(len(responses))]  # (C, 1, N) each
+        self.totals = torch.cat(self.direct, dim=1).square().sum(dim=(1, 2), dtype=torch.float64)  # one a sound
 
-    def shares(self, allowed: NDArray[np.int64], least: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
-        """Squared errors (F, lengths, sounds) as shares of a sound's total; infinite where a length is too short."""
-        num_bands = len(self.responses)
-        shares = np.full((num_bands, len(allowed), len(self.spectrum)), np.inf)
-        settled = np.zeros(num_bands, dtype=bool)
-        for index, length in enumerate(allowed):
-            bands = np.flatnonzero((length >= least) & ~settled)
-            if len(bands) == 0:
-                continue
-            if length % self.blocks.num_samples == 0:
-                shares[bands, index] = 0.0
-            else:
-                errors = (self._frames(bands, int(length)) - self.reference[:, bands]).square().sum(dim=2)
-                shares[bands, index] = (errors / self.totals[:, None]).T.numpy()
-            settled[bands] = shares[bands, index].max(axis=1) <= SETTLED * tolerance**2 / num_bands
-        return shares
+    def measure(
+        self, bands: NDArray[np.int64], length: int, windows: Windows, oversampling: float, tolerance: float
+    ) -> _Measured:
+        """Errors of these bands at more and more points, until they are small."""
+        num_samples = self.blocks.num_samples
+        widest = int(self.widths[bands].max())
+        settled = SETTLED * tolerance**2 / len(self.responses)
+        # More than twice the bins: the square of the magnitude is then free of aliasing.
+        least = max(2 * widest + 2, min(int(np.ceil(oversampling * widest)), num_samples))
+        points, errors = [], []
+        if length < num_samples:
+            reference = torch.cat([self.direct[band] for band in bands], dim=1)
+            subbands = self._subbands(tuple(bands), length)
+            step = length // windows.size  # as many points in every window
+            count = -(-least // step)
+            while count * step < num_samples:
+                matrix = windows.matrix(count, widest / length)
+                parts = windows.interpolate(subbands, torch.tensor(matrix, dtype=torch.float32, device="cpu"))
+                envelopes = parts[0].mul_(parts[0]).addcmul_(parts[1], parts[1]).sqrt_()
+                squares = (self._frames(envelopes) - reference).square().sum(dim=2)
+                points.append(count * step)
+                errors.append((squares / self.totals[:, None]).T.numpy())
+                if errors[-1].max() <= settled:
+                    break
+                count = max(count + 1, int(np.ceil(POINTS_SPACING * count)))
+        points.append(num_samples)
+        errors.append(np.zeros((len(bands), len(self.spectrum))))
+        return _Measured(bands, length, windows, np.array(points), np.stack(errors))
 
-    def _frames(self, bands: NDArray[np.int64], length: int) -> Tensor:
-        """(C, bands, N) compressed frames from inverse FFTs of ``length`` points."""
-        weights = torch.tensor(self.blocks.weights(length).T.copy(), dtype=torch.float32, device="cpu")
-        parts = []
-        for some in np.split(bands, range(BANDS_AT_ONCE, len(bands), BANDS_AT_ONCE)):
-            offsets = np.arange(self.widths[some].max())
-            bins = np.minimum(self.lows[some, None] + offsets, self.responses.shape[1] - 1)
-            inside = offsets < self.widths[some, None]
-            responses = np.where(inside, np.take_along_axis(self.responses[some], bins, axis=1), 0.0)
-            gains = torch.tensor(responses / self.blocks.num_samples, dtype=torch.float32, device="cpu")
-            taken = self.spectrum[:, torch.as_tensor(bins)] * gains
-            envelopes = magnitude(torch.fft.ifft(taken, n=length, norm="forward"))
-            sums = envelopes.new_zeros(
-                self.blocks.frames, *envelopes.shape[:2], self.blocks.count + self.blocks.pieces - 1
-            )
-            self.blocks.add(envelopes, weights, sums)
-            parts.append(self.compression(self.blocks.frames_in_order(sums)))
-        return torch.cat(parts, dim=1)
+    def _direct(self, bands: tuple[int, ...]) -> Tensor:
+        return magnitude(self._subbands(bands, self.blocks.num_samples))
+
+    def _subbands(self, bands: tuple[int, ...], length: int) -> Tensor:
+        """(C, bands, M)."""
+        bins, gains = bins_and_gains(self.responses, bands, length)
+        weights = torch.tensor(gains / self.blocks.num_samples, dtype=torch.float32, device="cpu")
+        return torch.fft.ifft(self.spectrum[:, torch.as_tensor(bins)] * weights, norm="forward")
+
+    def _frames(self, envelopes: Tensor) -> Tensor:
+        """(C, bands, N) compressed frames from envelopes (C, bands, H)."""
+        blocks = self.blocks
+        weights = torch.tensor(blocks.weights(envelopes.shape[-1]).T.copy(), dtype=torch.float32, device="cpu")
+        sums = blocks.sums(envelopes, tuple(envelopes.shape[:2]))
+        blocks.put(envelopes, weights, sums)
+        return self.compression(blocks.frames_in_order(sums))

@@ -42,41 +42,42 @@ class Blocks:
     def weights(self, length: int) -> NDArray[np.float64]:
         """Weight of each point of a block in the frames it touches, (points, pieces * frames), of ``length`` points.
 
-        The kernel is read at the points' positions and scaled by the samples from one point to the next. With more
-        points than samples (a whole multiple), only points on samples count, so that nothing changes.
+        The kernel is read at the points' positions and scaled by the samples from one point to the next.
         """
         points = np.arange(length // self.count)[:, None]
         frames = np.arange(self.pieces * self.frames) - self.lead
         step = self.num_samples / length
-        weights = self.low_pass.taps(points * step - frames * self.low_pass.stride)
-        if step < 1:
-            return np.where(points % (length // self.num_samples) == 0, weights, 0.0)
-        return weights * step
+        return self.low_pass.taps(points * step - frames * self.low_pass.stride) * step
 
-    def add(self, envelopes: Tensor, weights: Tensor, sums: Tensor) -> None:
-        """Add the low-pass of envelopes to ``sums``, where frames of all blocks are side by side.
+    def sums(self, like: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """Room for what :meth:`put` gives, (pieces, frames, *shape, blocks)."""
+        return like.new_empty(self.pieces, self.frames, *shape, self.count)
+
+    def put(self, envelopes: Tensor, weights: Tensor, sums: Tensor) -> None:
+        """Low-pass envelopes block by block; what a block adds to the frames of one after it is a further piece.
 
         Args:
             envelopes: (..., M), contiguous.
             weights: of :meth:`weights` for M, transposed: (pieces * frames, points).
-            sums: (frames, ..., blocks); :meth:`frames_in_order` brings them in their order.
+            sums: (pieces, frames, ..., blocks), written; :meth:`frames_in_order` adds the pieces.
         """
         partial = torch.mm(weights, envelopes.view(-1, weights.shape[1]).T)
-        partial = partial.view(self.pieces, self.frames, *envelopes.shape[:-1], self.count)
-        for piece in range(self.pieces):
-            sums[..., piece : piece + self.count] += partial[piece]
+        sums.copy_(partial.view(self.pieces, self.frames, *envelopes.shape[:-1], self.count))
 
     def frames_in_order(self, sums: Tensor) -> Tensor:
-        """(frames, ..., blocks) of what :meth:`add` sums -> (..., N)."""
-        return sums.movedim(0, -1).flatten(-2)[..., self.lead : self.lead + self.num_frames]
+        """(pieces, frames, ..., blocks) of :meth:`put` -> (..., N)."""
+        total = sums.new_zeros(*sums.shape[1:-1], self.count + self.pieces - 1)
+        for piece in range(self.pieces):
+            total[..., piece : piece + self.count] += sums[piece]
+        return total.movedim(0, -1).flatten(-2)[..., self.lead : self.lead + self.num_frames]
 
     def frames_by_block(self, frames: Tensor) -> Tensor:
-        """(..., N) -> (frames, ..., blocks), the adjoint of :meth:`frames_in_order`."""
-        sums = frames.new_zeros(*frames.shape[:-1], (self.count + self.pieces - 1) * self.frames)
-        sums[..., self.lead : self.lead + self.num_frames] = frames
-        return sums.unflatten(-1, (-1, self.frames)).movedim(-1, 0).contiguous()
+        """(..., N) -> (pieces, frames, ..., blocks), the adjoint of :meth:`frames_in_order`."""
+        total = frames.new_zeros(*frames.shape[:-1], (self.count + self.pieces - 1) * self.frames)
+        total[..., self.lead : self.lead + self.num_frames] = frames
+        total = total.unflatten(-1, (-1, self.frames)).movedim(-1, 0)
+        return torch.stack([total[..., piece : piece + self.count] for piece in range(self.pieces)])
 
     def adjoint(self, sums: Tensor, weights: Tensor) -> Tensor:
-        """(frames, ..., blocks) -> (..., M), the adjoint of what :meth:`add` sums."""
-        partial = torch.stack([sums[..., piece : piece + self.count] for piece in range(self.pieces)])
-        return torch.mm(partial.view(len(weights), -1).T, weights).view(*sums.shape[1:-1], -1)
+        """(pieces, frames, ..., blocks) -> (..., M), the adjoint of :meth:`put`."""
+        return torch.mm(sums.reshape(len(weights), -1).T, weights).view(*sums.shape[2:-1], -1)

@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--sounds", type=int, default=64)
     parser.add_argument("--repetitions", type=int, default=9)
     parser.add_argument("--natural", type=int, default=165, help="natural sounds on which errors are taken")
-    parser.add_argument("--tolerances", type=float, nargs="*", default=[2e-4, 1e-3, 3e-3], help="beside the default")
+    parser.add_argument("--tolerances", type=float, nargs="*", default=[1e-3, 3e-3], help="beside the default")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     console = Console(width=CONSOLE_WIDTH)

@@ -12,6 +12,7 @@ from networks import Cochleagram
 from networks.compression import compress
 from networks.envelopes import LowPass
 from networks.filterbank import erb_cosine_filters, erb_to_hz, hz_to_erb, num_bands
+from networks.multirate_stored import TOLERANCES
 
 SMALL = {"sample_rate_hz": 2000, "num_samples": 800, "num_filters": 4, "sample_factor": 1, "high_hz": 1000.0}
 SMALL_FRAMES = {"frame_rate_hz": 50.0, "num_taps": 81}
@@ -200,6 +201,25 @@ def test_lengths_of_one_setting_are_measured_once(monkeypatch):
     Cochleagram(**SMALL, **SMALL_FRAMES, method="multirate")
     monkeypatch.setattr("networks.multirate_lengths._Calibration", None)
     Cochleagram(**SMALL, **SMALL_FRAMES, method="multirate")
+
+
+@pytest.mark.parametrize("tolerance", TOLERANCES)
+def test_the_published_setting_is_not_measured_again(monkeypatch, tolerance):
+    monkeypatch.setattr("networks.multirate_lengths._Calibration", None)
+    monkeypatch.setattr("networks.multirate_lengths.CHOSEN", {})
+    Cochleagram(method="multirate", tolerance=tolerance)
+
+
+@pytest.mark.slow
+def test_stored_groups_are_those_measured(monkeypatch):
+    stored = Cochleagram(method="multirate", tolerance=3e-3).envelopes.groups
+    monkeypatch.setattr("networks.multirate_lengths.CHOSEN", {})
+    monkeypatch.setattr("networks.multirate_lengths.stored_groups", lambda key: None)
+    measured = Cochleagram(method="multirate", tolerance=3e-3).envelopes.groups
+    for groups in (stored, measured):
+        assert sorted(band for group in groups for band in group.bands) == list(range(211))
+    points = [sum(len(group.bands) * group.num_points for group in groups) for groups in (stored, measured)]
+    assert points[0] == pytest.approx(points[1], rel=0.02)  # processors round differently
 
 
 def test_frame_rate_is_told():
