@@ -20,7 +20,7 @@ from datamodules.files import write_json
 
 SIGNAL_FOLDER, NOISE_FOLDER = "signal", "noise"
 CORPUS_FILE = "corpus.json"
-_NO_INFLUENCE = {"out", "num_workers", "overwrite", "keep_sounds", "command", "folder"}
+_NO_INFLUENCE = {"out", "num_workers", "overwrite", "keep_sounds", "command", "folder", "digits"}
 
 
 def add_build_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,8 @@
 """A corpus that needs no download: words synthesised in many voices, textures as noise.
 
 Every word is said by every voice several times, at another speed, pitch and liveliness each time. Validation
-holds out such renditions, so that all words and speakers are known from training while no sound is.
+holds out such renditions, so that all words and speakers are known from training while no sound is. With `--digits`
+the real digits and speakers of the Free Spoken Digit Dataset are further words and speakers.
 """
 
 import argparse
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
+from datamodules.corpora import fsdd
 from datamodules.corpora.building import add_build_arguments, building
 from datamodules.corpora.sounds import CorpusError, Row, run_jobs, write_manifest, write_sound
 from datamodules.corpora.textures import make_textures
@@ -103,6 +106,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--num-renditions", type=int, default=3, help="training clips of each word in each voice (default: 3)"
     )
     parser.add_argument("--num-val-renditions", type=int, default=1, help="the same for validation (default: 1)")
+    parser.add_argument(
+        "--digits", type=Path, metavar="FOLDER", help="recordings of the Free Spoken Digit Dataset, as more words"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -118,7 +124,8 @@ def run(args: argparse.Namespace) -> None:
         Synthesiser()
     except ImportError as error:
         raise CorpusError(str(error)) from error
-    with building(args, recipe=RECIPE) as job:
+    source = fsdd.fingerprint(args.digits) if args.digits else ""
+    with building(args, recipe=RECIPE, source=source) as job:
         if job is None:
             return
         words = make_words(
@@ -131,8 +138,17 @@ def run(args: argparse.Namespace) -> None:
             num_workers=args.num_workers,
             show_progress=True,
         )
+        if args.digits:
+            words = _joined(words, fsdd.make_manifest(args.digits, job.sounds / fsdd.MANIFEST_NAME))
         textures = make_textures(job.sounds, **job.texture_arguments)
         job.build(signal=words, noise=textures)
+
+
+def _joined(words: Path, digits: Path) -> Path:
+    """Add the rows of the digits' manifest, whose paths are absolute, to that of the words."""
+    tables = [pd.read_csv(manifest) for manifest in (words, digits)]
+    joined = pd.concat(tables, ignore_index=True)
+    return write_manifest(words, [{str(k): v for k, v in row.items()} for row in joined.to_dict("records")])
 
 
 def _check_count(name: str, count: int, most: int | None = None) -> None:

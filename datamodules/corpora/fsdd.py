@@ -67,12 +67,18 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         CorpusError: see `make_manifest`.
     """
-    with building(args, recipe=RECIPE, source=_fingerprint(args.folder)) as job:
+    with building(args, recipe=RECIPE, source=fingerprint(args.folder)) as job:
         if job is None:
             return
         manifest = make_manifest(args.folder, job.sounds / MANIFEST_NAME)
         textures = make_textures(job.sounds, **job.texture_arguments)
         job.build(signal=manifest, noise=textures)
+
+
+def fingerprint(folder: Path) -> str:
+    """Digest of the recordings' names and sizes."""
+    listed = "\n".join(f"{path.name}\t{path.stat().st_size}" for path in _find_recordings(folder))
+    return hashlib.sha256(listed.encode()).hexdigest()
 
 
 def _find_recordings(folder: Path) -> list[Path]:
@@ -91,12 +97,6 @@ def _find_recordings(folder: Path) -> list[Path]:
             "move such files elsewhere"
         )
     return paths
-
-
-def _fingerprint(folder: Path) -> str:
-    """Digest of the recordings' names and sizes."""
-    listed = "\n".join(f"{path.name}\t{path.stat().st_size}" for path in _find_recordings(folder))
-    return hashlib.sha256(listed.encode()).hexdigest()
 
 
 def _row(path: Path, val_takes: Collection[int]) -> Row:
