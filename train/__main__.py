@@ -15,6 +15,7 @@ def main() -> None:
     from networks import CheckpointError
     from train.checkpoint_files import CheckpointWriteError
     from train.command_line import TrainCLI
+    from train.failures import explain
     from train.non_finite import NonFiniteLossError
     from train.run_directory import RunDirectoryError
     from train.schedules import ScheduleError
@@ -23,8 +24,16 @@ def main() -> None:
     try:
         TrainCLI()
     except (*told, MixingError, ScheduleError, StageError, TaskError) as error:
-        Console(stderr=True).print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-        sys.exit(2)
+        _tell(str(error))
+    except Exception as error:
+        if (line := explain(error)) is None:
+            raise
+        _tell(line)
+
+
+def _tell(message: str) -> None:
+    Console(stderr=True).print(f"error: {message}", style="red", markup=False, soft_wrap=True)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 from datamodules.word_speaker_noise import WordSpeakerNoise
 from evaluate.callback import BrainScoreCallback
 from train.callbacks import SaveRunConfig, SaveUntrained, Summary
 from train.checkpoint_files import AtomicCheckpointIO, remove_abandoned
+from train.loggers import loggers_of
 from train.module import AuditoryModule
 from train.non_finite import StopWhenNonFinite
 from train.pace import Pace
@@ -19,7 +19,7 @@ from train.progress import TrainingProgress
 from train.rank_states import RankStates
 from train.recipes import PARSER_MODE, register_recipes
 from train.run_checkpoint import RunCheckpoint
-from train.run_directory import checkpoint_to_resume, checkpoints_in, wandb_run_id
+from train.run_directory import check_writable, checkpoint_to_resume, checkpoints_in
 from train.run_page import RunPage
 from train.schedules import Schedule
 from train.stop_signals import StopSignals
@@ -113,6 +113,7 @@ class TrainCLI(LightningCLI):
         if self.subcommand == "fit":
             config = self.config.fit
             start = checkpoint_to_resume(config.run_dir, resume=config.resume)
+            check_writable(config.run_dir)
             remove_abandoned(checkpoints_in(config.run_dir))
             if start is not None and config.ckpt_path is None:
                 config.ckpt_path = str(start)
@@ -122,7 +123,7 @@ class TrainCLI(LightningCLI):
         config = self.config[self.subcommand]
         trainer = self._get(self.config_init, "trainer")
         if trainer.get("logger") in (None, True):
-            kwargs["logger"] = _loggers(config.run_dir, config.wandb) if self.subcommand == "fit" else False
+            kwargs["logger"] = loggers_of(config.run_dir, config.wandb) if self.subcommand == "fit" else False
         if self.subcommand == "fit" and trainer.get("max_epochs") is None and trainer.get("max_steps", -1) == -1:
             kwargs |= self.model.schedule.trainer_limits(self.datamodule)
         callbacks = list(trainer.get("callbacks") or [])
@@ -139,18 +140,3 @@ class TrainCLI(LightningCLI):
         plugins = trainer.get("plugins") or []
         kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
         return super().instantiate_trainer(callbacks=callbacks, **kwargs)
-
-
-def _loggers(run_dir: str, wandb_project: str | None) -> list[Logger]:
-    loggers: list[Logger] = [
-        # Written at once: rows kept back would be lost with a killed run, also those from before its last checkpoint.
-        CSVLogger(run_dir, name="csv", flush_logs_every_n_steps=1),
-        TensorBoardLogger(run_dir, name="tensorboard", version=""),
-    ]
-    if wandb_project is not None:
-        run_id = wandb_run_id(run_dir)
-        name = Path(run_dir).name
-        loggers.append(
-            WandbLogger(project=wandb_project, name=name, group=name, save_dir=run_dir, id=run_id, resume="allow")
-        )
-    return loggers

@@ -6,6 +6,7 @@
 """
 
 import os
+import tempfile
 import uuid
 from pathlib import Path
 
@@ -50,6 +51,23 @@ def checkpoint_to_resume(run_dir: str | Path, *, resume: bool) -> Path | None:
         )
     last = checkpoints_in(run_dir) / LAST_CHECKPOINT
     return last if last.is_file() else None
+
+
+def check_writable(run_dir: str | Path) -> None:
+    """See that a run directory, which need not exist, can be written, before anything else takes time.
+
+    Raises:
+        RunDirectoryError: if it cannot be made or written.
+    """
+    run_dir = Path(run_dir)
+    existing = next(folder for folder in (run_dir, *run_dir.absolute().parents) if folder.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise RunDirectoryError(
+            f"the run directory {run_dir} cannot be written ({error.strerror}): choose another `--run_dir`"
+        ) from error
 
 
 def wandb_run_id(run_dir: str | Path) -> str:

@@ -1,0 +1,43 @@
+"""What ended a run, told in one line with what to do: failures of the machine, not of this project."""
+
+import errno
+import re
+
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch.distributed import DistBackendError, DistError
+
+GO_ON = "the same command with `--resume true` goes on from the last checkpoint"
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+_DEAD_WORKER = re.compile(r"DataLoader worker \(pid\(?s?\)?.*?(is killed by signal: [^.]*|exited unexpectedly)")
+_DEAD_RANK = re.compile(
+    r"Connection (reset|closed) by (peer|remote)|Connection refused|Timed out waiting", re.IGNORECASE
+)
+
+
+def explain(error: BaseException) -> str | None:
+    """One line about a failure of the disk, of a loading process, of another rank or of what was asked of the machine.
+
+    Args:
+        error: what ended the run.
+
+    Returns:
+        The line; None for any other error, whose traceback is of use.
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return f"no room to write {error.filename or 'a file of the run'}: make some, then {GO_ON}"
+    if isinstance(error, OSError) and error.errno in _NOT_ALLOWED:
+        return f"{error.filename or 'a file of the run'} cannot be written: {error.strerror}"
+    if isinstance(error, MisconfigurationException):
+        hint = "; `--trainer.accelerator cpu` trains without one" if re.search(r"gpu|cuda|mps", text, re.I) else ""
+        return text.rstrip(".!") + hint
+    if match := _DEAD_WORKER.search(text):
+        return (
+            f"a loading process {match[1]} (out of memory is the usual cause; fewer --data.num_workers take less): "
+            f"{GO_ON}"
+        )
+    if isinstance(error, DistBackendError | DistError) or (isinstance(error, RuntimeError) and _DEAD_RANK.search(text)):
+        return f"another rank is gone, what it printed tells why ({text}): {GO_ON}"
+    return None
