@@ -1,4 +1,5 @@
 import argparse
+import json
 import shutil
 import sys
 
@@ -152,6 +153,17 @@ def test_fsdd_command_builds_both_sides(digits, tmp_path, monkeypatch, capsys):
     assert (out / "signal" / "build.json").stat().st_mtime_ns == before
     assert main(["fsdd", str(digits), str(out), *arguments, "--seed", "1"]) == 1
     assert "was made with other settings; --overwrite" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.usefixtures("needs_espeak")
+def test_demo_takes_digits_as_more_words(digits, tmp_path):
+    out = tmp_path / "shards"
+    few = ["--num-words", "2", "--num-voices", "2", "--num-renditions", "1", "--clips-per-class", "1"]
+    few += ["--texture-duration-s", "0.5", "--num-workers", "1", "--digits", str(digits)]
+    assert main(["demo", str(out), *few]) == 0
+    sets = dict(json.loads((out / "signal" / "build.json").read_text())["label_sets"])
+    assert set(sets["word"]["labels"]) >= {"window", "butterfly", "zero", "seven"}
+    assert set(sets["speaker"]["labels"]) >= {"anna", "bert"}
 
 
 def test_fsdd_command_fails_cleanly(tmp_path, capsys):
