@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 COMMANDS = {
+    "calibrate": ("networks.commands.calibrate", "measure how many points the bands of the multirate cochleagram need"),
     "convert": ("networks.commands.convert", "make a checkpoint of this project of published weights"),
     "summary": ("networks.commands.summary", "show a network's stages, parameters, operations and receptive fields"),
 }

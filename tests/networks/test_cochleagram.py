@@ -12,7 +12,7 @@ from networks import Cochleagram
 from networks.compression import compress
 from networks.envelopes import LowPass
 from networks.filterbank import erb_cosine_filters, erb_to_hz, hz_to_erb, num_bands
-from networks.multirate_stored import TOLERANCES
+from networks.multirate.stored import TOLERANCES
 
 SMALL = {"sample_rate_hz": 2000, "num_samples": 800, "num_filters": 4, "sample_factor": 1, "high_hz": 1000.0}
 SMALL_FRAMES = {"frame_rate_hz": 50.0, "num_taps": 81}
@@ -187,7 +187,7 @@ def test_multirate_result_and_gradient_do_not_depend_on_how_sounds_are_batched(m
     waveforms = torch.randn(num_sounds, 800, generator=torch.Generator().manual_seed(0)) * 0.1
     values = []
     for points in (2**11, 2**17):
-        monkeypatch.setattr("networks.multirate.CPU_POINTS_AT_ONCE", points)
+        monkeypatch.setattr("networks.multirate.envelopes.CPU_POINTS_AT_ONCE", points)
         leaf = waveforms.clone().requires_grad_()
         result = front_end(leaf)
         (result**2).sum().backward()
@@ -199,22 +199,22 @@ def test_multirate_result_and_gradient_do_not_depend_on_how_sounds_are_batched(m
 
 def test_lengths_of_one_setting_are_measured_once(monkeypatch):
     Cochleagram(**SMALL, **SMALL_FRAMES, method="multirate")
-    monkeypatch.setattr("networks.multirate_lengths._Calibration", None)
+    monkeypatch.setattr("networks.multirate.chosen.measure_groups", None)
     Cochleagram(**SMALL, **SMALL_FRAMES, method="multirate")
 
 
 @pytest.mark.parametrize("tolerance", TOLERANCES)
 def test_the_published_setting_is_not_measured_again(monkeypatch, tolerance):
-    monkeypatch.setattr("networks.multirate_lengths._Calibration", None)
-    monkeypatch.setattr("networks.multirate_lengths.CHOSEN", {})
+    monkeypatch.setattr("networks.multirate.chosen.measure_groups", None)
+    monkeypatch.setattr("networks.multirate.chosen.CHOSEN", {})
     Cochleagram(method="multirate", tolerance=tolerance)
 
 
 @pytest.mark.slow
 def test_stored_groups_are_those_measured(monkeypatch):
     stored = Cochleagram(method="multirate", tolerance=3e-3).envelopes.groups
-    monkeypatch.setattr("networks.multirate_lengths.CHOSEN", {})
-    monkeypatch.setattr("networks.multirate_lengths.stored_groups", lambda key: None)
+    monkeypatch.setattr("networks.multirate.chosen.CHOSEN", {})
+    monkeypatch.setattr("networks.multirate.chosen.stored_groups", lambda key: None)
     measured = Cochleagram(method="multirate", tolerance=3e-3).envelopes.groups
     for groups in (stored, measured):
         assert sorted(band for group in groups for band in group.bands) == list(range(211))

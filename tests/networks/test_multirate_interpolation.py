@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from networks.multirate_interpolation import Windows, half_taps_for
+from networks.multirate.interpolation import Windows, half_taps_for
 
 LENGTH, POINTS, WIDTH = 960, 2800, 600
 SIZE = 12

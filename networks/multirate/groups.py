@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from networks.multirate_interpolation import Windows
+from networks.multirate.interpolation import Windows
 
 
 class Group(NamedTuple):

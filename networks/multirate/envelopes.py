@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from networks.envelopes import LowPass
-from networks.multirate_groups import Group, bins_and_gains, supports
-from networks.multirate_lengths import choose_groups
-from networks.multirate_low_pass import Blocks
+from networks.multirate.chosen import choose_groups
+from networks.multirate.groups import Group, bins_and_gains, supports
+from networks.multirate.low_pass import Blocks
 
 # Points of the widest group of bands that one step works on, for as many sounds at a time. On a CPU, per thread: they
 # stay in its caches, and steps are long beside what starting them costs. Elsewhere: launches are what costs, and memory
@@ -27,7 +27,7 @@ class MultirateEnvelopes(nn.Module):
     band's bins, centred on 0, go through an inverse FFT of ``M`` points, little more than its bins; a matrix product
     gives ``H`` points of it, as many as the cusps of the magnitude ask for; the low-pass is applied to the magnitudes
     with its kernel read at their positions. Numbers of points are chosen by measurement
-    (:mod:`networks.multirate_lengths`); bands as wide as each other are computed together.
+    (:mod:`networks.multirate.measured`); bands as wide as each other are computed together.
 
     Args:
         responses: (F, T / 2 + 1) frequency responses.

@@ -9,7 +9,6 @@ measurement.
 """
 
 import functools
-import hashlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -20,10 +19,9 @@ from torch import Tensor
 
 from networks.compression import compress
 from networks.envelopes import magnitude
-from networks.multirate_groups import Group, bins_and_gains, supports
-from networks.multirate_interpolation import Windows, half_taps_for
-from networks.multirate_low_pass import Blocks
-from networks.multirate_stored import stored_groups
+from networks.multirate.groups import Group, bins_and_gains, supports
+from networks.multirate.interpolation import Windows, half_taps_for
+from networks.multirate.low_pass import Blocks
 
 LEVEL_RMS = 0.1  # published level of the sounds (Feather et al. 2019), which the compression's offset refers to
 # Of the calibration's trains of clicks, in frames: 80 to 4 Hz at 200 frames a second.
@@ -39,10 +37,9 @@ DIRECT_COST = 3.0  # of a point of an inverse FFT, in points that are interpolat
 SETTLED = 0.05  # a group is measured no further once its squared error is this part of its equal share
 
 Compression = Callable[[Tensor], Tensor]
-CHOSEN: dict[str, tuple[Group, ...]] = {}  # measuring takes seconds: once in a process
 
 
-def choose_groups(
+def measure_groups(
     responses: NDArray[np.float64],
     blocks: Blocks,
     *,
@@ -64,17 +61,12 @@ def choose_groups(
         power: exponent of the compression in which errors are measured.
         offset: added before it.
     """
-    settings = (blocks.low_pass, blocks.num_samples, tolerance, oversampling, power, offset)
-    # Responses in half precision: they differ in their last digits from processor to processor.
-    key = hashlib.sha256(responses.astype(np.float16).tobytes() + repr(settings).encode()).hexdigest()
-    if key not in CHOSEN:
-        compression = functools.partial(compress, power=power, offset=offset)
-        with torch.inference_mode():
-            CHOSEN[key] = stored_groups(key) or _choose(responses, blocks, tolerance, oversampling, compression)
-    return CHOSEN[key]
+    compression = functools.partial(compress, power=power, offset=offset)
+    with torch.inference_mode():
+        return _measure(responses, blocks, tolerance, oversampling, compression)
 
 
-def _choose(
+def _measure(
     responses: NDArray[np.float64], blocks: Blocks, tolerance: float, oversampling: float, compression: Compression
 ) -> tuple[Group, ...]:
     half_taps = half_taps_for(1 / RATE_OVER_BANDWIDTH, INTERPOLATION_SHARE * tolerance)

@@ -1,0 +1,28 @@
+"""The command `python -m networks calibrate`: how many points the published cochleagram's bands need."""
+
+import argparse
+
+from rich.console import Console
+from rich.progress import track
+
+from networks.cochleagram import Cochleagram
+from networks.multirate import chosen, stored
+
+DESCRIPTION = """
+Measure anew at how many points each band of the published cochleagram is computed by the multirate method, for the
+tolerances that are stored with this package, and store it. Needed when the method itself was changed.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments: there are none."""
+    parser.description = DESCRIPTION
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure and store."""
+    stored.store({})
+    for tolerance in track(stored.TOLERANCES, description="tolerances", console=Console(stderr=True)):
+        Cochleagram(method="multirate", tolerance=tolerance)
+    stored.store(chosen.CHOSEN)
+    Console().print(f"wrote {stored.FILE}")
