@@ -18,6 +18,8 @@ from networks.multirate.low_pass import Blocks
 # is bounded.
 CPU_POINTS_AT_ONCE = 2**19
 DEVICE_POINTS_AT_ONCE = 2**24
+# A product with as many columns takes half the time of one with a column less on CPUs.
+COLUMNS_AT_ONCE = 8
 
 
 class MultirateEnvelopes(nn.Module):
@@ -76,6 +78,8 @@ class MultirateEnvelopes(nn.Module):
             matrix = group.matrix(int(widths[list(group.bands)].max()))
             if matrix is not None:
                 self._keep(f"matrix_{index}", matrix)
+                padding = -len(matrix) % COLUMNS_AT_ONCE
+                self._keep(f"transposed_{index}", np.pad(matrix.T, ((0, 0), (0, padding))))
 
     @property
     def num_points(self) -> int:
@@ -103,8 +107,10 @@ class MultirateEnvelopes(nn.Module):
             of_bins = slice(first_bin, first_bin + len(group.bands) * group.length)
             first_band, first_bin = of_bands.stop, of_bins.stop
             weights = self.get_buffer(f"weights_{index}")
-            matrix = self.get_buffer(f"matrix_{index}") if group.windows else None
-            parts.append(_Part(group, of_bands, of_bins, bins[of_bins], gains[of_bins], weights, matrix))
+            matrix, transposed = (
+                self.get_buffer(f"{name}_{index}") if group.windows else None for name in ("matrix", "transposed")
+            )
+            parts.append(_Part(group, of_bands, of_bins, bins[of_bins], gains[of_bins], weights, matrix, transposed))
         return parts
 
     def _keep(self, name: str, values: NDArray) -> None:
@@ -122,6 +128,7 @@ class _Part(NamedTuple):
     gains: Tensor
     weights: Tensor
     matrix: Tensor | None
+    transposed: Tensor | None
 
     def subbands(self, spectrum: Tensor) -> Tensor:
         """Analytic signals of the bands, centred on 0 (b, bands, M), from (b, K) spectra."""
@@ -137,9 +144,9 @@ class _Part(NamedTuple):
 
     def fewer_points(self, parts: Tensor) -> Tensor:
         """(2, b, bands, H) -> (b, bands, M) complex, the adjoint."""
-        if self.group.windows is None or self.matrix is None:
+        if self.group.windows is None or self.transposed is None:
             return torch.complex(parts[0], parts[1])
-        return self.group.windows.adjoint(parts, self.matrix)
+        return self.group.windows.adjoint(parts, self.transposed)
 
 
 def _places(bins: NDArray[np.int64], gains: NDArray[np.float64], num_bins: int) -> NDArray[np.int64]:

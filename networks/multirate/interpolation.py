@@ -64,13 +64,19 @@ class Windows(NamedTuple):
         read = parts.unfold(-1, self.num_points, self.size).reshape(-1, self.num_points)
         return torch.mm(read, matrix).view(2, *subbands.shape[:-1], -1)
 
-    def adjoint(self, parts: Tensor, matrix: Tensor) -> Tensor:
-        """(2, ..., H) -> (..., M) complex, the adjoint of :meth:`interpolate`."""
+    def adjoint(self, parts: Tensor, transposed: Tensor) -> Tensor:
+        """(2, ..., H) -> (..., M) complex, the adjoint of :meth:`interpolate`.
+
+        Args:
+            parts: real and imaginary parts at H points, contiguous.
+            transposed: the matrix transposed, with any number of columns of 0 after its own.
+        """
         before, after = self.half_taps - 1, self.half_taps
-        read = torch.mm(parts.view(-1, matrix.shape[1]), matrix.T).view(*parts.shape[:-1], -1, self.num_points)
+        num_outputs, num_columns = transposed.shape
+        read = torch.mm(parts.view(-1, num_outputs), transposed).view(*parts.shape[:-1], -1, num_columns)
         inside = read[..., before : before + self.size]
         inside[..., self.size - before :] += read[..., :before].roll(-1, dims=-2)
-        inside[..., :after] += read[..., before + self.size :].roll(1, dims=-2)
+        inside[..., :after] += read[..., before + self.size : self.num_points].roll(1, dims=-2)
         return torch.complex(inside[0], inside[1]).flatten(-2)
 
 
