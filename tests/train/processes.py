@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from train.__main__ import main
+from train.module import AuditoryModule
 
 LIMIT_S = 120
 KILLED = -signal.SIGKILL
@@ -76,3 +77,16 @@ def start_ranks(
         prepare(rank)
 
     return [start(config, *arguments, prepare=lambda rank=rank: joined(rank)) for rank in range(num_ranks)]  # type: ignore[misc]
+
+
+def before_step(number: int, action: Callable[[], None]) -> None:
+    """Do something before the n-th training step of the process."""
+    step, count = AuditoryModule.training_step, [0]
+
+    def training_step(self, batch, batch_idx):
+        count[0] += 1
+        if count[0] == number:
+            action()
+        return step(self, batch, batch_idx)
+
+    AuditoryModule.training_step = training_step

@@ -13,10 +13,9 @@ from torch import distributed as dist
 
 from evaluate import callback as brain_module
 from evaluate.table import KEY_COLUMNS
-from tests.train.processes import KILLED, start, start_ranks, wait_for
+from tests.train.processes import KILLED, before_step, start, start_ranks, wait_for
 from train import checkpoint_files
 from train.checkpoint_files import AtomicCheckpointIO, CheckpointWriteError, remove_abandoned
-from train.module import AuditoryModule
 from train.stop_signals import EXIT_STOPPED
 
 pytestmark = pytest.mark.usefixtures("tiny_benchmark")
@@ -30,15 +29,7 @@ def die() -> None:
 
 def die_at_batch(number: int) -> None:
     """Before the n-th training step of the process."""
-    step, count = AuditoryModule.training_step, [0]
-
-    def training_step(self, batch, batch_idx):
-        count[0] += 1
-        if count[0] == number:
-            die()
-        return step(self, batch, batch_idx)
-
-    AuditoryModule.training_step = training_step
+    before_step(number, die)
 
 
 def die_at_write(number: int, *, before: bool) -> None:
@@ -178,16 +169,8 @@ def test_checkpoints_within_an_epoch_go_on_within_it(config, tmp_path):
     assert_same_outcome(Path(config["run_dir"]), Path(whole["run_dir"]))
 
 
-def stop_at_batch(number: int, *, rank: int = 0, number_of_signal: int = signal.SIGTERM) -> None:
-    step, count = AuditoryModule.training_step, [0]
-
-    def training_step(self, batch, batch_idx):
-        count[0] += 1
-        if count[0] == number and self.global_rank == rank:
-            os.kill(os.getpid(), number_of_signal)
-        return step(self, batch, batch_idx)
-
-    AuditoryModule.training_step = training_step
+def stop_at_batch(number: int) -> None:
+    before_step(number, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
 
 @pytest.mark.parametrize(("batch", "stopped_at"), [(3, 3), pytest.param(6, 7, marks=pytest.mark.slow)])

@@ -12,26 +12,12 @@ import pytest
 import torch
 from torch import distributed as dist
 
-from tests.train.processes import KILLED, start, start_ranks, wait_for
+from tests.train.processes import KILLED, before_step, start, start_ranks, wait_for
 from train import loggers
 from train.failures import explain
-from train.module import AuditoryModule
 
 TOLD = 2
 LIMIT_S = 60
-
-
-def before_step(number: int, action) -> None:
-    """Do something before the n-th training step of the process."""
-    step, count = AuditoryModule.training_step, [0]
-
-    def training_step(self, batch, batch_idx):
-        count[0] += 1
-        if count[0] == number:
-            action()
-        return step(self, batch, batch_idx)
-
-    AuditoryModule.training_step = training_step
 
 
 def last_line(capfd: pytest.CaptureFixture) -> str:
