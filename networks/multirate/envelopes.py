@@ -13,9 +13,9 @@ from networks.multirate.chosen import choose_groups
 from networks.multirate.groups import Group, bins_and_gains, supports
 from networks.multirate.low_pass import Blocks
 
-# Points of the widest group of bands that one step works on, for as many sounds at a time. On a CPU, per thread: they
-# stay in its caches, and steps are long beside what starting them costs. Elsewhere: launches are what costs, and memory
-# is bounded.
+# Points of the largest group of bands, of as many sounds as are worked on together. On a CPU, per thread: they stay in
+# its caches, and steps are long beside what starting them costs. Elsewhere: launches are what costs, and memory is
+# bounded.
 CPU_POINTS_AT_ONCE = 2**19
 DEVICE_POINTS_AT_ONCE = 2**24
 # A product with as many columns takes half the time of one with a column less on CPUs.
@@ -164,7 +164,7 @@ def _places(bins: NDArray[np.int64], gains: NDArray[np.float64], num_bins: int) 
 
 
 class _Multirate(torch.autograd.Function):
-    """All of the envelopes in one function: group by group, and within a group a few sounds at a time."""
+    """All of the envelopes in one function: a few sounds at a time, and of these group by group."""
 
     @staticmethod
     def forward(ctx: Any, waveform: Tensor, envelopes: MultirateEnvelopes) -> Tensor:
