@@ -1,20 +1,21 @@
 """Failures of the machine: told in one line, nothing lost, nobody waits for ever."""
 
-import logging
 import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from torch import distributed as dist
 
 from tests.train.processes import KILLED, before_step, start, start_ranks, wait_for
-from train import loggers
 from train.failures import explain
+from train.loggers import WANDB_TIMEOUT_S
 
 TOLD = 2
 LIMIT_S = 60
@@ -38,18 +39,16 @@ def last_line(capfd: pytest.CaptureFixture) -> str:
         ),
     ],
 )
-def test_without_weights_and_biases_a_run_is_kept_to_be_sent_later(config, monkeypatch, capfd, environment):
+def test_without_weights_and_biases_a_run_is_kept_to_be_sent_later(config, tmp_path, environment):
     pytest.importorskip("wandb")
-    monkeypatch.setenv("WANDB_MODE", "online")
-    monkeypatch.setattr(loggers, "WANDB_TIMEOUT_S", 5)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-
-    def tell():
-        logging.getLogger("train").addHandler(logging.StreamHandler())
-
-    assert wait_for(start(config, "--wandb", "project", prepare=tell), LIMIT_S) == 0
-    assert "Weights & Biases cannot be used" in capfd.readouterr().err
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "train", "fit", "--config", str(tmp_path / "config.yaml"), "--wandb", "project"]
+    # A process of its own: wandb keeps the mode that it was first used in.
+    environment = os.environ | {"WANDB_MODE": "online"} | environment
+    ended = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True, timeout=WANDB_TIMEOUT_S + LIMIT_S
+    )
+    assert "Weights & Biases cannot be used" in ended.stderr
     run_dir = Path(config["run_dir"])
     assert list(run_dir.glob("wandb/offline-run-*"))
     assert (run_dir / "checkpoints" / "last.ckpt").is_file()
