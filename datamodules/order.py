@@ -103,11 +103,8 @@ def cycled(positions: np.ndarray, num_items: int, *, seed: int, purpose: Purpose
     return items
 
 
-class TrainingOrder:
-    """The batches of training, for one rank.
-
-    Every signal clip comes once per epoch, in an order shuffled anew each epoch; the noise clips go round all of
-    them before any repeats, over epochs. The last global batch of an epoch is dropped when it is incomplete.
+class Order:
+    """Which clips a rank sees, and how many there are.
 
     Args:
         num_signals: N, number of signal clips.
@@ -118,7 +115,7 @@ class TrainingOrder:
         num_ranks: W, how many there are.
 
     Raises:
-        ValueError: when there are too few clips for one global batch.
+        ValueError: when the batch size or the rank is impossible.
     """
 
     def __init__(
@@ -133,6 +130,24 @@ class TrainingOrder:
         self.seed = seed
         self.rank = rank
         self.num_ranks = num_ranks
+
+
+class TrainingOrder(Order):
+    """The batches of training, for one rank.
+
+    Every signal clip comes once per epoch, in an order shuffled anew each epoch; the noise clips go round all of
+    them before any repeats, over epochs. The last global batch of an epoch is dropped when it is incomplete.
+
+    The arguments are those of `Order`.
+
+    Raises:
+        ValueError: when there are too few clips for one global batch.
+    """
+
+    def __init__(
+        self, num_signals: int, num_noises: int, *, batch_size: int, seed: int, rank: int = 0, num_ranks: int = 1
+    ) -> None:
+        super().__init__(num_signals, num_noises, batch_size=batch_size, seed=seed, rank=rank, num_ranks=num_ranks)
         if len(self) < 1:
             raise ValueError(
                 f"{num_signals} training clips do not fill one batch of {batch_size} on {num_ranks} rank(s): "
@@ -180,19 +195,13 @@ class TrainingOrder:
         return [Draw(epoch, *row) for row in rows]
 
 
-class ValidationOrder:
+class ValidationOrder(Order):
     """The batches of validation, for one rank: every signal clip once, in the order of the shards.
 
     The clips are split into equally many batches on every rank, of sizes that differ by at most one, so that no
     rank waits for another. A batch exceeds `batch_size` only where there would be fewer clips than batches.
 
-    Args:
-        num_signals: N, number of signal clips.
-        num_noises: number of noise clips; 0 for quiet.
-        batch_size: B, examples per batch of one rank.
-        seed: seed of the run.
-        rank: which rank this is.
-        num_ranks: W, how many there are.
+    The arguments are those of `Order`.
 
     Raises:
         ValueError: when there are fewer clips than ranks.
@@ -201,16 +210,9 @@ class ValidationOrder:
     def __init__(
         self, num_signals: int, num_noises: int, *, batch_size: int, seed: int, rank: int = 0, num_ranks: int = 1
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        _check_rank(rank, num_ranks)
+        super().__init__(num_signals, num_noises, batch_size=batch_size, seed=seed, rank=rank, num_ranks=num_ranks)
         if num_signals < num_ranks:
             raise ValueError(f"{num_signals} validation clips are too few for {num_ranks} rank(s)")
-        self.num_signals = num_signals
-        self.num_noises = num_noises
-        self.seed = seed
-        self.rank = rank
-        self.num_ranks = num_ranks
         self._num_batches = min(ceil(ceil(num_signals / num_ranks) / batch_size), num_signals // num_ranks)
 
     def __len__(self) -> int:

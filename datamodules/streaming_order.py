@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from datamodules.order import Draw, Purpose, TrainingOrder, ValidationOrder, generator, permutation
+from datamodules.order import Draw, Order, Purpose, TrainingOrder, ValidationOrder, generator, permutation
 
 STREAM_WINDOW_CLIPS = 512
 """How far a clip may be moved from its place in the order of the shards: as many wait in a worker's memory."""
@@ -66,11 +66,8 @@ class _Sides:
         return local_order(self._shards[side], seed=self._seed, purpose=purpose, cycle=cycle)
 
 
-class StreamedTrainingOrder(TrainingOrder):
-    """`TrainingOrder` for clips that come as streams; see the module's description.
-
-    Batch k of a rank is the next of the stretch of worker k modulo the number of workers, which is how torch's
-    DataLoader deals out batches.
+class _Streamed(Order):
+    """What the orders of streamed clips share: they know the shards, and the workers that read them.
 
     Args:
         signal_shards: number of signal clips in each shard.
@@ -80,9 +77,6 @@ class StreamedTrainingOrder(TrainingOrder):
         rank: which rank this is.
         num_ranks: W, how many there are.
         num_workers: worker processes of each rank.
-
-    Raises:
-        ValueError: when there are too few clips for one global batch.
     """
 
     def __init__(
@@ -100,6 +94,17 @@ class StreamedTrainingOrder(TrainingOrder):
         super().__init__(*counts, batch_size=batch_size, seed=seed, rank=rank, num_ranks=num_ranks)
         self.num_streams = max(1, num_workers)
         self._sides = _Sides(signal_shards, noise_shards, seed)
+
+
+class StreamedTrainingOrder(_Streamed, TrainingOrder):
+    """`TrainingOrder` for clips that come as streams; see the module's description.
+
+    Batch k of a rank is the next of the stretch of worker k modulo the number of workers, which is how torch's
+    DataLoader deals out batches.
+
+    Raises:
+        ValueError: when there are too few clips for one global batch.
+    """
 
     def identity(self) -> dict[str, int]:
         """What a run must share that goes on in the middle of an epoch."""
@@ -118,37 +123,12 @@ class StreamedTrainingOrder(TrainingOrder):
         return [Draw(epoch, *row) for row in rows]
 
 
-class StreamedValidationOrder(ValidationOrder):
+class StreamedValidationOrder(_Streamed, ValidationOrder):
     """`ValidationOrder` for clips that come as streams: every signal clip once, each rank a stretch of the shards.
-
-    Args:
-        signal_shards: number of signal clips in each shard.
-        noise_shards: number of noise clips in each shard; empty for quiet.
-        batch_size: B, examples per batch of one rank.
-        seed: seed of the run.
-        rank: which rank this is.
-        num_ranks: W, how many there are.
-        num_workers: worker processes of each rank.
 
     Raises:
         ValueError: when there are fewer clips than ranks.
     """
-
-    def __init__(
-        self,
-        signal_shards: Sequence[int],
-        noise_shards: Sequence[int],
-        *,
-        batch_size: int,
-        seed: int,
-        rank: int = 0,
-        num_ranks: int = 1,
-        num_workers: int = 0,
-    ) -> None:
-        counts = sum(signal_shards), sum(noise_shards)
-        super().__init__(*counts, batch_size=batch_size, seed=seed, rank=rank, num_ranks=num_ranks)
-        self.num_streams = max(1, num_workers)
-        self._sides = _Sides(signal_shards, noise_shards, seed)
 
     def batches(self, epoch: int = 0, *, first: int = 0) -> Iterator[list[Draw]]:
         """The batches, the same in every epoch; see `ValidationOrder.batches`."""

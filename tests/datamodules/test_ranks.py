@@ -1,8 +1,6 @@
 """The data module under the Trainer on several processes, which talk by gloo."""
 
 import multiprocessing
-import os
-import socket
 
 import pytest
 import pytorch_lightning as lightning
@@ -10,6 +8,7 @@ import torch
 from torch import distributed as dist
 
 from datamodules.word_speaker_noise import WordSpeakerNoise
+from tests.ranks import become_rank, free_port
 
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="PyTorch is built without gloo")
 LIMIT_S = 120
@@ -58,25 +57,14 @@ def fit(folder, num_ranks, settings):
 
 
 def on_rank(rank, num_ranks, port, folder, settings):
-    os.environ.update(
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE=str(num_ranks),
-        LOCAL_WORLD_SIZE=str(num_ranks),
-        MASTER_ADDR="127.0.0.1",
-        MASTER_PORT=str(port),
-        TORCHELASTIC_RUN_ID="test",
-        GROUP_RANK="0",
-    )
+    become_rank(rank, num_ranks, port)
     torch.save(fit(folder, num_ranks, settings), folder / f"rank{rank}.pt")
     dist.destroy_process_group()
 
 
 def fit_on(folder, num_ranks, settings):
     """Run each rank in a forked process; a process that hangs fails the test."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     fork = multiprocessing.get_context("fork")
     ranks = [fork.Process(target=on_rank, args=(rank, num_ranks, port, folder, settings)) for rank in range(num_ranks)]
     for process in ranks:

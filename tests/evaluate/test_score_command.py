@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import socket
 import time
 from collections import Counter
 from multiprocessing import get_context
@@ -31,6 +30,7 @@ from evaluate.scores import score_network
 from evaluate.shares import Share, plan_rounds
 from evaluate.splits import published_splits
 from networks import LoadedNetwork
+from tests.ranks import become_rank, free_port
 
 STAGES = ("relu0", "pool0", "relufc")
 # "within_category" has tests of its own: the benchmark "other" has no categories.
@@ -405,18 +405,10 @@ def test_killed_and_started_again(networks, tmp_path, one_thread, seed):
 
 def start_ranks(words, num_ranks, prepare=lambda rank: None):
     """Run the command as torchrun does."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
 
     def joined(rank):
-        os.environ.update(
-            RANK=str(rank),
-            LOCAL_RANK=str(rank),
-            WORLD_SIZE=str(num_ranks),
-            MASTER_ADDR="127.0.0.1",
-            MASTER_PORT=str(port),
-        )
+        become_rank(rank, num_ranks, port)
         prepare(rank)
 
     return [start(words, lambda rank=rank: joined(rank)) for rank in range(num_ranks)]

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import sys
 import traceback
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.ranks import become_rank, free_port
 from train.__main__ import main
 from train.module import AuditoryModule
 
@@ -59,21 +59,10 @@ def start_ranks(
     config: dict, *arguments: str, num_ranks: int = 2, prepare: Callable[[int], None] = lambda rank: None
 ) -> list[BaseProcess]:
     """Run the command as torchrun does, one process per rank."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
 
     def joined(rank: int) -> None:
-        os.environ.update(
-            RANK=str(rank),
-            LOCAL_RANK=str(rank),
-            WORLD_SIZE=str(num_ranks),
-            LOCAL_WORLD_SIZE=str(num_ranks),
-            MASTER_ADDR="127.0.0.1",
-            MASTER_PORT=str(port),
-            TORCHELASTIC_RUN_ID="test",
-            GROUP_RANK="0",
-        )
+        become_rank(rank, num_ranks, port)
         prepare(rank)
 
     return [start(config, *arguments, prepare=lambda rank=rank: joined(rank)) for rank in range(num_ranks)]  # type: ignore[misc]
