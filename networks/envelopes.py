@@ -68,12 +68,3 @@ class DirectEnvelopes(nn.Module):
             low_passed = nn.functional.conv1d(envelopes, self.get_buffer("taps"), stride=self.stride)
             frames.append(low_passed.unflatten(0, (len(waveform), len(responses)))[:, :, 0])
         return torch.cat(frames, dim=1)
-
-
-def magnitude(subbands: Tensor) -> Tensor:
-    """``abs`` of complex numbers without a gradient of its own.
-
-    On a CPU torch's own takes as long as the FFT before it, four times this one.
-    """
-    squares = torch.view_as_real(subbands).square()
-    return torch.add(squares[..., 0], squares[..., 1]).sqrt_()

@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 from networks.envelopes import LowPass
 from networks.multirate.chosen import choose_groups
 from networks.multirate.groups import Group, bins_and_gains, supports
+from networks.multirate.interpolation import magnitude
 from networks.multirate.low_pass import Blocks
 
 # Points of the largest group of bands, of as many sounds as are worked on together. On a CPU, per thread: they stay in
@@ -176,12 +177,10 @@ class _Multirate(torch.autograd.Function):
             sums = blocks.sums(spectrum.real, (len(spectrum), len(restore)))
             for part in parts:
                 values = part.more_points(part.subbands(spectrum))
+                envelope = magnitude(values)
                 if ctx.needs_input_grad[0]:
-                    envelope = torch.mul(values[0], values[0]).addcmul_(values[1], values[1]).sqrt_()
                     # Where the magnitude is 0 so is the subband, and with it the gradient, as torch has it for abs.
                     phases.append(values.div_(envelope.clamp(min=torch.finfo(envelope.dtype).tiny)))
-                else:
-                    envelope = values[0].mul_(values[0]).addcmul_(values[1], values[1]).sqrt_()
                 blocks.put(envelope, part.weights, sums[:, :, :, part.of_bands])
             frames.append(blocks.frames_in_order(sums)[:, restore])
         ctx.save_for_backward(*phases)

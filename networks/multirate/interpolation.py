@@ -80,6 +80,14 @@ class Windows(NamedTuple):
         return torch.complex(inside[0], inside[1]).flatten(-2)
 
 
+def magnitude(parts: Tensor) -> Tensor:
+    """(2, ...) real and imaginary parts -> (...), without a gradient of its own.
+
+    On a CPU torch's own, of complex numbers, takes four times as long.
+    """
+    return torch.mul(parts[0], parts[0]).addcmul_(parts[1], parts[1]).sqrt_()
+
+
 def _taps(fractions: NDArray[np.float64], half_taps: int, band_share: float) -> NDArray[np.float64]:
     """(positions, 2 * half_taps): weights of the points at ``1 - half_taps`` .. ``half_taps``."""
     points = np.arange(1 - half_taps, half_taps + 1)

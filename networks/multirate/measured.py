@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from networks.compression import compress
-from networks.envelopes import magnitude
 from networks.multirate.groups import Group, bins_and_gains, supports
-from networks.multirate.interpolation import Windows, half_taps_for
+from networks.multirate.interpolation import Windows, half_taps_for, magnitude
 from networks.multirate.low_pass import Blocks
 
 LEVEL_RMS = 0.1  # published level of the sounds (Feather et al. 2019), which the compression's offset refers to
@@ -200,8 +199,7 @@ class _Calibration:
             while count * step < num_samples:
                 matrix = windows.matrix(count, widest / length)
                 parts = windows.interpolate(subbands, torch.tensor(matrix, dtype=torch.float32, device="cpu"))
-                envelopes = parts[0].mul_(parts[0]).addcmul_(parts[1], parts[1]).sqrt_()
-                squares = (self._frames(envelopes) - reference).square().sum(dim=2)
+                squares = (self._frames(magnitude(parts)) - reference).square().sum(dim=2)
                 points.append(count * step)
                 errors.append((squares / self.totals[:, None]).T.numpy())
                 if errors[-1].max() <= settled:
@@ -212,7 +210,7 @@ class _Calibration:
         return _Measured(bands, length, windows, np.array(points), np.stack(errors))
 
     def _direct(self, bands: tuple[int, ...]) -> Tensor:
-        return magnitude(self._subbands(bands, self.blocks.num_samples))
+        return magnitude(torch.view_as_real(self._subbands(bands, self.blocks.num_samples)).movedim(-1, 0))
 
     def _subbands(self, bands: tuple[int, ...], length: int) -> Tensor:
         """(C, bands, M)."""
