@@ -2,7 +2,8 @@
 
 Every word is said by every voice several times, at another speed, pitch and liveliness each time. Validation
 holds out such renditions, so that all words and speakers are known from training while no sound is. With `--digits`
-the real digits and speakers of the Free Spoken Digit Dataset are further words and speakers.
+the real digits and speakers of the Free Spoken Digit Dataset are further words and speakers; with `--phrases` a
+word stands in running speech, as in the published clips, and not alone.
 """
 
 import argparse
@@ -16,18 +17,22 @@ from datamodules.corpora import fsdd
 from datamodules.corpora.building import add_build_arguments, building
 from datamodules.corpora.sounds import CorpusError, Row, run_jobs, write_manifest, write_sound
 from datamodules.corpora.textures import make_textures
-from datamodules.synthesis.speech import Synthesiser
+from datamodules.synthesis.phrases import phrase_around
+from datamodules.synthesis.speech import Synthesiser, Utterance
 from datamodules.synthesis.words import WORDS
 
 MANIFEST_NAME = "words.csv"
 
-RECIPE = "demo 1"
+RECIPE = "demo 2"
 """To be counted up when the same arguments give other sounds."""
 
 # Ranges of a rendition, in espeak-ng's units: speeds and pitches in which people talk.
 WORDS_PER_MINUTE = (130, 200)
 PITCH = (35, 65)
 PITCH_RANGE = (30, 70)
+
+PHRASE_CLIP_S = 2.5
+"""What is kept around the middle of a word in a phrase: a window of 2 s, and room to shift it."""
 
 
 class _Rendition(NamedTuple):
@@ -37,6 +42,7 @@ class _Rendition(NamedTuple):
     split: str
     name: str
     seed: tuple[int, ...]
+    in_phrase: bool
 
 
 def make_words(
@@ -46,6 +52,7 @@ def make_words(
     num_voices: int = 20,
     num_renditions: int = 3,
     num_val_renditions: int = 1,
+    phrases: bool = False,
     seed: int = 0,
     num_workers: int = 1,
     show_progress: bool = False,
@@ -58,13 +65,14 @@ def make_words(
         num_voices: how many of the synthesiser's voices, from the first; the most different come first.
         num_renditions: training clips of each word in each voice.
         num_val_renditions: validation clips of each word in each voice.
+        phrases: whether a word is said between other words; the clip is then 2.5 s around its middle.
         seed: another number makes other renditions.
         num_workers: number of processes.
         show_progress: whether to show a progress bar.
 
     Returns:
-        The manifest's path; its columns are path, midpoint_s (middle of the word), split, word, speaker, and
-        the words_per_minute, pitch and pitch_range of the rendition.
+        The manifest's path; its columns are path, midpoint_s (middle of the word), in phrases start_s and end_s,
+        split, word, speaker, and the words_per_minute, pitch and pitch_range of the rendition.
 
     Raises:
         CorpusError: more words or voices than there are, or a number below 1.
@@ -85,6 +93,7 @@ def make_words(
             split,
             name=f"{word}_v{voice_number:03d}_{split}_{number}",
             seed=(seed, split == "val", word_number, voice_number, number),
+            in_phrase=phrases,
         )
         for split, count in (("train", num_renditions), ("val", num_val_renditions))
         for voice_number, voice in enumerate(voices[:num_voices])
@@ -106,6 +115,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--num-renditions", type=int, default=3, help="training clips of each word in each voice (default: 3)"
     )
     parser.add_argument("--num-val-renditions", type=int, default=1, help="the same for validation (default: 1)")
+    parser.add_argument(
+        "--phrases", action="store_true", help="say each word in the middle of running speech, not alone"
+    )
     parser.add_argument(
         "--digits", type=Path, metavar="FOLDER", help="recordings of the Free Spoken Digit Dataset, as more words"
     )
@@ -134,6 +146,7 @@ def run(args: argparse.Namespace) -> None:
             num_voices=args.num_voices,
             num_renditions=args.num_renditions,
             num_val_renditions=args.num_val_renditions,
+            phrases=args.phrases,
             seed=args.seed,
             num_workers=args.num_workers,
             show_progress=True,
@@ -163,7 +176,7 @@ def _write_rendition(rendition: _Rendition) -> Row:
         int(rng.integers(low, high + 1)) for low, high in (WORDS_PER_MINUTE, PITCH, PITCH_RANGE)
     )
     utterance = Synthesiser().speak(
-        rendition.word,
+        phrase_around(rendition.word, rng) if rendition.in_phrase else rendition.word,
         voice=rendition.voice,
         words_per_minute=words_per_minute,
         pitch=pitch,
@@ -173,7 +186,7 @@ def _write_rendition(rendition: _Rendition) -> Row:
     write_sound(rendition.folder / path, utterance.waveform, utterance.sample_rate_hz)
     return {
         "path": path,
-        "midpoint_s": round((utterance.words[0].start_s + utterance.words[-1].end_s) / 2, 4),
+        **(_around_word(utterance, rendition.word) if rendition.in_phrase else _whole(utterance)),
         "split": rendition.split,
         "word": rendition.word,
         "speaker": rendition.voice,
@@ -181,3 +194,19 @@ def _write_rendition(rendition: _Rendition) -> Row:
         "pitch": pitch,
         "pitch_range": pitch_range,
     }
+
+
+def _whole(utterance: Utterance) -> Row:
+    return {"midpoint_s": round((utterance.words[0].start_s + utterance.words[-1].end_s) / 2, 4)}
+
+
+def _around_word(utterance: Utterance, word: str) -> Row:
+    (said,) = (spoken for spoken in utterance.words if spoken.text == word)
+    midpoint_s = (said.start_s + said.end_s) / 2
+    end_s = len(utterance.waveform) / utterance.sample_rate_hz
+    times_s = {
+        "midpoint_s": midpoint_s,
+        "start_s": max(0.0, midpoint_s - PHRASE_CLIP_S / 2),
+        "end_s": min(end_s, midpoint_s + PHRASE_CLIP_S / 2),
+    }
+    return {name: round(time_s, 4) for name, time_s in times_s.items()}

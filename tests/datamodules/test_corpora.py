@@ -14,7 +14,9 @@ from datamodules.corpora.demo import make_words
 from datamodules.corpora.fsdd import make_manifest
 from datamodules.corpora.sounds import CorpusError, run_jobs, write_sound
 from datamodules.corpora.textures import make_textures
+from datamodules.synthesis.phrases import phrase_around
 from datamodules.synthesis.textures import TEXTURE_LABELS
+from datamodules.synthesis.words import WORDS
 
 
 @pytest.fixture
@@ -110,6 +112,31 @@ def test_words_manifest(tmp_path):
     for row in table.itertuples():
         duration_s = soundfile.info(tmp_path / row.path).duration
         assert 0.2 * duration_s < row.midpoint_s < 0.8 * duration_s
+
+
+@pytest.mark.usefixtures("needs_espeak")
+def test_words_in_phrases_are_in_the_middle_of_running_speech(tmp_path):
+    table = pd.read_csv(make_words(tmp_path, num_words=3, num_voices=2, num_renditions=1, phrases=True))
+    assert len(table) == 12
+    for row in table.itertuples():
+        waveform, rate_hz = soundfile.read(tmp_path / row.path)
+        assert row.start_s < row.midpoint_s < row.end_s <= len(waveform) / rate_hz
+        assert row.end_s - row.start_s == pytest.approx(2.5, abs=0.3)
+        levels = np.abs(waveform[round(row.start_s * rate_hz) : round(row.end_s * rate_hz)])
+        twentieths = [part.max() for part in np.array_split(levels, 20)]
+        assert np.mean(np.array(twentieths) > 0.02 * levels.max()) > 0.8  # speech all through, not one word in silence
+
+
+def test_a_phrase_has_its_word_once_in_the_middle():
+    phrases = [phrase_around("river", np.random.default_rng(seed)) for seed in range(50)]
+    assert len(set(phrases)) == 50
+    for phrase in phrases:
+        words = phrase.replace(",", "").split()
+        assert words.count("river") == 1
+        content = [word for word in words if word in WORDS]
+        assert content.index("river") == 3
+        assert len(content) == 7
+    assert phrases[0] == phrase_around("river", np.random.default_rng(0))
 
 
 @pytest.mark.usefixtures("needs_espeak")

@@ -106,7 +106,7 @@ def test_stimuli_cover_what_is_documented():
     assert len({s.name for s in listed}) == 165
     assert {s.word for s in listed if s.category == "speech"} == set(WORDS)
     assert {s.texture for s in listed} - {""} == {t for group in TEXTURES_OF.values() for t in group}
-    assert set(TEXTURE_LABELS) == {t for group in TEXTURES_OF.values() for t in group}
+    assert set(TEXTURE_LABELS) > {t for group in TEXTURES_OF.values() for t in group}
     assert [len(stimuli(n)) for n in (55, 100, 333)] == [55, 100, 333]
     assert {s.category for s in stimuli(55)} == set(CATEGORY_SHARES)
 
