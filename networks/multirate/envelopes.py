@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from networks.envelopes import LowPass
+from networks.multirate import fused as compiled
 from networks.multirate.chosen import choose_groups
 from networks.multirate.groups import Group, bins_and_gains, supports
 from networks.multirate.interpolation import magnitude
 from networks.multirate.low_pass import Blocks
+from networks.multirate.spectrum import rfft_adjoint
 
 # Points of the largest group of bands, of as many sounds as are worked on together. On a CPU, per thread: they stay in
 # its caches, and steps are long beside what starting them costs. Elsewhere: launches are what costs, and memory is
@@ -40,9 +42,11 @@ class MultirateEnvelopes(nn.Module):
         oversampling: least points of a band's envelope per bin of the band.
         power: exponent of the compression, in which errors are measured; it is not applied here.
         offset: added before it.
+        fused: whether single-precision waveforms on a CPU go through compiled code (:mod:`networks.multirate.fused`).
 
     Raises:
         ValueError: if the tolerance is not positive or the oversampling below 1.
+        CompilingError: ``fused`` without a C++ compiler.
     """
 
     def __init__(
@@ -55,12 +59,16 @@ class MultirateEnvelopes(nn.Module):
         oversampling: float,
         power: float,
         offset: float,
+        fused: bool = False,
     ) -> None:
         super().__init__()
         if tolerance <= 0:
             raise ValueError(f"expected a tolerance (relative L2 error) above 0, got {tolerance}")
         if oversampling < 1:
             raise ValueError(f"expected oversampling of at least 1 point per bin, got {oversampling}")
+        self.fused = fused
+        if fused:
+            compiled.load()
         self.blocks = Blocks(low_pass, num_samples)
         self.groups = choose_groups(
             responses, self.blocks, tolerance=tolerance, oversampling=oversampling, power=power, offset=offset
@@ -73,7 +81,9 @@ class MultirateEnvelopes(nn.Module):
         self._keep("bins", bins)
         self._keep("gains", np.stack([gains, gains], axis=1) / num_samples)  # of real and imaginary parts
         self._keep("places", _places(bins, gains, responses.shape[1]))
-        _, widths = supports(responses)
+        lows, widths = supports(responses)
+        self._keep("lows", lows[order])
+        self._keep("widths", widths[order])
         for index, group in enumerate(self.groups):
             self._keep(f"weights_{index}", self.blocks.weights(group.num_points).T.copy())
             matrix = group.matrix(int(widths[list(group.bands)].max()))
@@ -89,6 +99,9 @@ class MultirateEnvelopes(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """(B, T) -> (B, F, N)."""
+        if self.fused and compiled.runs_on(waveform):
+            shape = (len(self.get_buffer("order")), self.blocks.num_frames)
+            return compiled.envelopes(waveform, [self._arguments(part) for part in self.parts()], shape)
         result: Tensor = _Multirate.apply(waveform, self)
         return result
 
@@ -113,6 +126,15 @@ class MultirateEnvelopes(nn.Module):
             )
             parts.append(_Part(group, of_bands, of_bins, bins[of_bins], gains[of_bins], weights, matrix, transposed))
         return parts
+
+    def _arguments(self, part: "_Part") -> compiled.GroupArguments:
+        bands = part.of_bands
+        order, lows, widths = (self.get_buffer(name)[bands] for name in ("order", "lows", "widths"))
+        group, blocks = part.group, self.blocks
+        size, half_taps = group.windows or (group.length, 1)
+        numbers = [group.length, group.num_points, size, half_taps, blocks.count, blocks.frames, blocks.lead]
+        matrices = (part.matrix, part.transposed, part.weights)
+        return compiled.GroupArguments((order, lows, widths, part.gains, *matrices, numbers))
 
     def _keep(self, name: str, values: NDArray) -> None:
         dtype = torch.float32 if values.dtype == np.float64 else torch.int64
@@ -211,9 +233,7 @@ def _waveform_gradient(taken: Tensor, envelopes: MultirateEnvelopes) -> Tensor:
     """Gradient for the waveforms, (B, T), from that for the bins that the groups took, with a 0 after the last."""
     num_samples, places = envelopes.blocks.num_samples, envelopes.get_buffer("places")
     spectrum = torch.stack([_take(row[None], places.flatten()).view(places.shape).sum(dim=0) for row in taken])
-    # The adjoint of rfft: bins but the first and (of an even length) the last appear twice in irfft, here once.
-    spectrum[:, 1 : (num_samples + 1) // 2] *= 0.5
-    return torch.fft.irfft(spectrum, n=num_samples, norm="forward")
+    return rfft_adjoint(spectrum, num_samples)
 
 
 def _take(values: Tensor, index: Tensor) -> Tensor:

@@ -25,14 +25,19 @@ from networks.multirate.low_pass import Blocks
 LEVEL_RMS = 0.1  # published level of the sounds (Feather et al. 2019), which the compression's offset refers to
 # Of the calibration's trains of clicks, in frames: 80 to 4 Hz at 200 frames a second.
 CLICK_PERIODS = (2.5, 3.1, 4, 5, 7.3, 10, 13.7, 20, 25, 37.9, 50)
+CLICK_PLACES = (0, 1 / 3, 1 / 2)  # of the calibration's single clicks, in frames after one
 INTERPOLATION_SHARE = 0.1  # of the tolerance: error of the interpolation on noise; between clicks it is far larger
 RATE_OVER_BANDWIDTH = 1.5  # least length of an inverse FFT, in bins of its band
-WINDOWS = (12, 10, 15, 9, 16, 8, 18, 20)  # points of a window of the interpolation, the fastest first
+LARGEST_WINDOW = 20  # points of a window of the interpolation: a larger one multiplies by more that is 0
+OUTPUTS_MULTIPLE = 8  # of a window: a product with a column more than whole vectors takes a third longer
 LENGTH_SPACING = 1.05  # lengths of inverse FFTs closer than this are not worth having
 POINTS_SPACING = 1.03  # numbers of points closer than this are not measured
 BANDS_MEASURED_TOGETHER = 12  # at most; bands of very different width need very different numbers of points
 POINTS_OF_A_GROUP = 20_000  # of a sound, about: each group is work to start, each band has its own best number
-DIRECT_COST = 3.0  # of a point of an inverse FFT, in points that are interpolated
+# Costs of a point of an envelope: a multiplication and addition of its interpolation, of which each of the two parts
+# takes one for every point of the window, is the unit.
+COST_OF_MAGNITUDE_AND_LOW_PASS = 20.0
+COST_OF_DIRECT_FFT = 150.0
 SETTLED = 0.05  # a group is measured no further once its squared error is this part of its equal share
 
 Compression = Callable[[Tensor], Tensor]
@@ -71,8 +76,8 @@ def _measure(
     half_taps = half_taps_for(1 / RATE_OVER_BANDWIDTH, INTERPOLATION_SHARE * tolerance)
     calibration = _Calibration(responses, blocks, compression)
     measured = [
-        calibration.measure(bands, length, windows, oversampling, tolerance)
-        for bands, length, windows in _cut(responses, blocks, half_taps)
+        calibration.measure(bands, length, half_taps, oversampling, tolerance)
+        for bands, length in _cut(responses, blocks)
     ]
     low, high = -20.0, 60.0  # of the base-2 logarithm of the weight
     for _ in range(40):
@@ -90,22 +95,22 @@ class _Measured(NamedTuple):
 
     bands: NDArray[np.int64]
     length: int
-    windows: Windows
+    windows: tuple[Windows | None, ...]
     num_points: NDArray[np.int64]
     errors: NDArray[np.float64]
 
     def choose(self, weight: float) -> NDArray[np.int64]:
-        """Index of the points of each band: least sum of points and weighted errors, few different ones."""
-        points = self.num_points.astype(float)
-        points[-1] *= DIRECT_COST
-        costs = points[:, None] + weight * self.errors.max(axis=2)
-        allowed = np.zeros(len(points), dtype=bool)
+        """Index of the points of each band: least sum of costs and weighted errors, few different ones."""
+        work = [COST_OF_DIRECT_FFT if windows is None else 2.0 * windows.num_points for windows in self.windows]
+        costs = self.num_points * (np.array(work) + COST_OF_MAGNITUDE_AND_LOW_PASS)
+        totals = costs[:, None] + weight * self.errors.max(axis=2)
+        allowed = np.zeros(len(costs), dtype=bool)
         best = np.full(len(self.bands), np.inf)
-        free = self.num_points[costs.argmin(axis=0)].sum()
+        free = self.num_points[totals.argmin(axis=0)].sum()
         for _ in range(max(1, round(free / POINTS_OF_A_GROUP))):
-            allowed[np.minimum(costs, best).sum(axis=1).argmin()] = True
-            best = costs[allowed].min(axis=0)
-        chosen: NDArray[np.int64] = np.where(allowed[:, None], costs, np.inf).argmin(axis=0)
+            allowed[np.minimum(totals, best).sum(axis=1).argmin()] = True
+            best = totals[allowed].min(axis=0)
+        chosen: NDArray[np.int64] = np.where(allowed[:, None], totals, np.inf).argmin(axis=0)
         return chosen
 
     def squared_errors(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -116,36 +121,41 @@ class _Measured(NamedTuple):
     def groups(self, chosen: NDArray[np.int64]) -> Iterator[Group]:
         for index in np.unique(chosen):
             bands = tuple(int(band) for band in self.bands[chosen == index])
-            if index == len(self.num_points) - 1:
-                yield Group(bands, int(self.num_points[-1]), int(self.num_points[-1]), None)
-            else:
-                yield Group(bands, self.length, int(self.num_points[index]), self.windows)
+            windows, num_points = self.windows[index], int(self.num_points[index])
+            yield Group(bands, num_points if windows is None else self.length, num_points, windows)
 
 
-def _cut(
-    responses: NDArray[np.float64], blocks: Blocks, half_taps: int
-) -> Iterator[tuple[NDArray[np.int64], int, Windows]]:
-    """Bands about as wide as each other, the length of their inverse FFTs, and their windows."""
+def _cut(responses: NDArray[np.float64], blocks: Blocks) -> Iterator[tuple[NDArray[np.int64], int]]:
+    """Bands about as wide as each other, and the length of their inverse FFTs."""
     _, widths = supports(responses)
-    allowed = [*_allowed_lengths(blocks, half_taps), (blocks.num_samples, 1)]
-    lengths = np.array([length for length, _ in allowed])
-    places = np.minimum(np.searchsorted(lengths, RATE_OVER_BANDWIDTH * widths), len(allowed) - 1)
+    lengths = np.array([*_allowed_lengths(blocks), blocks.num_samples])
+    places = np.minimum(np.searchsorted(lengths, RATE_OVER_BANDWIDTH * widths), len(lengths) - 1)
     for place in np.unique(places):
-        length, size = allowed[place]
         same = np.flatnonzero(places == place)
         same = same[np.argsort(widths[same], kind="stable")]
         for bands in np.array_split(same, -(-len(same) // BANDS_MEASURED_TOGETHER)):
-            yield bands, length, Windows(size, half_taps)
+            yield bands, int(lengths[place])
 
 
-def _allowed_lengths(blocks: Blocks, half_taps: int) -> Iterator[tuple[int, int]]:
-    """Lengths below that of the waveform: whole windows in a block, small prime factors; with the window's points."""
+def _allowed_lengths(blocks: Blocks) -> Iterator[int]:
+    """Lengths below that of the waveform: small prime factors, whole numbers of points in a block."""
     last = 0.0
     for points in range(1, blocks.num_samples // blocks.count):
-        sizes = [size for size in WINDOWS if points % size == 0 and size >= half_taps]
-        if sizes and _largest_prime_factor(points) <= 5 and points >= LENGTH_SPACING * last:
-            yield points * blocks.count, sizes[0]
+        if _largest_prime_factor(points) <= 5 and points >= LENGTH_SPACING * last:
+            yield points * blocks.count
             last = points
+
+
+def _allowed_points(length: int, half_taps: int, count: int) -> list[tuple[int, Windows]]:
+    """Numbers of points below 64 times the length, whole numbers in each of ``count`` blocks, with their windows."""
+    found: dict[int, Windows] = {}
+    for size in range(half_taps, LARGEST_WINDOW + 1):
+        if length % size == 0:
+            for outputs in range(OUTPUTS_MULTIPLE, 64 * size, OUTPUTS_MULTIPLE):
+                num_points = outputs * length // size
+                if num_points % count == 0:
+                    found.setdefault(num_points, Windows(size, half_taps))  # the smallest window is the cheapest
+    return sorted(found.items())
 
 
 def _largest_prime_factor(number: int) -> int:
@@ -161,10 +171,11 @@ def _largest_prime_factor(number: int) -> int:
 def _calibration_sounds(num_samples: int, stride: int) -> Tensor:
     """(sounds, T): clicks on and off the frames' grid, alone and in trains, and noise, at the published level."""
     rng = np.random.default_rng(0)
-    sounds = np.zeros((len(CLICK_PERIODS) + 3, num_samples))
+    sounds = np.zeros((len(CLICK_PERIODS) + len(CLICK_PLACES) + 2, num_samples))
     for sound, strides in zip(sounds, CLICK_PERIODS, strict=False):
         sound[:: round(strides * stride)] = 1
-    sounds[-3, num_samples // 2 // stride * stride + stride // 3] = 1
+    for sound, place in zip(sounds[len(CLICK_PERIODS) :], CLICK_PLACES, strict=False):
+        sound[num_samples // 2 // stride * stride + int(place * stride)] = 1
     sounds[-2, rng.choice(num_samples, 20, replace=False)] = rng.standard_normal(20)
     sounds[-1] = rng.standard_normal(num_samples)
     sounds *= LEVEL_RMS / np.sqrt(np.mean(sounds**2, axis=1, keepdims=True))
@@ -182,7 +193,7 @@ class _Calibration:
         self.totals = torch.cat(self.direct, dim=1).square().sum(dim=(1, 2), dtype=torch.float64)  # one a sound
 
     def measure(
-        self, bands: NDArray[np.int64], length: int, windows: Windows, oversampling: float, tolerance: float
+        self, bands: NDArray[np.int64], length: int, half_taps: int, oversampling: float, tolerance: float
     ) -> _Measured:
         """Errors of these bands at more and more points, until they are small."""
         num_samples = self.blocks.num_samples
@@ -190,24 +201,27 @@ class _Calibration:
         settled = SETTLED * tolerance**2 / len(self.responses)
         # More than twice the bins: the square of the magnitude is then free of aliasing.
         least = max(2 * widest + 2, min(int(np.ceil(oversampling * widest)), num_samples))
-        points, errors = [], []
+        measured: list[tuple[int, Windows | None]] = []
+        errors = []
         if length < num_samples:
             reference = torch.cat([self.direct[band] for band in bands], dim=1)
             subbands = self._subbands(tuple(bands), length)
-            step = length // windows.size  # as many points in every window
-            count = -(-least // step)
-            while count * step < num_samples:
-                matrix = windows.matrix(count, widest / length)
+            last = 0.0
+            for num_points, windows in _allowed_points(length, half_taps, self.blocks.count):
+                if num_points < max(least, POINTS_SPACING * last) or num_points >= num_samples:
+                    continue
+                matrix = windows.matrix(num_points * windows.size // length, widest / length)
                 parts = windows.interpolate(subbands, torch.tensor(matrix, dtype=torch.float32, device="cpu"))
                 squares = (self._frames(magnitude(parts)) - reference).square().sum(dim=2)
-                points.append(count * step)
+                measured.append((num_points, windows))
                 errors.append((squares / self.totals[:, None]).T.numpy())
                 if errors[-1].max() <= settled:
                     break
-                count = max(count + 1, int(np.ceil(POINTS_SPACING * count)))
-        points.append(num_samples)
+                last = num_points
+        measured.append((num_samples, None))
         errors.append(np.zeros((len(bands), len(self.spectrum))))
-        return _Measured(bands, length, windows, np.array(points), np.stack(errors))
+        points, windows_of = zip(*measured, strict=True)
+        return _Measured(bands, length, windows_of, np.array(points), np.stack(errors))
 
     def _direct(self, bands: tuple[int, ...]) -> Tensor:
         return magnitude(torch.view_as_real(self._subbands(bands, self.blocks.num_samples)).movedim(-1, 0))

@@ -1,10 +1,10 @@
 """Speed, memory and error of the cochleagram: multirate, direct, and the direct method's inverse FFTs alone.
 
-Run `python -m tests.benchmarks.cochleagram`. All are measured in turn, again and again, in one run; times are medians,
-a sound. The FFTs alone are those of each band at full length, once as the published software has them (all bands of a
-sound in one call) and once a few bands at a time, which stays in a CPU's cache and is faster there. Set
-AUDITORY_TEST_DATA to the folder of the tests' data for the error on natural sounds. With `--device cuda`, also the
-share of a training step of CochCNN9.
+Run `python -m tests.benchmarks.cochleagram`. "Fused" is the multirate method in compiled code, for CPUs. All are
+measured in turn, again and again, in one run; times are medians, a sound. The FFTs alone are those of each band at full
+length, once as the published software has them (all bands of a sound in one call) and once a few bands at a time, which
+stays in a CPU's cache and is faster there. Set AUDITORY_TEST_DATA to the folder of the tests' data for the error on
+natural sounds. With `--device cuda`, also the share of a training step of CochCNN9.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,12 +25,24 @@ from rich.table import Table
 
 from datamodules.audio import fit_length, read_audio
 from networks import AuditoryNetwork, CochCNN9, Cochleagram
+from networks.multirate import fused
 
 NUM_SAMPLES, SAMPLE_RATE_HZ, NUM_BANDS = 40_000, 20_000, 211
 BANDS_IN_CACHE = 16
 LEVEL_RMS = 0.1
 CONSOLE_WIDTH = 150
+Settings = dict[str, Any]  # arguments of Cochleagram
 Measured = dict[str, tuple[Callable[[], object], int]]  # name -> what is timed, sounds in it
+
+
+def multirate_settings() -> dict[str, Settings]:
+    """The multirate method, and where there is a compiler also fused."""
+    try:
+        fused.load()
+    except fused.CompilingError as error:
+        print(error)
+        return {"multirate": {"method": "multirate"}}
+    return {"multirate": {"method": "multirate"}, "fused": {"method": "multirate", "fused": True}}
 
 
 def at_level(sounds: np.ndarray) -> torch.Tensor:
@@ -127,10 +140,10 @@ def synchronize() -> None:
         torch.cuda.synchronize()
 
 
-def peak_memory(method: str, backward: bool, num_sounds: int, result: "multiprocessing.Queue[float]") -> None:
-    """Bytes that a method adds at its peak, in a process of its own."""
+def peak_memory(settings: Settings, backward: bool, num_sounds: int, result: "multiprocessing.Queue[float]") -> None:
+    """Bytes that a front end adds at its peak, in a process of its own."""
     torch.set_num_threads(1)
-    front_end = Cochleagram(method=method)  # type: ignore[arg-type]
+    front_end = Cochleagram(**settings)
     waveforms = torch.randn(num_sounds, NUM_SAMPLES) * LEVEL_RMS
     ctypes.CDLL(None).malloc_trim(0)  # making the front end took memory too: give it back, and start the peak anew
     Path("/proc/self/clear_refs").write_text("5")
@@ -141,11 +154,11 @@ def peak_memory(method: str, backward: bool, num_sounds: int, result: "multiproc
     result.put(peak - pages * resource.getpagesize())
 
 
-def measure_memory(method: str, *, backward: bool, num_sounds: int) -> float:
+def measure_memory(settings: Settings, *, backward: bool, num_sounds: int) -> float:
     """MiB of :func:`peak_memory`."""
     context = multiprocessing.get_context("spawn")
     result: multiprocessing.Queue[float] = context.Queue()
-    process = context.Process(target=peak_memory, args=(method, backward, num_sounds, result))
+    process = context.Process(target=peak_memory, args=(settings, backward, num_sounds, result))
     process.start()
     value = result.get()
     process.join()
@@ -195,9 +208,11 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     console = Console(width=CONSOLE_WIDTH)
-    fronts = {"direct": Cochleagram(), "multirate": Cochleagram(method="multirate")}
+    all_settings: dict[str, Settings] = {"direct": {}, **multirate_settings()}
     for tolerance in arguments.tolerances:
-        fronts[f"multirate, tolerance {tolerance:g}"] = Cochleagram(method="multirate", tolerance=tolerance)
+        for name, settings in multirate_settings().items():
+            all_settings[f"{name}, tolerance {tolerance:g}"] = settings | {"tolerance": tolerance}
+    fronts = {name: Cochleagram(**settings) for name, settings in all_settings.items()}
     kinds = kinds_of_sounds(arguments.natural)
     errors = {
         name: {kind: largest_error(front, fronts["direct"], sounds) for kind, sounds in kinds.items()}
@@ -220,9 +235,9 @@ def main() -> None:
         console.print(table)
     if arguments.device == "cpu":
         table = Table("peak memory, MiB", "forward", "forward and backward")
-        for method in ("direct", "multirate"):
-            values = [measure_memory(method, backward=b, num_sounds=arguments.sounds) for b in (False, True)]
-            table.add_row(method, *(f"{value:.0f}" for value in values))
+        for name, settings in ({"direct": {}} | multirate_settings()).items():
+            values = [measure_memory(settings, backward=b, num_sounds=arguments.sounds) for b in (False, True)]
+            table.add_row(name, *(f"{value:.0f}" for value in values))
         console.print(table)
     else:
         step, front = training_step_share(fronts["multirate"], arguments.sounds)
