@@ -14,15 +14,26 @@ class _ClippedPower(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, power: float, offset: float, max_derivative: float) -> Tensor:
         base = x.clamp(min=0.0).add_(offset)
-        ctx.save_for_backward(base)
-        ctx.power, ctx.max_derivative = power, max_derivative
-        return base.pow(power)
+        if not ctx.needs_input_grad[0]:
+            return _power(base, power, out=base)
+        result = _power(base, power, out=torch.empty_like(base))
+        ctx.save_for_backward(base, result)
+        ctx.power, ctx.offset, ctx.max_derivative = power, offset, max_derivative
+        return result
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (base,) = ctx.saved_tensors
-        derivative = (ctx.power * base.pow(ctx.power - 1)).clamp_(max=ctx.max_derivative)
-        return grads[0] * derivative, None, None, None
+        base, result = ctx.saved_tensors
+        derivative = (ctx.power * result).div_(base)
+        if not ctx.offset:
+            derivative.nan_to_num_(nan=torch.inf)  # of 0 / 0
+        derivative.clamp_(max=ctx.max_derivative)
+        return derivative.mul_(grads[0]), None, None, None
+
+
+def _power(base: Tensor, power: float, out: Tensor) -> Tensor:
+    """``base ** power``, which on CPUs takes twice as long by ``Tensor.pow``."""
+    return torch.log2(base, out=out).mul_(power).exp2_()
 
 
 def compress(

@@ -85,7 +85,12 @@ class MultirateEnvelopes(nn.Module):
         self._keep("lows", lows[order])
         self._keep("widths", widths[order])
         for index, group in enumerate(self.groups):
-            self._keep(f"weights_{index}", self.blocks.weights(group.num_points).T.copy())
+            weights = self.blocks.weights(group.num_points)
+            self._keep(f"weights_{index}", weights.T.copy())
+            if fused:
+                weights = np.pad(weights, ((0, 0), (0, -weights.shape[1] % compiled.COLUMNS_AT_ONCE)))
+                self._keep(f"columns_{index}", weights)
+                self._keep(f"rows_{index}", weights.T.copy())
             matrix = group.matrix(int(widths[list(group.bands)].max()))
             if matrix is not None:
                 self._keep(f"matrix_{index}", matrix)
@@ -101,7 +106,8 @@ class MultirateEnvelopes(nn.Module):
         """(B, T) -> (B, F, N)."""
         if self.fused and compiled.runs_on(waveform):
             shape = (len(self.get_buffer("order")), self.blocks.num_frames)
-            return compiled.envelopes(waveform, [self._arguments(part) for part in self.parts()], shape)
+            groups = [self._arguments(index, part) for index, part in enumerate(self.parts())]
+            return compiled.envelopes(waveform, groups, shape)
         result: Tensor = _Multirate.apply(waveform, self)
         return result
 
@@ -127,13 +133,14 @@ class MultirateEnvelopes(nn.Module):
             parts.append(_Part(group, of_bands, of_bins, bins[of_bins], gains[of_bins], weights, matrix, transposed))
         return parts
 
-    def _arguments(self, part: "_Part") -> compiled.GroupArguments:
+    def _arguments(self, index: int, part: "_Part") -> compiled.GroupArguments:
         bands = part.of_bands
         order, lows, widths = (self.get_buffer(name)[bands] for name in ("order", "lows", "widths"))
         group, blocks = part.group, self.blocks
         size, half_taps = group.windows or (group.length, 1)
         numbers = [group.length, group.num_points, size, half_taps, blocks.count, blocks.frames, blocks.lead]
-        matrices = (part.matrix, part.transposed, part.weights)
+        weights = (self.get_buffer(f"{name}_{index}") for name in ("columns", "rows"))
+        matrices = (part.matrix, part.transposed, *weights)
         return compiled.GroupArguments((order, lows, widths, part.gains, *matrices, numbers))
 
     def _keep(self, name: str, values: NDArray) -> None:

@@ -19,13 +19,15 @@ using at::Tensor;
 
 constexpr int64_t SOUNDS_AT_ONCE = 8;         // in one call of the FFT, whose start costs as much as some transforms
 constexpr int64_t FLOATS_AT_ONCE = 1 << 15;   // envelopes of as many points are worked on together
+constexpr int64_t VECTOR = 16;                // floats; short copies are made in whole vectors
 
 struct Group {
   Tensor bands, lows, widths;     // (bands): their places among all, first bins, numbers of bins
   Tensor gains;                   // (bands, M, 2), the same for real and imaginary parts, 0 outside the band
   std::optional<Tensor> matrix;   // (K, outputs) of the interpolation, none where H is M
   std::optional<Tensor> transposed;  // the same transposed, (outputs, K or more)
-  Tensor weights;             // (pieces * frames, points of a block) of the low-pass
+  Tensor weights;             // (points of a block, R) of the low-pass: R frames from `lead` before the block's first
+  Tensor weights_transposed;  // (R, points of a block)
   int64_t length, num_points; // M, H
   int64_t size, half_taps;    // of the interpolation's windows
   int64_t count, frames, lead;  // of the low-pass's blocks
@@ -33,23 +35,23 @@ struct Group {
   int64_t num_bands() const { return bands.numel(); }
   int64_t num_windows() const { return length / size; }
   int64_t window() const { return size + 2 * half_taps - 1; }
-  // Steps of `frames` frames from the first that a block adds to: of one block more than its pieces.
-  int64_t num_steps() const { return count + weights.size(0) / frames - 1; }
+  // Frames from `lead` before the first to the last that a block touches.
+  int64_t num_touched() const { return (count - 1) * frames + weights.size(1); }
   int64_t bands_at_once() const { return std::clamp<int64_t>(FLOATS_AT_ONCE / num_points, 1, num_bands()); }
 };
 
 // Room that a thread uses again for all its sounds.
 struct Scratch {
-  Tensor read, values, envelopes, sums, padded, by_step;
+  Tensor read, values, envelopes, sums, padded, touched;
   explicit Scratch(const Group& g) {
     const auto like = g.weights.options();
     const int64_t n = g.bands_at_once();
-    read = at::empty(2 * n * g.num_windows() * (g.transposed ? g.transposed->size(1) : 0), like);
+    read = at::empty(2 * n * g.num_windows() * (g.transposed ? g.transposed->size(1) : 0) + VECTOR, like);
     values = at::empty({2, n, g.num_points}, like);
     envelopes = at::empty({n, g.num_points}, like);
-    sums = at::empty({g.weights.size(0), n * g.count}, like);
-    by_step = at::empty({g.frames, g.num_steps()}, like);
-    padded = at::empty({2, g.length + 2 * g.half_taps}, like);
+    sums = at::empty({n * g.count, g.weights.size(1)}, like);
+    touched = at::empty(g.num_touched(), like);
+    padded = at::zeros(g.length + 2 * g.half_taps + VECTOR, like);
   }
 };
 
@@ -90,21 +92,18 @@ void more_points(const Group& g, const float* subband, int64_t n, Scratch& room)
     }
     return;
   }
-  const int64_t windows = g.num_windows(), k = g.window(), around = m + 2 * g.half_taps - 1;
+  const int64_t windows = g.num_windows(), k = g.window();
   float* read = room.read.data_ptr<float>();
-  float* padded[2] = {room.padded.data_ptr<float>(), room.padded.data_ptr<float>() + around + 1};
-  for (int64_t band = 0; band < n; ++band) {
-    const float* z = subband + 2 * band * m;
-    for (int64_t i = 0; i < m; ++i) {
-      padded[0][before + i] = z[2 * i];
-      padded[1][before + i] = z[2 * i + 1];
-    }
-    for (int part = 0; part < 2; ++part) {
-      for (int64_t i = 0; i < before; ++i) padded[part][i] = padded[part][m + i];
-      for (int64_t i = 0; i < g.half_taps; ++i) padded[part][before + m + i] = padded[part][before + i];
-      float* rows = read + (part * n + band) * windows * k;
-      for (int64_t w = 0; w < windows; ++w) std::memcpy(rows + w * k, padded[part] + w * g.size, k * sizeof(float));
-    }
+  float* padded = room.padded.data_ptr<float>();
+  for (int64_t row = 0; row < 2 * n; ++row) {  // real parts of all bands, then imaginary parts
+    const float* z = subband + 2 * (row % n) * m + row / n;
+    for (int64_t i = 0; i < m; ++i) padded[before + i] = z[2 * i];
+    for (int64_t i = 0; i < before; ++i) padded[i] = padded[m + i];
+    for (int64_t i = 0; i < g.half_taps; ++i) padded[before + m + i] = padded[before + i];
+    // What a copy writes beyond its window, the copy of the next one replaces.
+    for (int64_t w = 0; w < windows; ++w)
+      for (int64_t i = 0; i < k; i += VECTOR)
+        std::memcpy(read + (row * windows + w) * k + i, padded + w * g.size + i, VECTOR * sizeof(float));
   }
   Tensor out = at::from_blob(values, {2 * n * windows, g.matrix->size(1)}, g.weights.options());
   at::mm_out(out, at::from_blob(read, {2 * n * windows, k}, g.weights.options()), *g.matrix);
@@ -113,48 +112,43 @@ void more_points(const Group& g, const float* subband, int64_t n, Scratch& room)
 void forward_bands(const Group& g, const float* subband, int64_t sound, int64_t first, int64_t n, Tensor& result,
                    Scratch& room) {
   more_points(g, subband, n, room);
-  const int64_t points = n * g.num_points, columns = n * g.count, rows = g.weights.size(0);
+  const int64_t points = n * g.num_points, blocks = n * g.count, width = g.weights.size(1);
   const float* real = room.values.data_ptr<float>();
   const float* imaginary = real + points;
   float* envelopes = room.envelopes.data_ptr<float>();
   for (int64_t i = 0; i < points; ++i) envelopes[i] = std::sqrt(real[i] * real[i] + imaginary[i] * imaginary[i]);
-  Tensor sums = at::from_blob(room.sums.data_ptr<float>(), {rows, columns}, g.weights.options());
-  at::mm_out(sums, g.weights, at::from_blob(envelopes, {columns, g.weights.size(1)}, g.weights.options()).t());
-  const int64_t num_frames = result.size(2), steps = g.num_steps();
-  float* by_step = room.by_step.data_ptr<float>();
+  Tensor sums = at::from_blob(room.sums.data_ptr<float>(), {blocks, width}, g.weights.options());
+  at::mm_out(sums, at::from_blob(envelopes, {blocks, g.weights.size(0)}, g.weights.options()), g.weights);
+  const int64_t num_frames = result.size(2);
+  float* touched = room.touched.data_ptr<float>();
   for (int64_t band = 0; band < n; ++band) {
-    std::fill(by_step, by_step + g.frames * steps, 0.0f);
-    for (int64_t row = 0; row < rows; ++row) {
-      const float* from = room.sums.data_ptr<float>() + row * columns + band * g.count;
-      float* to = by_step + row % g.frames * steps + row / g.frames;
-      for (int64_t block = 0; block < g.count; ++block) to[block] += from[block];
+    std::fill(touched, touched + g.num_touched(), 0.0f);
+    for (int64_t block = 0; block < g.count; ++block) {
+      const float* from = room.sums.data_ptr<float>() + (band * g.count + block) * width;
+      for (int64_t i = 0; i < width; ++i) touched[block * g.frames + i] += from[i];
     }
     const int64_t place = g.bands.data_ptr<int64_t>()[first + band];
     float* out = result.data_ptr<float>() + (sound * result.size(1) + place) * num_frames;
-    for (int64_t frame = 0; frame < num_frames; ++frame)
-      out[frame] = by_step[(frame + g.lead) % g.frames * steps + (frame + g.lead) / g.frames];
+    std::copy(touched + g.lead, touched + g.lead + num_frames, out);
   }
 }
 
 // On return room.values holds the gradient for real and imaginary parts at H points.
 void backward_values(const Group& g, const Tensor& grads, int64_t sound, int64_t first, int64_t n, Scratch& room) {
-  const int64_t points = n * g.num_points, columns = n * g.count, rows = g.weights.size(0);
+  const int64_t points = n * g.num_points, blocks = n * g.count, width = g.weights.size(1);
   const int64_t num_frames = grads.size(2);
   float* sums = room.sums.data_ptr<float>();
-  const int64_t steps = g.num_steps();
-  float* by_step = room.by_step.data_ptr<float>();
+  float* touched = room.touched.data_ptr<float>();
+  std::fill(touched, touched + g.num_touched(), 0.0f);
   for (int64_t band = 0; band < n; ++band) {
     const int64_t place = g.bands.data_ptr<int64_t>()[first + band];
     const float* from = grads.data_ptr<float>() + (sound * grads.size(1) + place) * num_frames;
-    std::fill(by_step, by_step + g.frames * steps, 0.0f);
-    for (int64_t frame = 0; frame < num_frames; ++frame)
-      by_step[(frame + g.lead) % g.frames * steps + (frame + g.lead) / g.frames] = from[frame];
-    for (int64_t row = 0; row < rows; ++row)
-      std::memcpy(sums + row * columns + band * g.count, by_step + row % g.frames * steps + row / g.frames,
-                  g.count * sizeof(float));
+    std::copy(from, from + num_frames, touched + g.lead);
+    for (int64_t block = 0; block < g.count; ++block)
+      std::copy_n(touched + block * g.frames, width, sums + (band * g.count + block) * width);
   }
-  Tensor envelopes = at::from_blob(room.envelopes.data_ptr<float>(), {columns, g.weights.size(1)}, g.weights.options());
-  at::mm_out(envelopes, at::from_blob(sums, {rows, columns}, g.weights.options()).t(), g.weights);
+  Tensor envelopes = at::from_blob(room.envelopes.data_ptr<float>(), {blocks, g.weights.size(0)}, g.weights.options());
+  at::mm_out(envelopes, at::from_blob(sums, {blocks, width}, g.weights.options()), g.weights_transposed);
   float* real = room.values.data_ptr<float>();
   float* imaginary = real + points;
   const float* grad = envelopes.data_ptr<float>();
@@ -207,17 +201,17 @@ void for_sounds(int64_t num_sounds, const Work& work) {
 
 Group group(const Tensor& bands, const Tensor& lows, const Tensor& widths, const Tensor& gains,
             const std::optional<Tensor>& matrix, const std::optional<Tensor>& transposed, const Tensor& weights,
-            at::IntArrayRef numbers) {
+            const Tensor& weights_transposed, at::IntArrayRef numbers) {
   TORCH_CHECK(numbers.size() == 7, "expected 7 numbers of a group, got ", numbers.size());
-  return {bands,      lows,       widths,     gains,      matrix,     transposed, weights,
+  return {bands,      lows,       widths,     gains,      matrix,     transposed, weights,    weights_transposed,
           numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6]};
 }
 
 // Writes the group's envelopes at the frame rate to their places in result (B, F, N).
 void forward(const Tensor& spectrum, const Tensor& bands, const Tensor& lows, const Tensor& widths, const Tensor& gains,
              const std::optional<Tensor>& matrix, const std::optional<Tensor>& transposed, const Tensor& weights,
-             at::IntArrayRef numbers, Tensor& result) {
-  const Group g = group(bands, lows, widths, gains, matrix, transposed, weights, numbers);
+             const Tensor& weights_transposed, at::IntArrayRef numbers, Tensor& result) {
+  const Group g = group(bands, lows, widths, gains, matrix, transposed, weights, weights_transposed, numbers);
   for_sounds(spectrum.size(0), [&](int64_t first, int64_t sounds) {
     Scratch room(g);
     const Tensor signals = subbands(g, spectrum, first, sounds);
@@ -233,8 +227,9 @@ void forward(const Tensor& spectrum, const Tensor& bands, const Tensor& lows, co
 // Adds the group's gradient to that of the spectrum, (B, K) complex, from that of the frames (B, F, N).
 void backward(const Tensor& spectrum, const Tensor& bands, const Tensor& lows, const Tensor& widths,
               const Tensor& gains, const std::optional<Tensor>& matrix, const std::optional<Tensor>& transposed,
-              const Tensor& weights, at::IntArrayRef numbers, const Tensor& grads, Tensor& result) {
-  const Group g = group(bands, lows, widths, gains, matrix, transposed, weights, numbers);
+              const Tensor& weights, const Tensor& weights_transposed, at::IntArrayRef numbers, const Tensor& grads,
+              Tensor& result) {
+  const Group g = group(bands, lows, widths, gains, matrix, transposed, weights, weights_transposed, numbers);
   for_sounds(spectrum.size(0), [&](int64_t first, int64_t sounds) {
     Scratch room(g);
     Tensor signals = subbands(g, spectrum, first, sounds);
@@ -264,7 +259,7 @@ void backward(const Tensor& spectrum, const Tensor& bands, const Tensor& lows, c
 
 #define GROUP                                                                                                    \
   "Tensor bands, Tensor lows, Tensor widths, Tensor gains, Tensor? matrix, Tensor? transposed, Tensor weights, " \
-  "int[] numbers"
+  "Tensor weights_transposed, int[] numbers"
 
 TORCH_LIBRARY(cochlearn_multirate, library) {
   library.def("forward(Tensor spectrum, " GROUP ", Tensor(a!) result) -> ()");

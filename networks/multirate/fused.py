@@ -27,6 +27,9 @@ INSTRUCTIONS = {
 }
 """By torch's name of what the processor can do; for others nothing is said to the compiler."""
 
+COLUMNS_AT_ONCE = 16
+"""Whole vectors of the low-pass' matrix products."""
+
 COMPILERS = ("c++", "g++", "clang++")
 COMPILING_TIMEOUT_S = 600
 
