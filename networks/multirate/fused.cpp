@@ -17,20 +17,20 @@ namespace {
 
 using at::Tensor;
 
-constexpr int64_t SOUNDS_AT_ONCE = 8;         // in one call of the FFT, whose start costs as much as some transforms
-constexpr int64_t FLOATS_AT_ONCE = 1 << 15;   // envelopes of as many points are worked on together
-constexpr int64_t VECTOR = 16;                // floats; short copies are made in whole vectors
+constexpr int64_t SOUNDS_AT_ONCE = 8;        // in one call of the FFT, whose start costs as much as some transforms
+constexpr int64_t FLOATS_AT_ONCE = 1 << 15;  // envelopes of as many points are worked on together
+constexpr int64_t VECTOR = 16;               // floats; short copies are made in whole vectors
 
 struct Group {
-  Tensor bands, lows, widths;     // (bands): their places among all, first bins, numbers of bins
-  Tensor gains;                   // (bands, M, 2), the same for real and imaginary parts, 0 outside the band
-  std::optional<Tensor> matrix;   // (K, outputs) of the interpolation, none where H is M
-  std::optional<Tensor> transposed;  // the same transposed, (outputs, K or more)
-  Tensor weights;             // (points of a block, R) of the low-pass: R frames from `lead` before the block's first
-  Tensor weights_transposed;  // (R, points of a block)
-  int64_t length, num_points; // M, H
-  int64_t size, half_taps;    // of the interpolation's windows
-  int64_t count, frames, lead;  // of the low-pass's blocks
+  Tensor bands, lows, widths;        // (bands): their places among all, first bins, numbers of bins
+  Tensor gains;                      // (bands, M, 2), the same for real and imaginary parts, 0 outside the band
+  std::optional<Tensor> matrix;      // (K, outputs) of the interpolation, none where H is M
+  std::optional<Tensor> transposed;  // (outputs, K or more)
+  Tensor weights;                    // (points of a block, R) of the low-pass: R frames, the first `lead` before its own
+  Tensor weights_transposed;         // (R, points of a block)
+  int64_t length, num_points;        // M, H
+  int64_t size, half_taps;           // of the interpolation's windows
+  int64_t count, frames, lead;       // of the low-pass's blocks
 
   int64_t num_bands() const { return bands.numel(); }
   int64_t num_windows() const { return length / size; }

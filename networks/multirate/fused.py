@@ -120,7 +120,7 @@ def _compile(library: Path) -> None:
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         made, compiled = Path(folder) / library.name, Path(folder) / "fused.o"
         compiling = [
-            *(compiler, "-O3", "-ffast-math", "-fopenmp", "-std=c++17", "-fPIC"),
+            *(compiler, "-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-std=c++17", "-fPIC"),
             *INSTRUCTIONS.get(torch.backends.cpu.get_cpu_capability(), ()),
             f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}",
             *(f"-I{path}" for path in include_paths()),

@@ -63,6 +63,18 @@ def test_silence_has_a_gradient_of_zero():
     assert torch.equal(gradient, torch.zeros(2, 800))
 
 
+def test_what_is_not_a_number_stays_so_and_spoils_no_other_sound():
+    front_end = Cochleagram(**SMALL, **SMALL_FRAMES, method="multirate", fused=True)
+    waveforms = 0.1 * torch.randn(9, 800, generator=torch.Generator().manual_seed(0))
+    spoilt = waveforms.clone()
+    spoilt[4, 100] = torch.nan
+    (result, gradient), (expected, expected_gradient) = (result_and_gradient(front_end, w) for w in (spoilt, waveforms))
+    others = [sound for sound in range(9) if sound != 4]
+    assert result[4].isnan().all()
+    assert torch.equal(result[others], expected[others])
+    assert torch.equal(gradient[others], expected_gradient[others])
+
+
 def test_a_sound_does_not_depend_on_those_beside_it():
     front_end = Cochleagram(method="multirate", fused=True)
     waveforms = 0.1 * torch.randn(10, 40_000, generator=torch.Generator().manual_seed(0))
