@@ -28,6 +28,9 @@ COMMANDS = {
 }
 """For each command the module with `add_arguments(parser)` and `run(args)`, imported when it is needed."""
 
+EXIT_INTERRUPTED = 130
+"""As shells have it: 128 and the number of the signal."""
+
 ERRORS = (ManifestError, BuildError, ShardError, AudioError, MixingError)
 
 
@@ -38,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program's name; None takes it from the process.
 
     Returns:
-        Exit code: 0 when all went well, 1 when the command failed or found damage.
+        Exit code: 0 when all went well, 1 when the command failed or found damage, 130 when it was interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
@@ -53,8 +56,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return implementation.run(args) or 0
     except ERRORS as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(str(error), style="red", markup=False)
+        _tell(str(error))
         return 1
+    except KeyboardInterrupt:
+        _tell("interrupted")
+        return EXIT_INTERRUPTED
+
+
+def _tell(message: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(message, style="red", markup=False)
 
 
 if __name__ == "__main__":

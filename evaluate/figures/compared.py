@@ -51,9 +51,7 @@ def trajectory_figure(series: Sequence[Series], benchmark: str, kind: ScoreKind)
         style.set_step_axis(panel)
     for panel in panels:
         style.set_score_range(panel, drawn)
-    figure.supxlabel("optimiser steps (0: untrained)", fontsize=style.LABEL_SIZE)
-    figure.supylabel(kind.label, fontsize=style.LABEL_SIZE)
-    style.shared_legend(figure, panels)
+    style.finish(figure, panels, x_label=style.STEPS_LABEL, y_label=kind.label)
     return figure
 
 
@@ -102,9 +100,7 @@ def stage_curves_figure(entries: Sequence[Entry], benchmark: str, kind: ScoreKin
     for panel in panels:
         style.set_score_range(panel, drawn, is_bounded=kind.is_bounded)
     x_label = "stage" if len(axis_stages) == 1 else "relative position of the stage (0: first, 1: last)"
-    figure.supxlabel(x_label, fontsize=style.LABEL_SIZE)
-    figure.supylabel(kind.label, fontsize=style.LABEL_SIZE)
-    style.shared_legend(figure, panels)
+    style.finish(figure, panels, x_label=x_label, y_label=kind.label)
     return figure
 
 

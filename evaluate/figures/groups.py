@@ -97,9 +97,7 @@ def group_trajectories_figure(
         style.set_step_axis(panel)
     for panel in panels:
         style.set_score_range(panel, drawn)
-    figure.supxlabel("optimiser steps (0: untrained)", fontsize=style.LABEL_SIZE)
-    figure.supylabel(kind.label, fontsize=style.LABEL_SIZE)
-    style.shared_legend(figure, panels)
+    style.finish(figure, panels, x_label=style.STEPS_LABEL, y_label=kind.label)
     return figure
 
 

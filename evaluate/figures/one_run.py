@@ -80,9 +80,7 @@ def training_figure(rows: pd.DataFrame) -> Figure:
         style.tidy_axes(panel)
         style.set_step_axis(panel)
         style.set_score_range(panel, rows[t.VALUE])
-    figure.supxlabel("optimiser steps (0: untrained)", fontsize=style.LABEL_SIZE)
-    figure.supylabel(s.kind_of(rows).label, fontsize=style.LABEL_SIZE)
-    style.shared_legend(figure, panels)
+    style.finish(figure, panels, x_label=style.STEPS_LABEL, y_label=s.kind_of(rows).label)
     return figure
 
 

@@ -18,6 +18,7 @@ from evaluate.table import write_atomically
 
 DPI = 150
 TITLE_SIZE, LABEL_SIZE, TICK_SIZE, SMALL_SIZE = 11.5, 10, 9, 8
+STEPS_LABEL = "optimiser steps (0: untrained)"
 NUM_PANEL_COLUMNS = (4, 3)
 """Columns of panels to choose from where there are many."""
 MAX_NAME_LENGTH = 40
@@ -206,6 +207,13 @@ def shared_legend(figure: Figure, panels: Iterable[Axes], *, extra: Iterable[Art
         fontsize=TICK_SIZE,
         ncols=max(1, ceil(len(entries) / 20)),
     )
+
+
+def finish(figure: Figure, panels: Iterable[Axes], *, x_label: str, y_label: str) -> None:
+    """Name what all panels share: their axes, and what is drawn in them."""
+    figure.supxlabel(x_label, fontsize=LABEL_SIZE)
+    figure.supylabel(y_label, fontsize=LABEL_SIZE)
+    shared_legend(figure, panels)
 
 
 def region_title(region: str, regions: Sequence[str]) -> str:

@@ -149,6 +149,15 @@ def test_words_errors(tmp_path):
         make_words(tmp_path, num_val_renditions=0)
 
 
+def test_an_interrupted_command_says_so_without_a_traceback(digits, tmp_path, monkeypatch, capsys):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fsdd, "make_manifest", interrupt)
+    assert main(["fsdd", str(digits), str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
 def test_processes_give_the_same_rows_in_the_same_order():
     jobs = list(range(50))
     assert run_jobs(_square, jobs, num_workers=2, description="squares") == [_square(job) for job in jobs]

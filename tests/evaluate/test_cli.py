@@ -13,6 +13,7 @@ from evaluate import table as t
 from evaluate.benchmarks import BENCHMARKS
 from networks import AuditoryNetwork, CochCNN9, Cochleagram
 from networks.checkpoint import NETWORK_KEY, describe_network
+from networks.commands.dispatch import EXIT_USER_ERROR
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -104,7 +105,7 @@ def test_failed_evaluations_are_told(tmp_path, capsys):
     assert "scoring tiny at step 3 of run 'r' failed" in capsys.readouterr().out
 
 
-def check_error(arguments, message, capsys, code=command.EXIT_USER_ERROR):
+def check_error(arguments, message, capsys, code=EXIT_USER_ERROR):
     """One line on the error stream, no traceback."""
     assert command.main(arguments) == code
     error = capsys.readouterr().err
@@ -196,7 +197,7 @@ def test_every_command_is_there():
 def test_wrong_usage(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         command.main(arguments)
-    assert stop.value.code == command.EXIT_USER_ERROR
+    assert stop.value.code == EXIT_USER_ERROR
     assert "usage: python -m evaluate" in capsys.readouterr().err
 
 
