@@ -46,7 +46,6 @@ class MultirateEnvelopes(nn.Module):
 
     Raises:
         ValueError: if the tolerance is not positive or the oversampling below 1.
-        CompilingError: ``fused`` without a C++ compiler.
     """
 
     def __init__(
@@ -67,8 +66,6 @@ class MultirateEnvelopes(nn.Module):
         if oversampling < 1:
             raise ValueError(f"expected oversampling of at least 1 point per bin, got {oversampling}")
         self.fused = fused
-        if fused:
-            compiled.load()
         self.blocks = Blocks(low_pass, num_samples)
         self.groups = choose_groups(
             responses, self.blocks, tolerance=tolerance, oversampling=oversampling, power=power, offset=offset

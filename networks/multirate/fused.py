@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +59,20 @@ def envelopes(waveform: Tensor, groups: list[GroupArguments], shape: tuple[int, 
 
 
 def runs_on(waveform: Tensor) -> bool:
-    """Whether the compiled code takes these waveforms: float32 on a CPU."""
-    return waveform.device.type == "cpu" and waveform.dtype == torch.float32
+    """Whether the compiled code takes these waveforms, float32 on a CPU, and can be had: warns once if it cannot."""
+    return waveform.device.type == "cpu" and waveform.dtype == torch.float32 and _is_loaded()
 
 
 @functools.cache
+def _is_loaded() -> bool:
+    try:
+        load()
+    except CompilingError as error:
+        warnings.warn(f"the front end goes on without compiled code, at half the speed: {error}", stacklevel=2)
+        return False
+    return True
+
+
 def load() -> None:
     """Make the operators known to torch, compiling them first where that was not done before: about half a minute.
 
@@ -113,8 +123,8 @@ def _compile(library: Path) -> None:
     compiler = asked or next((name for name in COMPILERS if shutil.which(name)), None)
     if compiler is None:
         raise CompilingError(
-            f"the front end's fused=True needs a C++ compiler; none of {', '.join(COMPILERS)} is here: install one, "
-            "name one in the environment variable CXX, or leave fused=False"
+            f"fused=True needs a C++ compiler; none of {', '.join(COMPILERS)} is here: install one, or name one in the "
+            "environment variable CXX"
         )
     library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
@@ -138,5 +148,5 @@ def _run(command: list[str]) -> None:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=COMPILING_TIMEOUT_S)
     except (OSError, subprocess.SubprocessError) as error:
         told = getattr(error, "stderr", None) or str(error)
-        message = f"{command[0]} could not compile {SOURCE} (fused=False does without): {told[-2000:]}"
+        message = f"{command[0]} could not compile {SOURCE}: {told[-2000:]}"
         raise CompilingError(message) from error
