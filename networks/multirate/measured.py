@@ -30,6 +30,7 @@ INTERPOLATION_SHARE = 0.1  # of the tolerance: error of the interpolation on noi
 RATE_OVER_BANDWIDTH = 1.5  # least length of an inverse FFT, in bins of its band
 LARGEST_WINDOW = 20  # points of a window of the interpolation: a larger one multiplies by more that is 0
 OUTPUTS_MULTIPLE = 8  # of a window: a product with a column more than whole vectors takes a third longer
+MOST_POINTS = 64  # that an interpolation makes of one
 LENGTH_SPACING = 1.05  # lengths of inverse FFTs closer than this are not worth having
 POINTS_SPACING = 1.03  # numbers of points closer than this are not measured
 BANDS_MEASURED_TOGETHER = 12  # at most; bands of very different width need very different numbers of points
@@ -77,7 +78,7 @@ def _measure(
     calibration = _Calibration(responses, blocks, compression)
     measured = [
         calibration.measure(bands, length, half_taps, oversampling, tolerance)
-        for bands, length in _cut(responses, blocks)
+        for bands, length in _cut(responses, blocks, half_taps)
     ]
     low, high = -20.0, 60.0  # of the base-2 logarithm of the weight
     for _ in range(40):
@@ -125,10 +126,10 @@ class _Measured(NamedTuple):
             yield Group(bands, num_points if windows is None else self.length, num_points, windows)
 
 
-def _cut(responses: NDArray[np.float64], blocks: Blocks) -> Iterator[tuple[NDArray[np.int64], int]]:
+def _cut(responses: NDArray[np.float64], blocks: Blocks, half_taps: int) -> Iterator[tuple[NDArray[np.int64], int]]:
     """Bands about as wide as each other, and the length of their inverse FFTs."""
     _, widths = supports(responses)
-    lengths = np.array([*_allowed_lengths(blocks), blocks.num_samples])
+    lengths = np.array([*_allowed_lengths(blocks, half_taps), blocks.num_samples])
     places = np.minimum(np.searchsorted(lengths, RATE_OVER_BANDWIDTH * widths), len(lengths) - 1)
     for place in np.unique(places):
         same = np.flatnonzero(places == place)
@@ -137,24 +138,30 @@ def _cut(responses: NDArray[np.float64], blocks: Blocks) -> Iterator[tuple[NDArr
             yield bands, int(lengths[place])
 
 
-def _allowed_lengths(blocks: Blocks) -> Iterator[int]:
-    """Lengths below that of the waveform: small prime factors, whole numbers of points in a block."""
+def _window_sizes(length: int, half_taps: int) -> list[int]:
+    """Points of a window that cut ``length`` points into whole windows."""
+    return [size for size in range(half_taps, LARGEST_WINDOW + 1) if length % size == 0]
+
+
+def _allowed_lengths(blocks: Blocks, half_taps: int) -> Iterator[int]:
+    """Lengths below that of the waveform: small prime factors, whole windows, whole numbers of points in a block."""
     last = 0.0
     for points in range(1, blocks.num_samples // blocks.count):
-        if _largest_prime_factor(points) <= 5 and points >= LENGTH_SPACING * last:
-            yield points * blocks.count
+        length = points * blocks.count
+        is_apart = points >= LENGTH_SPACING * last
+        if is_apart and _largest_prime_factor(points) <= 5 and _window_sizes(length, half_taps):
+            yield length
             last = points
 
 
 def _allowed_points(length: int, half_taps: int, count: int) -> list[tuple[int, Windows]]:
-    """Numbers of points below 64 times the length, whole numbers in each of ``count`` blocks, with their windows."""
+    """Numbers of points, whole numbers in each of ``count`` blocks, with their windows."""
     found: dict[int, Windows] = {}
-    for size in range(half_taps, LARGEST_WINDOW + 1):
-        if length % size == 0:
-            for outputs in range(OUTPUTS_MULTIPLE, 64 * size, OUTPUTS_MULTIPLE):
-                num_points = outputs * length // size
-                if num_points % count == 0:
-                    found.setdefault(num_points, Windows(size, half_taps))  # the smallest window is the cheapest
+    for size in _window_sizes(length, half_taps):
+        for outputs in range(OUTPUTS_MULTIPLE, MOST_POINTS * size, OUTPUTS_MULTIPLE):
+            num_points = outputs * length // size
+            if num_points % count == 0:
+                found.setdefault(num_points, Windows(size, half_taps))  # the smallest window is the cheapest
     return sorted(found.items())
 
 
