@@ -3,7 +3,7 @@
 Every word is said by every voice several times, at another speed, pitch and liveliness each time. Validation
 holds out such renditions, so that all words and speakers are known from training while no sound is. With `--digits`
 the real digits and speakers of the Free Spoken Digit Dataset are further words and speakers; with `--phrases` a
-word stands in running speech, as in the published clips, and not alone.
+word stands in running speech, as in the published clips, in all renditions or a part of them, and not alone.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from datamodules.synthesis.words import WORDS
 
 MANIFEST_NAME = "words.csv"
 
-RECIPE = "demo 2"
+RECIPE = "demo 3"
 """To be counted up when the same arguments give other sounds."""
 
 # Ranges of a rendition, in espeak-ng's units: speeds and pitches in which people talk.
@@ -42,7 +42,7 @@ class _Rendition(NamedTuple):
     split: str
     name: str
     seed: tuple[int, ...]
-    in_phrase: bool
+    phrases: float
 
 
 def make_words(
@@ -52,7 +52,7 @@ def make_words(
     num_voices: int = 20,
     num_renditions: int = 3,
     num_val_renditions: int = 1,
-    phrases: bool = False,
+    phrases: float = 0.0,
     seed: int = 0,
     num_workers: int = 1,
     show_progress: bool = False,
@@ -65,7 +65,8 @@ def make_words(
         num_voices: how many of the synthesiser's voices, from the first; the most different come first.
         num_renditions: training clips of each word in each voice.
         num_val_renditions: validation clips of each word in each voice.
-        phrases: whether a word is said between other words; the clip is then 2.5 s around its middle.
+        phrases: part of the renditions, drawn by lot, in which the word is said between other words; the clip is
+            then 2.5 s around its middle.
         seed: another number makes other renditions.
         num_workers: number of processes.
         show_progress: whether to show a progress bar.
@@ -75,7 +76,7 @@ def make_words(
         split, word, speaker, and the words_per_minute, pitch and pitch_range of the rendition.
 
     Raises:
-        CorpusError: more words or voices than there are, or a number below 1.
+        CorpusError: more words or voices than there are, a number below 1, or a part outside 0-1.
         ImportError: the package espeakng-loader is missing.
     """
     voices = Synthesiser().voices()
@@ -83,6 +84,8 @@ def make_words(
     _check_count("num_voices", num_voices, len(voices))
     _check_count("num_renditions", num_renditions)
     _check_count("num_val_renditions", num_val_renditions)
+    if not 0 <= phrases <= 1:
+        raise CorpusError(f"phrases is a part of the renditions, in 0-1, got {phrases}")
     root = Path(folder)
     (root / "words").mkdir(parents=True, exist_ok=True)
     renditions = [
@@ -93,7 +96,7 @@ def make_words(
             split,
             name=f"{word}_v{voice_number:03d}_{split}_{number}",
             seed=(seed, split == "val", word_number, voice_number, number),
-            in_phrase=phrases,
+            phrases=phrases,
         )
         for split, count in (("train", num_renditions), ("val", num_val_renditions))
         for voice_number, voice in enumerate(voices[:num_voices])
@@ -116,7 +119,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--num-val-renditions", type=int, default=1, help="the same for validation (default: 1)")
     parser.add_argument(
-        "--phrases", action="store_true", help="say each word in the middle of running speech, not alone"
+        "--phrases",
+        type=float,
+        nargs="?",
+        const=1.0,
+        default=0.0,
+        metavar="PART",
+        help="say words in the middle of running speech, not alone: all of them, or this part (0-1) of the clips",
     )
     parser.add_argument(
         "--digits", type=Path, metavar="FOLDER", help="recordings of the Free Spoken Digit Dataset, as more words"
@@ -175,8 +184,9 @@ def _write_rendition(rendition: _Rendition) -> Row:
     words_per_minute, pitch, pitch_range = (
         int(rng.integers(low, high + 1)) for low, high in (WORDS_PER_MINUTE, PITCH, PITCH_RANGE)
     )
+    in_phrase = rng.uniform() < rendition.phrases
     utterance = Synthesiser().speak(
-        phrase_around(rendition.word, rng) if rendition.in_phrase else rendition.word,
+        phrase_around(rendition.word, rng) if in_phrase else rendition.word,
         voice=rendition.voice,
         words_per_minute=words_per_minute,
         pitch=pitch,
@@ -186,7 +196,7 @@ def _write_rendition(rendition: _Rendition) -> Row:
     write_sound(rendition.folder / path, utterance.waveform, utterance.sample_rate_hz)
     return {
         "path": path,
-        **(_around_word(utterance, rendition.word) if rendition.in_phrase else _whole(utterance)),
+        **(_around_word(utterance, rendition.word) if in_phrase else _whole(utterance)),
         "split": rendition.split,
         "word": rendition.word,
         "speaker": rendition.voice,

@@ -116,7 +116,7 @@ def test_words_manifest(tmp_path):
 
 @pytest.mark.usefixtures("needs_espeak")
 def test_words_in_phrases_are_in_the_middle_of_running_speech(tmp_path):
-    table = pd.read_csv(make_words(tmp_path, num_words=3, num_voices=2, num_renditions=1, phrases=True))
+    table = pd.read_csv(make_words(tmp_path, num_words=3, num_voices=2, num_renditions=1, phrases=1.0))
     assert len(table) == 12
     for row in table.itertuples():
         waveform, rate_hz = soundfile.read(tmp_path / row.path)
@@ -125,6 +125,20 @@ def test_words_in_phrases_are_in_the_middle_of_running_speech(tmp_path):
         levels = np.abs(waveform[round(row.start_s * rate_hz) : round(row.end_s * rate_hz)])
         twentieths = [part.max() for part in np.array_split(levels, 20)]
         assert np.mean(np.array(twentieths) > 0.02 * levels.max()) > 0.8  # speech all through, not one word in silence
+
+
+@pytest.mark.usefixtures("needs_espeak")
+def test_a_part_of_the_words_is_in_phrases_and_the_others_are_alone(tmp_path):
+    table = pd.read_csv(make_words(tmp_path, num_words=4, num_voices=3, num_renditions=2, phrases=0.5))
+    in_phrases = table["start_s"].notna()
+    assert 6 < in_phrases.sum() < 30  # of 36
+    durations_s = np.array([soundfile.info(tmp_path / path).duration for path in table["path"]])
+    assert durations_s[~in_phrases].max() < durations_s[in_phrases].min()
+
+
+def test_phrases_are_a_part():
+    with pytest.raises(CorpusError, match=r"a part of the renditions, in 0-1, got 2"):
+        make_words("nowhere", phrases=2)
 
 
 def test_a_phrase_has_its_word_once_in_the_middle():
@@ -212,7 +226,7 @@ def test_fsdd_command_fails_cleanly(tmp_path, capsys):
 def test_demo_command_builds_both_sides_and_keeps_sounds(tmp_path):
     arguments = "--num-words 2 --num-voices 2 --num-renditions 1 --clips-per-class 1 --texture-duration-s 0.5"
     out = tmp_path / "shards"
-    assert main(["demo", str(out), *arguments.split(), "--num-workers", "1", "--keep-sounds"]) == 0
+    assert main(["demo", str(out), *arguments.split(), "--num-workers", "1", "--keep-sounds", "--phrases"]) == 0
     for side in ("signal", "noise"):
         assert {"train", "val"} <= {path.name for path in (out / side).iterdir()}
     assert (out / "sounds" / "words.csv").is_file()
