@@ -84,15 +84,14 @@ class MultirateEnvelopes(nn.Module):
         for index, group in enumerate(self.groups):
             weights = self.blocks.weights(group.num_points)
             self._keep(f"weights_{index}", weights.T.copy())
-            if fused:
-                weights = np.pad(weights, ((0, 0), (0, -weights.shape[1] % compiled.COLUMNS_AT_ONCE)))
-                self._keep(f"columns_{index}", weights)
-                self._keep(f"rows_{index}", weights.T.copy())
             matrix = group.matrix(int(widths[list(group.bands)].max()))
             if matrix is not None:
                 self._keep(f"matrix_{index}", matrix)
                 padding = -len(matrix) % COLUMNS_AT_ONCE
                 self._keep(f"transposed_{index}", np.pad(matrix.T, ((0, 0), (0, padding))))
+            if fused:
+                for name, table in compiled.tables(group, self.blocks, matrix).items():
+                    self._keep(f"{name}_{index}", table)
 
     @property
     def num_points(self) -> int:
@@ -133,12 +132,9 @@ class MultirateEnvelopes(nn.Module):
     def _arguments(self, index: int, part: "_Part") -> compiled.GroupArguments:
         bands = part.of_bands
         order, lows, widths = (self.get_buffer(name)[bands] for name in ("order", "lows", "widths"))
-        group, blocks = part.group, self.blocks
-        size, half_taps = group.windows or (group.length, 1)
-        numbers = [group.length, group.num_points, size, half_taps, blocks.count, blocks.frames, blocks.lead]
-        weights = (self.get_buffer(f"{name}_{index}") for name in ("columns", "rows"))
-        matrices = (part.matrix, part.transposed, *weights)
-        return compiled.GroupArguments((order, lows, widths, part.gains, *matrices, numbers))
+        roots, *matrices = (self.get_buffer(f"{name}_{index}") for name in compiled.table_names(part.group))
+        numbers = compiled.numbers(part.group, self.blocks)
+        return compiled.GroupArguments((order, lows, widths, part.gains, roots, matrices, numbers))
 
     def _keep(self, name: str, values: NDArray) -> None:
         dtype = torch.float32 if values.dtype == np.float64 else torch.int64

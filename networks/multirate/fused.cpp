@@ -1,265 +1,388 @@
-// Band envelopes of one group of bands, and their gradient, in a few passes that stay in a core's cache.
+// Band envelopes of one group of bands, and their gradient, of LANES bands and sounds at once.
 //
 // The same steps as envelopes.py takes tensor by tensor: bins of the spectrum times gains, inverse FFT, interpolation
-// window by window, magnitude, low-pass block by block. Nothing is kept for the gradient: what it needs of the forward
-// pass is computed anew, which takes less time than writing and reading it.
+// window by window, magnitude, low-pass block by block. A few points go through all the steps after the FFT in
+// registers. Nothing is kept for the gradient: what it needs of the forward pass is computed anew, which takes less
+// time than writing and reading it.
+#include "lanes.h"
+#include "lanes_fft.h"
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <torch/library.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <optional>
+#include <vector>
 
 namespace {
 
 using at::Tensor;
+using lanes_fft::POINT;
 
-constexpr int64_t SOUNDS_AT_ONCE = 8;        // in one call of the FFT, whose start costs as much as some transforms
-constexpr int64_t FLOATS_AT_ONCE = 1 << 15;  // envelopes of as many points are worked on together
-constexpr int64_t VECTOR = 16;               // floats; short copies are made in whole vectors
+constexpr int64_t SOUNDS_AT_ONCE = LANES;
+constexpr int64_t POINTS = 8;  // that go through the steps together
+
+// A banded matrix, cut into POINTS columns each (banded.py).
+struct Banded {
+  const int64_t* rows;   // (vectors, 3): first row that is not 0, how many rows, where their weights begin
+  const float* weights;  // (rows of all vectors, POINTS)
+
+  Banded(const Tensor& rows, const Tensor& weights)
+      : rows(rows.const_data_ptr<int64_t>()), weights(weights.const_data_ptr<float>()) {}
+};
 
 struct Group {
-  Tensor bands, lows, widths;        // (bands): their places among all, first bins, numbers of bins
-  Tensor gains;                      // (bands, M, 2), the same for real and imaginary parts, 0 outside the band
-  std::optional<Tensor> matrix;      // (K, outputs) of the interpolation, none where H is M
-  std::optional<Tensor> transposed;  // (outputs, K or more)
-  Tensor weights;                    // (points of a block, R) of the low-pass: R frames, the first `lead` before its own
-  Tensor weights_transposed;         // (R, points of a block)
-  int64_t length, num_points;        // M, H
-  int64_t size, half_taps;           // of the interpolation's windows
-  int64_t count, frames, lead;       // of the low-pass's blocks
+  const int64_t *bands, *lows, *widths;  // of each band: its place among all, first bin, number of bins
+  const float* gains;                    // (bands, M, 2), the same for real and imaginary parts, 0 outside the band
+  const float* roots;                    // (M, 2) of 1
+  int64_t num_bands;
+  int64_t length, num_points;          // M, H
+  int64_t size, half_taps;             // of the interpolation's windows; no taps where H is M
+  int64_t count, frames, lead, width;  // of the low-pass's blocks; each touches `width` frames, the first `lead` before
+  int64_t blocks_at_once;              // of which the low-pass's matrix is
+  Banded low_pass, interpolation;      // (frames, points of some blocks), (points read, points made) of a window
 
-  int64_t num_bands() const { return bands.numel(); }
-  int64_t num_windows() const { return length / size; }
-  int64_t window() const { return size + 2 * half_taps - 1; }
+  Group(const Tensor& bands, const Tensor& lows, const Tensor& widths, const Tensor& gains, const Tensor& roots,
+        at::TensorList matrices, at::IntArrayRef numbers)
+      : bands(bands.const_data_ptr<int64_t>()),
+        lows(lows.const_data_ptr<int64_t>()),
+        widths(widths.const_data_ptr<int64_t>()),
+        gains(gains.const_data_ptr<float>()),
+        roots(roots.const_data_ptr<float>()),
+        num_bands(bands.numel()),
+        length(numbers.at(0)),
+        num_points(numbers.at(1)),
+        size(numbers.at(2)),
+        half_taps(numbers.at(3)),
+        count(numbers.at(4)),
+        frames(numbers.at(5)),
+        lead(numbers.at(6)),
+        width(numbers.at(7)),
+        blocks_at_once(numbers.at(8)),
+        low_pass(matrices.at(0), matrices.at(1)),
+        interpolation(matrices.at(matrices.size() - 2), matrices.at(matrices.size() - 1)) {}
+
+  bool interpolates() const { return half_taps > 0; }
+  int64_t before() const { return std::max<int64_t>(half_taps - 1, 0); }  // points that are read before a window
+  int64_t points_of_window() const { return num_points / (length / size); }
   // Frames from `lead` before the first to the last that a block touches.
-  int64_t num_touched() const { return (count - 1) * frames + weights.size(1); }
-  int64_t bands_at_once() const { return std::clamp<int64_t>(FLOATS_AT_ONCE / num_points, 1, num_bands()); }
+  int64_t num_touched() const { return (count - 1) * frames + width; }
 };
 
 // Room that a thread uses again for all its sounds.
 struct Scratch {
-  Tensor read, values, envelopes, sums, padded, touched;
-  explicit Scratch(const Group& g) {
-    const auto like = g.weights.options();
-    const int64_t n = g.bands_at_once();
-    read = at::empty(2 * n * g.num_windows() * (g.transposed ? g.transposed->size(1) : 0) + VECTOR, like);
-    values = at::empty({2, n, g.num_points}, like);
-    envelopes = at::empty({n, g.num_points}, like);
-    sums = at::empty({n * g.count, g.weights.size(1)}, like);
-    touched = at::empty(g.num_touched(), like);
-    padded = at::zeros(g.length + 2 * g.half_taps + VECTOR, like);
-  }
+  std::vector<float> spectrum, room;  // M points each
+  std::vector<float> around;          // with what is before the first point and after the last
+  std::vector<float> gradient;        // for `around`
+  std::vector<float> touched;         // frames
+  explicit Scratch(const Group& g)
+      : spectrum(POINT * g.length),
+        room(POINT * g.length),
+        around(POINT * (g.before() + g.length + g.half_taps + POINTS)),
+        gradient(around.size()),
+        touched(LANES * (g.num_touched() + LANES)) {}
 };
 
-// Calls work(bins of the spectrum, of the group's, how many) for the two runs of bins of each band: a band centred on 0
-// has its upper half first and its lower half last.
+// The bands and sounds that are in the lanes.
+struct Members {
+  int64_t count = 0, sounds[LANES], bands[LANES];  // numbers in the batch, in the group
+};
+
+// Calls work(members) for all bands of some sounds.
 template <typename Work>
-void for_runs(const Group& g, const Work& work) {
-  for (int64_t band = 0; band < g.num_bands(); ++band) {
-    const int64_t low = g.lows.data_ptr<int64_t>()[band], width = g.widths.data_ptr<int64_t>()[band];
-    const int64_t half = width / 2, start = band * g.length;
-    work(low + half, start, width - half);
-    work(low, start + g.length - half, half);
-  }
-}
-
-// Analytic signals of the bands, centred on 0: (sounds, bands, M) complex.
-Tensor subbands(const Group& g, const Tensor& spectrum, int64_t first, int64_t sounds) {
-  Tensor taken = at::zeros({sounds, g.num_bands(), g.length}, spectrum.options());
-  const float* gains = g.gains.data_ptr<float>();
-  for (int64_t s = 0; s < sounds; ++s) {
-    const auto* from = reinterpret_cast<const float*>(spectrum.const_data_ptr()) + 2 * (first + s) * spectrum.size(1);
-    auto* to = reinterpret_cast<float*>(taken.data_ptr()) + 2 * s * g.num_bands() * g.length;
-    for_runs(g, [&](int64_t bin, int64_t place, int64_t n) {
-      for (int64_t i = 0; i < 2 * n; ++i) to[2 * place + i] = from[2 * bin + i] * gains[2 * place + i];
-    });
-  }
-  return at::_fft_c2c(taken, {2}, 0, false);
-}
-
-// Real and imaginary parts of some bands at H points: values (2, n, H).
-void more_points(const Group& g, const float* subband, int64_t n, Scratch& room) {
-  const int64_t m = g.length, before = g.half_taps - 1;
-  float* values = room.values.data_ptr<float>();
-  if (!g.matrix) {
-    for (int64_t i = 0; i < n * m; ++i) {
-      values[i] = subband[2 * i];
-      values[n * m + i] = subband[2 * i + 1];
+void for_members(const Group& g, int64_t first_sound, int64_t num_sounds, const Work& work) {
+  Members members;
+  for (int64_t band = 0; band < g.num_bands; ++band)
+    for (int64_t sound = first_sound; sound < first_sound + num_sounds; ++sound) {
+      members.sounds[members.count] = sound;
+      members.bands[members.count++] = band;
+      const bool is_last = band + 1 == g.num_bands && sound + 1 == first_sound + num_sounds;
+      if (members.count < LANES && !is_last) continue;
+      work(members);
+      members.count = 0;
     }
-    return;
-  }
-  const int64_t windows = g.num_windows(), k = g.window();
-  float* read = room.read.data_ptr<float>();
-  float* padded = room.padded.data_ptr<float>();
-  for (int64_t row = 0; row < 2 * n; ++row) {  // real parts of all bands, then imaginary parts
-    const float* z = subband + 2 * (row % n) * m + row / n;
-    for (int64_t i = 0; i < m; ++i) padded[before + i] = z[2 * i];
-    for (int64_t i = 0; i < before; ++i) padded[i] = padded[m + i];
-    for (int64_t i = 0; i < g.half_taps; ++i) padded[before + m + i] = padded[before + i];
-    // What a copy writes beyond its window, the copy of the next one replaces.
-    for (int64_t w = 0; w < windows; ++w)
-      for (int64_t i = 0; i < k; i += VECTOR)
-        std::memcpy(read + (row * windows + w) * k + i, padded + w * g.size + i, VECTOR * sizeof(float));
-  }
-  Tensor out = at::from_blob(values, {2 * n * windows, g.matrix->size(1)}, g.weights.options());
-  at::mm_out(out, at::from_blob(read, {2 * n * windows, k}, g.weights.options()), *g.matrix);
 }
 
-void forward_bands(const Group& g, const float* subband, int64_t sound, int64_t first, int64_t n, Tensor& result,
-                   Scratch& room) {
-  more_points(g, subband, n, room);
-  const int64_t points = n * g.num_points, blocks = n * g.count, width = g.weights.size(1);
-  const float* real = room.values.data_ptr<float>();
-  const float* imaginary = real + points;
-  float* envelopes = room.envelopes.data_ptr<float>();
-  for (int64_t i = 0; i < points; ++i) envelopes[i] = std::sqrt(real[i] * real[i] + imaginary[i] * imaginary[i]);
-  Tensor sums = at::from_blob(room.sums.data_ptr<float>(), {blocks, width}, g.weights.options());
-  at::mm_out(sums, at::from_blob(envelopes, {blocks, g.weights.size(0)}, g.weights.options()), g.weights);
-  const int64_t num_frames = result.size(2);
-  float* touched = room.touched.data_ptr<float>();
-  for (int64_t band = 0; band < n; ++band) {
-    std::fill(touched, touched + g.num_touched(), 0.0f);
-    for (int64_t block = 0; block < g.count; ++block) {
-      const float* from = room.sums.data_ptr<float>() + (band * g.count + block) * width;
-      for (int64_t i = 0; i < width; ++i) touched[block * g.frames + i] += from[i];
-    }
-    const int64_t place = g.bands.data_ptr<int64_t>()[first + band];
-    float* out = result.data_ptr<float>() + (sound * result.size(1) + place) * num_frames;
-    std::copy(touched + g.lead, touched + g.lead + num_frames, out);
-  }
+constexpr int64_t BINS = LANES / 2;  // whose real and imaginary parts fill the lanes
+
+// What a member has of BINS points: `count` bins of its spectrum from `bin` on, after `skipped` points without any.
+struct Own {
+  int64_t bin, skipped, count;
+  const float* gains;
+};
+
+int64_t widest_of(const Group& g, const Members& members) {
+  int64_t widest = 0;
+  for (int64_t i = 0; i < members.count; ++i) widest = std::max(widest, g.widths[members.bands[i]]);
+  return widest;
 }
 
-// On return room.values holds the gradient for real and imaginary parts at H points.
-void backward_values(const Group& g, const Tensor& grads, int64_t sound, int64_t first, int64_t n, Scratch& room) {
-  const int64_t points = n * g.num_points, blocks = n * g.count, width = g.weights.size(1);
-  const int64_t num_frames = grads.size(2);
-  float* sums = room.sums.data_ptr<float>();
-  float* touched = room.touched.data_ptr<float>();
-  std::fill(touched, touched + g.num_touched(), 0.0f);
-  for (int64_t band = 0; band < n; ++band) {
-    const int64_t place = g.bands.data_ptr<int64_t>()[first + band];
-    const float* from = grads.data_ptr<float>() + (sound * grads.size(1) + place) * num_frames;
-    std::copy(from, from + num_frames, touched + g.lead);
-    for (int64_t block = 0; block < g.count; ++block)
-      std::copy_n(touched + block * g.frames, width, sums + (band * g.count + block) * width);
-  }
-  Tensor envelopes = at::from_blob(room.envelopes.data_ptr<float>(), {blocks, g.weights.size(0)}, g.weights.options());
-  at::mm_out(envelopes, at::from_blob(sums, {blocks, width}, g.weights.options()), g.weights_transposed);
-  float* real = room.values.data_ptr<float>();
-  float* imaginary = real + points;
-  const float* grad = envelopes.data_ptr<float>();
-  for (int64_t i = 0; i < points; ++i) {
-    const float square = real[i] * real[i] + imaginary[i] * imaginary[i];
-    const float scale = square > 0 ? grad[i] / std::sqrt(square) : 0.0f;  // 0 at 0, as torch has it for abs
-    real[i] *= scale;
-    imaginary[i] *= scale;
-  }
-}
-
-// The adjoint of more_points, from room.values to n bands (n, M) complex.
-void fewer_points(const Group& g, float* subband, int64_t n, Scratch& room) {
-  const int64_t m = g.length, before = g.half_taps - 1;
-  float* values = room.values.data_ptr<float>();
-  if (!g.matrix) {
-    for (int64_t i = 0; i < n * m; ++i) {
-      subband[2 * i] = values[i];
-      subband[2 * i + 1] = values[n * m + i];
-    }
-    return;
-  }
-  const int64_t windows = g.num_windows(), k = g.window(), columns = g.transposed->size(1);
-  Tensor out = at::from_blob(room.read.data_ptr<float>(), {2 * n * windows, columns}, g.weights.options());
-  at::mm_out(out, at::from_blob(values, {2 * n * windows, g.matrix->size(1)}, g.weights.options()), *g.transposed);
-  const float* read = out.data_ptr<float>();
-  float* padded = room.padded.data_ptr<float>();
-  for (int64_t band = 0; band < n; ++band) {
-    for (int part = 0; part < 2; ++part) {
-      std::fill(padded, padded + m + 2 * g.half_taps - 1, 0.0f);
-      const float* rows = read + (part * n + band) * windows * columns;
-      for (int64_t w = 0; w < windows; ++w)
-        for (int64_t i = 0; i < k; ++i) padded[w * g.size + i] += rows[w * columns + i];
-      for (int64_t i = 0; i < before; ++i) padded[m + i] += padded[i];
-      for (int64_t i = 0; i < g.half_taps; ++i) padded[before + i] += padded[before + m + i];
-      float* to = subband + 2 * band * m + part;
-      for (int64_t i = 0; i < m; ++i) to[2 * i] = padded[before + i];
-    }
-  }
-}
-
+// Calls work(first point, points, own) for at most BINS points of the spectra centred on 0 at a time, where own(i) is
+// the i-th member's Own. A spectrum centred on 0 has its upper half first and its lower half last.
 template <typename Work>
-void for_sounds(int64_t num_sounds, const Work& work) {
-  const int64_t each = std::clamp<int64_t>(num_sounds / at::get_num_threads(), 1, SOUNDS_AT_ONCE);
-  at::parallel_for(0, (num_sounds + each - 1) / each, 1, [&](int64_t begin, int64_t end) {
-    at::AutoDispatchBelowADInplaceOrView without_autograd;
-    for (int64_t batch = begin; batch < end; ++batch) work(batch * each, std::min(each, num_sounds - batch * each));
+void for_bins(const Group& g, const Members& members, const Work& work) {
+  const int64_t widest = widest_of(g, members);
+  for (const bool upper : {true, false}) {
+    const int64_t most = upper ? widest - widest / 2 : widest / 2;
+    for (int64_t start = 0; start < most; start += BINS) {  // counted from the middle of the band
+      const int64_t points = std::min(BINS, most - start), point = upper ? start : g.length - start - points;
+      work(point, points, [&](int64_t i) {
+        const int64_t band = members.bands[i], half = g.widths[band] / 2, middle = g.lows[band] + half;
+        const int64_t count = std::clamp<int64_t>((upper ? g.widths[band] - half : half) - start, 0, points);
+        const int64_t skipped = upper ? 0 : points - count;
+        const float* gains = g.gains + 2 * (band * g.length + point + skipped);
+        return Own{upper ? middle + start : middle - start - count, skipped, count, gains};
+      });
+    }
+  }
+}
+
+// The members' bins, centred on 0, to room.spectrum.
+void take_bins(const Group& g, const Members& members, const Tensor& spectrum, Scratch& room) {
+  const auto* from = reinterpret_cast<const float*>(spectrum.const_data_ptr());
+  float* spectrum_of_band = room.spectrum.data();
+  const int64_t widest = widest_of(g, members);
+  std::fill(spectrum_of_band + POINT * (widest - widest / 2), spectrum_of_band + POINT * (g.length - widest / 2), 0.0f);
+  for_bins(g, members, [&](int64_t point, int64_t points, const auto& own_of) {
+    Lanes rows[LANES] = {};
+    for (int64_t i = 0; i < members.count; ++i) {
+      const Own own = own_of(i);
+      const float* bins = from + 2 * (members.sounds[i] * spectrum.size(1) + own.bin);
+      if (own.count == BINS) {
+        rows[i] = load(bins) * load(own.gains);
+        continue;
+      }
+      float values[LANES] = {};
+      for (int64_t j = 0; j < 2 * own.count; ++j) values[2 * own.skipped + j] = bins[j] * own.gains[j];
+      rows[i] = load(values);
+    }
+    transpose(rows);
+    for (int64_t j = 0; j < 2 * points; ++j) store(spectrum_of_band + point * POINT + j * LANES, rows[j]);
   });
 }
 
-Group group(const Tensor& bands, const Tensor& lows, const Tensor& widths, const Tensor& gains,
-            const std::optional<Tensor>& matrix, const std::optional<Tensor>& transposed, const Tensor& weights,
-            const Tensor& weights_transposed, at::IntArrayRef numbers) {
-  TORCH_CHECK(numbers.size() == 7, "expected 7 numbers of a group, got ", numbers.size());
-  return {bands,      lows,       widths,     gains,      matrix,     transposed, weights,    weights_transposed,
-          numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6]};
+// Adds room.spectrum to the members' bins.
+void add_bins(const Group& g, const Members& members, const Scratch& room, Tensor& spectrum) {
+  auto* to = reinterpret_cast<float*>(spectrum.data_ptr());
+  for_bins(g, members, [&](int64_t point, int64_t points, const auto& own_of) {
+    Lanes rows[LANES] = {};
+    for (int64_t j = 0; j < 2 * points; ++j) rows[j] = load(room.spectrum.data() + point * POINT + j * LANES);
+    transpose(rows);
+    for (int64_t i = 0; i < members.count; ++i) {
+      const Own own = own_of(i);
+      float* bins = to + 2 * (members.sounds[i] * spectrum.size(1) + own.bin);
+      if (own.count == BINS) {
+        store(bins, load(bins) + rows[i] * load(own.gains));
+        continue;
+      }
+      float values[LANES];
+      store(values, rows[i]);
+      for (int64_t j = 0; j < 2 * own.count; ++j) bins[j] += values[2 * own.skipped + j] * own.gains[j];
+    }
+  });
+}
+
+// Not normalised.
+template <bool INVERSE>
+void transform(const Group& g, float* in, float* out, Scratch& room) {
+  if (lanes_fft::takes(g.length)) return lanes_fft::transform<INVERSE>(in, room.room.data(), out, g.length, g.roots);
+  const Tensor values = at::from_blob(in, {g.length, 2, LANES}, at::kFloat).permute({2, 0, 1}).contiguous();
+  const Tensor transformed = at::view_as_real(at::_fft_c2c(at::view_as_complex(values), {1}, 0, !INVERSE));
+  at::from_blob(out, {g.length, 2, LANES}, at::kFloat).copy_(transformed.permute({1, 2, 0}));
+}
+
+// The members' analytic signals, centred on 0, to room.around, which is periodic.
+void subbands(const Group& g, const Members& members, const Tensor& spectrum, Scratch& room) {
+  take_bins(g, members, spectrum, room);
+  float* around = room.around.data();
+  const int64_t before = g.before() * POINT, all = g.length * POINT;
+  transform<true>(g, room.spectrum.data(), around + before, room);
+  std::copy_n(around + all, before, around);
+  std::copy_n(around + before, g.half_taps * POINT, around + before + all);
+}
+
+// A few points of an envelope: where they are, and what makes them.
+struct Few {
+  const float* weights;  // (taps, POINTS) of the interpolation
+  int64_t first, taps;   // points of room.around that it reads
+  const float* sharing;  // (num_frames, POINTS) of the low-pass
+  int64_t frame, num_frames;
+};
+
+template <typename Work>
+void for_few_points(const Group& g, const Work& work) {
+  const int64_t few_of_window = g.interpolates() ? g.points_of_window() / POINTS : 1;
+  const int64_t few_of_blocks = (g.blocks_at_once * (g.num_points / g.count) + POINTS - 1) / POINTS;
+  Few few = {};
+  for (int64_t window = 0, in_window = 0, blocks = 0, in_blocks = 0, point = 0; point < g.num_points; point += POINTS) {
+    if (g.interpolates()) {
+      const int64_t* rows = g.interpolation.rows + 3 * in_window;
+      few.first = window * g.size + rows[0];
+      few.taps = rows[1];
+      few.weights = g.interpolation.weights + POINTS * rows[2];
+      if (++in_window == few_of_window) in_window = 0, ++window;
+    } else {
+      few.first = point;
+    }
+    const int64_t* rows = g.low_pass.rows + 3 * in_blocks;
+    few.frame = blocks * g.blocks_at_once * g.frames + rows[0];
+    few.num_frames = rows[1];
+    few.sharing = g.low_pass.weights + POINTS * rows[2];
+    if (++in_blocks == few_of_blocks) in_blocks = 0, ++blocks;
+    work(few);
+  }
+}
+
+inline void interpolate(const Few& few, const float* around, Lanes (&reals)[POINTS], Lanes (&imaginaries)[POINTS]) {
+  Lanes real[POINTS] = {}, imaginary[POINTS] = {};
+  const float* in = around + few.first * POINT;
+  for (int64_t tap = 0; tap < few.taps; ++tap) {
+    const Lanes a = load(in + tap * POINT), b = load(in + tap * POINT + LANES);
+    for (int64_t i = 0; i < POINTS; ++i) {
+      const float weight = few.weights[tap * POINTS + i];
+      real[i] += weight * a;
+      imaginary[i] += weight * b;
+    }
+  }
+  for (int64_t i = 0; i < POINTS; ++i) {
+    reals[i] = real[i];
+    imaginaries[i] = imaginary[i];
+  }
+}
+
+inline void read(const Group& g, const Few& few, const float* around, Lanes (&reals)[POINTS],
+                 Lanes (&imaginaries)[POINTS]) {
+  if (g.interpolates()) return interpolate(few, around, reals, imaginaries);
+  for (int64_t i = 0; i < POINTS; ++i) {
+    reals[i] = load(around + (few.first + i) * POINT);
+    imaginaries[i] = load(around + (few.first + i) * POINT + LANES);
+  }
+}
+
+// The members' envelopes to room.touched.
+void low_passed(const Group& g, Scratch& room) {
+  std::fill(room.touched.begin(), room.touched.end(), 0.0f);
+  for_few_points(g, [&](const Few& few) {
+    Lanes reals[POINTS], imaginaries[POINTS], envelopes[POINTS];
+    read(g, few, room.around.data(), reals, imaginaries);
+    for (int64_t i = 0; i < POINTS; ++i) {
+      const Lanes square = reals[i] * reals[i] + imaginaries[i] * imaginaries[i];
+      envelopes[i] = square * inverse_root(square);
+    }
+    float* to = room.touched.data() + few.frame * LANES;
+    for (int64_t frame = 0; frame < few.num_frames; ++frame) {
+      Lanes sum = load(to + frame * LANES);
+      for (int64_t i = 0; i < POINTS; ++i) sum += few.sharing[frame * POINTS + i] * envelopes[i];
+      store(to + frame * LANES, sum);
+    }
+  });
+}
+
+// From room.touched, the gradient for the frames, that for the members' signals, to room.gradient, `before` points in.
+void low_passed_gradient(const Group& g, Scratch& room) {
+  std::fill(room.gradient.begin(), room.gradient.end(), 0.0f);
+  float* gradient = room.gradient.data();
+  for_few_points(g, [&](const Few& few) {
+    Lanes reals[POINTS], imaginaries[POINTS], grads[POINTS] = {};
+    const float* from = room.touched.data() + few.frame * LANES;
+    for (int64_t frame = 0; frame < few.num_frames; ++frame) {
+      const Lanes grad = load(from + frame * LANES);
+      for (int64_t i = 0; i < POINTS; ++i) grads[i] += few.sharing[frame * POINTS + i] * grad;
+    }
+    read(g, few, room.around.data(), reals, imaginaries);
+    for (int64_t i = 0; i < POINTS; ++i) {
+      const Lanes square = reals[i] * reals[i] + imaginaries[i] * imaginaries[i];
+      const Lanes scale = square > 0 ? grads[i] * inverse_root(square) : Lanes{};  // 0 at 0, as torch has it for abs
+      reals[i] *= scale;
+      imaginaries[i] *= scale;
+    }
+    float* to = gradient + few.first * POINT;
+    if (!g.interpolates()) {
+      for (int64_t i = 0; i < POINTS; ++i) {
+        store(to + i * POINT, reals[i]);
+        store(to + i * POINT + LANES, imaginaries[i]);
+      }
+      return;
+    }
+    for (int64_t tap = 0; tap < few.taps; ++tap) {
+      Lanes a = load(to + tap * POINT), b = load(to + tap * POINT + LANES);
+      for (int64_t i = 0; i < POINTS; ++i) {
+        const float weight = few.weights[tap * POINTS + i];
+        a += weight * reals[i];
+        b += weight * imaginaries[i];
+      }
+      store(to + tap * POINT, a);
+      store(to + tap * POINT + LANES, b);
+    }
+  });
+  const int64_t before = g.before() * POINT, all = g.length * POINT;
+  for (int64_t i = 0; i < before; ++i) gradient[all + i] += gradient[i];
+  for (int64_t i = 0; i < g.half_taps * POINT; ++i) gradient[before + i] += gradient[before + all + i];
+}
+
+
+template <typename Work>
+void for_sounds(const Group& g, int64_t num_sounds, const Work& work) {
+  const int64_t each = std::clamp<int64_t>(num_sounds / at::get_num_threads(), 1, SOUNDS_AT_ONCE);
+  at::parallel_for(0, (num_sounds + each - 1) / each, 1, [&](int64_t begin, int64_t end) {
+    at::AutoDispatchBelowADInplaceOrView without_autograd;
+    Scratch room(g);
+    for (int64_t batch = begin; batch < end; ++batch)
+      for_members(g, batch * each, std::min(each, num_sounds - batch * each),
+                  [&](const Members& members) { work(members, room); });
+  });
 }
 
 // Writes the group's envelopes at the frame rate to their places in result (B, F, N).
 void forward(const Tensor& spectrum, const Tensor& bands, const Tensor& lows, const Tensor& widths, const Tensor& gains,
-             const std::optional<Tensor>& matrix, const std::optional<Tensor>& transposed, const Tensor& weights,
-             const Tensor& weights_transposed, at::IntArrayRef numbers, Tensor& result) {
-  const Group g = group(bands, lows, widths, gains, matrix, transposed, weights, weights_transposed, numbers);
-  for_sounds(spectrum.size(0), [&](int64_t first, int64_t sounds) {
-    Scratch room(g);
-    const Tensor signals = subbands(g, spectrum, first, sounds);
-    const auto* signal = reinterpret_cast<const float*>(signals.const_data_ptr());
-    const int64_t at_once = g.bands_at_once();
-    for (int64_t s = 0; s < sounds; ++s)
-      for (int64_t band = 0; band < g.num_bands(); band += at_once)
-        forward_bands(g, signal + 2 * (s * g.num_bands() + band) * g.length, first + s, band,
-                      std::min(at_once, g.num_bands() - band), result, room);
+             const Tensor& roots, at::TensorList matrices, at::IntArrayRef numbers, Tensor& result) {
+  const Group g(bands, lows, widths, gains, roots, matrices, numbers);
+  const int64_t num_frames = result.size(2);
+  for_sounds(g, spectrum.size(0), [&](const Members& members, Scratch& room) {
+    subbands(g, members, spectrum, room);
+    low_passed(g, room);
+    for (int64_t frame = 0; frame < num_frames; frame += LANES) {
+      Lanes rows[LANES];
+      for (int64_t j = 0; j < LANES; ++j) rows[j] = load(room.touched.data() + (g.lead + frame + j) * LANES);
+      transpose(rows);
+      for (int64_t i = 0; i < members.count; ++i) {
+        const int64_t row = members.sounds[i] * result.size(1) + g.bands[members.bands[i]];
+        store_first(result.data_ptr<float>() + row * num_frames + frame, rows[i], num_frames - frame);
+      }
+    }
   });
 }
 
 // Adds the group's gradient to that of the spectrum, (B, K) complex, from that of the frames (B, F, N).
 void backward(const Tensor& spectrum, const Tensor& bands, const Tensor& lows, const Tensor& widths,
-              const Tensor& gains, const std::optional<Tensor>& matrix, const std::optional<Tensor>& transposed,
-              const Tensor& weights, const Tensor& weights_transposed, at::IntArrayRef numbers, const Tensor& grads,
-              Tensor& result) {
-  const Group g = group(bands, lows, widths, gains, matrix, transposed, weights, weights_transposed, numbers);
-  for_sounds(spectrum.size(0), [&](int64_t first, int64_t sounds) {
-    Scratch room(g);
-    Tensor signals = subbands(g, spectrum, first, sounds);
-    auto* signal = reinterpret_cast<float*>(signals.data_ptr());
-    const int64_t at_once = g.bands_at_once();
-    for (int64_t s = 0; s < sounds; ++s)
-      for (int64_t band = 0; band < g.num_bands(); band += at_once) {
-        const int64_t n = std::min(at_once, g.num_bands() - band);
-        float* of_bands = signal + 2 * (s * g.num_bands() + band) * g.length;
-        more_points(g, of_bands, n, room);
-        backward_values(g, grads, first + s, band, n, room);
-        fewer_points(g, of_bands, n, room);
+              const Tensor& gains, const Tensor& roots, at::TensorList matrices, at::IntArrayRef numbers,
+              const Tensor& grads, Tensor& result) {
+  const Group g(bands, lows, widths, gains, roots, matrices, numbers);
+  const int64_t num_frames = grads.size(2);
+  for_sounds(g, spectrum.size(0), [&](const Members& members, Scratch& room) {
+    subbands(g, members, spectrum, room);
+    std::fill(room.touched.begin(), room.touched.end(), 0.0f);
+    for (int64_t frame = 0; frame < num_frames; frame += LANES) {
+      Lanes rows[LANES] = {};
+      for (int64_t i = 0; i < members.count; ++i) {
+        const int64_t row = members.sounds[i] * grads.size(1) + g.bands[members.bands[i]];
+        rows[i] = load_first(grads.const_data_ptr<float>() + row * num_frames + frame, num_frames - frame);
       }
-    const Tensor taken = at::_fft_c2c(signals, {2}, 0, true);
-    const float* gains = g.gains.data_ptr<float>();
-    for (int64_t s = 0; s < sounds; ++s) {
-      const auto* from = reinterpret_cast<const float*>(taken.const_data_ptr()) + 2 * s * g.num_bands() * g.length;
-      auto* to = reinterpret_cast<float*>(result.data_ptr()) + 2 * (first + s) * result.size(1);
-      for_runs(g, [&](int64_t bin, int64_t place, int64_t n) {
-        for (int64_t i = 0; i < 2 * n; ++i) to[2 * bin + i] += from[2 * place + i] * gains[2 * place + i];
-      });
+      transpose(rows);
+      const int64_t left = std::min(LANES, num_frames - frame);
+      for (int64_t j = 0; j < left; ++j) store(room.touched.data() + (g.lead + frame + j) * LANES, rows[j]);
     }
+    low_passed_gradient(g, room);
+    transform<false>(g, room.gradient.data() + g.before() * POINT, room.spectrum.data(), room);
+    add_bins(g, members, room, result);
   });
 }
 
 }  // namespace
 
-#define GROUP                                                                                                    \
-  "Tensor bands, Tensor lows, Tensor widths, Tensor gains, Tensor? matrix, Tensor? transposed, Tensor weights, " \
-  "Tensor weights_transposed, int[] numbers"
+#define GROUP \
+  "Tensor bands, Tensor lows, Tensor widths, Tensor gains, Tensor roots, Tensor[] matrices, int[] numbers"
 
 TORCH_LIBRARY(cochlearn_multirate, library) {
   library.def("forward(Tensor spectrum, " GROUP ", Tensor(a!) result) -> ()");
