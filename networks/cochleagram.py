@@ -39,8 +39,9 @@ class Cochleagram(FrontEnd):
             165 natural sounds of Norman-Haignere et al. 2015 stay below 4e-4; trains of clicks at odd rates, where
             frames happen to lie near 0, can reach 1e-3. 3e-3 takes half of the points.
         oversampling: of the multirate method: least points of a band's envelope per bin of the band.
-        fused: of the multirate method, on CPUs: half of its time in compiled code. Compiling it takes half a minute
-            when it is first used; without a C++ compiler it warns and goes on as without, and so on other devices.
+        fused: of the multirate method, on CPUs: a quarter of its time in compiled code. Compiling it takes half a
+            minute when it is first used; without a C++ compiler it warns and goes on as without, and so on other
+            devices.
 
     Attributes:
         frame_rate_hz: frames of the output per second.

@@ -1,4 +1,4 @@
-"""The multirate envelopes in compiled code, for CPUs: :mod:`networks.multirate.envelopes` in a third of its time.
+"""The multirate envelopes in compiled code, for CPUs: :mod:`networks.multirate.envelopes` in a quarter of its time.
 
 Tensor by tensor, the steps for a group of bands write and read megabytes; `fused.cpp` does them for as many sounds and
 bands as a vector of the processor has room for, in a core's cache. It is compiled when it is first asked for, for this
@@ -104,7 +104,7 @@ def _is_loaded() -> bool:
     try:
         load()
     except CompilingError as error:
-        warnings.warn(f"the front end goes on without compiled code, at half the speed: {error}", stacklevel=2)
+        warnings.warn(f"the front end goes on without compiled code, at a quarter of the speed: {error}", stacklevel=2)
         return False
     return True
 

@@ -136,6 +136,7 @@ def test_a_part_of_the_words_is_in_phrases_and_the_others_are_alone(tmp_path):
     assert durations_s[~in_phrases].max() < durations_s[in_phrases].min()
 
 
+@pytest.mark.usefixtures("needs_espeak")
 def test_phrases_are_a_part():
     with pytest.raises(CorpusError, match=r"a part of the renditions, in 0-1, got 2"):
         make_words("nowhere", phrases=2)
