@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from networks.envelopes import LowPass
 from networks.multirate import fused as compiled
+from networks.multirate import tables
 from networks.multirate.chosen import choose_groups
 from networks.multirate.groups import Group, bins_and_gains, supports
 from networks.multirate.interpolation import magnitude
@@ -90,7 +91,7 @@ class MultirateEnvelopes(nn.Module):
                 padding = -len(matrix) % COLUMNS_AT_ONCE
                 self._keep(f"transposed_{index}", np.pad(matrix.T, ((0, 0), (0, padding))))
             if fused:
-                for name, table in compiled.tables(group, self.blocks, matrix).items():
+                for name, table in tables.tables_of(group, self.blocks, matrix).items():
                     self._keep(f"{name}_{index}", table)
 
     @property
@@ -132,8 +133,8 @@ class MultirateEnvelopes(nn.Module):
     def _arguments(self, index: int, part: "_Part") -> compiled.GroupArguments:
         bands = part.of_bands
         order, lows, widths = (self.get_buffer(name)[bands] for name in ("order", "lows", "widths"))
-        roots, *matrices = (self.get_buffer(f"{name}_{index}") for name in compiled.table_names(part.group))
-        numbers = compiled.numbers(part.group, self.blocks)
+        roots, *matrices = (self.get_buffer(f"{name}_{index}") for name in tables.table_names(part.group))
+        numbers = tables.numbers(part.group, self.blocks)
         return compiled.GroupArguments((order, lows, widths, part.gains, roots, matrices, numbers))
 
     def _keep(self, name: str, values: NDArray) -> None:

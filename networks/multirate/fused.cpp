@@ -21,9 +21,9 @@ using at::Tensor;
 using lanes_fft::POINT;
 
 constexpr int64_t SOUNDS_AT_ONCE = LANES;
-constexpr int64_t POINTS = 8;  // that go through the steps together
+constexpr int64_t POINTS = POINTS_TOGETHER;  // that go through the steps together (tables.py)
 
-// A banded matrix, cut into POINTS columns each (banded.py).
+// A banded matrix, cut into POINTS columns each (tables.py).
 struct Banded {
   const int64_t* rows;   // (vectors, 3): first row that is not 0, how many rows, where their weights begin
   const float* weights;  // (rows of all vectors, POINTS)
@@ -320,7 +320,6 @@ void low_passed_gradient(const Group& g, Scratch& room) {
   for (int64_t i = 0; i < before; ++i) gradient[all + i] += gradient[i];
   for (int64_t i = 0; i < g.half_taps * POINT; ++i) gradient[before + i] += gradient[before + all + i];
 }
-
 
 template <typename Work>
 void for_sounds(const Group& g, int64_t num_sounds, const Work& work) {

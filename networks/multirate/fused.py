@@ -7,7 +7,6 @@ processor and release of torch, and kept in the user's cache folder.
 
 import functools
 import hashlib
-import math
 import os
 import shutil
 import subprocess
@@ -16,16 +15,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from networks.multirate.banded import POINTS, cut
-from networks.multirate.groups import Group
-from networks.multirate.low_pass import Blocks
 from networks.multirate.spectrum import rfft_adjoint
+from networks.multirate.tables import POINTS_TOGETHER
 
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("fused.cpp", "lanes.h", "lanes_fft.h"))
 INSTRUCTIONS = {
@@ -40,39 +35,6 @@ COMPILING_TIMEOUT_S = 600
 
 class CompilingError(RuntimeError):
     """The compiled code cannot be had here; the message says why and what to do."""
-
-
-def tables(group: Group, blocks: Blocks, interpolation: NDArray[np.float64] | None) -> dict[str, NDArray]:
-    """What the compiled code looks up for a group.
-
-    Args:
-        group: the group.
-        blocks: the low-pass of the waveform.
-        interpolation: matrix of the group's interpolation, None where there is none.
-
-    Returns:
-        By the names of :func:`table_names`.
-    """
-    angles = 2 * np.pi * np.arange(group.length) / group.length
-    made = [np.stack([np.cos(angles), np.sin(angles)], axis=1), *cut(_low_pass(group.num_points, blocks))]
-    if interpolation is not None:
-        made += cut(interpolation)
-    return dict(zip(table_names(group), made, strict=True))
-
-
-def table_names(group: Group) -> list[str]:
-    """Names of a group's tables, in the order in which the compiled code takes them."""
-    names = ["roots", "low_pass_rows", "low_pass_weights"]
-    return [*names, "interpolation_rows", "interpolation_weights"] if group.windows else names
-
-
-def numbers(group: Group, blocks: Blocks) -> list[int]:
-    """The numbers that the compiled code is told of a group."""
-    size, half_taps = group.windows or (group.length, 0)
-    width = blocks.pieces * blocks.frames
-    blocks_at_once = _blocks_at_once(group.num_points, blocks)
-    of_blocks = (blocks.count, blocks.frames, blocks.lead, width, blocks_at_once)
-    return [group.length, group.num_points, size, half_taps, *of_blocks]
 
 
 class GroupArguments(tuple[Any, ...]):
@@ -143,28 +105,10 @@ class _Fused(torch.autograd.Function):
         return rfft_adjoint(result, ctx.num_samples), None, None
 
 
-def _low_pass(num_points: int, blocks: Blocks) -> NDArray[np.float64]:
-    """(frames, points) of a few blocks."""
-    weights = blocks.weights(num_points)
-    points, width = weights.shape
-    at_once = _blocks_at_once(num_points, blocks)
-    result = np.zeros(((at_once - 1) * blocks.frames + width, at_once * points))
-    for block in range(at_once):
-        first = block * blocks.frames
-        result[first : first + width, block * points : (block + 1) * points] = weights.T
-    return result
-
-
-def _blocks_at_once(num_points: int, blocks: Blocks) -> int:
-    """Blocks that have a multiple of `POINTS` points together; all of them where no fewer have."""
-    at_once = POINTS // math.gcd(num_points // blocks.count, POINTS)
-    return at_once if blocks.count % at_once == 0 else blocks.count
-
-
 def _library() -> Path:
     capability = torch.backends.cpu.get_cpu_capability()
     made_of = b"".join(path.read_bytes() for path in (*SOURCES, Path(__file__)))
-    key = hashlib.sha256(f"{torch.__version__} {capability}".encode() + made_of).hexdigest()[:16]
+    key = hashlib.sha256(f"{torch.__version__} {capability} {POINTS_TOGETHER}".encode() + made_of).hexdigest()[:16]
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "cochlearn" / f"multirate-{key}.so"
 
@@ -185,13 +129,13 @@ def _compile(library: Path) -> None:
         made, compiled = Path(folder) / library.name, Path(folder) / "fused.o"
         compiling = [
             *(compiler, "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"),
-            *("-fopenmp", "-std=c++17", "-fPIC"),
+            *("-fopenmp", "-std=c++17", "-fPIC", f"-DPOINTS_TOGETHER={POINTS_TOGETHER}"),
             *INSTRUCTIONS.get(torch.backends.cpu.get_cpu_capability(), ()),
             f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}",
             *(f"-I{path}" for path in include_paths()),
             *("-c", str(SOURCES[0]), "-o", str(compiled)),
         ]
-        # Linked without -fopenmp: OpenMP then is that of torch, whose matrix products know when threads are theirs.
+        # Linked without -fopenmp: OpenMP then is that of torch, and there is one set of threads, not two.
         linking = [compiler, "-shared", str(compiled), "-o", str(made), *(f"-L{path}" for path in library_paths())]
         for command in (compiling, [*linking, "-ltorch", "-ltorch_cpu", "-lc10"]):
             _run(command)

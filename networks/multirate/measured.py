@@ -21,6 +21,7 @@ from networks.compression import compress
 from networks.multirate.groups import Group, bins_and_gains, supports
 from networks.multirate.interpolation import Windows, half_taps_for, magnitude
 from networks.multirate.low_pass import Blocks
+from networks.multirate.tables import POINTS_TOGETHER
 
 LEVEL_RMS = 0.1  # published level of the sounds (Feather et al. 2019), which the compression's offset refers to
 # Of the calibration's trains of clicks, in frames: 80 to 4 Hz at 200 frames a second.
@@ -29,7 +30,6 @@ CLICK_PLACES = (0, 1 / 3, 1 / 2)  # of the calibration's single clicks, in frame
 INTERPOLATION_SHARE = 0.1  # of the tolerance: error of the interpolation on noise; between clicks it is far larger
 RATE_OVER_BANDWIDTH = 1.75  # least length of an inverse FFT, in bins of its band
 LARGEST_WINDOW = 20  # points of a window of the interpolation: a larger one multiplies by more that is 0
-OUTPUTS_MULTIPLE = 8  # of a window: a product with a column more than whole vectors takes a third longer
 MOST_POINTS = 64  # that an interpolation makes of one
 LENGTH_SPACING = 1.05  # lengths of inverse FFTs closer than this are not worth having
 POINTS_SPACING = 1.03  # numbers of points closer than this are not measured
@@ -155,10 +155,14 @@ def _allowed_lengths(blocks: Blocks, half_taps: int) -> Iterator[int]:
 
 
 def _allowed_points(length: int, half_taps: int, count: int) -> list[tuple[int, Windows]]:
-    """Numbers of points, whole numbers in each of ``count`` blocks, with their windows."""
+    """Numbers of points, whole numbers in each of ``count`` blocks, with their windows.
+
+    A window has a multiple of the points that compiled code makes together; matrix products too take a third longer
+    with a column more.
+    """
     found: dict[int, Windows] = {}
     for size in _window_sizes(length, half_taps):
-        for outputs in range(OUTPUTS_MULTIPLE, MOST_POINTS * size, OUTPUTS_MULTIPLE):
+        for outputs in range(POINTS_TOGETHER, MOST_POINTS * size, POINTS_TOGETHER):
             num_points = outputs * length // size
             if num_points % count == 0:
                 found.setdefault(num_points, Windows(size, half_taps))  # the smallest window is the cheapest

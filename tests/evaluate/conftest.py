@@ -1,7 +1,7 @@
 """A tiny network and a tiny benchmark, for tests of what surrounds the numerics."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -80,6 +80,15 @@ def make_benchmark() -> Callable[..., Benchmark]:
         return Benchmark(**(fields | changes))  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """A forked process waits for ever for the threads of its parent's OpenMP pool, which it does not have."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
 
 
 class Module(pl.LightningModule):

@@ -1,17 +1,10 @@
-"""`python -m evaluate score`: many networks, killed and started again, on one and two processes."""
+"""`python -m evaluate score`: many networks, benchmarks and metrics."""
 
-import os
-import random
-import signal
-import time
 from collections import Counter
-from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from torch import distributed as dist
 
 from evaluate import __main__ as command
 from evaluate import cache as cache_module
@@ -19,63 +12,15 @@ from evaluate import score_run
 from evaluate import table as t
 from evaluate.activations import stage_activations
 from evaluate.benchmarks import BENCHMARKS
-from evaluate.commands import score
 from evaluate.dimensionality import effective_dimensionality
 from evaluate.encoding import encode
-from evaluate.metrics import METRICS
 from evaluate.parts import Parts
 from evaluate.rsa import category_order, rsa
 from evaluate.score_run import one_line
 from evaluate.scores import score_network
 from evaluate.shares import Share, plan_rounds
 from evaluate.splits import published_splits
-from networks import LoadedNetwork
-from tests.ranks import become_rank, free_port
-
-STAGES = ("relu0", "pool0", "relufc")
-# "within_category" has tests of its own: the benchmark "other" has no categories.
-ALL_METRICS = [word for name, metric in METRICS.items() if not metric.needs_categories for word in ("--metric", name)]
-LIMIT_S = 60
-
-
-@pytest.fixture(autouse=True)
-def tiny(make_benchmark, tiny_network_class, monkeypatch):
-    """Benchmarks "tiny" and "other" of the same sounds; files whose content is a seed stand for networks."""
-    categories = tuple("abc"[i % 3] for i in range(24))
-    monkeypatch.setitem(BENCHMARKS, "tiny", lambda: make_benchmark(categories=categories))
-    monkeypatch.setitem(BENCHMARKS, "other", lambda: make_benchmark(num_units=4, name="other"))
-
-    def load(source):
-        with open(source) as file:
-            seed = int(file.read())
-        torch.manual_seed(seed)
-        network = tiny_network_class().eval()
-        if seed == 666:
-            torch.nn.init.constant_(network.fc.weight, float("nan"))
-        return LoadedNetwork(network, seed, 0, "run", [], source)
-
-    monkeypatch.setattr(score_run, "load_network", load)
-    monkeypatch.setattr(score, "write_figures", lambda *_: [])
-
-
-@pytest.fixture
-def networks(tmp_path):
-    """Three networks."""
-    return [network_file(tmp_path, seed) for seed in range(3)]
-
-
-def network_file(folder, content):
-    path = folder / f"{content}.ckpt"
-    path.write_text(str(content))
-    return str(path)
-
-
-def arguments(networks, out, *more):
-    return ["score", *networks, "--benchmark", "tiny", "--benchmark", "other", "--out", str(out), *more]
-
-
-def rows_of(out):
-    return t.read_table(out / t.SCORES_FILE)
+from tests.evaluate.score_command.commands import ALL_METRICS, STAGES, arguments, network_file, rows_of
 
 
 class Counted:
@@ -302,157 +247,3 @@ def test_rounds():
     assert plan_rounds("abc", 2) == [[Share("a"), Share("b")], [Share("c", 0, 2), Share("c", 1, 2)]]
     assert plan_rounds("a", 3) == [[Share("a", 0, 3), Share("a", 1, 3), Share("a", 2, 3)]]
     assert plan_rounds("", 2) == []
-
-
-# Killed and started again, and on several processes: each in forked processes, which share what is imported.
-
-
-@pytest.fixture
-def one_thread():
-    # A forked process waits for ever for the threads of its parent's OpenMP pool, which it does not have.
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(num_threads)
-
-
-def start(words, prepare=lambda: None):
-    """Run the command in a forked process."""
-
-    def run():
-        prepare()
-        os._exit(command.main(words))
-
-    process = get_context("fork").Process(target=run)
-    process.start()
-    return process
-
-
-def wait_for(process):
-    process.join(LIMIT_S)
-    if process.exitcode is None:
-        process.kill()
-        pytest.fail("the command hangs")
-    return process.exitcode
-
-
-def die_at_write(number, moment):
-    """Make the process kill itself at its n-th file: while it is written, or just before or after it gets its name."""
-    from evaluate import table
-
-    replace, count = os.replace, [0]
-
-    class Os:
-        fsync = staticmethod(os.fsync)
-
-        @staticmethod
-        def replace(source, target):
-            count[0] += 1
-            if count[0] == number and moment == "half":
-                with open(source, "r+b") as file:
-                    file.truncate(os.path.getsize(source) // 2)
-            if count[0] == number and moment != "after":
-                os.kill(os.getpid(), signal.SIGKILL)
-            replace(source, target)
-            if count[0] == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    table.os = Os
-
-
-def log_finished(path):
-    """Make the process write down each result that it has finished."""
-    original = Parts.save
-
-    def save(parts, key, arrays):
-        original(parts, key, arrays)
-        with open(path, "a") as file:
-            file.write(f"{key}\n")
-
-    Parts.save = save
-
-
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_killed_and_started_again(networks, tmp_path, one_thread, seed):
-    """Whole table: 9 files of activations, 54 parts and 3 times the table."""
-    words = arguments(networks, tmp_path / "out", *ALL_METRICS)
-    whole = tmp_path / "whole"
-    assert wait_for(start(arguments(networks, whole, *ALL_METRICS))) == 0
-    finished = tmp_path / "finished"
-    chance = random.Random(seed)
-    for moment in ("half", "before", "after", "any time", "any time"):
-        number = chance.randint(1, 22)
-        delay_s = chance.uniform(0, 0.3)
-
-        def prepare(moment=moment, number=number):
-            log_finished(finished)
-            if moment != "any time":
-                die_at_write(number, moment)
-
-        process = start(words, prepare)
-        if moment == "any time":
-            time.sleep(delay_s)
-            process.kill()
-        assert wait_for(process) in (-signal.SIGKILL, 0)
-    assert wait_for(start(words, lambda: log_finished(finished))) == 0
-    assert (tmp_path / "out" / t.SCORES_FILE).read_bytes() == (whole / t.SCORES_FILE).read_bytes()
-    times = Counter(finished.read_text().split())
-    assert set(times.values()) == {1}
-    assert len(times) > 40  # some were killed between their file and their line in the list
-    names = sorted(path.name for path in (tmp_path / "out" / "parts").glob("*.npz"))
-    assert names == sorted(path.name for path in (whole / "parts").iterdir())
-
-
-def start_ranks(words, num_ranks, prepare=lambda rank: None):
-    """Run the command as torchrun does."""
-    port = free_port()
-
-    def joined(rank):
-        become_rank(rank, num_ranks, port)
-        prepare(rank)
-
-    return [start(words, lambda rank=rank: joined(rank)) for rank in range(num_ranks)]
-
-
-needs_gloo = pytest.mark.skipif(not dist.is_gloo_available(), reason="PyTorch is built without gloo")
-
-
-@needs_gloo
-def test_two_processes_give_the_same_table(networks, tmp_path, one_thread):
-    """Two networks are scored side by side, twice; the last one's stages are divided; the broken one is left out."""
-    alone, together = tmp_path / "alone", tmp_path / "together"
-    with_broken = [networks[0], network_file(tmp_path, "rubbish"), network_file(tmp_path, 9), *networks[1:]]
-    assert wait_for(start(arguments([networks[0], with_broken[2], *networks[1:]], alone, *ALL_METRICS))) == 0
-    words = arguments(with_broken, together, *ALL_METRICS)
-    processes = start_ranks(words, 2, lambda rank: log_finished(tmp_path / f"finished{rank}"))
-    assert [wait_for(process) for process in processes] == [1, 1]
-    pd.testing.assert_frame_equal(rows_of(together), rows_of(alone), rtol=0, atol=1e-10)
-    by_rank = [(tmp_path / f"finished{rank}").read_text().split() for rank in range(2)]
-    assert len(set(by_rank[0]) & set(by_rank[1])) == 0
-    assert len(by_rank[0]) + len(by_rank[1]) == 4 * 2 * 3 * 3
-
-
-@needs_gloo
-def test_stages_of_one_network_are_divided(networks, tmp_path, one_thread):
-    words = arguments(networks[:1], tmp_path / "together")
-    processes = start_ranks(words, 2, lambda rank: log_finished(tmp_path / f"finished{rank}"))
-    assert [wait_for(process) for process in processes] == [0, 0]
-    assert wait_for(start(arguments(networks[:1], tmp_path / "alone"))) == 0
-    pd.testing.assert_frame_equal(rows_of(tmp_path / "together"), rows_of(tmp_path / "alone"), rtol=0, atol=1e-10)
-    assert [len((tmp_path / f"finished{rank}").read_text().split()) for rank in range(2)] == [4, 2]
-
-
-@needs_gloo
-def test_what_breaks_on_one_process_stops_all(networks, tmp_path, one_thread):
-    """As a table that cannot be written, which rank 0 alone finds out."""
-
-    def prepare(rank):
-        if rank == 0:
-            t.append_rows = _no_space
-
-    processes = start_ranks(arguments(networks[:2], tmp_path / "out"), 2, prepare)
-    assert [wait_for(process) for process in processes] == [2, 1]
-
-
-def _no_space(*_):
-    raise OSError("no space left on device")

@@ -1,0 +1,192 @@
+"""Names, groups of seeds, error bars and tests of the networks that a report compares."""
+
+import numpy as np
+import pytest
+
+from evaluate import comparisons, report_tables, seed_groups
+from evaluate import table as t
+from evaluate.commands import report as command
+from evaluate.figures import selection as s
+from evaluate.figures.series import series_of
+from evaluate.statistics import bootstrap_comparison, participant_error, permutation_comparison, standard_error
+from tests.evaluate.report.score_tables import (
+    ENCODING,
+    SUBJECTS,
+    component_table,
+    entries,
+    merged,
+    row,
+    seeds_tables,
+    voxel_table,
+)
+
+
+def test_tables_have_the_shortest_names_that_differ(tmp_path):
+    folders = [tmp_path / "a" / "run", tmp_path / "b" / "run"]
+    for folder in folders:
+        t.append_rows(folder / t.SCORES_FILE, component_table())
+    assert list(command.read_tables(folders[:1])) == ["run"]
+    assert list(command.read_tables(folders)) == ["a/run", "b/run"]
+    assert list(command.read_tables([folders[0], folders[0]])) == ["run"]
+
+
+def test_series_know_controls_and_baselines():
+    table = merged(
+        voxel_table("demo", checkpoint="runs/demo/last.ckpt", steps=(10,)),
+        voxel_table("last (permuted, seed 0)", checkpoint="permuted:runs/demo/last.ckpt:0", steps=(10,)),
+        voxel_table("last (permuted, seed 3)", checkpoint="permuted:runs/demo/last.ckpt:3", steps=(10,)),
+        voxel_table("CochCNN9 (untrained, seed 0)", checkpoint="untrained:CochCNN9:0", steps=(0,)),
+        voxel_table("SpectroTemporal", checkpoint="SpectroTemporal", steps=(0,)),
+        voxel_table("", checkpoint="somewhere/published.pt", steps=(0,)),
+    )
+    found = {one.name: one for one in series_of({"t": table})}
+    kinds = {name: one.kind for name, one in found.items()}
+    assert kinds == {
+        "demo": "run",
+        "published": "run",
+        "CochCNN9, untrained": "untrained",
+        "demo, permuted": "permuted",
+        "demo, permuted (seed 3)": "permuted",
+        "SpectroTemporal": "baseline",
+    }
+    assert found["demo, permuted"].colour == found["demo"].colour != found["published"].colour
+    states = {entry.label: entry.state for entry in entries(table)}
+    assert states["demo, step 10"] == "trained"
+    assert states["published"] == "trained"  # step 0, but nothing says that it is untrained
+    assert states["CochCNN9, untrained"] == "untrained"
+    assert states["demo, permuted"] == "permuted"
+
+
+def test_runs_of_one_name_are_told_apart_and_all_look_different():
+    same = series_of({"a": voxel_table(), "b": voxel_table()})
+    assert [one.name for one in same] == ["demo (a)", "demo (b)"]
+    many = series_of({"t": merged(*(voxel_table(f"run{number}", steps=(0,)) for number in range(20)))})
+    assert len({(one.colour, one.marker) for one in many}) == 20
+
+
+def test_long_names_are_cut():
+    (one,) = series_of({"t": voxel_table("x" * 50 + "end", steps=(0,))})
+    assert len(one.name) <= 40
+    assert one.name.endswith("end")
+
+
+def test_entries_are_at_the_last_step_that_was_measured():
+    later = row("demo", 30, t.BEST_STAGE_RSA, t.BEST, "all", "all", 0.4)
+    table = merged(voxel_table(), t.make_table([later]))
+    assert [(entry.state, entry.step) for entry in entries(table)] == [("trained", 10), ("untrained", 0)]
+    assert [entry.step for entry in entries(table, metrics=s.SIMILARITY.metrics)] == [30]
+    assert entries(table, benchmark="elsewhere") == []
+
+
+def test_summary_has_the_published_error_bars():
+    first, second = voxel_table("a", steps=(10,)), voxel_table("b", steps=(10,), level=0.2)
+    noise = np.random.default_rng(0).normal(0, 0.02, len(second))
+    second = second.assign(value=second[t.VALUE] + noise * (second[t.SUBJECT] != "all"))
+    summary = comparisons.summarise([first, second], ENCODING[1], "Primary")
+    assert summary.sample_kind == "participants"
+    np.testing.assert_allclose(summary.means, [0.46, 0.36])
+    values = summary.samples[list(SUBJECTS)].to_numpy()
+    np.testing.assert_allclose(values[0], [0.43, 0.45, 0.47, 0.49])
+    np.testing.assert_allclose(summary.errors, participant_error(values))
+    alone = comparisons.summarise([first], ENCODING[1], "Primary")
+    np.testing.assert_allclose(alone.errors, standard_error(values[:1]))
+    nothing = comparisons.summarise([first], ENCODING[1], "Elsewhere")
+    assert np.isnan(nothing.means).all()
+    assert np.isnan(nothing.errors).all()
+    assert nothing.sample_kind == "none"
+
+
+def test_networks_are_compared_by_bootstrap():
+    table = merged(
+        voxel_table("a", steps=(0, 10)),
+        voxel_table("b", steps=(0, 40)),
+        voxel_table("x", steps=(40,), level=0.1, checkpoint="permuted:b:0"),
+    )
+    tests = comparisons.compare_networks(entries(table), ENCODING[1], "all")
+    pairs = {(test.higher, test.lower) for test in tests}
+    assert pairs == {
+        ("a, step 10", "a, untrained"),
+        ("b, step 40", "a, step 10"),
+        ("b, step 40", "b, untrained"),
+        ("b, step 40", "b, permuted"),
+    }
+    found = next(test for test in tests if test.lower == "a, step 10")
+    offsets = np.array([-0.03, -0.01, 0.01, 0.03])
+    expected = bootstrap_comparison(0.76 + offsets, 0.46 + offsets)
+    assert (found.method, found.result.num_first) == ("bootstrap", 4)
+    assert found.result.p_value == expected.p_value
+    assert found.result.difference == pytest.approx(0.3)
+
+
+def test_components_are_compared_by_permutation_of_iterations():
+    table = merged(component_table("a", 0.5, iterations=10), component_table("b", 0.6, iterations=10))
+    both = entries(table, metrics=s.RAW.metrics, benchmark="NH2015comp")
+    (test,) = comparisons.compare_networks(both, t.BEST_STAGE_R2, "speech")
+    spread = 0.01 * (np.arange(10) - 4.5)
+    assert (test.higher, test.method) == ("b, step 10", "permutation")
+    assert test.result.p_value == permutation_comparison(0.6 + spread, 0.5 + spread).p_value
+    summary = comparisons.summarise([entry.rows for entry in both], t.BEST_STAGE_R2, "speech")
+    np.testing.assert_allclose(summary.errors, standard_error(np.stack([spread, spread])))
+    without = entries(component_table(), metrics=s.RAW.metrics, benchmark="NH2015comp")
+    assert comparisons.compare_networks(without, t.BEST_STAGE_R2, "speech") == []
+
+
+def test_regions_are_tested_over_enough_networks():
+    def table(number):
+        rows = voxel_table(f"run{number}", steps=(10,))
+        later = (rows[t.METRIC] == t.REGION_STAGE_POSITION) & (rows[t.REGION] == "Lateral")
+        return rows.assign(value=rows[t.VALUE].mask(later, 0.6 + 0.01 * number))
+
+    regions = ("all", "Primary", "Lateral")
+    six = entries(merged(*(table(number) for number in range(6))))
+    found = comparisons.compare_regions(six, t.REGION_STAGE_POSITION, regions)
+    assert list(found) == ["Lateral"]
+    assert found["Lateral"].p_value == pytest.approx(2 / 2**6)
+    assert found["Lateral"].difference == pytest.approx(0.125)
+    assert comparisons.compare_regions(six[:5], t.REGION_STAGE_POSITION, regions) == {}
+
+
+def test_probabilities_are_written():
+    assert [report_tables.p_value(p) for p in (0.0123, 1e-4, float("nan"))] == ["0.012", "< 0.001", "–"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("words_seed0", "words"),
+        ("words-seed12", "words"),
+        ("seed_3_words", "words"),
+        ("words_seed0 (a/run)", "words (a/run)"),
+        ("words", "words"),
+        ("seed1", "seed1"),
+        ("reseed1", "reseed1"),
+    ],
+)
+def test_names_of_groups(name, expected):
+    assert seed_groups.group_name(name) == expected
+
+
+def test_seeds_are_one_network_with_an_error():
+    groups = seed_groups.groups_of(series_of(seeds_tables()), "NH2015", s.CORRECTED, ["all", "Lateral"])
+    by_name = {group.label: group for group in groups}
+    assert list(by_name) == ["words", "quiet", "words, untrained", "quiet, untrained", "SpectroTemporal"]
+    words = by_name["words"]
+    assert (words.state, words.num_networks) == ("trained", 2)
+    np.testing.assert_allclose(words.scores[:, 0], [0.46, 0.56])
+    np.testing.assert_allclose(words.means, [0.51, 0.51])
+    np.testing.assert_allclose(words.errors, 0.05)  # of two values: half their distance
+    assert np.isnan(by_name["quiet"].errors).all()
+    np.testing.assert_allclose(by_name["words, untrained"].means[0], 0.41)
+    curves = seed_groups.means_over_seeds(series_of(seeds_tables()), "NH2015", s.CORRECTED, "all")
+    steps, means, errors = curves["words"]
+    assert list(steps) == [0, 10]
+    np.testing.assert_allclose(means, [0.41, 0.51])
+    np.testing.assert_allclose(errors, 0.05)
+    assert seed_groups.groups_of(series_of({"b": seeds_tables()["b"]}), "NH2015", s.CORRECTED, ["all"]) == []
+
+
+def test_runs_are_grouped_by_a_pattern_of_the_users():
+    tables = {"a": merged(voxel_table("words_x1"), voxel_table("words_x2"))}
+    assert seed_groups.groups_of(series_of(tables), "NH2015", s.CORRECTED, ["all"]) == []
+    (trained, untrained) = seed_groups.groups_of(series_of(tables), "NH2015", s.CORRECTED, ["all"], r"_x\d")
+    assert (trained.label, trained.num_networks, untrained.label) == ("words", 2, "words, untrained")
