@@ -28,6 +28,15 @@ def add_build_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, help="folder for the shards: OUT/signal and OUT/noise")
     parser.add_argument("--clips-per-class", type=int, default=40, help="training clips of each texture (default: 40)")
     parser.add_argument("--texture-duration-s", type=float, default=4.0, help="length of a texture clip (default: 4)")
+    parser.add_argument(
+        "--rooms",
+        type=float,
+        nargs="?",
+        const=1.0,
+        default=0.0,
+        metavar="PART",
+        help="record synthesised sounds in rooms that echo and colour them: all, or this part (0-1) of the clips",
+    )
     parser.add_argument("--seed", type=int, default=0, help="another number makes other sounds (default: 0)")
     parser.add_argument(
         "--num-workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)"
@@ -54,6 +63,7 @@ class CorpusJob:
         return {
             "clips_per_class": self.args.clips_per_class,
             "duration_s": self.args.texture_duration_s,
+            "rooms": self.args.rooms,
             "seed": self.args.seed,
             "num_workers": self.args.num_workers,
             "show_progress": True,

@@ -15,9 +15,10 @@ import pandas as pd
 
 from datamodules.corpora import fsdd
 from datamodules.corpora.building import add_build_arguments, building
-from datamodules.corpora.sounds import CorpusError, Row, run_jobs, write_manifest, write_sound
+from datamodules.corpora.sounds import CorpusError, Row, check_part, run_jobs, write_manifest, write_sound
 from datamodules.corpora.textures import make_textures
 from datamodules.synthesis.phrases import phrase_around
+from datamodules.synthesis.rooms import in_a_room
 from datamodules.synthesis.speech import Synthesiser, Utterance
 from datamodules.synthesis.words import WORDS
 
@@ -43,6 +44,7 @@ class _Rendition(NamedTuple):
     name: str
     seed: tuple[int, ...]
     phrases: float
+    rooms: float
 
 
 def make_words(
@@ -53,6 +55,7 @@ def make_words(
     num_renditions: int = 3,
     num_val_renditions: int = 1,
     phrases: float = 0.0,
+    rooms: float = 0.0,
     seed: int = 0,
     num_workers: int = 1,
     show_progress: bool = False,
@@ -67,6 +70,7 @@ def make_words(
         num_val_renditions: validation clips of each word in each voice.
         phrases: part of the renditions, drawn by lot, in which the word is said between other words; the clip is
             then 2.5 s around its middle.
+        rooms: part of the renditions, drawn by lot, that are recorded in rooms, see `datamodules.synthesis.rooms`.
         seed: another number makes other renditions.
         num_workers: number of processes.
         show_progress: whether to show a progress bar.
@@ -84,8 +88,8 @@ def make_words(
     _check_count("num_voices", num_voices, len(voices))
     _check_count("num_renditions", num_renditions)
     _check_count("num_val_renditions", num_val_renditions)
-    if not 0 <= phrases <= 1:
-        raise CorpusError(f"phrases is a part of the renditions, in 0-1, got {phrases}")
+    check_part("phrases", phrases)
+    check_part("rooms", rooms)
     root = Path(folder)
     (root / "words").mkdir(parents=True, exist_ok=True)
     renditions = [
@@ -97,6 +101,7 @@ def make_words(
             name=f"{word}_v{voice_number:03d}_{split}_{number}",
             seed=(seed, split == "val", word_number, voice_number, number),
             phrases=phrases,
+            rooms=rooms,
         )
         for split, count in (("train", num_renditions), ("val", num_val_renditions))
         for voice_number, voice in enumerate(voices[:num_voices])
@@ -156,6 +161,7 @@ def run(args: argparse.Namespace) -> None:
             num_renditions=args.num_renditions,
             num_val_renditions=args.num_val_renditions,
             phrases=args.phrases,
+            rooms=args.rooms,
             seed=args.seed,
             num_workers=args.num_workers,
             show_progress=True,
@@ -192,8 +198,11 @@ def _write_rendition(rendition: _Rendition) -> Row:
         pitch=pitch,
         pitch_range=pitch_range,
     )
+    waveform = utterance.waveform
+    if rng.uniform() < rendition.rooms:
+        waveform = in_a_room(rng, waveform, utterance.sample_rate_hz)
     path = f"words/{rendition.name}.wav"
-    write_sound(rendition.folder / path, utterance.waveform, utterance.sample_rate_hz)
+    write_sound(rendition.folder / path, waveform, utterance.sample_rate_hz)
     return {
         "path": path,
         **(_around_word(utterance, rendition.word) if in_phrase else _whole(utterance)),

@@ -37,6 +37,12 @@ class CorpusError(BuildError):
     """A corpus that is not as expected; the message names the file or folder, and what to do."""
 
 
+def check_part(name: str, part: float) -> None:
+    """Refuse a part of the clips that is not in 0-1, with a CorpusError that names it."""
+    if not 0 <= part <= 1:
+        raise CorpusError(f"{name} is a part of the clips, in 0-1, got {part}")
+
+
 def write_sound(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
     """Write (T,) samples as a 16-bit WAV file, scaled down where its peak passes 0.99."""
     peak = float(np.abs(waveform).max())

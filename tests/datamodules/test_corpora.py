@@ -91,7 +91,27 @@ def test_textures_manifest_splits_do_not_share_clips(tmp_path):
     assert [(again.parent / clip).read_bytes() for clip in table["path"]] == contents
 
 
+def test_a_part_of_the_textures_is_in_rooms_the_same_for_all_classes(tmp_path):
+    arguments = {"clips_per_class": 4, "val_clips_per_class": 1, "duration_s": 0.5, "labels": ["birds", "rain"]}
+    dry = make_textures(tmp_path / "dry", **arguments)
+    some = make_textures(tmp_path / "some", **arguments, rooms=0.5)
+    every = make_textures(tmp_path / "all", **arguments, rooms=1.0)
+    table = pd.read_csv(dry)
+
+    def differ(one, other):
+        return [(one.parent / path).read_bytes() != (other.parent / path).read_bytes() for path in table["path"]]
+
+    assert all(differ(dry, every))
+    in_rooms = pd.Series(differ(dry, some))
+    assert 0 < in_rooms.sum() < 10
+    assert in_rooms[table["texture"] == "birds"].tolist() == in_rooms[table["texture"] == "rain"].tolist()
+    assert np.array_equal(in_rooms, ~np.array(differ(some, every)))
+    assert {soundfile.info(tmp_path / "all" / path).duration for path in table["path"]} == {0.5}
+
+
 def test_textures_errors(tmp_path):
+    with pytest.raises(CorpusError, match=r"rooms is a part of the clips, in 0-1, got -1"):
+        make_textures(tmp_path, rooms=-1)
     with pytest.raises(CorpusError, match="at least 1 clip"):
         make_textures(tmp_path, clips_per_class=0)
     with pytest.raises(ValueError, match="unknown sound texture 'hail'"):
@@ -137,8 +157,19 @@ def test_a_part_of_the_words_is_in_phrases_and_the_others_are_alone(tmp_path):
 
 
 @pytest.mark.usefixtures("needs_espeak")
+def test_words_in_rooms_are_the_same_words(tmp_path):
+    dry = make_words(tmp_path / "dry", num_words=2, num_voices=2, num_renditions=1, phrases=0.5)
+    echoing = make_words(tmp_path / "rooms", num_words=2, num_voices=2, num_renditions=1, phrases=0.5, rooms=1.0)
+    assert pd.read_csv(dry).equals(pd.read_csv(echoing))
+    for path in pd.read_csv(dry)["path"]:
+        waveforms = [soundfile.read(tmp_path / folder / path)[0] for folder in ("dry", "rooms")]
+        assert len(waveforms[0]) == len(waveforms[1])
+        assert not np.allclose(*waveforms, atol=0.01)
+
+
+@pytest.mark.usefixtures("needs_espeak")
 def test_phrases_are_a_part():
-    with pytest.raises(CorpusError, match=r"a part of the renditions, in 0-1, got 2"):
+    with pytest.raises(CorpusError, match=r"phrases is a part of the clips, in 0-1, got 2"):
         make_words("nowhere", phrases=2)
 
 
@@ -227,7 +258,9 @@ def test_fsdd_command_fails_cleanly(tmp_path, capsys):
 def test_demo_command_builds_both_sides_and_keeps_sounds(tmp_path):
     arguments = "--num-words 2 --num-voices 2 --num-renditions 1 --clips-per-class 1 --texture-duration-s 0.5"
     out = tmp_path / "shards"
-    assert main(["demo", str(out), *arguments.split(), "--num-workers", "1", "--keep-sounds", "--phrases"]) == 0
+    assert (
+        main(["demo", str(out), *arguments.split(), "--num-workers", "1", "--keep-sounds", "--phrases", "--rooms"]) == 0
+    )
     for side in ("signal", "noise"):
         assert {"train", "val"} <= {path.name for path in (out / side).iterdir()}
     assert (out / "sounds" / "words.csv").is_file()
