@@ -193,20 +193,18 @@ class _Multirate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, waveform: Tensor, envelopes: MultirateEnvelopes) -> Tensor:
         blocks, parts, restore = envelopes.blocks, envelopes.parts(), envelopes.get_buffer("restore")
-        phases: list[Tensor] = []
+        saved: list[Tensor] = []
         frames = []
         for sounds in envelopes.chunks(waveform.device, len(waveform)):
             spectrum = torch.fft.rfft(waveform[sounds])
             sums = blocks.sums(spectrum.real, (len(spectrum), len(restore)))
             for part in parts:
-                values = part.more_points(part.subbands(spectrum))
-                envelope = magnitude(values)
+                subbands = part.subbands(spectrum)
                 if ctx.needs_input_grad[0]:
-                    # Where the magnitude is 0 so is the subband, and with it the gradient, as torch has it for abs.
-                    phases.append(values.div_(envelope.clamp(min=torch.finfo(envelope.dtype).tiny)))
-                blocks.put(envelope, part.weights, sums[:, :, :, part.of_bands])
+                    saved.append(subbands)  # and not the points made from them, which are four times as many
+                blocks.put(magnitude(part.more_points(subbands)), part.weights, sums[:, :, :, part.of_bands])
             frames.append(blocks.frames_in_order(sums)[:, restore])
-        ctx.save_for_backward(*phases)
+        ctx.save_for_backward(*saved)
         ctx.envelopes = envelopes
         return torch.cat(frames)
 
@@ -216,14 +214,17 @@ class _Multirate(torch.autograd.Function):
         envelopes: MultirateEnvelopes = ctx.envelopes
         blocks, parts, order = envelopes.blocks, envelopes.parts(), envelopes.get_buffer("order")
         num_bins = len(envelopes.get_buffer("bins"))
-        phases = iter(ctx.saved_tensors)
+        saved = iter(ctx.saved_tensors)
         results = []
         for sounds in envelopes.chunks(grads[0].device, len(grads[0])):
             sums = blocks.frames_by_block(grads[0][sounds, order])
             taken = torch.zeros(sums.shape[2], num_bins + 1, dtype=sums.dtype.to_complex(), device=sums.device)
             for part in parts:
                 envelope = blocks.adjoint(sums[:, :, :, part.of_bands], part.weights)
-                subbands = part.fewer_points(next(phases) * envelope)
+                values = part.more_points(next(saved))
+                # Where the magnitude is 0 so are the values, and with them the gradient, as torch has it for abs.
+                values.div_(magnitude(values).clamp_(min=torch.finfo(values.dtype).tiny))
+                subbands = part.fewer_points(values.mul_(envelope))
                 taken[:, part.of_bins] = torch.fft.fft(subbands).flatten(1)
             torch.view_as_real(taken[:, :num_bins]).mul_(envelopes.get_buffer("gains"))
             results.append(_waveform_gradient(taken, envelopes))
