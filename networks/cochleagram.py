@@ -35,8 +35,8 @@ class Cochleagram(FrontEnd):
         max_derivative: largest derivative of the compression in the backward pass.
         method: "direct", by the definition, or "multirate", many times faster.
         tolerance: of the multirate method: relative L2 error, beside the direct method, of the compressed
-            cochleagrams of the sounds on which it is set up: noise, single clicks and trains of clicks. At 4e-4 all
-            165 natural sounds of Norman-Haignere et al. 2015 stay below 4e-4; trains of clicks at odd rates, where
+            cochleagrams of the sounds on which it is set up: noise, taps, single clicks and trains of clicks. At 4e-4
+            all 165 natural sounds of Norman-Haignere et al. 2015 stay below 4e-4; trains of clicks at odd rates, where
             frames happen to lie near 0, can reach 1e-3. 3e-3 takes half of the points.
         oversampling: of the multirate method: least points of a band's envelope per bin of the band.
         fused: of the multirate method, on CPUs: a quarter of its time in compiled code. Compiling it takes half a

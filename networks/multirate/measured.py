@@ -1,4 +1,4 @@
-"""Which bands are computed together, and at how many points each: measured on clicks and noise.
+"""Which bands are computed together, and at how many points each: measured on clicks, taps and noise.
 
 The magnitude of a band is not band-limited (its square is): it has cusps where the band passes near zero, and points
 ``H / T`` apart alias the cusps' spectrum into the low-pass. Between clicks an envelope is the filter's own impulse
@@ -27,6 +27,9 @@ LEVEL_RMS = 0.1  # published level of the sounds (Feather et al. 2019), which th
 # Of the calibration's trains of clicks, in frames: 80 to 4 Hz at 200 frames a second.
 CLICK_PERIODS = (2.5, 3.1, 4, 5, 7.3, 10, 13.7, 20, 25, 37.9, 50)
 CLICK_PLACES = (0, 1 / 3, 1 / 2)  # of the calibration's single clicks, in frames after one
+# Of the calibration's taps, bursts of noise that die away, in frames: 0.1 to 3.2 ms at 200 frames a second.
+TAP_DECAYS = (0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
+SOUNDS_PER_TAP_DECAY, TAPS_PER_SOUND = 2, 8
 INTERPOLATION_SHARE = 0.1  # of the tolerance: error of the interpolation on noise; between clicks it is far larger
 RATE_OVER_BANDWIDTH = 1.75  # least length of an inverse FFT, in bins of its band
 LARGEST_WINDOW = 20  # points of a window of the interpolation: a larger one multiplies by more that is 0
@@ -180,7 +183,7 @@ def _largest_prime_factor(number: int) -> int:
 
 
 def _calibration_sounds(num_samples: int, stride: int) -> Tensor:
-    """(sounds, T): clicks on and off the frames' grid, alone and in trains, and noise, at the published level."""
+    """(sounds, T): clicks on and off the frames' grid, alone and in trains, noise, and taps, at the published level."""
     rng = np.random.default_rng(0)
     sounds = np.zeros((len(CLICK_PERIODS) + len(CLICK_PLACES) + 2, num_samples))
     for sound, strides in zip(sounds, CLICK_PERIODS, strict=False):
@@ -189,8 +192,19 @@ def _calibration_sounds(num_samples: int, stride: int) -> Tensor:
         sound[num_samples // 2 // stride * stride + int(place * stride)] = 1
     sounds[-2, rng.choice(num_samples, 20, replace=False)] = rng.standard_normal(20)
     sounds[-1] = rng.standard_normal(num_samples)
+    taps = [_taps(rng, num_samples, decay * stride) for decay in TAP_DECAYS for _ in range(SOUNDS_PER_TAP_DECAY)]
+    sounds = np.concatenate([sounds, taps])
     sounds *= LEVEL_RMS / np.sqrt(np.mean(sounds**2, axis=1, keepdims=True))
     return torch.tensor(sounds, dtype=torch.float32, device="cpu")
+
+
+def _taps(rng: np.random.Generator, num_samples: int, decay: float) -> NDArray[np.float64]:
+    """(T,): bursts of noise at random times, which fall to 1/e in ``decay`` samples."""
+    taps = np.zeros(num_samples)
+    for start in rng.choice(num_samples, TAPS_PER_SOUND, replace=False):
+        after = np.arange(num_samples - start)
+        taps[start:] += rng.lognormal(sigma=0.5) * rng.standard_normal(len(after)) * np.exp(-after / decay)
+    return taps
 
 
 class _Calibration:
