@@ -28,21 +28,26 @@ def add_build_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, help="folder for the shards: OUT/signal and OUT/noise")
     parser.add_argument("--clips-per-class", type=int, default=40, help="training clips of each texture (default: 40)")
     parser.add_argument("--texture-duration-s", type=float, default=4.0, help="length of a texture clip (default: 4)")
-    parser.add_argument(
-        "--rooms",
-        type=float,
-        nargs="?",
-        const=1.0,
-        default=0.0,
-        metavar="PART",
-        help="record synthesised sounds in rooms that echo and colour them: all, or this part (0-1) of the clips",
-    )
+    add_part_argument(parser, "--rooms", "record synthesised sounds in rooms that echo and colour them")
     parser.add_argument("--seed", type=int, default=0, help="another number makes other sounds (default: 0)")
     parser.add_argument(
         "--num-workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier build at OUT")
     parser.add_argument("--keep-sounds", action="store_true", help="keep made sounds and manifests in OUT/sounds")
+
+
+def add_part_argument(parser: argparse.ArgumentParser, name: str, what: str) -> None:
+    """Add an option that does something to a part of the clips: to none without it, to all without a number."""
+    parser.add_argument(
+        name,
+        type=float,
+        nargs="?",
+        const=1.0,
+        default=0.0,
+        metavar="PART",
+        help=f"{what}: all of the clips, or this part of them (0-1)",
+    )
 
 
 @dataclass(frozen=True)

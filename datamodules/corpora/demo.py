@@ -3,7 +3,8 @@
 Every word is said by every voice several times, at another speed, pitch and liveliness each time. Validation
 holds out such renditions, so that all words and speakers are known from training while no sound is. With `--digits`
 the real digits and speakers of the Free Spoken Digit Dataset are further words and speakers; with `--phrases` a
-word stands in running speech, as in the published clips, in all renditions or a part of them, and not alone.
+word stands in running speech, as in the published clips, in all renditions or a part of them, and not alone; with
+`--rooms` all or a part are recorded in rooms.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from datamodules.corpora import fsdd
-from datamodules.corpora.building import add_build_arguments, building
+from datamodules.corpora.building import add_build_arguments, add_part_argument, building
 from datamodules.corpora.sounds import CorpusError, Row, check_part, run_jobs, write_manifest, write_sound
 from datamodules.corpora.textures import make_textures
 from datamodules.synthesis.phrases import phrase_around
@@ -123,15 +124,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--num-renditions", type=int, default=3, help="training clips of each word in each voice (default: 3)"
     )
     parser.add_argument("--num-val-renditions", type=int, default=1, help="the same for validation (default: 1)")
-    parser.add_argument(
-        "--phrases",
-        type=float,
-        nargs="?",
-        const=1.0,
-        default=0.0,
-        metavar="PART",
-        help="say words in the middle of running speech, not alone: all of them, or this part (0-1) of the clips",
-    )
+    add_part_argument(parser, "--phrases", "say words in the middle of running speech, not alone")
     parser.add_argument(
         "--digits", type=Path, metavar="FOLDER", help="recordings of the Free Spoken Digit Dataset, as more words"
     )

@@ -13,6 +13,7 @@ from torch import distributed as dist
 
 from evaluate import callback as brain_module
 from evaluate.table import KEY_COLUMNS
+from tests.killed import die, die_at_write
 from tests.train.processes import KILLED, before_step, start, start_ranks, wait_for
 from train import checkpoint_files
 from train.checkpoint_files import AtomicCheckpointIO, CheckpointWriteError, remove_abandoned
@@ -23,33 +24,9 @@ LAST = "checkpoints/last.ckpt"
 needs_gloo = pytest.mark.skipif(not dist.is_gloo_available(), reason="PyTorch is built without gloo")
 
 
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def die_at_batch(number: int) -> None:
     """Before the n-th training step of the process."""
     before_step(number, die)
-
-
-def die_at_write(number: int, *, before: bool) -> None:
-    """At the n-th checkpoint: when half of it is on the disk, or just when it has got its name."""
-    replace, count = os.replace, [0]
-
-    class Os:
-        fsync = staticmethod(os.fsync)
-
-        @staticmethod
-        def replace(source, target):
-            count[0] += 1
-            if count[0] == number and before:
-                os.truncate(source, os.path.getsize(source) // 2)
-                die()
-            replace(source, target)
-            if count[0] == number:
-                die()
-
-    checkpoint_files.os = Os
 
 
 def die_after_scores(number: int) -> None:
@@ -84,9 +61,9 @@ MOMENTS = {
     "in the middle of the first epoch": lambda: die_at_batch(4),
     "in the middle of the second epoch": lambda: die_at_batch(9),
     "at the last batch": lambda: die_at_batch(12),
-    "while a checkpoint is written": lambda: die_at_write(2, before=True),
-    "after an epoch's first checkpoint": lambda: die_at_write(2, before=False),
-    "while the last checkpoint is written": lambda: die_at_write(6, before=True),
+    "while a checkpoint is written": lambda: die_at_write(checkpoint_files, 2, "half"),
+    "after an epoch's first checkpoint": lambda: die_at_write(checkpoint_files, 2, "after"),
+    "while the last checkpoint is written": lambda: die_at_write(checkpoint_files, 6, "half"),
     "after the first epoch's scores": lambda: die_after_scores(2),
     "before the second epoch's scores": lambda: die_before_scores(3),
 }

@@ -1,6 +1,5 @@
 """`python -m evaluate score` killed and started again, and on several processes."""
 
-import os
 import random
 import signal
 import time
@@ -15,6 +14,7 @@ from evaluate import table as t
 from evaluate.parts import Parts
 from tests.evaluate.forked import start, wait_for
 from tests.evaluate.score_command.commands import ALL_METRICS, arguments, network_file, rows_of
+from tests.killed import die_at_write
 from tests.ranks import become_rank, free_port
 
 
@@ -24,30 +24,6 @@ def start_command(words, prepare=lambda: None):
         return command.main(words)
 
     return start(run)
-
-
-def die_at_write(number, moment):
-    """Make the process kill itself at its n-th file: while it is written, or just before or after it gets its name."""
-    from evaluate import table
-
-    replace, count = os.replace, [0]
-
-    class Os:
-        fsync = staticmethod(os.fsync)
-
-        @staticmethod
-        def replace(source, target):
-            count[0] += 1
-            if count[0] == number and moment == "half":
-                with open(source, "r+b") as file:
-                    file.truncate(os.path.getsize(source) // 2)
-            if count[0] == number and moment != "after":
-                os.kill(os.getpid(), signal.SIGKILL)
-            replace(source, target)
-            if count[0] == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    table.os = Os
 
 
 def log_finished(path):
@@ -77,7 +53,7 @@ def test_killed_and_started_again(networks, tmp_path, one_thread, seed):
         def prepare(moment=moment, number=number):
             log_finished(finished)
             if moment != "any time":
-                die_at_write(number, moment)
+                die_at_write(t, number, moment)
 
         process = start_command(words, prepare)
         if moment == "any time":
