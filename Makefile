@@ -8,7 +8,7 @@ PYTEST = OMP_NUM_THREADS=1 WANDB_MODE=offline $(VENV)/bin/python -m pytest
 .PHONY: help demo test test-slow lint format clean
 
 help:
-	@echo "make demo             synthesise words and sounds, train a small network, watch its brain scores (6 minutes)"
+	@echo "make demo             synthesise words and sounds, train a small network, watch its brain scores (8 minutes)"
 	@echo "make demo BRAIN=DIR   the same, also scored on the real response components in DIR"
 	@echo "make test             style, types and tests (AUDITORY_TEST_DATA names the folder of reference values)"
 	@echo "make test-slow        the tests that take minutes"

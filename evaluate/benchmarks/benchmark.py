@@ -18,6 +18,9 @@ from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
 ALL = "all"
 """Name that stands for "over all subjects" or "over all regions" in score tables."""
 
+UNLABELLED = "Unlabelled"
+"""Region of units in no region of interest (voxels outside the parcels used, or in two of them)."""
+
 UNIT_COLUMNS = ("unit", "subject", "region")
 """Columns that the unit table of every benchmark has; more are welcome (hemisphere, coordinates, ...)."""
 

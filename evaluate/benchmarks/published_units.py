@@ -5,13 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from evaluate.benchmarks.benchmark import UNLABELLED
 from evaluate.benchmarks.pickled_tables import read_pickled_table
 from evaluate.benchmarks.problems import BenchmarkError, shorten
 
 UNIT_FIELD, SUBJECT_FIELD, REGION_FIELD = "voxel_id", "subj_idx", "roi_label_general"
-
-UNLABELLED = "Unlabelled"
-"""Region of the voxels that the release gives none (they lie outside the parcels used, or in two of them)."""
 
 
 def unit_table(path: Path) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from evaluate import table as t
-from evaluate.benchmarks.benchmark import ALL
+from evaluate.benchmarks.benchmark import ALL, UNLABELLED
 from evaluate.published import BASELINE_MODEL, PUBLISHED_MODELS, published_value
 
 
@@ -159,7 +159,9 @@ def kind_of(rows: pd.DataFrame) -> ScoreKind:
 
 
 def regions_of(rows: pd.DataFrame) -> list[str]:
-    """List regions, "all" first, then in the table's order.
+    """List the regions to show, "all" first, then in the table's order.
+
+    Units of no region of interest count in "all" and have their own rows in the table, but are no panel of a figure.
 
     Args:
         rows: Rows of a table.
@@ -167,7 +169,8 @@ def regions_of(rows: pd.DataFrame) -> list[str]:
     Returns:
         Names, each once.
     """
-    return sorted(dict.fromkeys(rows[t.REGION]), key=lambda region: region != ALL)
+    shown = [region for region in dict.fromkeys(rows[t.REGION]) if region != UNLABELLED]
+    return sorted(shown, key=lambda region: region != ALL)
 
 
 def stages_of(rows: pd.DataFrame) -> list[str]:

@@ -46,6 +46,12 @@ def test_every_picture_is_written(tmp_path):
         assert picture.std() > 0.01  # not blank
 
 
+def test_units_of_no_region_of_interest_are_no_panel():
+    rows = figures.scores_of(make_rows("B2021", ("Primary", "Unlabelled", "Lateral"), corrected=True), "demo", "B2021")
+    panels = [panel for panel in figures.training_figure(rows).axes if panel.get_visible()]
+    assert [panel.get_title() for panel in panels] == ["all (together)", "Primary", "Lateral"]
+
+
 def test_training_shows_stages_untrained_point_and_baseline():
     rows = figures.scores_of(make_rows(), "demo", "NH2015comp")
     figure = figures.training_figure(rows)

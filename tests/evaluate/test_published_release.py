@@ -8,8 +8,8 @@ import soundfile
 from scipy.io import savemat
 
 from evaluate.benchmarks import BenchmarkError, load_benchmark
+from evaluate.benchmarks.benchmark import UNLABELLED
 from evaluate.benchmarks.inspection import inspect_benchmark
-from evaluate.benchmarks.published_units import UNLABELLED
 from tests.evaluate.release_layout import (
     CATEGORIES,
     COMPONENTS,
