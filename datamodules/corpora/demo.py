@@ -4,7 +4,7 @@ Every word is said by every voice several times, at another speed, pitch and liv
 holds out such renditions, so that all words and speakers are known from training while no sound is. With `--digits`
 the real digits and speakers of the Free Spoken Digit Dataset are further words and speakers; with `--phrases` a
 word stands in running speech, as in the published clips, in all renditions or a part of them, and not alone; with
-`--rooms` all or a part are recorded in rooms.
+`--manners` all or a part are whispered, shouted or sung; with `--rooms` all or a part are recorded in rooms.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from datamodules.corpora import fsdd
 from datamodules.corpora.building import add_build_arguments, add_part_argument, building
 from datamodules.corpora.sounds import CorpusError, Row, check_part, run_jobs, write_manifest, write_sound
 from datamodules.corpora.textures import make_textures
+from datamodules.synthesis.manners import MANNERS, PLAIN, Manner
 from datamodules.synthesis.phrases import phrase_around
 from datamodules.synthesis.rooms import in_a_room
 from datamodules.synthesis.speech import Synthesiser, Utterance
@@ -28,13 +29,10 @@ MANIFEST_NAME = "words.csv"
 RECIPE = "demo 2"
 """To be counted up when the same arguments give other sounds."""
 
-# Ranges of a rendition, in espeak-ng's units: speeds and pitches in which people talk.
-WORDS_PER_MINUTE = (130, 200)
-PITCH = (35, 65)
-PITCH_RANGE = (30, 70)
-
 PHRASE_CLIP_S = 2.5
 """What is kept around the middle of a word in a phrase: a window of 2 s, and room to shift it."""
+
+_MANNER_KEY = 78
 
 
 class _Rendition(NamedTuple):
@@ -45,6 +43,7 @@ class _Rendition(NamedTuple):
     name: str
     seed: tuple[int, ...]
     phrases: float
+    manners: float
     rooms: float
 
 
@@ -56,6 +55,7 @@ def make_words(
     num_renditions: int = 3,
     num_val_renditions: int = 1,
     phrases: float = 0.0,
+    manners: float = 0.0,
     rooms: float = 0.0,
     seed: int = 0,
     num_workers: int = 1,
@@ -71,6 +71,8 @@ def make_words(
         num_val_renditions: validation clips of each word in each voice.
         phrases: part of the renditions, drawn by lot, in which the word is said between other words; the clip is
             then 2.5 s around its middle.
+        manners: part of the renditions, drawn by lot, that are not plain speech: whispered, shouted or sung, see
+            `datamodules.synthesis.manners`.
         rooms: part of the renditions, drawn by lot, that are recorded in rooms, see `datamodules.synthesis.rooms`.
         seed: another number makes other renditions.
         num_workers: number of processes.
@@ -78,7 +80,7 @@ def make_words(
 
     Returns:
         The manifest's path; its columns are path, midpoint_s (middle of the word), in phrases start_s and end_s,
-        split, word, speaker, and the words_per_minute, pitch and pitch_range of the rendition.
+        split, word, speaker, and the manner, words_per_minute, pitch and pitch_range of the rendition.
 
     Raises:
         CorpusError: more words or voices than there are, a number below 1, or a part outside 0-1.
@@ -90,6 +92,7 @@ def make_words(
     _check_count("num_renditions", num_renditions)
     _check_count("num_val_renditions", num_val_renditions)
     check_part("phrases", phrases)
+    check_part("manners", manners)
     check_part("rooms", rooms)
     root = Path(folder)
     (root / "words").mkdir(parents=True, exist_ok=True)
@@ -102,6 +105,7 @@ def make_words(
             name=f"{word}_v{voice_number:03d}_{split}_{number}",
             seed=(seed, split == "val", word_number, voice_number, number),
             phrases=phrases,
+            manners=manners,
             rooms=rooms,
         )
         for split, count in (("train", num_renditions), ("val", num_val_renditions))
@@ -119,12 +123,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `python -m datamodules demo`."""
     add_build_arguments(parser)
     parser.add_argument("--num-words", type=int, default=20, help=f"at most {len(WORDS)} (default: 20)")
-    parser.add_argument("--num-voices", type=int, default=20, help="at most 100 (default: 20)")
+    parser.add_argument("--num-voices", type=int, default=20, help="at most 200 (default: 20)")
     parser.add_argument(
         "--num-renditions", type=int, default=3, help="training clips of each word in each voice (default: 3)"
     )
     parser.add_argument("--num-val-renditions", type=int, default=1, help="the same for validation (default: 1)")
     add_part_argument(parser, "--phrases", "say words in the middle of running speech, not alone")
+    add_part_argument(parser, "--manners", "whisper, shout or sing in place of plain speech")
     parser.add_argument(
         "--digits", type=Path, metavar="FOLDER", help="recordings of the Free Spoken Digit Dataset, as more words"
     )
@@ -154,6 +159,7 @@ def run(args: argparse.Namespace) -> None:
             num_renditions=args.num_renditions,
             num_val_renditions=args.num_val_renditions,
             phrases=args.phrases,
+            manners=args.manners,
             rooms=args.rooms,
             seed=args.seed,
             num_workers=args.num_workers,
@@ -180,8 +186,9 @@ def _check_count(name: str, count: int, most: int | None = None) -> None:
 
 def _write_rendition(rendition: _Rendition) -> Row:
     rng = np.random.default_rng(rendition.seed)
+    name, manner = _manner(rendition)
     words_per_minute, pitch, pitch_range = (
-        int(rng.integers(low, high + 1)) for low, high in (WORDS_PER_MINUTE, PITCH, PITCH_RANGE)
+        int(rng.integers(low, high + 1)) for low, high in (manner.words_per_minute, manner.pitch, manner.pitch_range)
     )
     in_phrase = rendition.phrases == 1 or rng.uniform() < rendition.phrases
     utterance = Synthesiser().speak(
@@ -191,7 +198,7 @@ def _write_rendition(rendition: _Rendition) -> Row:
         pitch=pitch,
         pitch_range=pitch_range,
     )
-    waveform = utterance.waveform
+    waveform = manner.effect(rng, utterance.waveform, utterance.sample_rate_hz)
     if rng.uniform() < rendition.rooms:
         waveform = in_a_room(rng, waveform, utterance.sample_rate_hz)
     path = f"words/{rendition.name}.wav"
@@ -202,10 +209,18 @@ def _write_rendition(rendition: _Rendition) -> Row:
         "split": rendition.split,
         "word": rendition.word,
         "speaker": rendition.voice,
+        "manner": name,
         "words_per_minute": words_per_minute,
         "pitch": pitch,
         "pitch_range": pitch_range,
     }
+
+
+def _manner(rendition: _Rendition) -> tuple[str, Manner]:
+    chance = np.random.default_rng([*rendition.seed, _MANNER_KEY])
+    special = [name for name in MANNERS if name != PLAIN]
+    name = str(chance.choice(special)) if chance.uniform() < rendition.manners else PLAIN
+    return name, MANNERS[name]
 
 
 def _whole(utterance: Utterance) -> Row:

@@ -4,7 +4,7 @@ The library (GPL) comes with the package espeakng-loader, an optional extra: `pi
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,15 @@ PITCH_RANGE = (0, 99)
 
 ACCENTS = ("en-us", "en-gb-x-rp", "en-us", "en-gb-scotland")
 """Accents, given to the variants in turn: an accent is part of who speaks."""
+
+FOREIGN_ACCENTS = ("it", "de", "es", "pl", "fr", "nl", "tr", "pt-br", "sv", "cs", "fi", "hu", "ro")
+"""Languages by whose rules and sounds further voices read English."""
+
+TRACT_SCALES = (1.25, 0.9, 1.12, 1.38)
+"""Factors of the formant and fundamental frequencies of further voices: women's, men's and children's vocal tracts."""
+
+SCALE_RANGE = (0.5, 2.0)
+SCALE_SIGN = "@"
 
 
 class WordTime(NamedTuple):
@@ -36,7 +45,7 @@ class Utterance(NamedTuple):
 
 
 class Synthesiser:
-    """Speaks English text in about a hundred voices.
+    """Speaks English text in about two hundred voices.
 
     The same call gives the same bytes, on systems that can unload a library (Linux with glibc does; tested).
     Threads wait for each other; use processes to speak in parallel. A process must not use espeak-ng by other
@@ -51,16 +60,18 @@ class Synthesiser:
         self._variants = {path.name for path in (Path(data_path) / "voices" / "!v").iterdir()}
 
     def voices(self) -> list[str]:
-        """Names of the voices, "accent+variant", the most different ones first.
+        """Names of the voices, "accent+variant" or "accent+variant@scale", the most different ones first.
 
-        A voice combines a variant of espeak-ng (vocal tract, pitch, phonation) with one of four accents.
+        A voice combines a variant of espeak-ng (vocal tract, pitch, phonation) with one of four accents. The second
+        hundred are the same variants with foreign accents and vocal tracts of other lengths.
         """
-        known = DISTINCT_VARIANTS + ODD_VARIANTS
-        return [
-            f"{ACCENTS[index % len(ACCENTS)]}+{variant}"
+        known = [variant for variant in DISTINCT_VARIANTS + ODD_VARIANTS if variant in self._variants]
+        native = [f"{_in_turn(ACCENTS, index)}+{variant}" for index, variant in enumerate(known)]
+        foreign = [
+            f"{_in_turn(FOREIGN_ACCENTS, index)}+{variant}{SCALE_SIGN}{_in_turn(TRACT_SCALES, index)}"
             for index, variant in enumerate(known)
-            if variant in self._variants
         ]
+        return native + foreign
 
     def speak(
         self, text: str, *, voice: str, words_per_minute: int = 175, pitch: int = 50, pitch_range: int = 50
@@ -69,7 +80,8 @@ class Synthesiser:
 
         Args:
             text: plain English text.
-            voice: one of `voices()`, or any other name that espeak-ng knows ("en-us", "en-us+m3").
+            voice: one of `voices()`, or any other name that espeak-ng knows ("en-us", "en-us+m3"), with or without
+                "@" and a factor in 0.5-2 of all its frequencies, as of a shorter (above 1) or longer vocal tract.
             words_per_minute: speed, 80-450.
             pitch: height of the voice, 0-99, 50 being the voice's own.
             pitch_range: how much the pitch moves, 0 (monotone) to 99.
@@ -78,16 +90,20 @@ class Synthesiser:
             The utterance; a word ends where the next begins, the last one where speech ends.
 
         Raises:
-            ValueError: an empty text, an unknown voice variant, or a number out of its range.
+            ValueError: an empty text, an unknown voice variant or scale, or a number out of its range.
             SpeechError: espeak-ng has no such voice, or gave no sound.
         """
         if not text.strip():
             raise ValueError("nothing to speak: the text is empty")
-        self._check_variant(voice)
+        name, scale = _scale_of(voice)
+        self._check_variant(name)
         _check_range("words_per_minute", words_per_minute, WORDS_PER_MINUTE_RANGE)
         _check_range("pitch", pitch, PITCH_RANGE)
         _check_range("pitch_range", pitch_range, PITCH_RANGE)
-        speech = speak_once(text, voice, words_per_minute, pitch, pitch_range)
+        # Played faster, speech has all its frequencies higher; spoken more slowly before, it keeps its speed.
+        slowed = int(np.clip(round(words_per_minute / scale), *WORDS_PER_MINUTE_RANGE))
+        speech = speak_once(text, name, slowed, pitch, pitch_range)
+        speech = speech._replace(sample_rate_hz=round(speech.sample_rate_hz * scale))
         waveform = speech.samples.astype(np.float32) / 32768.0
         return Utterance(waveform, speech.sample_rate_hz, _word_times(text, speech))
 
@@ -99,6 +115,22 @@ class Synthesiser:
                 f"espeak-ng has no voice variant {variant!r} (voice {voice!r}); "
                 f"it has {', '.join(sorted(self._variants))}"
             )
+
+
+def _in_turn(items: tuple[Any, ...], index: int) -> Any:
+    return items[index % len(items)]
+
+
+def _scale_of(voice: str) -> tuple[str, float]:
+    """A voice's name for espeak-ng, and the factor of its frequencies."""
+    name, sign, text = voice.partition(SCALE_SIGN)
+    try:
+        scale = float(text) if sign else 1.0
+    except ValueError:
+        scale = np.nan
+    if not SCALE_RANGE[0] <= scale <= SCALE_RANGE[1]:
+        raise ValueError(f"voice {voice!r}: after @ comes a factor of its frequencies in 0.5-2, got {text!r}")
+    return name, scale
 
 
 def _word_times(text: str, speech: RawSpeech) -> tuple[WordTime, ...]:

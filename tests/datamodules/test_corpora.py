@@ -14,6 +14,7 @@ from datamodules.corpora.demo import make_words
 from datamodules.corpora.fsdd import make_manifest
 from datamodules.corpora.sounds import CorpusError, run_jobs, write_sound
 from datamodules.corpora.textures import make_textures
+from datamodules.synthesis.manners import MANNERS
 from datamodules.synthesis.phrases import phrase_around
 from datamodules.synthesis.textures import TEXTURE_LABELS
 from datamodules.synthesis.words import WORDS
@@ -165,6 +166,24 @@ def test_words_in_rooms_are_the_same_words(tmp_path):
         waveforms = [soundfile.read(tmp_path / folder / path)[0] for folder in ("dry", "rooms")]
         assert len(waveforms[0]) == len(waveforms[1])
         assert not np.allclose(*waveforms, atol=0.01)
+
+
+@pytest.mark.usefixtures("needs_espeak")
+def test_a_part_of_the_words_is_in_other_manners_and_the_others_are_as_they_were(tmp_path):
+    arguments = {"num_words": 4, "num_voices": 3, "num_renditions": 2, "phrases": 0.5}
+    plain = make_words(tmp_path / "plain", **arguments)
+    mixed = make_words(tmp_path / "mixed", **arguments, manners=0.6)
+    tables = {path.parent: pd.read_csv(path).set_index("path") for path in (plain, mixed)}
+    assert set(tables[plain.parent]["manner"]) == {"plain"}
+    manners = tables[mixed.parent]["manner"]
+    assert set(manners) == set(MANNERS)
+    assert 8 < (manners == "plain").sum() < 22  # of 36
+    for path, manner in manners.items():
+        same = (plain.parent / path).read_bytes() == (mixed.parent / path).read_bytes()
+        assert same == (manner == "plain"), path
+    rows = tables[mixed.parent]
+    assert rows.loc[manners == "sung", "pitch_range"].max() <= 5
+    assert rows.loc[manners == "shouted", "pitch"].min() >= 65
 
 
 @pytest.mark.usefixtures("needs_espeak")

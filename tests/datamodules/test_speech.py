@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from datamodules.synthesis import espeak
+from datamodules.synthesis.phrases import phrase_around
 from datamodules.synthesis.speech import Synthesiser
 from datamodules.synthesis.words import WORDS
 
@@ -20,9 +21,9 @@ def test_words_are_enough_and_distinct():
     assert all(len(word) >= 4 and word.isalpha() and word.islower() for word in WORDS)
 
 
-def test_about_a_hundred_voices_that_all_speak(synthesiser):
+def test_about_two_hundred_voices_that_all_speak(synthesiser):
     voices = synthesiser.voices()
-    assert len(voices) >= 90
+    assert len(voices) >= 180
     assert len(set(voices)) == len(voices)
     sounds = {synthesiser.speak("window", voice=voice).waveform.tobytes() for voice in voices}
     assert len(sounds) == len(voices)
@@ -58,6 +59,23 @@ def test_rate_and_pitch_do_what_they_say(synthesiser):
     assert high > 1.3 * low
 
 
+def test_another_vocal_tract_has_other_frequencies_at_the_same_speed(synthesiser):
+    plain, shorter = (
+        synthesiser.speak("the elephant and the window", voice=f"en-us+m3{scale}") for scale in ("", "@1.25")
+    )
+    assert shorter.sample_rate_hz == round(1.25 * plain.sample_rate_hz)
+    assert [word.text for word in shorter.words] == [word.text for word in plain.words]
+    assert shorter.words[-1].end_s == pytest.approx(plain.words[-1].end_s, rel=0.1)
+
+
+def test_foreign_voices_say_each_word_once_in_phrases(synthesiser):
+    rng = np.random.default_rng(0)
+    for voice in synthesiser.voices()[-30:]:
+        word = str(rng.choice(WORDS))
+        said = [spoken.text for spoken in synthesiser.speak(phrase_around(word, rng), voice=voice).words]
+        assert said.count(word) == 1, (voice, word, said)
+
+
 def _f0_hz(waveform):
     frame = waveform[6000:10_000] - waveform[6000:10_000].mean()
     correlation = np.fft.irfft(np.abs(np.fft.rfft(frame, 8192)) ** 2)
@@ -69,6 +87,9 @@ def test_errors_name_what_is_wrong(synthesiser):
         synthesiser.speak("river", voice="en-us+nobody")
     with pytest.raises(espeak.SpeechError, match="no voice 'xx-yy'"):
         synthesiser.speak("river", voice="xx-yy")
+    for scale in ("3", "fast", ""):
+        with pytest.raises(ValueError, match=rf"after @ comes a factor of its frequencies in 0.5-2, got '{scale}'"):
+            synthesiser.speak("river", voice=f"en-us+m3@{scale}")
     with pytest.raises(ValueError, match="text is empty"):
         synthesiser.speak("  ", voice="en-us+m3")
     with pytest.raises(ValueError, match="pitch must be in 0-99, got 100"):
