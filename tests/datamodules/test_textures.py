@@ -37,7 +37,7 @@ def test_textures_do_not_depend_on_global_random_state():
 
 
 def test_classes_can_be_told_apart_from_clip_to_clip():
-    """A plain nearest-centroid classifier on spectrum and modulation does far better than chance (1 in 22)."""
+    """A plain nearest-centroid classifier on spectrum and modulation does far better than chance (1 in 31)."""
     train, test = (
         np.stack([_statistics(label, (key, number)) for label in TEXTURE_LABELS for number in range(count)])
         for key, count in ((1, 10), (2, 5))

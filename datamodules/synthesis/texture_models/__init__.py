@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from datamodules.synthesis.texture_models import everyday, music, nature
+from datamodules.synthesis.texture_models import everyday, music, nature, people
 
 TextureModel = Callable[[np.random.Generator, int, int], np.ndarray]
 """(source of chance, T, sample rate in Hz) -> (T,) float64."""
@@ -18,7 +18,11 @@ TEXTURE_MODELS: dict[str, TextureModel] = {
     "barks": nature.barks,
     "bells": music.bells,
     "birds": nature.birds,
+    "breathing": people.breathing,
+    "chopping": people.chopping,
     "chords": music.chords,
+    "crying": people.crying,
+    "dialling": everyday.dialling,
     "drill": everyday.drill,
     "drums": music.drums,
     "engine": everyday.engine,
@@ -27,14 +31,19 @@ TEXTURE_MODELS: dict[str, TextureModel] = {
     "glass": everyday.glass,
     "insects": nature.insects,
     "knocking": everyday.knocking,
+    "laughing": people.laughing,
     "melody": music.melody,
     "noise": everyday.noise,
+    "purring": nature.purring,
     "rain": nature.rain,
     "ringing": everyday.ringing,
     "siren": everyday.siren,
     "stream": nature.stream,
     "strings": music.strings,
     "surf": nature.surf,
+    "typing": people.typing,
     "wind": nature.wind,
+    "winds": music.winds,
+    "writing": people.writing,
 }
 """Label -> model, in alphabetical order."""

@@ -150,3 +150,22 @@ def ringing(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> 
         )
     room = make.filtered_noise(rng, num_samples, sample_rate_hz, make.power_law(1.0))
     return tones * trill * gate + rng.uniform(0.005, 0.05) * room
+
+
+def dialling(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np.ndarray:
+    """Keys of a telephone: each sounds the two tones of its row and column (ITU-T Q.23), one after the other."""
+    rows_hz, columns_hz = (697, 770, 852, 941), (1209, 1336, 1477)
+    tone_s, gap_s = rng.uniform(0.06, 0.25), rng.uniform(0.05, 0.35)
+    t = make.times_s(int(tone_s * sample_rate_hz), sample_rate_hz)
+    keys = []
+    for row_hz in rows_hz:
+        for column_hz in columns_hz:
+            pair = np.sin(2 * np.pi * row_hz * t) + np.sin(2 * np.pi * column_hz * t)
+            keys.append(make.faded(pair, sample_rate_hz, fade_s=0.004))
+    gaps_s = (tone_s + gap_s) * rng.lognormal(0, rng.uniform(0.02, 0.4), int(num_samples / sample_rate_hz / tone_s) + 2)
+    onsets = np.cumsum(gaps_s) - gaps_s[0]
+    onsets = onsets[onsets < num_samples / sample_rate_hz]
+    choices, sizes = rng.integers(len(keys), size=len(onsets)), np.ones(len(onsets))
+    mixture = make.scatter(onsets, keys, choices, sizes, num_samples=num_samples, sample_rate_hz=sample_rate_hz)
+    line = make.filtered_noise(rng, num_samples, sample_rate_hz, make.band_pass(1000, 1.0))
+    return mixture + rng.uniform(0.005, 0.1) * line

@@ -134,3 +134,28 @@ def drums(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np
     return make.scatter(
         np.array(onsets), kit, np.array(choices), sizes, num_samples=num_samples, sample_rate_hz=sample_rate_hz
     )
+
+
+def winds(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np.ndarray:
+    """A trumpet, saxophone or flute: one voice of blown notes, slurred into each other, brighter the louder."""
+    duration_s = num_samples / sample_rate_hz
+    lengths_s = log_uniform(rng, 0.12, 0.7) * rng.choice([0.5, 1, 1, 2], int(duration_s / 0.05) + 1)
+    steps = np.clip(np.cumsum(rng.integers(-2, 3, size=len(lengths_s))) + 4, 0, len(MAJOR_SCALE) - 1)
+    number = np.searchsorted(np.cumsum(lengths_s), make.times_s(num_samples, sample_rate_hz), side="right")
+    pitch = MAJOR_SCALE[steps[number]].astype(float)
+    slur = np.hanning(max(3, int(rng.uniform(0.01, 0.05) * sample_rate_hz)))
+    pitch = np.convolve(np.pad(pitch, len(slur), mode="edge"), slur / slur.sum(), "same")[len(slur) : -len(slur)]
+    t = make.times_s(num_samples, sample_rate_hz)
+    vibrato = 1 + rng.uniform(0, 0.012) * np.sin(2 * np.pi * rng.uniform(4.5, 6.5) * t)
+    f0_hz = log_uniform(rng, 130, 520) * 2 ** (pitch / 12) * vibrato
+    since_s = t - np.concatenate([[0], np.cumsum(lengths_s)])[number]
+    loudness = (1 - np.exp(-since_s / rng.uniform(0.01, 0.06))) * np.exp(-rng.uniform(0, 1.5) * since_s)
+    loudness = np.convolve(loudness, slur / slur.sum(), "same")
+    bell_hz, numbers = log_uniform(rng, 600, 2200), np.arange(1, 25)
+    amplitudes = make.low_pass(bell_hz, rng.integers(1, 3))(numbers * f0_hz.mean()) * rng.uniform(0.5, 1, 24)
+    amplitudes[1::2] *= rng.choice([1.0, 0.2])  # a closed tube, as of a clarinet, has few even harmonics
+    soft = make.harmonic_tone(f0_hz, amplitudes * numbers**-1.0, sample_rate_hz)
+    bright = make.harmonic_tone(f0_hz, amplitudes, sample_rate_hz)
+    breath = make.filtered_noise(rng, num_samples, sample_rate_hz, make.band_pass(bell_hz, 1.0))
+    tone = loudness * soft / soft.std() + loudness**2 * bright / bright.std()
+    return tone + rng.uniform(0.01, 0.15) * loudness * breath

@@ -150,3 +150,18 @@ def barks(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np
     mixture = make.scatter(onsets, calls, choices, sizes, num_samples=num_samples, sample_rate_hz=sample_rate_hz)
     yard = make.filtered_noise(rng, num_samples, sample_rate_hz, make.power_law(1.0))
     return mixture / mixture.std() + rng.uniform(0.005, 0.05) * yard
+
+
+def purring(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np.ndarray:
+    """A cat that purrs, a frog or a growl: a low rattle of some twenty to sixty pulses a second, swelling in turns."""
+    duration_s = num_samples / sample_rate_hz
+    rate_hz = log_uniform(rng, 18, 60)
+    band = make.band_pass(log_uniform(rng, 100, 500), rng.uniform(0.6, 1.1))
+    pulses = [make.noise_burst(rng, rng.uniform(0.6, 1.2) / rate_hz, sample_rate_hz, band) for _ in range(16)]
+    onsets = make.regular_times_s(rng, rate_hz, duration_s, jitter=0.06)
+    turns = np.sin(2 * np.pi * (log_uniform(rng, 0.4, 1.5) * onsets + rng.uniform()))
+    sizes = (1 + rng.uniform(0.2, 0.9) * turns) * rng.uniform(0.7, 1, len(onsets))
+    choices = rng.integers(len(pulses), size=len(onsets))
+    mixture = make.scatter(onsets, pulses, choices, sizes, num_samples=num_samples, sample_rate_hz=sample_rate_hz)
+    room = make.filtered_noise(rng, num_samples, sample_rate_hz, make.power_law(1.0))
+    return mixture / mixture.std() + rng.uniform(0.01, 0.1) * room
