@@ -26,6 +26,8 @@ TRACT_SCALES = (1.25, 0.9, 1.12, 1.38)
 
 SCALE_RANGE = (0.5, 2.0)
 SCALE_SIGN = "@"
+RATE_STEP_HZ = 50
+"""Scaled sample rates are multiples of this: from others a short filter cannot resample to the usual ones."""
 
 
 class WordTime(NamedTuple):
@@ -103,7 +105,7 @@ class Synthesiser:
         # Played faster, speech has all its frequencies higher; spoken more slowly before, it keeps its speed.
         slowed = int(np.clip(round(words_per_minute / scale), *WORDS_PER_MINUTE_RANGE))
         speech = speak_once(text, name, slowed, pitch, pitch_range)
-        speech = speech._replace(sample_rate_hz=round(speech.sample_rate_hz * scale))
+        speech = speech._replace(sample_rate_hz=_scaled_rate_hz(speech.sample_rate_hz, scale))
         waveform = speech.samples.astype(np.float32) / 32768.0
         return Utterance(waveform, speech.sample_rate_hz, _word_times(text, speech))
 
@@ -131,6 +133,10 @@ def _scale_of(voice: str) -> tuple[str, float]:
     if not SCALE_RANGE[0] <= scale <= SCALE_RANGE[1]:
         raise ValueError(f"voice {voice!r}: after @ comes a factor of its frequencies in 0.5-2, got {text!r}")
     return name, scale
+
+
+def _scaled_rate_hz(rate_hz: int, scale: float) -> int:
+    return RATE_STEP_HZ * round(rate_hz * scale / RATE_STEP_HZ)
 
 
 def _word_times(text: str, speech: RawSpeech) -> tuple[WordTime, ...]:
