@@ -8,8 +8,11 @@ word stands in running speech, as in the published clips, in all renditions or a
 """
 
 import argparse
+from collections.abc import Sequence
+from itertools import product
+from math import ceil
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -32,7 +35,9 @@ RECIPE = "demo 2"
 PHRASE_CLIP_S = 2.5
 """What is kept around the middle of a word in a phrase: a window of 2 s, and room to shift it."""
 
-_MANNER_KEY = 78
+_MANNER_KEY, _PAIR_KEY = 78, 79
+
+Pair = TypeVar("Pair")
 
 
 class _Rendition(NamedTuple):
@@ -53,7 +58,7 @@ def make_words(
     num_words: int = 20,
     num_voices: int = 20,
     num_renditions: int = 3,
-    num_val_renditions: int = 1,
+    num_val_renditions: float = 1,
     phrases: float = 0.0,
     manners: float = 0.0,
     rooms: float = 0.0,
@@ -68,7 +73,8 @@ def make_words(
         num_words: how many of `WORDS`, from the first.
         num_voices: how many of the synthesiser's voices, from the first; the most different come first.
         num_renditions: training clips of each word in each voice.
-        num_val_renditions: validation clips of each word in each voice.
+        num_val_renditions: validation clips of each word in each voice; below 1, of that part of the pairs, drawn by
+            lot.
         phrases: part of the renditions, drawn by lot, in which the word is said between other words; the clip is
             then 2.5 s around its middle.
         manners: part of the renditions, drawn by lot, that are not plain speech: whispered, shouted or sung, see
@@ -90,12 +96,16 @@ def make_words(
     _check_count("num_words", num_words, len(WORDS))
     _check_count("num_voices", num_voices, len(voices))
     _check_count("num_renditions", num_renditions)
-    _check_count("num_val_renditions", num_val_renditions)
+    if num_val_renditions <= 0 or (num_val_renditions > 1 and num_val_renditions % 1):
+        raise CorpusError(
+            f"num_val_renditions must be a whole number, or a part in 0-1 of the pairs, got {num_val_renditions}"
+        )
     check_part("phrases", phrases)
     check_part("manners", manners)
     check_part("rooms", rooms)
     root = Path(folder)
     (root / "words").mkdir(parents=True, exist_ok=True)
+    pairs = list(product(enumerate(voices[:num_voices]), enumerate(WORDS[:num_words])))
     renditions = [
         _Rendition(
             root,
@@ -108,9 +118,11 @@ def make_words(
             manners=manners,
             rooms=rooms,
         )
-        for split, count in (("train", num_renditions), ("val", num_val_renditions))
-        for voice_number, voice in enumerate(voices[:num_voices])
-        for word_number, word in enumerate(WORDS[:num_words])
+        for split, pairs, count in (
+            ("train", pairs, num_renditions),
+            ("val", _some(pairs, num_val_renditions, seed), max(1, int(num_val_renditions))),
+        )
+        for (voice_number, voice), (word_number, word) in pairs
         for number in range(count)
     ]
     rows = run_jobs(
@@ -127,7 +139,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--num-renditions", type=int, default=3, help="training clips of each word in each voice (default: 3)"
     )
-    parser.add_argument("--num-val-renditions", type=int, default=1, help="the same for validation (default: 1)")
+    parser.add_argument(
+        "--num-val-renditions",
+        type=float,
+        default=1,
+        help="the same for validation; below 1, of that part of the pairs of a word and a voice (default: 1)",
+    )
     add_part_argument(parser, "--phrases", "say words in the middle of running speech, not alone")
     add_part_argument(parser, "--manners", "whisper, shout or sing in place of plain speech")
     parser.add_argument(
@@ -214,6 +231,13 @@ def _write_rendition(rendition: _Rendition) -> Row:
         "pitch": pitch,
         "pitch_range": pitch_range,
     }
+
+
+def _some(pairs: Sequence[Pair], part: float, seed: int) -> Sequence[Pair]:
+    """A part of the pairs drawn by lot, at least one, in their order; all from 1 up."""
+    count = ceil(min(part, 1.0) * len(pairs))
+    chosen = np.random.default_rng([seed, _PAIR_KEY]).choice(len(pairs), count, replace=False)
+    return [pairs[index] for index in np.sort(chosen)]
 
 
 def _manner(rendition: _Rendition) -> tuple[str, Manner]:

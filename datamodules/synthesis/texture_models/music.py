@@ -152,7 +152,7 @@ def winds(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np
     loudness = (1 - np.exp(-since_s / rng.uniform(0.01, 0.06))) * np.exp(-rng.uniform(0, 1.5) * since_s)
     loudness = np.convolve(loudness, slur / slur.sum(), "same")
     bell_hz, numbers = log_uniform(rng, 600, 2200), np.arange(1, 25)
-    amplitudes = make.low_pass(bell_hz, rng.integers(1, 3))(numbers * f0_hz.mean()) * rng.uniform(0.5, 1, 24)
+    amplitudes = make.low_pass(bell_hz, int(rng.integers(1, 3)))(numbers * f0_hz.mean()) * rng.uniform(0.5, 1, 24)
     amplitudes[1::2] *= rng.choice([1.0, 0.2])  # a closed tube, as of a clarinet, has few even harmonics
     soft = make.harmonic_tone(f0_hz, amplitudes * numbers**-1.0, sample_rate_hz)
     bright = make.harmonic_tone(f0_hz, amplitudes, sample_rate_hz)
