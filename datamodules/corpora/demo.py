@@ -29,7 +29,7 @@ from datamodules.synthesis.words import WORDS
 
 MANIFEST_NAME = "words.csv"
 
-RECIPE = "demo 2"
+RECIPE = "demo 4"
 """To be counted up when the same arguments give other sounds."""
 
 PHRASE_CLIP_S = 2.5
@@ -105,7 +105,7 @@ def make_words(
     check_part("rooms", rooms)
     root = Path(folder)
     (root / "words").mkdir(parents=True, exist_ok=True)
-    pairs = list(product(enumerate(voices[:num_voices]), enumerate(WORDS[:num_words])))
+    every_pair = list(product(enumerate(voices[:num_voices]), enumerate(WORDS[:num_words])))
     renditions = [
         _Rendition(
             root,
@@ -119,8 +119,8 @@ def make_words(
             rooms=rooms,
         )
         for split, pairs, count in (
-            ("train", pairs, num_renditions),
-            ("val", _some(pairs, num_val_renditions, seed), max(1, int(num_val_renditions))),
+            ("train", every_pair, num_renditions),
+            ("val", _some(every_pair, num_val_renditions, seed), max(1, int(num_val_renditions))),
         )
         for (voice_number, voice), (word_number, word) in pairs
         for number in range(count)
