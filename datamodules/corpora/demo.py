@@ -10,7 +10,6 @@ word stands in running speech, as in the published clips, in all renditions or a
 import argparse
 from collections.abc import Sequence
 from itertools import product
-from math import ceil
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -58,7 +57,8 @@ def make_words(
     num_words: int = 20,
     num_voices: int = 20,
     num_renditions: int = 3,
-    num_val_renditions: float = 1,
+    num_val_renditions: int = 1,
+    val_part: float = 1.0,
     phrases: float = 0.0,
     manners: float = 0.0,
     rooms: float = 0.0,
@@ -73,8 +73,9 @@ def make_words(
         num_words: how many of `WORDS`, from the first.
         num_voices: how many of the synthesiser's voices, from the first; the most different come first.
         num_renditions: training clips of each word in each voice.
-        num_val_renditions: validation clips of each word in each voice; below 1, of that part of the pairs, drawn by
-            lot.
+        num_val_renditions: validation clips of each word in each voice.
+        val_part: part of the pairs of word and voice, drawn by lot, that have validation clips; words and voices may
+            be without, where it is small.
         phrases: part of the renditions, drawn by lot, in which the word is said between other words; the clip is
             then 2.5 s around its middle.
         manners: part of the renditions, drawn by lot, that are not plain speech: whispered, shouted or sung, see
@@ -96,10 +97,8 @@ def make_words(
     _check_count("num_words", num_words, len(WORDS))
     _check_count("num_voices", num_voices, len(voices))
     _check_count("num_renditions", num_renditions)
-    if num_val_renditions <= 0 or (num_val_renditions > 1 and num_val_renditions % 1):
-        raise CorpusError(
-            f"num_val_renditions must be a whole number, or a part in 0-1 of the pairs, got {num_val_renditions}"
-        )
+    _check_count("num_val_renditions", num_val_renditions)
+    check_part("val_part", val_part)
     check_part("phrases", phrases)
     check_part("manners", manners)
     check_part("rooms", rooms)
@@ -120,7 +119,7 @@ def make_words(
         )
         for split, pairs, count in (
             ("train", every_pair, num_renditions),
-            ("val", _some(every_pair, num_val_renditions, seed), max(1, int(num_val_renditions))),
+            ("val", _some(every_pair, val_part, seed), num_val_renditions),
         )
         for (voice_number, voice), (word_number, word) in pairs
         for number in range(count)
@@ -139,11 +138,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--num-renditions", type=int, default=3, help="training clips of each word in each voice (default: 3)"
     )
+    parser.add_argument("--num-val-renditions", type=int, default=1, help="the same for validation (default: 1)")
     parser.add_argument(
-        "--num-val-renditions",
+        "--val-part",
         type=float,
-        default=1,
-        help="the same for validation; below 1, of that part of the pairs of a word and a voice (default: 1)",
+        default=1.0,
+        metavar="PART",
+        help="part of the pairs of word and voice that have validation clips (default: all)",
     )
     add_part_argument(parser, "--phrases", "say words in the middle of running speech, not alone")
     add_part_argument(parser, "--manners", "whisper, shout or sing in place of plain speech")
@@ -175,6 +176,7 @@ def run(args: argparse.Namespace) -> None:
             num_voices=args.num_voices,
             num_renditions=args.num_renditions,
             num_val_renditions=args.num_val_renditions,
+            val_part=args.val_part,
             phrases=args.phrases,
             manners=args.manners,
             rooms=args.rooms,
@@ -234,8 +236,8 @@ def _write_rendition(rendition: _Rendition) -> Row:
 
 
 def _some(pairs: Sequence[Pair], part: float, seed: int) -> Sequence[Pair]:
-    """A part of the pairs drawn by lot, at least one, in their order; all from 1 up."""
-    count = ceil(min(part, 1.0) * len(pairs))
+    """A part of the pairs drawn by lot, at least one, in their order."""
+    count = max(1, round(part * len(pairs)))
     chosen = np.random.default_rng([seed, _PAIR_KEY]).choice(len(pairs), count, replace=False)
     return [pairs[index] for index in np.sort(chosen)]
 
@@ -252,7 +254,11 @@ def _whole(utterance: Utterance) -> Row:
 
 
 def _around_word(utterance: Utterance, word: str) -> Row:
-    (said,) = (spoken for spoken in utterance.words if spoken.text == word)
+    found = [spoken for spoken in utterance.words if spoken.text == word]
+    if len(found) != 1:
+        said_text = " ".join(spoken.text for spoken in utterance.words)
+        raise CorpusError(f"espeak-ng says {word!r} {len(found)} times, not once, in {said_text!r}")
+    (said,) = found
     midpoint_s = (said.start_s + said.end_s) / 2
     end_s = len(utterance.waveform) / utterance.sample_rate_hz
     times_s = {

@@ -1,4 +1,4 @@
-"""Manners of speaking: plain, whispered, shouted, sung. The words, their times and who speaks stay the same.
+"""Manners of speaking: plain, whispered, shouted, sung. The words and who speaks stay the same.
 
 A formant synthesiser talks in one manner at one vocal effort, which is little of what people do with their voices.
 
@@ -16,8 +16,10 @@ from datamodules.synthesis.primitives import high_pass, log_uniform, times_s
 Effect = Callable[[np.random.Generator, np.ndarray, int], np.ndarray]
 """(source of chance, (T,) waveform, sample rate in Hz) -> (T,) float64."""
 
+# The constants below are chosen by hand, for sounds that span what people do; none is from a publication.
+
 FRAME_S, HOP_S = 0.02, 0.005
-"""Frames in which whispering takes over the spectrum of speech."""
+"""Length and spacing of the frames in which whispering takes over the spectrum of speech."""
 
 ENVELOPE_S = 0.002
 """What changes faster than this along the frequencies of a spectrum (2 ms: 500 Hz) is voicing, not the vocal tract."""
@@ -37,6 +39,9 @@ SHOUT_DRIVE = (1.0, 4.0)
 VIBRATO_HZ = (4.5, 6.5)
 VIBRATO_PART = (0.0, 0.03)
 """Ranges of a singer's vibrato: rate, and largest deviation as a part of the fundamental frequency."""
+
+OVERSAMPLING = 8
+"""How much denser samples are made before sounds are read at times between them."""
 
 
 def unchanged(_rng: np.random.Generator, waveform: np.ndarray, _sample_rate_hz: int) -> np.ndarray:
@@ -73,7 +78,9 @@ def with_vibrato(rng: np.random.Generator, waveform: np.ndarray, sample_rate_hz:
     t = times_s(len(waveform), sample_rate_hz)
     rate_hz, part = rng.uniform(*VIBRATO_HZ), rng.uniform(*VIBRATO_PART)
     sway_s = part / (2 * np.pi * rate_hz) * np.sin(2 * np.pi * (rate_hz * t + rng.uniform()))
-    return np.interp(t + sway_s, t, waveform)
+    # Between samples eight times as dense a straight line will do.
+    dense = signal.resample_poly(waveform, OVERSAMPLING, 1)
+    return np.interp(t + sway_s, np.arange(len(dense)) / (OVERSAMPLING * sample_rate_hz), dense)
 
 
 class Manner(NamedTuple):
@@ -89,8 +96,8 @@ PLAIN = "plain"
 
 MANNERS = {
     PLAIN: Manner((130, 200), (35, 65), (30, 70), unchanged),
-    "whispered": Manner((110, 180), (35, 65), (30, 70), whispered),
+    "whispered": Manner((120, 180), (35, 65), (30, 70), whispered),
     "shouted": Manner((130, 200), (65, 99), (50, 99), shouted),
-    "sung": Manner((80, 120), (20, 95), (0, 5), with_vibrato),
+    "sung": Manner((115, 140), (20, 95), (0, 5), with_vibrato),
 }
 """Name -> manner; the plain one has the speeds and pitches in which people talk."""

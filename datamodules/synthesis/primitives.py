@@ -3,7 +3,7 @@
 Shapes: T samples, G grains, K samples of one grain.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -167,6 +167,38 @@ def scatter(
         grain = grains[choice][: num_samples - start]
         mixture[start : start + len(grain)] += amplitude * grain
     return mixture
+
+
+def layered(sounds: Sequence[np.ndarray]) -> np.ndarray:
+    """Sounds that begin together, (K,) each, as long as the longest: float64, empty where there are none."""
+    total = np.zeros(max((len(sound) for sound in sounds), default=0))
+    for sound in sounds:
+        total[: len(sound)] += sound
+    return total
+
+
+def in_background(
+    rng: np.random.Generator,
+    mixture: np.ndarray,
+    sample_rate_hz: int,
+    *,
+    exponent: float,
+    level: tuple[float, float],
+) -> np.ndarray:
+    """Events in the noise of a place.
+
+    Args:
+        rng: source of chance.
+        mixture: (T,) the events, not silent.
+        sample_rate_hz: sample rate in Hz.
+        exponent: of the noise's power law, see `power_law`.
+        level: range of its RMS relative to that of the events.
+
+    Returns:
+        (T,) float64.
+    """
+    place = filtered_noise(rng, len(mixture), sample_rate_hz, power_law(exponent))
+    return mixture / mixture.std() + rng.uniform(*level) * place
 
 
 def harmonic_tone(

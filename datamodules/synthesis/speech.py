@@ -22,7 +22,7 @@ FOREIGN_ACCENTS = ("it", "de", "es", "pl", "fr", "nl", "tr", "pt-br", "sv", "cs"
 """Languages by whose rules and sounds further voices read English."""
 
 TRACT_SCALES = (1.25, 0.9, 1.12, 1.38)
-"""Factors of the formant and fundamental frequencies of further voices: women's, men's and children's vocal tracts."""
+"""Factors of all frequencies of further voices, chosen by hand: shorter and longer vocal tracts, a child's last."""
 
 SCALE_RANGE = (0.5, 2.0)
 SCALE_SIGN = "@"
@@ -62,16 +62,18 @@ class Synthesiser:
         self._variants = {path.name for path in (Path(data_path) / "voices" / "!v").iterdir()}
 
     def voices(self) -> list[str]:
-        """Names of the voices, "accent+variant" or "accent+variant@scale", the most different ones first.
+        """Names of the voices, "accent+variant" or "accent+variant@scale".
 
-        A voice combines a variant of espeak-ng (vocal tract, pitch, phonation) with one of four accents. The second
-        hundred are the same variants with foreign accents and vocal tracts of other lengths.
+        A voice combines a variant of espeak-ng (vocal tract, pitch, phonation) with one of four accents: first the
+        variants of people, the most different ones first, then machines, whispers and toys. The second hundred are the
+        same variants with foreign accents and vocal tracts of other lengths.
         """
-        known = [variant for variant in DISTINCT_VARIANTS + ODD_VARIANTS if variant in self._variants]
-        native = [f"{_in_turn(ACCENTS, index)}+{variant}" for index, variant in enumerate(known)]
+        known = list(enumerate(DISTINCT_VARIANTS + ODD_VARIANTS))
+        native = [f"{_in_turn(ACCENTS, index)}+{name}" for index, name in known if name in self._variants]
         foreign = [
-            f"{_in_turn(FOREIGN_ACCENTS, index)}+{variant}{SCALE_SIGN}{_in_turn(TRACT_SCALES, index)}"
-            for index, variant in enumerate(known)
+            f"{_in_turn(FOREIGN_ACCENTS, index)}+{name}{SCALE_SIGN}{_in_turn(TRACT_SCALES, index)}"
+            for index, name in known
+            if name in self._variants
         ]
         return native + foreign
 
@@ -103,7 +105,8 @@ class Synthesiser:
         _check_range("pitch", pitch, PITCH_RANGE)
         _check_range("pitch_range", pitch_range, PITCH_RANGE)
         # Played faster, speech has all its frequencies higher; spoken more slowly before, it keeps its speed.
-        slowed = int(np.clip(round(words_per_minute / scale), *WORDS_PER_MINUTE_RANGE))
+        slowed = round(words_per_minute / scale)
+        _check_range(f"words_per_minute over the voice's factor {scale}", slowed, WORDS_PER_MINUTE_RANGE)
         speech = speak_once(text, name, slowed, pitch, pitch_range)
         speech = speech._replace(sample_rate_hz=_scaled_rate_hz(speech.sample_rate_hz, scale))
         waveform = speech.samples.astype(np.float32) / 32768.0

@@ -18,7 +18,7 @@ from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
 ALL = "all"
 """Name that stands for "over all subjects" or "over all regions" in score tables."""
 
-UNLABELLED = "Unlabelled"
+NO_REGION = "Unlabelled"
 """Region of units in no region of interest (voxels outside the parcels used, or in two of them)."""
 
 UNIT_COLUMNS = ("unit", "subject", "region")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from evaluate.benchmarks.benchmark import UNLABELLED
+from evaluate.benchmarks.benchmark import NO_REGION
 from evaluate.benchmarks.pickled_tables import read_pickled_table
 from evaluate.benchmarks.problems import BenchmarkError, shorten
 
@@ -72,7 +72,7 @@ def match_table(table: pd.DataFrame, voxels: pd.DataFrame, path: Path) -> pd.Dat
         {
             "unit": matched[UNIT_FIELD].astype(int).astype(str),
             "subject": matched[SUBJECT_FIELD].astype(int).astype(str),
-            "region": region.where(region.notna(), UNLABELLED),
+            "region": region.where(region.notna(), NO_REGION),
         }
     )
     return units.join(matched.drop(columns=[UNIT_FIELD, SUBJECT_FIELD, REGION_FIELD, "_row"]))

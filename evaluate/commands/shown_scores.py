@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluate import table as t
-from evaluate.benchmarks import ALL
+from evaluate.figures.selection import regions_of
 from evaluate.published import BASELINE_MODEL, published_value
 
 NETWORK_COLUMNS = [t.RUN, t.CHECKPOINT, t.STEP]
@@ -39,7 +39,7 @@ def show_scores(table: pd.DataFrame, console: Console) -> None:
 def _encoding(benchmark: str, rows: pd.DataFrame) -> Table:
     """Scores at the best stage, a column per region, with the published baseline where there is one."""
     best = rows[rows[t.METRIC].isin(t.BEST_METRICS)]
-    regions = sorted(dict.fromkeys(best[t.REGION]), key=lambda region: region != ALL)
+    regions = regions_of(best)
     corrected = "noise-corrected " if (best[t.METRIC] == t.BEST_STAGE_R2_CORRECTED).any() else ""
     shown = _table(f"{benchmark}: {corrected}R² at the best stage", regions)
     for name, step, group in _networks(best):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from evaluate import table as t
-from evaluate.benchmarks.benchmark import ALL, UNLABELLED
+from evaluate.benchmarks.benchmark import ALL, NO_REGION
 from evaluate.published import BASELINE_MODEL, PUBLISHED_MODELS, published_value
 
 
@@ -159,9 +159,10 @@ def kind_of(rows: pd.DataFrame) -> ScoreKind:
 
 
 def regions_of(rows: pd.DataFrame) -> list[str]:
-    """List the regions to show, "all" first, then in the table's order.
+    """List the regions to show and to test, "all" first, then in the table's order.
 
-    Units of no region of interest count in "all" and have their own rows in the table, but are no panel of a figure.
+    Units of no region of interest count in "all" and have their own rows in the table, but are not shown or tested
+    by themselves.
 
     Args:
         rows: Rows of a table.
@@ -169,7 +170,7 @@ def regions_of(rows: pd.DataFrame) -> list[str]:
     Returns:
         Names, each once.
     """
-    shown = [region for region in dict.fromkeys(rows[t.REGION]) if region != UNLABELLED]
+    shown = [region for region in dict.fromkeys(rows[t.REGION]) if region != NO_REGION]
     return sorted(shown, key=lambda region: region != ALL)
 
 

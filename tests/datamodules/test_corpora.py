@@ -139,7 +139,7 @@ def test_words_manifest(tmp_path):
 def test_a_part_of_the_pairs_is_for_validation(tmp_path):
     arguments = {"num_words": 5, "num_voices": 4, "num_renditions": 1}
     every = pd.read_csv(make_words(tmp_path / "every", **arguments)).set_index("path")
-    some = pd.read_csv(make_words(tmp_path / "some", **arguments, num_val_renditions=0.3)).set_index("path")
+    some = pd.read_csv(make_words(tmp_path / "some", **arguments, val_part=0.31)).set_index("path")
     assert some.groupby("split").size().to_dict() == {"train": 20, "val": 6}
     assert every.loc[some.index].equals(some)
 
@@ -219,9 +219,10 @@ def test_words_errors(tmp_path):
         make_words(tmp_path, num_words=5000)
     with pytest.raises(CorpusError, match=r"num_voices must be in 1-\d+, got 0"):
         make_words(tmp_path, num_voices=0)
-    for wrong in (0, -1, 1.5):
-        with pytest.raises(CorpusError, match=f"num_val_renditions must be a whole number, or a part .* got {wrong}"):
-            make_words(tmp_path, num_val_renditions=wrong)
+    with pytest.raises(CorpusError, match="num_val_renditions must be at least 1, got 0"):
+        make_words(tmp_path, num_val_renditions=0)
+    with pytest.raises(CorpusError, match=r"val_part is a part of the clips, in 0-1, got 1\.5"):
+        make_words(tmp_path, val_part=1.5)
 
 
 def test_an_interrupted_command_says_so_without_a_traceback(digits, tmp_path, monkeypatch, capsys):

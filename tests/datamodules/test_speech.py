@@ -5,8 +5,9 @@ import pytest
 
 from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ, check_source_rate
 from datamodules.synthesis import espeak
+from datamodules.synthesis.manners import MANNERS
 from datamodules.synthesis.phrases import phrase_around
-from datamodules.synthesis.speech import Synthesiser
+from datamodules.synthesis.speech import TRACT_SCALES, WORDS_PER_MINUTE_RANGE, Synthesiser
 from datamodules.synthesis.words import WORDS
 
 
@@ -59,7 +60,7 @@ def test_same_call_same_bytes_whatever_came_before(synthesiser):
 def test_rate_and_pitch_do_what_they_say(synthesiser):
     slow, fast = (synthesiser.speak("elephant", voice="en-us+m3", words_per_minute=rate) for rate in (120, 240))
     assert len(slow.waveform) > 1.4 * len(fast.waveform)
-    low, high = (_f0_hz(synthesiser.speak("aaaaaah", voice="en-us+m3", pitch=p).waveform) for p in (20, 80))
+    low, high = (_f0_hz(synthesiser.speak("aaaaaah", voice="en-us+m3", pitch=p)) for p in (20, 80))
     assert high > 1.3 * low
 
 
@@ -70,6 +71,17 @@ def test_another_vocal_tract_has_other_frequencies_at_the_same_speed(synthesiser
     assert shorter.sample_rate_hz == 27_550  # 1.25 times, in steps of 50 Hz
     assert [word.text for word in shorter.words] == [word.text for word in plain.words]
     assert shorter.words[-1].end_s == pytest.approx(plain.words[-1].end_s, rel=0.1)
+    aah, higher_aah = (synthesiser.speak("aaaaaah", voice=f"en-us+m3{scale}") for scale in ("", "@1.25"))
+    assert _f0_hz(higher_aah) == pytest.approx(1.25 * _f0_hz(aah), rel=0.05)
+    with pytest.raises(ValueError, match=r"words_per_minute over the voice's factor 1\.25 must be in 80-450, got 72"):
+        synthesiser.speak("river", voice="en-us+m3@1.25", words_per_minute=90)
+
+
+@pytest.mark.parametrize("manner", MANNERS.values(), ids=MANNERS)
+def test_all_voices_can_speak_as_slowly_and_as_fast_as_all_manners(manner):
+    for words_per_minute in manner.words_per_minute:
+        for scale in TRACT_SCALES:
+            assert WORDS_PER_MINUTE_RANGE[0] <= round(words_per_minute / scale) <= WORDS_PER_MINUTE_RANGE[1]
 
 
 def test_foreign_voices_say_each_word_once_in_phrases(synthesiser):
@@ -80,10 +92,10 @@ def test_foreign_voices_say_each_word_once_in_phrases(synthesiser):
         assert said.count(word) == 1, (voice, word, said)
 
 
-def _f0_hz(waveform):
-    frame = waveform[6000:10_000] - waveform[6000:10_000].mean()
+def _f0_hz(utterance):
+    frame = utterance.waveform[6000:10_000] - utterance.waveform[6000:10_000].mean()
     correlation = np.fft.irfft(np.abs(np.fft.rfft(frame, 8192)) ** 2)
-    return 22_050 / (60 + correlation[60:400].argmax())
+    return utterance.sample_rate_hz / (60 + correlation[60:400].argmax())
 
 
 def test_errors_name_what_is_wrong(synthesiser):

@@ -8,7 +8,7 @@ import soundfile
 from scipy.io import savemat
 
 from evaluate.benchmarks import BenchmarkError, load_benchmark
-from evaluate.benchmarks.benchmark import UNLABELLED
+from evaluate.benchmarks.benchmark import NO_REGION
 from evaluate.benchmarks.inspection import inspect_benchmark
 from tests.evaluate.release_layout import (
     CATEGORIES,
@@ -48,7 +48,7 @@ def test_2015_keeps_voxels_of_three_repetitions(pristine):
     assert list(benchmark.units["subject"]) == ["0"] * 5 + ["1"] * 5
     table = voxel_table(5)
     assert list(benchmark.units["x_ras"]) == list(table["x_ras"][[3, 0, 1, 2, 4, 5, 6, 7, 8, 9]])
-    assert list(benchmark.units["region"][:5]) == ["Posterior", "Primary", "Anterior", "Lateral", UNLABELLED]
+    assert list(benchmark.units["region"][:5]) == ["Posterior", "Primary", "Anterior", "Lateral", NO_REGION]
     assert {"hemi", "y_ras", "pearson_r_reliability"} <= set(benchmark.units.columns)
     assert "Tuckute" in benchmark.citation
     assert "Norman-Haignere" in benchmark.citation

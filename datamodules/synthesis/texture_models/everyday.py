@@ -1,4 +1,4 @@
-"""People, machines and things: what is heard in houses and streets."""
+"""Machines, things and crowds: what is heard in houses and streets."""
 
 import numpy as np
 
@@ -41,8 +41,7 @@ def footsteps(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -
     onsets = np.append(onsets, rng.uniform(0, 0.1))  # short clips too have a step
     choices, amplitudes = rng.integers(4, size=len(onsets)), rng.uniform(0.7, 1, len(onsets))
     mixture = make.scatter(onsets, steps, choices, amplitudes, num_samples=num_samples, sample_rate_hz=sample_rate_hz)
-    room = make.filtered_noise(rng, num_samples, sample_rate_hz, make.power_law(1.5))
-    return mixture / mixture.std() + rng.uniform(0.005, 0.03) * room
+    return make.in_background(rng, mixture, sample_rate_hz, exponent=1.5, level=(0.005, 0.03))
 
 
 def engine(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np.ndarray:
@@ -71,9 +70,8 @@ def knocking(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) ->
     knocks = []
     for _ in range(4):
         sounds = make.damped_sines(modes_hz, decays_per_s, sample_rate_hz)
-        knock = np.zeros(max(len(sound) for sound in sounds))
-        for sound, strength in zip(sounds, rng.uniform(0.3, 1, 5) / np.arange(1, 6), strict=True):
-            knock[: len(sound)] += strength * sound
+        strengths = rng.uniform(0.3, 1, 5) / np.arange(1, 6)
+        knock = make.layered([strength * sound for sound, strength in zip(sounds, strengths, strict=True)])
         click = 0.3 * make.noise_burst(rng, 0.01, sample_rate_hz, knuckle)
         knock[: len(click)] += click[: len(knock)]
         knocks.append(knock)
@@ -88,8 +86,7 @@ def knocking(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) ->
     mixture = make.scatter(
         np.array(onsets), knocks, choices, sizes, num_samples=num_samples, sample_rate_hz=sample_rate_hz
     )
-    room = make.filtered_noise(rng, num_samples, sample_rate_hz, make.power_law(1.5))
-    return mixture / mixture.std() + rng.uniform(0.005, 0.03) * room
+    return make.in_background(rng, mixture, sample_rate_hz, exponent=1.5, level=(0.005, 0.03))
 
 
 def glass(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np.ndarray:
@@ -100,10 +97,7 @@ def glass(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np
         modes_hz = log_uniform(rng, 1200, 3500) * np.array([1.0, 1.52, 2.18, 2.9, 3.7]) * rng.normal(1, 0.05, 5)
         modes_hz = modes_hz[modes_hz < make.NYQUIST_MARGIN * sample_rate_hz / 2]
         sounds = make.damped_sines(modes_hz, rng.uniform(8, 60, len(modes_hz)), sample_rate_hz)
-        clink = np.zeros(max((len(sound) for sound in sounds), default=8))
-        for sound in sounds:
-            clink[: len(sound)] += rng.uniform(0.2, 1) * sound
-        clinks.append(clink)
+        clinks.append(make.layered([rng.uniform(0.2, 1) * sound for sound in sounds]))
     onsets = make.random_times_s(rng, log_uniform(rng, 2, 14), duration_s)
     onsets = np.append(onsets, rng.uniform(0, 0.1))
     choices, sizes = rng.integers(len(clinks), size=len(onsets)), rng.lognormal(0, 0.6, len(onsets))
@@ -162,8 +156,9 @@ def dialling(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) ->
         for column_hz in columns_hz:
             pair = np.sin(2 * np.pi * row_hz * t) + np.sin(2 * np.pi * column_hz * t)
             keys.append(make.faded(pair, sample_rate_hz, fade_s=0.004))
-    gaps_s = (tone_s + gap_s) * rng.lognormal(0, rng.uniform(0.02, 0.4), int(num_samples / sample_rate_hz / tone_s) + 2)
-    onsets = np.cumsum(gaps_s) - gaps_s[0]
+    most = int(num_samples / sample_rate_hz / tone_s) + 1
+    steps_s = tone_s + gap_s * rng.lognormal(0, rng.uniform(0.02, 0.6), most)
+    onsets = np.cumsum(steps_s) - steps_s[0] + rng.uniform(0, 0.1)
     onsets = onsets[onsets < num_samples / sample_rate_hz]
     choices, sizes = rng.integers(len(keys), size=len(onsets)), np.ones(len(onsets))
     mixture = make.scatter(onsets, keys, choices, sizes, num_samples=num_samples, sample_rate_hz=sample_rate_hz)

@@ -24,10 +24,7 @@ def bells(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np
         partials_hz = partials_hz[partials_hz < make.NYQUIST_MARGIN * sample_rate_hz / 2]
         decays_per_s = (1 + partials_hz / 800) / slowness
         sounds = make.damped_sines(partials_hz, decays_per_s, sample_rate_hz, num_decays=4)
-        bell = np.zeros(max(len(sound) for sound in sounds))
-        for sound in sounds:
-            bell[: len(sound)] += rng.uniform(0.3, 1) * sound
-        bells.append(bell)
+        bells.append(make.layered([rng.uniform(0.3, 1) * sound for sound in sounds]))
     onsets = make.regular_times_s(rng, log_uniform(rng, 0.8, 4), duration_s, jitter=rng.uniform(0, 0.2))
     onsets = np.append(onsets, 0.02)
     choices = rng.integers(num_bells, size=len(onsets))
@@ -137,7 +134,7 @@ def drums(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np
 
 
 def winds(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np.ndarray:
-    """A trumpet, saxophone or flute: one voice of blown notes, slurred into each other, brighter the louder."""
+    """A trumpet, clarinet or flute: one voice of blown notes, slurred into each other, brighter the louder."""
     duration_s = num_samples / sample_rate_hz
     lengths_s = log_uniform(rng, 0.12, 0.7) * rng.choice([0.5, 1, 1, 2], int(duration_s / 0.05) + 1)
     steps = np.clip(np.cumsum(rng.integers(-2, 3, size=len(lengths_s))) + 4, 0, len(MAJOR_SCALE) - 1)
@@ -153,7 +150,7 @@ def winds(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np
     loudness = np.convolve(loudness, slur / slur.sum(), "same")
     bell_hz, numbers = log_uniform(rng, 600, 2200), np.arange(1, 25)
     amplitudes = make.low_pass(bell_hz, int(rng.integers(1, 3)))(numbers * f0_hz.mean()) * rng.uniform(0.5, 1, 24)
-    amplitudes[1::2] *= rng.choice([1.0, 0.2])  # a closed tube, as of a clarinet, has few even harmonics
+    amplitudes[1::2] *= rng.choice([1.0, 0.2])  # a closed tube (clarinet) has few even harmonics
     soft = make.harmonic_tone(f0_hz, amplitudes * numbers**-1.0, sample_rate_hz)
     bright = make.harmonic_tone(f0_hz, amplitudes, sample_rate_hz)
     breath = make.filtered_noise(rng, num_samples, sample_rate_hz, make.band_pass(bell_hz, 1.0))

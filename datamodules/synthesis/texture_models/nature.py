@@ -148,8 +148,7 @@ def barks(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np
     onsets = np.append(onsets[rng.uniform(size=len(onsets)) < rng.uniform(0.6, 1)], rng.uniform(0, 0.2))
     choices, sizes = rng.integers(len(calls), size=len(onsets)), rng.uniform(0.6, 1, len(onsets))
     mixture = make.scatter(onsets, calls, choices, sizes, num_samples=num_samples, sample_rate_hz=sample_rate_hz)
-    yard = make.filtered_noise(rng, num_samples, sample_rate_hz, make.power_law(1.0))
-    return mixture / mixture.std() + rng.uniform(0.005, 0.05) * yard
+    return make.in_background(rng, mixture, sample_rate_hz, exponent=1.0, level=(0.005, 0.05))
 
 
 def purring(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np.ndarray:
@@ -163,5 +162,4 @@ def purring(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> 
     sizes = (1 + rng.uniform(0.2, 0.9) * turns) * rng.uniform(0.7, 1, len(onsets))
     choices = rng.integers(len(pulses), size=len(onsets))
     mixture = make.scatter(onsets, pulses, choices, sizes, num_samples=num_samples, sample_rate_hz=sample_rate_hz)
-    room = make.filtered_noise(rng, num_samples, sample_rate_hz, make.power_law(1.0))
-    return mixture / mixture.std() + rng.uniform(0.01, 0.1) * room
+    return make.in_background(rng, mixture, sample_rate_hz, exponent=1.0, level=(0.01, 0.1))
