@@ -8,6 +8,7 @@ from rich.console import Console
 def main() -> None:
     """Run the command line; errors that a user can mend are told in one line, without a traceback."""
     from datamodules.mixing import MixingError
+    from datamodules.order import DataSettingsError
     from datamodules.shards import ShardError
     from datamodules.tasks import TaskError
     from evaluate.activations import StageError
@@ -15,6 +16,7 @@ def main() -> None:
     from networks import CheckpointError
     from train.checkpoint_files import CheckpointWriteError
     from train.command_line import TrainCLI
+    from train.errors import TrainingError
     from train.failures import explain
     from train.non_finite import NonFiniteLossError
     from train.run_directory import RunDirectoryError
@@ -23,7 +25,7 @@ def main() -> None:
     told = (BenchmarkError, CheckpointError, CheckpointWriteError, NonFiniteLossError, RunDirectoryError, ShardError)
     try:
         TrainCLI()
-    except (*told, MixingError, ScheduleError, StageError, TaskError) as error:
+    except (*told, DataSettingsError, MixingError, ScheduleError, StageError, TaskError, TrainingError) as error:
         _tell(str(error))
     except Exception as error:
         if (line := explain(error)) is None:
