@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from datamodules.examples import MixtureDataset, collate
-from datamodules.order import Draw, TrainingOrder, ValidationOrder
+from datamodules.order import DataSettingsError, Draw, TrainingOrder, ValidationOrder
 
 
 class ExampleLoader:
@@ -130,7 +130,7 @@ class TrainingLoader(ExampleLoader):
         identity = self.order.identity()
         differing = {name: state.get(name) for name, value in identity.items() if state.get(name) != value}
         if first and differing:
-            raise ValueError(
+            raise DataSettingsError(
                 f"cannot go on after batch {first} of epoch {epoch}: the checkpoint was made with {differing}, "
                 f"now it is { {name: identity[name] for name in differing} }. Use the same data, seed and "
                 "batch_size times number of ranks (where shards are streamed, the same number of ranks and of "

@@ -26,6 +26,10 @@ class Purpose(IntEnum):
     STREAM_WINDOW = 6
 
 
+class DataSettingsError(ValueError):
+    """Settings of the data that cannot be, contradict each other, or do not go with the clips there are."""
+
+
 class Draw(NamedTuple):
     """One example: which clips it is made of, and what its random numbers are keyed by.
 
@@ -43,9 +47,9 @@ class Draw(NamedTuple):
 
 
 def check_seed(seed: int) -> None:
-    """Raise ValueError unless a seed fits the generator's key."""
+    """Raise DataSettingsError unless a seed fits the generator's key."""
     if not 0 <= seed < 2**64:
-        raise ValueError(f"seed must be between 0 and 2^64 - 1, got {seed}")
+        raise DataSettingsError(f"seed must be between 0 and 2^64 - 1, got {seed}")
 
 
 def generator(*, seed: int, purpose: Purpose, epoch: int = 0, position: int = 0) -> np.random.Generator:
@@ -115,14 +119,14 @@ class Order:
         num_ranks: W, how many there are.
 
     Raises:
-        ValueError: when the batch size or the rank is impossible.
+        DataSettingsError: when the batch size or the rank is impossible.
     """
 
     def __init__(
         self, num_signals: int, num_noises: int, *, batch_size: int, seed: int, rank: int = 0, num_ranks: int = 1
     ) -> None:
         if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+            raise DataSettingsError(f"batch_size must be at least 1, got {batch_size}")
         _check_rank(rank, num_ranks)
         self.num_signals = num_signals
         self.num_noises = num_noises
@@ -141,7 +145,7 @@ class TrainingOrder(Order):
     The arguments are those of `Order`.
 
     Raises:
-        ValueError: when there are too few clips for one global batch.
+        DataSettingsError: when there are too few clips for one global batch.
     """
 
     def __init__(
@@ -149,7 +153,7 @@ class TrainingOrder(Order):
     ) -> None:
         super().__init__(num_signals, num_noises, batch_size=batch_size, seed=seed, rank=rank, num_ranks=num_ranks)
         if len(self) < 1:
-            raise ValueError(
+            raise DataSettingsError(
                 f"{num_signals} training clips do not fill one batch of {batch_size} on {num_ranks} rank(s): "
                 "use a smaller batch_size"
             )
@@ -204,7 +208,7 @@ class ValidationOrder(Order):
     The arguments are those of `Order`.
 
     Raises:
-        ValueError: when there are fewer clips than ranks.
+        DataSettingsError: when there are fewer clips than ranks.
     """
 
     def __init__(
@@ -212,7 +216,7 @@ class ValidationOrder(Order):
     ) -> None:
         super().__init__(num_signals, num_noises, batch_size=batch_size, seed=seed, rank=rank, num_ranks=num_ranks)
         if num_signals < num_ranks:
-            raise ValueError(f"{num_signals} validation clips are too few for {num_ranks} rank(s)")
+            raise DataSettingsError(f"{num_signals} validation clips are too few for {num_ranks} rank(s)")
         self._num_batches = min(ceil(ceil(num_signals / num_ranks) / batch_size), num_signals // num_ranks)
 
     def __len__(self) -> int:

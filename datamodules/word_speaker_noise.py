@@ -6,16 +6,20 @@ from typing import Any
 
 import pytorch_lightning as lightning
 import torch
+from pytorch_lightning.utilities import rank_zero_info
 
 from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ
 from datamodules.batch_mixing import mixed
 from datamodules.clip_pairs import ClipPair, training_order, validation_order
 from datamodules.examples import PUBLISHED_SNR_DB, MixtureDataset, MixtureSettings
 from datamodules.loader import ExampleLoader, TrainingLoader
-from datamodules.order import Purpose, TrainingOrder, check_seed
+from datamodules.order import DataSettingsError, Purpose, TrainingOrder, check_seed
 from datamodules.shard_index import ShardError
 from datamodules.sources import open_clips
 from datamodules.tasks import Side, Task, TaskError, resolve_task
+
+DEFAULT_BATCH_SIZE = 128
+"""Of CochCNN9's published recipes."""
 
 DEFAULT_JITTER_S = 0.1
 """Shortest words of the published data (four letters) last about 0.25 s: they still cover the middle."""
@@ -40,7 +44,9 @@ class WordSpeakerNoise(lightning.LightningDataModule):
             elsewhere are streamed from a URL or pipe, with a local shuffle, see `datamodules.streaming`.
         tasks: names, or mappings with `name` and any of `kind`, `side`, `loss_weight`, `null_label`.
         noise: as `signal`, of the noises; None for quiet.
-        batch_size: examples per batch on each rank.
+        batch_size: examples per batch on each rank; 128, unless `global_batch_size` is given.
+        global_batch_size: examples of an optimiser step, over all ranks and accumulated batches, in place of
+            `batch_size`: the same training on any number of GPUs.
         num_workers: worker processes per loader and rank.
         duration_s: duration of an example in seconds.
         sample_rate_hz: sample rate in Hz, which that of the shards must equal.
@@ -59,7 +65,7 @@ class WordSpeakerNoise(lightning.LightningDataModule):
     Raises:
         ShardError: when shards are missing, damaged, disagree, or have another sample rate.
         TaskError: when a task is unknown, lacks its labels, or needs a null class that it does not have.
-        ValueError: when a number is out of its range.
+        DataSettingsError: when a number is out of its range, or settings contradict each other.
     """
 
     def __init__(
@@ -68,7 +74,8 @@ class WordSpeakerNoise(lightning.LightningDataModule):
         signal: str,
         tasks: list[str | dict[str, Any]],
         noise: str | None = None,
-        batch_size: int = 128,
+        batch_size: int | None = None,
+        global_batch_size: int | None = None,
         num_workers: int = 2,
         duration_s: float = 2.0,
         sample_rate_hz: int = PUBLISHED_SAMPLE_RATE_HZ,
@@ -81,7 +88,13 @@ class WordSpeakerNoise(lightning.LightningDataModule):
         val_conditions: dict[str, float | None] | None = None,
     ) -> None:
         super().__init__()
-        self.batch_size = batch_size
+        if batch_size is not None and global_batch_size is not None:
+            raise DataSettingsError(
+                f"batch_size {batch_size} (on each rank) and global_batch_size {global_batch_size} (over all ranks and "
+                "accumulated batches) are both given: set one of them to null"
+            )
+        self._batch_size = DEFAULT_BATCH_SIZE if batch_size is None else batch_size
+        self._global_batch_size = global_batch_size
         self.num_workers = num_workers
         self.sample_rate_hz = sample_rate_hz
         self.num_samples = round(duration_s * sample_rate_hz)
@@ -116,6 +129,34 @@ class WordSpeakerNoise(lightning.LightningDataModule):
         """Names of the validation conditions, in the order of the validation loaders."""
         return tuple(self._val_conditions)
 
+    def batch_size_on(self, num_ranks: int) -> int:
+        """Examples per batch on each of `num_ranks` ranks.
+
+        Raises:
+            DataSettingsError: when `global_batch_size` cannot be shared out.
+        """
+        if self._global_batch_size is None:
+            return self._batch_size
+        accumulated = 1 if self.trainer is None else self.trainer.accumulate_grad_batches
+        size, left_over = divmod(self._global_batch_size, num_ranks * accumulated)
+        if size < 1 or left_over:
+            raise DataSettingsError(
+                f"global_batch_size {self._global_batch_size} cannot be shared out over {num_ranks} rank(s) times "
+                f"{accumulated} accumulated batch(es): change trainer.devices, trainer.num_nodes or "
+                "trainer.accumulate_grad_batches so that it can, or give batch_size (on each rank) in its place"
+            )
+        return size
+
+    def setup(self, stage: str) -> None:
+        """Tell how large a step is: it depends on the number of ranks."""
+        if stage == "fit":
+            _, num_ranks = self._rank_and_num_ranks()
+            size, accumulated = self.batch_size_on(num_ranks), self.trainer.accumulate_grad_batches
+            rank_zero_info(
+                f"a step: {size} examples x {num_ranks} rank(s) x {accumulated} accumulated batch(es) = "
+                f"{size * num_ranks * accumulated}"
+            )
+
     def steps_per_epoch(self, num_ranks: int = 1) -> int:
         """Training batches per epoch on each of `num_ranks` ranks."""
         return len(self._train_order(rank=0, num_ranks=num_ranks))
@@ -124,7 +165,7 @@ class WordSpeakerNoise(lightning.LightningDataModule):
         """The training loader of this rank."""
         trainer = self.trainer
         if getattr(trainer, "overfit_batches", 0):
-            raise ValueError("overfit_batches would get other examples in each epoch: use limit_train_batches")
+            raise DataSettingsError("overfit_batches would get other examples in each epoch: use limit_train_batches")
         rank, num_ranks = self._rank_and_num_ranks()
         return TrainingLoader(
             MixtureDataset(*self._train, self.tasks, self.settings, seed=self.seed, is_mixed=self._is_mixed),
@@ -150,7 +191,7 @@ class WordSpeakerNoise(lightning.LightningDataModule):
         rank, num_ranks = self._rank_and_num_ranks()
         order = validation_order(
             shards,
-            batch_size=self.batch_size,
+            batch_size=self.batch_size_on(num_ranks),
             seed=self.seed,
             rank=rank,
             num_ranks=num_ranks,
@@ -176,7 +217,7 @@ class WordSpeakerNoise(lightning.LightningDataModule):
     def _train_order(self, *, rank: int, num_ranks: int) -> TrainingOrder:
         return training_order(
             self._train,
-            batch_size=self.batch_size,
+            batch_size=self.batch_size_on(num_ranks),
             seed=self.seed,
             rank=rank,
             num_ranks=num_ranks,
@@ -234,16 +275,16 @@ def _resolved(tasks: Sequence[str | dict[str, Any]], shards: ClipPair) -> list[T
 def _check_settings(settings: MixtureSettings, *, has_noise: bool) -> None:
     low_db, high_db = settings.snr_db
     if not (math.isfinite(low_db) and math.isfinite(high_db) and low_db <= high_db):
-        raise ValueError(f"snr_db must be [lowest, highest] in dB, both finite, got {settings.snr_db}")
+        raise DataSettingsError(f"snr_db must be [lowest, highest] in dB, both finite, got {settings.snr_db}")
     fractions = settings.signal_only_fraction, settings.noise_only_fraction
     if not (min(fractions) >= 0 and sum(fractions) <= 1):
-        raise ValueError(
+        raise DataSettingsError(
             f"signal_only_fraction and noise_only_fraction must be at least 0 and sum to at most 1, got {fractions}"
         )
     if not has_noise and any(fractions):
-        raise ValueError("without noise (quiet) signal_only_fraction and noise_only_fraction must be 0")
+        raise DataSettingsError("without noise (quiet) signal_only_fraction and noise_only_fraction must be 0")
     if settings.num_samples < 1 or settings.jitter_s < 0:
-        raise ValueError(
+        raise DataSettingsError(
             f"duration_s must be above 0 and jitter_s at least 0, got {settings.num_samples} samples and "
             f"{settings.jitter_s} s"
         )
@@ -253,12 +294,12 @@ def _checked_conditions(conditions: Mapping[str, float | None] | None, *, has_no
     if not has_noise:
         noisy = {name: snr_db for name, snr_db in (conditions or {}).items() if snr_db not in (None, math.inf)}
         if noisy:
-            raise ValueError(f"val_conditions {noisy} need noise, and `noise` is not given")
+            raise DataSettingsError(f"val_conditions {noisy} need noise, and `noise` is not given")
     if conditions is not None and not conditions:
-        raise ValueError("val_conditions needs at least one condition, or null for the default")
+        raise DataSettingsError("val_conditions needs at least one condition, or null for the default")
     if conditions is None:
         return {"mixed": None} if has_noise else {"quiet": math.inf}
     for name, snr_db in conditions.items():
         if snr_db is not None and math.isnan(snr_db):
-            raise ValueError(f"val_conditions: the ratio of {name!r} is not a number")
+            raise DataSettingsError(f"val_conditions: the ratio of {name!r} is not a number")
     return dict(conditions)

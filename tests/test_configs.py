@@ -126,6 +126,7 @@ def tiny(shards: Path, tmp_path: Path) -> list[str]:
         "data": {
             "signal": str(shards / "signal"),
             "batch_size": 6,
+            "global_batch_size": None,
             "num_workers": 0,
             "duration_s": 0.4,
             "sample_rate_hz": SAMPLE_RATE_HZ,
@@ -187,7 +188,7 @@ def test_recipes_have_the_published_values(name, read):
     assert config["trainer"]["max_epochs"] is None
     assert (config["trainer"]["gradient_clip_val"], config["trainer"]["gradient_clip_algorithm"]) == (clipping, None)
     data = config["data"]
-    assert data["batch_size"] == batch_size
+    assert (data["batch_size"], data["global_batch_size"]) == (None, batch_size)
     assert data["snr_db"] == [-10.0, 10.0]
     assert data["signal"] == f"data/{'genre' if 'genre' in name else 'word_speaker_noise'}/signal"
     assert data["noise"] == (None if name.endswith("_in_quiet") else "data/word_speaker_noise/noise")

@@ -4,6 +4,7 @@ import random
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from datamodules.audio import rms
 from datamodules.examples import MixtureDataset, MixtureSettings, collate
 from datamodules.loader import ExampleLoader, TrainingLoader
 from datamodules.mixing import MixingError
-from datamodules.order import Draw, TrainingOrder, ValidationOrder
+from datamodules.order import DataSettingsError, Draw, TrainingOrder, ValidationOrder
 from datamodules.shards import ShardError, ShardSet
 from datamodules.tasks import TaskError, resolve_task
 from datamodules.word_speaker_noise import WordSpeakerNoise
@@ -53,7 +54,11 @@ def training_loader(make, *, epoch=0, rank=0, num_ranks=1, **changes):
     module = make(**changes)
     loader = module.train_dataloader()
     order = TrainingOrder(
-        *module._train.counts, batch_size=module.batch_size, seed=module.seed, rank=rank, num_ranks=num_ranks
+        *module._train.counts,
+        batch_size=module.batch_size_on(num_ranks),
+        seed=module.seed,
+        rank=rank,
+        num_ranks=num_ranks,
     )
     return TrainingLoader(loader.dataset, order, current_epoch=lambda: epoch, num_workers=module.num_workers)
 
@@ -286,10 +291,28 @@ def test_bad_settings(make, signal_folder, noise_folder, tmp_path):
         ({"duration_s": 0.0}, ValueError, "duration_s must be above 0"),
         ({"jitter_s": -0.1}, ValueError, "jitter_s at least 0"),
         ({"seed": -1}, ValueError, "seed must be between"),
+        ({"global_batch_size": 8}, ValueError, "batch_size 4 .* and global_batch_size 8 .* are both given"),
+        ({"batch_size": None, "global_batch_size": 0}, ValueError, "global_batch_size 0 cannot be shared out"),
     ]
     for changes, kind, message in bad:
         with pytest.raises(kind, match=message):
             make(**changes)
+
+
+@pytest.mark.parametrize(("num_ranks", "accumulated", "on_each"), [(1, 1, 12), (2, 1, 6), (1, 3, 4), (2, 3, 2)])
+def test_a_global_batch_is_shared_out_over_ranks_and_accumulated_batches(make, num_ranks, accumulated, on_each):
+    data = make(batch_size=None, global_batch_size=12)
+    data.trainer = SimpleNamespace(
+        accumulate_grad_batches=accumulated, world_size=num_ranks, global_rank=0, current_epoch=0
+    )
+    assert data.train_dataloader().order.batch_size == data.batch_size_on(num_ranks) == on_each
+    assert data.steps_per_epoch(num_ranks) == 23 // (12 // accumulated)
+
+
+def test_a_global_batch_that_cannot_be_shared_out_is_refused(make):
+    data = make(batch_size=None, global_batch_size=12)
+    with pytest.raises(DataSettingsError, match="global_batch_size 12 cannot be shared out over 5 rank"):
+        data.batch_size_on(5)
 
 
 def test_label_sets_of_train_and_val_must_agree(make, signal_folder, tmp_path):

@@ -26,7 +26,7 @@ def test_two_processes_equal_one_with_twice_the_batch(config, tmp_path):
     assert wait_for(start(one)) == 0
     two = one | {
         "run_dir": str(tmp_path / "two"),
-        "data": config["data"] | {"batch_size": 3},
+        "data": config["data"] | {"batch_size": None, "global_batch_size": 6},
         "trainer": trainer | {"devices": 2, "strategy": "ddp"},
     }
     assert [wait_for(process) for process in start_ranks(two)] == [0, 0]
@@ -44,7 +44,7 @@ def test_accumulated_batches_equal_one_with_twice_the_batch(config, tmp_path):
     assert wait_for(start(one)) == 0
     two = one | {
         "run_dir": str(tmp_path / "two"),
-        "data": config["data"] | {"batch_size": 3},
+        "data": config["data"] | {"batch_size": None, "global_batch_size": 6},
         "trainer": config["trainer"] | {"accumulate_grad_batches": 2},
     }
     assert wait_for(start(two)) == 0
