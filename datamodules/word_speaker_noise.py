@@ -137,7 +137,7 @@ class WordSpeakerNoise(lightning.LightningDataModule):
         """
         if self._global_batch_size is None:
             return self._batch_size
-        accumulated = 1 if self.trainer is None else self.trainer.accumulate_grad_batches
+        accumulated = self._num_accumulated()
         size, left_over = divmod(self._global_batch_size, num_ranks * accumulated)
         if size < 1 or left_over:
             raise DataSettingsError(
@@ -151,7 +151,7 @@ class WordSpeakerNoise(lightning.LightningDataModule):
         """Tell how large a step is: it depends on the number of ranks."""
         if stage == "fit":
             _, num_ranks = self._rank_and_num_ranks()
-            size, accumulated = self.batch_size_on(num_ranks), self.trainer.accumulate_grad_batches
+            size, accumulated = self.batch_size_on(num_ranks), self._num_accumulated()
             rank_zero_info(
                 f"a step: {size} examples x {num_ranks} rank(s) x {accumulated} accumulated batch(es) = "
                 f"{size * num_ranks * accumulated}"
@@ -227,6 +227,10 @@ class WordSpeakerNoise(lightning.LightningDataModule):
     def _rank_and_num_ranks(self) -> tuple[int, int]:
         """As the trainer knows them; environment variables would be wrong in spawned processes."""
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _num_accumulated(self) -> int:
+        """Batches whose gradients are added up for a step."""
+        return 1 if self.trainer is None else self.trainer.accumulate_grad_batches
 
     def _opened(self, split: str, *, like: ClipPair | None = None) -> ClipPair:
         """The shard sets of a split, checked against the settings and those of the training split."""
