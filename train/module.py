@@ -160,6 +160,8 @@ class AuditoryModule(pl.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Log the accuracies over the epoch's training examples."""
         for task, metric in self._accuracies():
+            if not metric.update_called:  # Lightning ends a finished epoch again, where a run in steps goes on from it
+                continue
             value = metric.compute()
             self.log(f"train/{task}/top1", value, logger=False)
             # To the loggers at once: Lightning would write it after the epoch's checkpoint, and a run that is killed in
@@ -227,11 +229,13 @@ class AuditoryModule(pl.LightningModule):
     @property
     def epochs_completed(self) -> int:
         """Passes over the training data that are finished, at any hook from the first step to the last."""
-        trainer = self.trainer
-        batches_done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
-        in_last_hooks = trainer.fit_loop.epoch_progress.current.completed == trainer.current_epoch
-        finished = 0 < trainer.num_training_batches <= batches_done
-        return trainer.current_epoch + int(finished and in_last_hooks)
+        fit_loop = self.trainer.fit_loop
+        epochs, batches = fit_loop.epoch_progress.current, fit_loop.epoch_loop.batch_progress
+        is_whole = batches.is_last_batch and batches.current.completed == batches.current.ready
+        if epochs.started > epochs.completed:
+            return epochs.completed + int(is_whole)
+        # Between epochs the batches are those of the last one, which is counted also where it was broken off.
+        return epochs.completed - int(batches.current.ready > 0 and not is_whole)
 
 
 def _with_weights(tasks: Sequence[Task], loss_weights: dict[str, float]) -> list[Task]:

@@ -1,14 +1,18 @@
 """A corpus of tones that is built in a second, and a network small enough to train on it."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import yaml
 
 from datamodules.build import build_shards
 from evaluate.benchmarks import BENCHMARKS, Benchmark
+from train.__main__ import main
 
 SAMPLE_RATE_HZ = 2000
 WORDS = ("high", "low", "rise")
@@ -109,6 +113,20 @@ def config(corpus: Path, tmp_path: Path) -> dict:
         "run_page": False,
         "trainer": {"max_epochs": 2, "accelerator": "cpu", "enable_progress_bar": False},
     }
+
+
+@pytest.fixture
+def fit_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path]:
+    """Runs the command in this process; gives the run directory."""
+
+    def run(config: dict, *arguments: str) -> Path:
+        path = tmp_path / "config.yaml"
+        path.write_text(yaml.safe_dump(config))
+        monkeypatch.setattr(sys, "argv", ["train", "fit", "--config", str(path), *arguments])
+        main()
+        return Path(config["run_dir"])
+
+    return run
 
 
 @pytest.fixture

@@ -1,0 +1,67 @@
+"""What the module tells and keeps while it trains."""
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from networks.checkpoint import NETWORK_KEY
+from train.command_line import TrainCLI
+from train.metric_history import read_history
+
+HOOKS = ("train_start", "train_epoch_start", "train_batch_end", "validation_end", "train_epoch_end", "train_end")
+
+
+@pytest.fixture
+def epochs_in_hooks(monkeypatch):
+    """Hooks as they come, with the step and the passes that the module says are finished."""
+    seen = []
+
+    def hook(name):
+        return lambda self, trainer, module, *_: seen.append((name, trainer.global_step, module.epochs_completed))
+
+    probe = type("Probe", (pl.Callback,), {f"on_{name}": hook(name) for name in HOOKS})
+    make = TrainCLI.instantiate_trainer
+
+    def with_probe(self, **kwargs):
+        trainer = make(self, **kwargs)
+        trainer.callbacks.append(probe())
+        return trainer
+
+    monkeypatch.setattr(TrainCLI, "instantiate_trainer", with_probe)
+    return seen
+
+
+def epoch(number, steps):
+    """What is told in an epoch, from 0, with the steps of its batches."""
+    within = [("train_batch_end", step, number) for step in steps]
+    end = [("validation_end", steps[-1], number + 1), ("train_epoch_end", steps[-1], number + 1)]
+    return [("train_epoch_start", steps[0] - 1, number), *within, *end]
+
+
+def test_passes_are_finished_when_they_are(fit_here, config, epochs_in_hooks):
+    first = [("train_start", 0, 0), *epoch(0, range(1, 7)), *epoch(1, range(7, 13)), ("train_end", 12, 2)]
+    run_dir = fit_here(config | {"checkpoint": {"every_n_epochs": 5}})
+    assert epochs_in_hooks == first
+    saved = torch.load(str(run_dir / "checkpoints/last.ckpt"), weights_only=True)
+    assert saved[NETWORK_KEY]["epochs_completed"] == 2  # saved at the end of training
+    epochs_in_hooks.clear()
+    fit_here(config, "--resume", "true", "--trainer.max_epochs", "3")
+    assert epochs_in_hooks == [("train_start", 12, 2), *epoch(2, range(13, 19)), ("train_end", 18, 3)]
+
+
+def test_a_pass_that_is_broken_off_is_not_finished(fit_here, config, epochs_in_hooks):
+    del config["trainer"]["max_epochs"]
+    fit_here(config, "--trainer.max_steps", "8")
+    assert epochs_in_hooks[-2:] == [("train_epoch_end", 8, 1), ("train_end", 8, 1)]
+    epochs_in_hooks.clear()
+    fit_here(config, "--resume", "true", "--trainer.max_steps", "12")
+    assert [epochs for _, _, epochs in epochs_in_hooks] == [1, 1, 1, 1, 1, 2, 2, 2]
+
+
+def test_accuracies_of_an_epoch_that_is_ended_again_stay(fit_here, config):
+    """Where steps are counted, Lightning calls the last hooks of a finished epoch again when training goes on."""
+    del config["trainer"]["max_epochs"]
+    run_dir = fit_here(config, "--trainer.max_steps", "6")
+    before = read_history(run_dir)["train/word/top1"]
+    fit_here(config, "--resume", "true", "--trainer.max_steps", "8")
+    assert read_history(run_dir)["train/word/top1"][5] == before[5]
