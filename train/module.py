@@ -14,6 +14,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from datamodules.tasks import Task
 from networks import AuditoryNetwork, Backbone, CheckpointError, FrontEnd
 from networks.checkpoint import NETWORK_KEY, describe_network
+from train.gradient_norms import gradient_norm
 from train.losses import Losses, weighted_losses
 from train.metrics import accuracy
 from train.schedules import CONSTANT, Schedule, scale_rates, with_schedule
@@ -27,8 +28,9 @@ Batch = dict[str, Any]
 class AuditoryModule(pl.LightningModule):
     """Trains front end, backbone and heads on a list of tasks.
 
-    The loss is the sum of the tasks' mean losses times their weights. Validation runs over one loader per condition
-    (a signal-to-noise ratio, say) and logs ``val/{condition}/loss`` and ``val/{condition}/{task}/{metric}``.
+    The loss is the sum of the tasks' mean losses times their weights, logged as ``train/loss``. Validation runs over
+    one loader per condition (a signal-to-noise ratio, say) and logs the same sum, ``val/{condition}/loss``, and
+    ``val/{condition}/{task}/{metric}``.
 
     Args:
         backbone: between the cochleagram and the heads.
@@ -45,9 +47,12 @@ class AuditoryModule(pl.LightningModule):
         init_from: checkpoint to take front end, backbone and the heads of known tasks from, where training starts anew.
         freeze: parts of the network that are not trained ("backbone", "heads.word", "backbone.conv*"); their batch
             normalisation uses its running statistics.
-        uncertainty_weighting: learn the weights of the tasks, see :class:`train.uncertainty.UncertaintyWeights`.
-        gradient_norms_every_n_steps: log ``train/{task}/gradient_norm``, the norm of the gradient of each task's
-            weighted loss in the backbone, every so many steps; each takes one more backward pass per task. 0: never.
+        uncertainty_weighting: learn the weights of the tasks, see :class:`train.uncertainty.UncertaintyWeights`; what
+            is minimised then is logged as ``train/uncertainty_loss``, beside the sum with the fixed weights.
+        gradient_norms_every_n_steps: log ``train/{task}/gradient_norm``, the norm of the gradient of each task's loss
+            times its weight (also where that is learnt) in the backbone, every so many steps; each takes one more
+            backward pass per task. Over ranks it is the norm of the mean gradient, with accumulated batches that of
+            the first of a step. 0: never.
         channels_last: keep activations with channels innermost; a quarter less time per step of CochCNN9 on a CPU.
         compile_backbone: compile the backbone (torch.compile) at the first step; checkpoints stay the same.
         run_name: name of the run, kept in its checkpoints.
@@ -119,30 +124,42 @@ class AuditoryModule(pl.LightningModule):
         logits, losses = self._logits_and_losses(batch)
         size = len(batch["waveform"])
         total = losses.total
-        if self.uncertainty is not None:
-            total = self.uncertainty(losses.by_task, {task.name: task.loss_weight for task in self.tasks})
-            for name, deviation in self.uncertainty.deviations().items():
-                self.log(f"train/{name}/uncertainty", deviation, batch_size=size)
-        self._log_gradient_norms(losses)
         # Averaged over ranks: with equal batches the loss of the whole batch, whatever the number of ranks.
         self.log("train/loss", total, prog_bar=True, batch_size=size, sync_dist=True)
+        if self.uncertainty is not None:
+            total = self.uncertainty(losses.by_task, self._fixed_weights(), losses.num_labelled)
+            self.log("train/uncertainty_loss", total, batch_size=size, sync_dist=True)
+            for name, deviation in self.uncertainty.deviations().items():
+                self.log(f"train/{name}/uncertainty", deviation, batch_size=size)
         for task, loss in losses.by_task.items():
             self.log(f"train/{task}/loss", loss, batch_size=size, sync_dist=True)
         for task, metric in self._accuracies():
             metric.update(logits[task].detach(), batch["targets"][task])
+        every = self.gradient_norms_every_n_steps
+        if every and self.global_step % every == 0 and batch_idx % self.trainer.accumulate_grad_batches == 0:
+            self._log_gradient_norms(losses)
         return total
 
+    def _fixed_weights(self) -> dict[str, float]:
+        return {task.name: task.loss_weight for task in self.tasks}
+
     def _log_gradient_norms(self, losses: Losses) -> None:
-        """Log the norm of each task's part of the gradient in the backbone, where it is time."""
-        every = self.gradient_norms_every_n_steps
-        if not every or self.global_step % every:
-            return
+        """Log the norm of each task's part of the gradient in the backbone."""
         shared = [parameter for parameter in self.network.backbone.parameters() if parameter.requires_grad]
-        for task in self.tasks if shared else ():
-            loss = task.loss_weight * losses.by_task[task.name]
-            gradients = torch.autograd.grad(loss, shared, retain_graph=True, allow_unused=True)
-            norms = [torch.linalg.vector_norm(gradient.float()) for gradient in gradients if gradient is not None]
-            self.log(f"train/{task.name}/gradient_norm", torch.linalg.vector_norm(torch.stack(norms)))
+        if not shared:
+            return
+        fixed = self._fixed_weights()
+        weights = fixed if self.uncertainty is None else self.uncertainty.effective(fixed)
+        norms = {
+            f"train/{name}/gradient_norm": float(gradient_norm(weights[name] * loss, shared))
+            for name, loss in losses.by_task.items()
+        }
+        self._write(norms, step=self.global_step)
+
+    def _write(self, values: dict[str, float], *, step: int) -> None:
+        """To the loggers at once, not at Lightning's next turn."""
+        for logger in self.loggers:
+            logger.log_metrics(values, step=step)
 
     def setup(self, stage: str) -> None:
         """Take weights from another run's checkpoint, where training starts anew."""
@@ -164,10 +181,8 @@ class AuditoryModule(pl.LightningModule):
                 continue
             value = metric.compute()
             self.log(f"train/{task}/top1", value, logger=False)
-            # To the loggers at once: Lightning would write it after the epoch's checkpoint, and a run that is killed in
-            # between would lose it.
-            for logger in self.loggers:
-                logger.log_metrics({f"train/{task}/top1": float(value)}, step=self.global_step - 1)
+            # Lightning would write it after the epoch's checkpoint, and a run that is killed in between would lose it.
+            self._write({f"train/{task}/top1": float(value)}, step=self.global_step - 1)
             metric.reset()
 
     def on_validation_epoch_start(self) -> None:

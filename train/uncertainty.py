@@ -11,8 +11,10 @@ class UncertaintyWeights(nn.Module):
 
     .. math:: L = \sum_t w_t \left(e^{-s_t} L_t + s_t / 2\right), \quad s_t = \log \sigma_t^2
 
-    for classification losses :math:`L_t`, with the tasks' fixed weights :math:`w_t` in front. All :math:`s_t` start at
-    0, where the gradient of the network is that of the fixed weights. Weight decay pulls them there.
+    for classification losses :math:`L_t`, with the tasks' fixed weights :math:`w_t` in front, over the tasks that have
+    labels in the batch: were :math:`s_t / 2` taken in without a loss, it would grow the weights of rarely labelled
+    tasks. All :math:`s_t` start at 0, where the gradient of the network is that of the fixed weights. Weight decay
+    pulls them there.
 
     Args:
         tasks: names of the tasks.
@@ -22,13 +24,22 @@ class UncertaintyWeights(nn.Module):
         super().__init__()
         self.log_variances = nn.ParameterDict({task: nn.Parameter(torch.zeros(())) for task in tasks})
 
-    def forward(self, losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-        """Mean losses and fixed weights by task -> the loss to minimise, a scalar."""
+    def forward(
+        self, losses: Mapping[str, Tensor], weights: Mapping[str, float], num_labelled: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Mean losses, fixed weights and numbers of labelled examples by task -> the loss to minimise, a scalar.
+
+        A task without labels adds 0, with a gradient of 0: every parameter has one, on all ranks.
+        """
         terms = [
-            weights[task] * (torch.exp(-log_variance) * losses[task] + log_variance / 2)
+            weights[task] * (num_labelled[task] > 0) * (torch.exp(-log_variance) * losses[task] + log_variance / 2)
             for task, log_variance in self.log_variances.items()
         ]
         return torch.stack(terms).sum()
+
+    def effective(self, weights: Mapping[str, float]) -> dict[str, Tensor]:
+        """Fixed weights by task -> what the tasks' losses are multiplied by now."""
+        return {task: weights[task] * torch.exp(-value.detach()) for task, value in self.log_variances.items()}
 
     def deviations(self) -> dict[str, Tensor]:
         """Learnt sigma of each task."""

@@ -1,5 +1,6 @@
 """What the module tells and keeps while it trains."""
 
+import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -65,3 +66,14 @@ def test_accuracies_of_an_epoch_that_is_ended_again_stay(fit_here, config):
     before = read_history(run_dir)["train/word/top1"]
     fit_here(config, "--resume", "true", "--trainer.max_steps", "8")
     assert read_history(run_dir)["train/word/top1"][5] == before[5]
+
+
+@pytest.mark.parametrize(("every", "log_every", "accumulated", "steps"), [(5, 1, 1, [0, 5, 10]), (4, 4, 2, [0, 4])])
+def test_gradient_norms_are_written_at_their_steps(fit_here, config, every, log_every, accumulated, steps):
+    config["model"]["gradient_norms_every_n_steps"] = every
+    config["trainer"] |= {"log_every_n_steps": log_every, "accumulate_grad_batches": accumulated}
+    rows = pd.read_csv(fit_here(config) / "csv/version_0/metrics.csv")
+    for task in ("word", "speaker", "texture"):
+        written = rows[["step", f"train/{task}/gradient_norm"]].dropna()
+        assert list(written["step"]) == steps
+        assert written.iloc[:, 1].is_unique

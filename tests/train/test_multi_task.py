@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from datamodules.tasks import Task
@@ -40,8 +41,11 @@ def make_batch(num_examples=4):
 
 
 def log_of(module):
+    """What the module logs, and writes to loggers at once."""
     logged = {}
     module.log = lambda name, value, **_: logged.update({name: float(value)})
+    module._write = lambda values, step: logged.update(values)
+    module.trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     return logged
 
 
@@ -49,10 +53,12 @@ def test_uncertainty_weights_are_those_of_the_paper():
     weights = UncertaintyWeights(["word", "speaker"])
     losses = {"word": torch.tensor(2.0), "speaker": torch.tensor(0.5)}
     fixed = {"word": 1.0, "speaker": 0.25}
-    assert float(weights(losses, fixed)) == pytest.approx(2.0 + 0.25 * 0.5)
+    labelled = {"word": torch.tensor(4), "speaker": torch.tensor(1)}
+    assert float(weights(losses, fixed, labelled)) == pytest.approx(2.0 + 0.25 * 0.5)
     with torch.no_grad():
         weights.log_variances["word"].fill_(0.6)
-    assert float(weights(losses, fixed)) == pytest.approx(2.0 * torch.tensor(-0.6).exp().item() + 0.3 + 0.25 * 0.5)
+    expected = 2.0 * torch.tensor(-0.6).exp().item() + 0.3 + 0.25 * 0.5
+    assert float(weights(losses, fixed, labelled)) == pytest.approx(expected)
     assert float(weights.deviations()["word"]) == pytest.approx(torch.tensor(0.3).exp().item())
 
 
@@ -63,7 +69,7 @@ def test_the_learnt_uncertainty_of_a_constant_loss_is_the_loss():
 
     def closure():
         optimizer.zero_grad()
-        total = weights({"word": torch.tensor(1.7)}, {"word": 1.0})
+        total = weights({"word": torch.tensor(1.7)}, {"word": 1.0}, {"word": torch.tensor(4)})
         total.backward()
         return total
 
@@ -71,11 +77,36 @@ def test_the_learnt_uncertainty_of_a_constant_loss_is_the_loss():
     assert float(weights.deviations()["word"]) ** 2 == pytest.approx(2 * 1.7, rel=1e-3)
 
 
+def test_batches_without_labels_leave_the_learnt_weight():
+    """With labels in one batch of four, exp(-s) is 1 / (2 L) as with labels in each."""
+    weights = UncertaintyWeights(["word", "speaker"])
+    optimizer = torch.optim.SGD(weights.parameters(), lr=0.05)
+    for step in range(2000):
+        has_labels = step % 4 == 0
+        losses = {"word": torch.tensor(2.0), "speaker": torch.tensor(2.0 * has_labels)}
+        total = weights(
+            losses, {"word": 1.0, "speaker": 1.0}, {"word": torch.tensor(4), "speaker": torch.tensor(has_labels)}
+        )
+        optimizer.zero_grad()
+        total.backward()
+        assert all(parameter.grad is not None for parameter in weights.parameters())
+        optimizer.step()
+    learnt = weights.effective({"word": 1.0, "speaker": 0.5})
+    assert float(learnt["word"]) == pytest.approx(0.25, rel=1e-3)
+    assert float(learnt["speaker"]) == pytest.approx(0.5 * 0.25, rel=1e-3)
+
+
 def test_uncertainties_are_trained_and_logged():
     module = make_module(uncertainty_weighting=True)
     logged = log_of(module)
+    with torch.no_grad():
+        module.uncertainty.log_variances["word"].fill_(-6.0)
     module.training_step(make_batch(), 0).backward()
-    assert logged["train/word/uncertainty"] == 1.0
+    assert logged["train/word/uncertainty"] == pytest.approx(torch.tensor(-3.0).exp().item())
+    # The same sum as in validation, and beside it what is minimised.
+    assert logged["train/loss"] == pytest.approx(logged["train/word/loss"] + 0.25 * logged["train/speaker/loss"])
+    minimised = logged["train/word/loss"] * torch.tensor(6.0).exp().item() - 3 + 0.25 * logged["train/speaker/loss"]
+    assert logged["train/uncertainty_loss"] == pytest.approx(minimised)
     gradients = {name: parameter.grad for name, parameter in module.uncertainty.log_variances.items()}
     assert all(gradient is not None for gradient in gradients.values())
 
@@ -95,7 +126,14 @@ def test_gradient_norms_are_of_each_weighted_task_and_change_nothing():
     _, losses = alone._logits_and_losses(batch)
     (0.25 * losses.by_task["speaker"]).backward()
     squares = [parameter.grad.square().sum() for parameter in alone.network.backbone.parameters()]
-    assert logged["train/speaker/gradient_norm"] == pytest.approx(float(torch.stack(squares).sum().sqrt()), rel=1e-5)
+    expected = float(torch.stack(squares).sum().sqrt())
+    assert logged["train/speaker/gradient_norm"] == pytest.approx(expected, rel=1e-5)
+    learnt = make_module(gradient_norms_every_n_steps=1, uncertainty_weighting=True)
+    logged = log_of(learnt)
+    with torch.no_grad():
+        learnt.uncertainty.log_variances["speaker"].fill_(1.0)
+    learnt.training_step(batch, 0)
+    assert logged["train/speaker/gradient_norm"] == pytest.approx(expected * torch.tensor(-1.0).exp().item(), rel=1e-5)
 
 
 def test_an_example_without_a_label_does_not_count():

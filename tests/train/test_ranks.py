@@ -21,6 +21,7 @@ def test_two_processes_equal_one_with_twice_the_batch(config, tmp_path):
     """Without dropout, which each process draws for itself, and batch statistics, which are of its own examples."""
     optimizer = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.02, "momentum": 0.9}}
     model = config["model"] | {"optimizer": optimizer, "freeze": ["backbone.batchnorm*", "backbone.dropout*"]}
+    model["gradient_norms_every_n_steps"] = 3
     trainer = config["trainer"] | {"log_every_n_steps": 1}
     one = config | {"run_dir": str(tmp_path / "one"), "model": model, "trainer": trainer}
     assert wait_for(start(one)) == 0
