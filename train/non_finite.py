@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from train.errors import TrainingError
 from train.run_directory import checkpoints_in
 
 STATE_FILE = "non_finite.ckpt"
@@ -26,12 +27,15 @@ class StopWhenNonFinite(pl.Callback):
 
     Args:
         every_n_steps: check the loss at every so many steps; 0 never.
-        above: a loss above this is divergence; None: no limit.
+        above: a loss above this is divergence, in whatever precision it is trained; None: no limit.
+
+    Raises:
+        TrainingError: for a negative number of steps.
     """
 
     def __init__(self, *, every_n_steps: int = 1, above: float | None = None) -> None:
         if every_n_steps < 0:
-            raise ValueError(f"expected every_n_steps of 0 (never) or more, got {every_n_steps}")
+            raise TrainingError(f"non_finite: expected every_n_steps of 0 (never) or more, got {every_n_steps}")
         self.every_n_steps = every_n_steps
         self.above = float("inf") if above is None else above
         self._batch: Any = None
@@ -46,7 +50,7 @@ class StopWhenNonFinite(pl.Callback):
         """Check the loss; all ranks stop together."""
         if self.every_n_steps == 0 or trainer.global_step % self.every_n_steps:
             return
-        value = float(loss.detach()) * trainer.accumulate_grad_batches  # Lightning has divided it
+        value = _as_computed(loss, trainer)
         is_bad = not value <= self.above or value == float("inf")
         if not trainer.strategy.reduce_boolean_decision(is_bad, all=False):
             return
@@ -61,3 +65,10 @@ class StopWhenNonFinite(pl.Callback):
             f"{state}, the batch in {folder / BATCH_FILE.format(rank='*')}. Try a lower "
             "learning rate, a warm-up, or --trainer.gradient_clip_val 1"
         )
+
+
+def _as_computed(loss: Tensor, trainer: pl.Trainer) -> float:
+    """A batch's loss before Lightning divided it by the number of accumulated batches and scaled it for float16."""
+    scaler = getattr(trainer.precision_plugin, "scaler", None)
+    scale = 1.0 if scaler is None else scaler.get_scale()
+    return float(loss.detach()) * trainer.accumulate_grad_batches / scale
