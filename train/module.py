@@ -14,9 +14,11 @@ from torchmetrics.classification import MulticlassAccuracy
 from datamodules.tasks import Task
 from networks import AuditoryNetwork, Backbone, CheckpointError, FrontEnd
 from networks.checkpoint import NETWORK_KEY, describe_network
+from train.errors import TrainingError
 from train.gradient_norms import gradient_norm
 from train.losses import Losses, weighted_losses
 from train.metrics import accuracy
+from train.optimizers import keep_settings, set_by
 from train.schedules import CONSTANT, Schedule, scale_rates, with_schedule
 from train.uncertainty import UncertaintyWeights
 from train.validation import ConditionMetrics
@@ -37,10 +39,12 @@ class AuditoryModule(pl.LightningModule):
         tasks: tasks with their label sets; the command line takes them from the data.
         front_end: makes cochleagrams of waveforms; None: the published one.
         optimizer: makes the optimiser from the parameters; default SGD, rate 0.01, momentum 0.9, weight decay 1e-4.
+            Where training goes on, its settings are those given now, its momenta those of the checkpoint.
         schedule: length of training and course of the rate, see :class:`train.schedules.Schedule`.
         scale_lr_from_batch: examples in a step (over ranks and accumulated batches) that the optimiser's rate is meant
             for; it is scaled in proportion to those there are. None: it is taken as it is.
-        lr_scheduler: makes a scheduler of torch's from the optimiser, in place of `schedule`'s course of the rate.
+        lr_scheduler: makes a scheduler of torch's from the optimiser, in place of `schedule`'s course of the rate;
+            where training goes on, the rate is the one that it had come to.
         lr_interval: whether `lr_scheduler` steps after every "epoch" (a pass over the signal clips) or "step".
         loss_weights: overrides of the tasks' loss weights, by task name.
         val_conditions: names of the validation loaders, in order; the command line takes them from the data.
@@ -83,7 +87,7 @@ class AuditoryModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         if lr_scheduler is not None and not schedule.is_constant:
-            raise ValueError("give `lr_scheduler` or the course of the rate in `schedule`, not both")
+            raise TrainingError("give `lr_scheduler` or the course of the rate in `schedule`, not both")
         self.tasks = _with_weights(tasks, loss_weights or {})
         self.network = AuditoryNetwork(backbone, {task.name: task.num_classes for task in tasks}, front_end)
         if channels_last:
@@ -209,13 +213,20 @@ class AuditoryModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule from the configuration."""
-        optimizer = self.optimizer([parameter for parameter in self.parameters() if parameter.requires_grad])
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        if not parameters:
+            raise TrainingError(
+                "`freeze` leaves nothing to train: leave out a part of the network, a head for instance"
+            )
+        optimizer = self.optimizer(parameters)
         if self.scale_lr_from_batch is not None:
             scale_rates(optimizer, self.trainer, reference_batch_size=self.scale_lr_from_batch)
-        if self.lr_scheduler is not None:
-            schedule = {"scheduler": self.lr_scheduler(optimizer), "interval": self.lr_interval}
-            return {"optimizer": optimizer, "lr_scheduler": schedule}
-        return with_schedule(optimizer, self.schedule, self.trainer)
+        if self.lr_scheduler is None:
+            keep_settings(optimizer)
+            return with_schedule(optimizer, self.schedule, self.trainer)
+        scheduler = self.lr_scheduler(optimizer)
+        keep_settings(optimizer, but=set_by(scheduler))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": self.lr_interval}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the network, in plain Python."""
@@ -234,6 +245,9 @@ class AuditoryModule(pl.LightningModule):
             labels = next((other["labels"] for other in saved["tasks"] if other["name"] == task.name), None)
             if labels is not None and list(task.labels) != list(labels):
                 differences.append(f"labels of task {task.name}")
+        was_uncertain = any(name.startswith("uncertainty.") for name in checkpoint["state_dict"])
+        if was_uncertain != (self.uncertainty is not None):
+            differences.append(f"uncertainty_weighting is {was_uncertain} in the checkpoint, {not was_uncertain} here")
         if differences:
             raise CheckpointError(
                 "the checkpoint holds another network than the configuration: "
@@ -256,7 +270,9 @@ class AuditoryModule(pl.LightningModule):
 def _with_weights(tasks: Sequence[Task], loss_weights: dict[str, float]) -> list[Task]:
     unknown = sorted(set(loss_weights) - {task.name for task in tasks})
     if unknown:
-        raise ValueError(f"loss_weights names unknown tasks {unknown}; the tasks are {[task.name for task in tasks]}")
+        raise TrainingError(
+            f"loss_weights names unknown tasks {unknown}; the tasks are {[task.name for task in tasks]}"
+        )
     return [replace(task, loss_weight=loss_weights.get(task.name, task.loss_weight)) for task in tasks]
 
 

@@ -77,3 +77,36 @@ def test_gradient_norms_are_written_at_their_steps(fit_here, config, every, log_
         written = rows[["step", f"train/{task}/gradient_norm"]].dropna()
         assert list(written["step"]) == steps
         assert written.iloc[:, 1].is_unique
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"freeze": ["head.word"]}, "no part of the network is named 'head.word'"),
+        ({"freeze": ["front_end", "backbone", "heads"]}, "`freeze` leaves nothing to train"),
+        ({"loss_weights": {"words": 2.0}}, "loss_weights names unknown tasks ['words']"),
+        (
+            {"lr_scheduler": {"class_path": "torch.optim.lr_scheduler.StepLR", "init_args": {"step_size": 1}}},
+            "give `lr_scheduler` or the course of the rate in `schedule`, not both",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_told_in_one_line(fit_here, config, capsys, changes, message):
+    config["model"] |= changes
+    with pytest.raises(SystemExit) as stop:
+        fit_here(config, "--schedule.drop_every", "1")
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_run_that_cannot_go_on_is_told_in_one_line(fit_here, config, capsys):
+    config["trainer"]["max_epochs"] = 1
+    fit_here(config)
+    for changes, message in [
+        ({"uncertainty_weighting": True}, "uncertainty_weighting is False in the checkpoint, True here"),
+        ({"freeze": ["heads.word"]}, "go on with the same `freeze`"),
+    ]:
+        with pytest.raises(SystemExit) as stop:
+            fit_here(config | {"model": config["model"] | changes}, "--resume", "true", "--trainer.max_epochs", "2")
+        assert stop.value.code == 2
+        assert message in capsys.readouterr().err.splitlines()[-1]
