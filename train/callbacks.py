@@ -2,36 +2,54 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytorch_lightning as pl
-from pytorch_lightning.cli import SaveConfigCallback
+from jsonargparse import Namespace
+from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
-from train.run_directory import CONFIG_FILE, SUMMARY_FILE, UNTRAINED_CHECKPOINT, checkpoints_in
+from evaluate.table import write_atomically
+from train.run_directory import (
+    CONFIG_FILE,
+    EARLIER_CONFIG_FILE,
+    SUMMARY_FILE,
+    UNTRAINED_CHECKPOINT,
+    checkpoints_in,
+)
 
 HEADLINE_METRICS = ("top1", "ranking_average_precision", "average_precision")
 """One for each kind of task; both have a chance level beside them."""
 
 
-class SaveRunConfig(SaveConfigCallback):
-    """Writes the whole configuration to ``config.yaml`` in the run directory when training starts."""
+class SaveRunConfig(pl.Callback):
+    """Writes the whole configuration to ``config.yaml`` in the run directory when training starts or goes on.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs | {"save_to_log_dir": False})
+    Only then: a configuration that is refused leaves that of the run as it is. Where a run goes on with another one,
+    the earlier is kept beside it, under the step until which it was trained with.
 
-    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+    Args:
+        parser: what the configuration was parsed with.
+        config: the configuration.
+    """
+
+    def __init__(self, parser: LightningArgumentParser, config: Namespace) -> None:
+        self.parser, self.config = parser, config
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save on rank 0, whole or not at all."""
-        if stage != "fit":
+        if not trainer.is_global_zero:
             return
         folder = Path(trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f".{CONFIG_FILE}.partial"
-        self.parser.save(self.config, str(partial), skip_none=False, overwrite=True, multifile=False)
-        os.replace(partial, folder / CONFIG_FILE)
+        path, text = folder / CONFIG_FILE, self.parser.dump(self.config, skip_none=False).encode()
+        earlier = folder / EARLIER_CONFIG_FILE.format(step=trainer.global_step)
+        # Of several that went on from one step, the first is what had trained until there.
+        if trainer.global_step > 0 and path.exists() and path.read_bytes() != text and not earlier.exists():
+            write_atomically(earlier, path.read_bytes())
+        write_atomically(path, text)
 
 
 class SaveUntrained(pl.Callback):

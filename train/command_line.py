@@ -6,6 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.utilities import rank_zero_info
 
 from datamodules.word_speaker_noise import WordSpeakerNoise
 from evaluate.callback import BrainScoreCallback
@@ -19,10 +20,16 @@ from train.progress import TrainingProgress
 from train.rank_states import RankStates
 from train.recipes import PARSER_MODE, register_recipes
 from train.run_checkpoint import RunCheckpoint
-from train.run_directory import check_writable, checkpoint_to_resume, checkpoints_in
+from train.run_directory import (
+    check_is_there,
+    check_writable,
+    checkpoint_to_evaluate,
+    checkpoint_to_resume,
+    checkpoints_in,
+)
 from train.run_page import RunPage
 from train.schedules import Schedule
-from train.stop_signals import StopSignals
+from train.stop_signals import LeaveWhenSaved, StopSignals
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "use_distributed_sampler": False,  # the data module spreads examples over ranks itself, exactly
@@ -45,8 +52,7 @@ class TrainCLI(LightningCLI):
         super().__init__(
             AuditoryModule,
             WordSpeakerNoise,
-            save_config_callback=SaveRunConfig,
-            save_config_kwargs={"overwrite": True},
+            save_config_callback=None,  # SaveRunConfig, in its own place among the callbacks
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=0,
             auto_configure_optimizers=False,
@@ -77,6 +83,16 @@ class TrainCLI(LightningCLI):
         parser.link_arguments("schedule", "model.schedule", apply_on="instantiate")
         parser.add_lightning_class_args(BrainScoreCallback, "brain")
         parser.add_lightning_class_args(StopWhenNonFinite, "non_finite")
+        # The best one first: those that a run goes on from then know which it is.
+        parser.add_lightning_class_args(RunCheckpoint, "best_checkpoint")
+        parser.set_defaults(
+            {
+                "best_checkpoint.filename": "best-step-{step:07d}",
+                "best_checkpoint.auto_insert_metric_name": False,
+                "best_checkpoint.enable_version_counter": False,
+                "best_checkpoint.save_on_train_epoch_end": True,  # after the epoch's brain scores
+            }
+        )
         parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
         parser.set_defaults(
             {
@@ -87,15 +103,6 @@ class TrainCLI(LightningCLI):
                 "checkpoint.save_last": True,
                 "checkpoint.enable_version_counter": False,
                 "checkpoint.save_on_train_epoch_end": True,  # after the epoch's brain scores
-            }
-        )
-        parser.add_lightning_class_args(RunCheckpoint, "best_checkpoint")
-        parser.set_defaults(
-            {
-                "best_checkpoint.filename": "best-step-{step:07d}",
-                "best_checkpoint.auto_insert_metric_name": False,
-                "best_checkpoint.enable_version_counter": False,
-                "best_checkpoint.save_on_train_epoch_end": True,  # after the epoch's brain scores
             }
         )
         parser.link_arguments("data.tasks", "model.tasks", apply_on="instantiate")
@@ -109,14 +116,21 @@ class TrainCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Find out where to start, before anything is made; checkpoints are read without running code from them."""
-        self.config[self.subcommand].weights_only = True
-        if self.subcommand == "fit":
-            config = self.config.fit
-            start = checkpoint_to_resume(config.run_dir, resume=config.resume)
-            check_writable(config.run_dir)
-            remove_abandoned(checkpoints_in(config.run_dir))
-            if start is not None and config.ckpt_path is None:
-                config.ckpt_path = str(start)
+        config = self.config[self.subcommand]
+        config.weights_only = True
+        self._saved_config = config.clone()
+        self._saved_config.resume = False  # said on the command line; the file holds what the run is
+        if config.ckpt_path is not None:
+            check_is_there(config.ckpt_path)
+        if self.subcommand != "fit":
+            config.ckpt_path = config.ckpt_path or str(checkpoint_to_evaluate(config.run_dir))
+            return
+        start = checkpoint_to_resume(config.run_dir, resume=config.resume)
+        check_writable(config.run_dir)
+        remove_abandoned(checkpoints_in(config.run_dir))
+        config.ckpt_path = config.ckpt_path or (start and str(start))
+        if config.resume and config.ckpt_path is None:
+            rank_zero_info(f"{config.run_dir} holds no checkpoint to go on from: training starts from the beginning")
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Add the loggers and callbacks that every run has."""
@@ -134,9 +148,21 @@ class TrainCLI(LightningCLI):
         if self.subcommand == "fit" and config.run_page:
             callbacks.append(RunPage(pace))
         if self.subcommand == "fit":
-            callbacks += [RankStates(), SaveUntrained(), Summary(), LearningRateMonitor(), StopSignals()]
+            callbacks += [RankStates(), SaveUntrained(), LearningRateMonitor()]
         if trainer.get("enable_progress_bar") is not False:
             callbacks.append(TrainingProgress(pace))
+        stop = StopSignals()
+        if self.subcommand == "fit":
+            callbacks = [LeaveWhenSaved(stop), *self._save_config(), *callbacks, Summary()]
         plugins = trainer.get("plugins") or []
         kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
-        return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+        made = super().instantiate_trainer(callbacks=callbacks, **kwargs)
+        if self.subcommand == "fit":
+            made.callbacks.append(stop)  # type: ignore[attr-defined]  # the last: it saves what all others did
+        return made
+
+    def _save_config(self) -> list[pl.Callback]:
+        """The callback that writes the configuration, before anything else is written; a rehearsal writes nothing."""
+        if self.config.fit.trainer.fast_dev_run:
+            return []
+        return [SaveRunConfig(self._parser("fit"), self._saved_config)]

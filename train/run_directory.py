@@ -6,17 +6,27 @@
 """
 
 import os
+import re
 import tempfile
 import uuid
 from pathlib import Path
 
 from evaluate.checkpoint_files import CHECKPOINTS_FOLDER
 from evaluate.wandb_scores import WANDB_ID_FILE
+from train.metric_history import read_history
 
 CONFIG_FILE = "config.yaml"
+EARLIER_CONFIG_FILE = "config.until-step-{step:07d}.yaml"
+"""What was trained with until that step, where a run went on with another configuration."""
 SUMMARY_FILE = "summary.csv"
 LAST_CHECKPOINT = "last.ckpt"
 UNTRAINED_CHECKPOINT = "untrained.ckpt"
+BEST_PREFIX = "best-"
+
+LIGHTNING_WORDS = ("best", "last", "hpc")
+"""What Lightning takes in place of a checkpoint's path; more begin with a scheme (``registry:``, ``s3:``)."""
+
+_STEP_IN_NAME = re.compile(r"step[-=](\d+)")
 
 
 class RunDirectoryError(ValueError):
@@ -28,29 +38,89 @@ def checkpoints_in(run_dir: str | Path) -> Path:
     return Path(run_dir) / CHECKPOINTS_FOLDER
 
 
+def newest_checkpoint(run_dir: str | Path) -> Path | None:
+    """Find the checkpoint that a run goes on from.
+
+    Args:
+        run_dir: the run directory, which need not exist.
+
+    Returns:
+        The last one; where that was not kept, the one of the highest step, and the best one where no others are. None
+        where there is none; the untrained network does not count.
+    """
+    folder = checkpoints_in(run_dir)
+    if (folder / LAST_CHECKPOINT).is_file():
+        return folder / LAST_CHECKPOINT
+    steps = {path: int(match[1]) for path in folder.glob("*.ckpt") if (match := _STEP_IN_NAME.search(path.stem))}
+    return max(steps, key=lambda path: (not path.name.startswith(BEST_PREFIX), steps[path]), default=None)
+
+
 def checkpoint_to_resume(run_dir: str | Path, *, resume: bool) -> Path | None:
     """Where training in a run directory starts from.
+
+    A directory holds a run where there is a checkpoint to go on from, or where more than the first step was logged:
+    one that failed before has left nothing that would be lost.
 
     Args:
         run_dir: the run directory, which need not exist.
         resume: whether to go on with the run in it.
 
     Returns:
-        The last checkpoint, or None to start from the beginning.
+        The newest checkpoint, or None to start from the beginning.
 
     Raises:
         RunDirectoryError: if the directory holds a run and ``resume`` is not set.
     """
-    run_dir = Path(run_dir)
-    if not (run_dir / CONFIG_FILE).exists():
-        return None
-    if not resume:
+    newest = newest_checkpoint(run_dir)
+    if resume:
+        return newest
+    if newest is not None:
         raise RunDirectoryError(
             f"{run_dir} already holds a run: add `--resume true` to go on with it, choose another `--run_dir`, or "
             "remove the folder"
         )
-    last = checkpoints_in(run_dir) / LAST_CHECKPOINT
-    return last if last.is_file() else None
+    if any(values.index.max() > 0 for values in read_history(run_dir).values()):
+        raise RunDirectoryError(
+            f"{run_dir} already holds a run, but no checkpoint of it to go on from: add `--resume true` to start it "
+            "from the beginning, choose another `--run_dir`, or remove the folder"
+        )
+    return None
+
+
+def checkpoint_to_evaluate(run_dir: str | Path) -> Path:
+    """Find the checkpoint that is validated or tested where none is named.
+
+    Args:
+        run_dir: the run directory.
+
+    Returns:
+        The newest checkpoint.
+
+    Raises:
+        RunDirectoryError: if there is none.
+    """
+    newest = newest_checkpoint(run_dir)
+    if newest is None:
+        raise RunDirectoryError(
+            f"{checkpoints_in(run_dir)} holds no checkpoint to evaluate: name one with `--ckpt_path`, or the run with "
+            "`--run_dir`"
+        )
+    return newest
+
+
+def check_is_there(checkpoint: str | Path) -> None:
+    """See that a checkpoint that was named is there.
+
+    Args:
+        checkpoint: a file, or one of Lightning's words ("last", "best", "hpc", "registry:...").
+
+    Raises:
+        RunDirectoryError: if it is neither.
+    """
+    name = str(checkpoint)
+    if name in LIGHTNING_WORDS or ":" in name or Path(name).exists():
+        return
+    raise RunDirectoryError(f"there is no checkpoint {name}: `--ckpt_path` names a file")
 
 
 def check_writable(run_dir: str | Path) -> None:

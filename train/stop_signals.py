@@ -25,17 +25,23 @@ class StoppedBySignal(SystemExit):
 
 
 class StopSignals(Checkpoint):
-    """Ends a run that is told to stop after the batch at hand, with its state in ``last.ckpt``.
+    """Saves the state of a run that is told to stop in ``last.ckpt``; :class:`LeaveWhenSaved` ends it.
 
-    The signal itself only leaves a note. After the next optimiser step (with several ranks, within ten batches) all
-    ranks save together and leave with exit status 75. At the end of an epoch they save, and leave after the first step
-    of the next one. It is a checkpoint callback so that Lightning calls it after all that measure or save.
+    The signal itself only leaves a note. After the next optimiser step (with several ranks, within ten batches), or at
+    the end of an epoch, all ranks save together. It is a checkpoint callback so that Lightning calls it after all that
+    measure, and belongs to the end of the list, after all that save.
     """
 
     def __init__(self) -> None:
+        self.has_saved = False
         self._received: int | None = None
         self._previous: dict[int, Any] = {}
         self._steps_before = 0
+
+    @property
+    def reason(self) -> str:
+        """Who told this rank to stop."""
+        return "a signal" if self._received is None else signal.Signals(self._received).name
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen; Lightning's own handlers, which exchange between ranks inside the handler, step aside."""
@@ -46,17 +52,16 @@ class StopSignals(Checkpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop here, where an optimiser step is complete and the epoch is not."""
+        """Save here, where an optimiser step is complete and the epoch is not."""
         stepped = trainer.global_step != self._steps_before
         self._steps_before = trainer.global_step
         is_due = trainer.world_size == 1 or (batch_idx + 1) % BATCHES_BETWEEN_EXCHANGES == 0
-        if stepped and is_due and not trainer.is_last_batch and self._told_any(trainer):
-            self._stop(trainer)
+        if stepped and is_due and not trainer.is_last_batch:
+            self._save_if_told(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save here; stopping would lose the epoch's metrics, which are logged after all callbacks."""
-        if self._told_any(trainer):
-            trainer.save_checkpoint(checkpoints_in(trainer.default_root_dir) / LAST_CHECKPOINT)
+        """Save here."""
+        self._save_if_told(trainer)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Put back who listened before."""
@@ -67,14 +72,40 @@ class StopSignals(Checkpoint):
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._received = number
 
-    def _told_any(self, trainer: pl.Trainer) -> bool:
-        """Whether any rank was told to stop; all ranks ask together."""
-        return bool(trainer.strategy.reduce_boolean_decision(self._received is not None, all=False))
+    def _save_if_told(self, trainer: pl.Trainer) -> None:
+        """Save where any rank was told to stop; all ranks ask together."""
+        if trainer.strategy.reduce_boolean_decision(self._received is not None, all=False):
+            trainer.save_checkpoint(checkpoints_in(trainer.default_root_dir) / LAST_CHECKPOINT)
+            self.has_saved = True
 
-    def _stop(self, trainer: pl.Trainer) -> None:
-        path = checkpoints_in(trainer.default_root_dir) / LAST_CHECKPOINT
-        trainer.save_checkpoint(path)
-        name = "a signal" if self._received is None else signal.Signals(self._received).name
+
+class LeaveWhenSaved(pl.Callback):
+    """Ends a run whose state is saved with exit status 75, when what belongs to the saved step is logged.
+
+    Lightning logs a step and an epoch after all callbacks, and validates in between. So it leaves before the next
+    batch or epoch, first of all callbacks: nothing of that one is begun.
+
+    Args:
+        stop: what saves; a callback of the same trainer.
+    """
+
+    def __init__(self, stop: StopSignals) -> None:
+        self.stop = stop
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Leave within an epoch."""
+        self._leave_if_saved(trainer)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave between epochs."""
+        self._leave_if_saved(trainer)
+
+    def _leave_if_saved(self, trainer: pl.Trainer) -> None:
+        if not self.stop.has_saved:
+            return
         if trainer.is_global_zero:
-            _log.warning("stopped by %s after step %d; go on with `--resume true`", name, trainer.global_step)
+            reason, step = self.stop.reason, trainer.global_step
+            _log.warning("stopped by %s after step %d; go on with `--resume true`", reason, step)
         raise StoppedBySignal(EXIT_STOPPED)

@@ -10,6 +10,7 @@ from torch import nn
 
 from datamodules.tasks import Task
 from networks import AuditoryNetwork, CheckpointError, load_checkpoint
+from train.errors import TrainingError
 
 NAMES_SHOWN = 12
 
@@ -39,8 +40,10 @@ def warm_start(network: AuditoryNetwork, path: str | Path, tasks: Sequence[Task]
         Which heads were taken.
 
     Raises:
-        FileNotFoundError, CheckpointError: if there is no checkpoint, or it holds another backbone or front end.
+        CheckpointError: if there is no checkpoint, or it holds another backbone or front end.
     """
+    if not Path(path).is_file():
+        raise CheckpointError(f"there is no checkpoint {path} to start from: `init_from` names a file")
     loaded = load_checkpoint(path)
     for part in ("front_end", "backbone"):
         saved, wanted = loaded.network.description()["init_args"][part], network.description()["init_args"][part]
@@ -67,7 +70,7 @@ def frozen_modules(network: nn.Module, patterns: Iterable[str]) -> list[nn.Modul
         The modules.
 
     Raises:
-        ValueError: if a pattern names none; lists names there are.
+        TrainingError: if a pattern names none; lists names there are.
     """
     names = [name for name, _ in network.named_modules() if name]
     found: dict[str, nn.Module] = {}
@@ -75,7 +78,7 @@ def frozen_modules(network: nn.Module, patterns: Iterable[str]) -> list[nn.Modul
         matching = [name for name in names if fnmatchcase(name, pattern)]
         if not matching:
             shown = ", ".join(names[:NAMES_SHOWN])
-            raise ValueError(f"freeze: no part of the network is named {pattern!r}; there are {shown}, ...")
+            raise TrainingError(f"freeze: no part of the network is named {pattern!r}; there are {shown}, ...")
         found |= {name: network.get_submodule(name) for name in matching}
     return list(found.values())
 

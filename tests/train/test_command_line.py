@@ -11,7 +11,7 @@ import yaml
 
 from networks import load_checkpoint
 from train.__main__ import main
-from train.run_directory import RunDirectoryError, checkpoint_to_resume
+from train.module import AuditoryModule
 
 UNTRAINED, LAST = "checkpoints/untrained.ckpt", "checkpoints/last.ckpt"
 
@@ -85,12 +85,90 @@ def test_a_run_is_not_overwritten(train, config, capsys):
     assert (folder / LAST).read_bytes() == before
 
 
-def test_where_to_resume(tmp_path):
-    assert checkpoint_to_resume(tmp_path / "new", resume=True) is None
-    (tmp_path / "config.yaml").touch()
-    assert checkpoint_to_resume(tmp_path, resume=True) is None
-    with pytest.raises(RunDirectoryError, match="already holds a run"):
-        checkpoint_to_resume(tmp_path, resume=False)
+def test_a_refused_continuation_leaves_the_configuration_alone(train, config, capsys):
+    folder = train(config)
+    before = (folder / "config.yaml").read_bytes()
+    with pytest.raises(SystemExit):
+        train(config, "--resume", "true", "--trainer.max_epochs", "3", "--model.backbone.init_args.width", "0.06")
+    assert "backbone.width is 0.05 in the checkpoint" in " ".join(capsys.readouterr().err.split())
+    assert (folder / "config.yaml").read_bytes() == before
+    assert [path.name for path in folder.glob("config*")] == ["config.yaml"]
+
+
+def test_the_earlier_configuration_is_kept_where_a_run_goes_on_with_another(train, config):
+    folder = train(config)
+    before = (folder / "config.yaml").read_bytes()
+    train(config, "--resume", "true")  # the run is finished
+    assert (folder / "config.yaml").read_bytes() == before
+    train(config, "--resume", "true", "--trainer.max_epochs", "3")
+    assert (folder / "config.until-step-0000012.yaml").read_bytes() == before
+    saved = yaml.safe_load((folder / "config.yaml").read_text())
+    assert saved["trainer"]["max_epochs"] == 3
+    # How the run was gone on with is no part of what it is: the file also starts another one.
+    assert not saved["resume"]
+    assert saved["ckpt_path"] is None
+
+
+def test_a_run_without_its_last_checkpoint_goes_on_from_the_newest(train, config):
+    folder = train(config | {"checkpoint": {"save_last": False}})
+    untrained = (folder / UNTRAINED).stat().st_mtime_ns
+    train(config, "--resume", "true", "--checkpoint.save_last", "false", "--trainer.max_epochs", "3")
+    assert (folder / UNTRAINED).stat().st_mtime_ns == untrained
+    assert not (folder / LAST).exists()
+    assert load_checkpoint(folder / "checkpoints/step-0000018.ckpt").epoch == 3
+    assert pd.read_csv(folder / "csv/version_1/metrics.csv")["step"].min() > 6
+
+
+def test_the_same_command_starts_a_run_and_says_so(train, config, caplog):
+    caplog.set_level("INFO")
+    folder = train(config, "--resume", "true")
+    assert f"{folder} holds no checkpoint to go on from: training starts from the beginning" in caplog.text
+    assert (folder / LAST).is_file()
+
+
+def test_a_run_that_could_not_start_does_not_take_the_directory(train, config, capsys):
+    with pytest.raises(SystemExit) as stop:
+        train(config, "--model.init_from", "nowhere.ckpt")
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: there is no checkpoint nowhere.ckpt to start from: `init_from` names a file"
+    )
+    assert not (Path(config["run_dir"]) / "config.yaml").exists()
+    train(config)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model.freeze", "[nonsense]"), "no part of the network is named 'nonsense'"),
+        (("--data.snr_db", "[10,-10]"), "snr_db"),
+        (("--ckpt_path", "nowhere.ckpt"), "there is no checkpoint nowhere.ckpt"),
+    ],
+)
+def test_what_a_user_can_mend_is_told_in_one_line(train, config, capsys, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        train(config, *arguments)
+    assert stop.value.code == 2
+    printed = capsys.readouterr().err
+    assert message in printed.splitlines()[-1]
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("command", ["validate", "test"])
+def test_without_a_checkpoint_nothing_is_evaluated(train, config, capsys, command):
+    with pytest.raises(SystemExit) as stop:
+        train(config, command=command)
+    assert stop.value.code == 2
+    assert "holds no checkpoint to evaluate" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_the_last_checkpoint_is_evaluated(train, config, monkeypatch):
+    folder = train(config)
+    loaded = []
+    monkeypatch.setattr(AuditoryModule, "on_load_checkpoint", lambda self, checkpoint: loaded.append(checkpoint))
+    train(config, command="validate")
+    assert [checkpoint["global_step"] for checkpoint in loaded] == [12]
+    assert not list(folder.glob("csv/version_1"))
 
 
 def test_validate_scores_a_checkpoint(train, config):

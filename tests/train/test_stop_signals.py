@@ -1,0 +1,53 @@
+"""What a run that was told to stop has logged: each row once, as an undisturbed one."""
+
+import os
+import signal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from tests.train.processes import before_step, start, wait_for
+from train.stop_signals import EXIT_STOPPED
+
+
+@pytest.fixture
+def config(config):
+    return config | {"trainer": config["trainer"] | {"log_every_n_steps": 1, "val_check_interval": 3}}
+
+
+def rows(run_dir: Path) -> pd.DataFrame:
+    """Everything in the tables, sorted."""
+    paths = sorted(run_dir.glob("csv/version_*/metrics.csv"), key=os.path.getmtime)
+    table = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
+    table = table[sorted(table)]
+    return table.sort_values(list(table)).reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return tmp_path_factory.mktemp("undisturbed") / "run"
+
+
+@pytest.fixture
+def undisturbed(config, finished):
+    if not finished.exists():
+        assert wait_for(start(config | {"run_dir": str(finished)})) == 0
+    return finished
+
+
+@pytest.mark.parametrize("batch", [4, 3, 6, 12])
+def test_no_row_is_lost_and_none_double(config, undisturbed, batch):
+    """Within an epoch, before a validation within it, before its end, and at the end of the last epoch."""
+    run_dir, last = Path(config["run_dir"]), 12
+
+    def stop():
+        before_step(batch, lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+    assert wait_for(start(config, prepare=stop)) == (EXIT_STOPPED if batch < last else 0)
+    assert torch.load(run_dir / "checkpoints/last.ckpt", weights_only=True)["global_step"] == batch
+    assert wait_for(start(config, "--resume", "true")) == 0
+    found, expected = rows(run_dir), rows(undisturbed)
+    assert len(expected["train/loss"].dropna()) == last
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
