@@ -6,8 +6,9 @@ from typing import Any, Literal, cast
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
 from pytorch_lightning.utilities import rank_zero_info
+from pytorch_lightning.utilities.types import LRSchedulerTypeUnion
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -45,7 +46,8 @@ class AuditoryModule(pl.LightningModule):
             for; it is scaled in proportion to those there are. None: it is taken as it is.
         lr_scheduler: makes a scheduler of torch's from the optimiser, in place of `schedule`'s course of the rate;
             where training goes on, the rate is the one that it had come to.
-        lr_interval: whether `lr_scheduler` steps after every "epoch" (a pass over the signal clips) or "step".
+        lr_interval: whether `lr_scheduler` steps after every "epoch" (a pass over the signal clips) or "step"; a
+            ReduceLROnPlateau after every epoch.
         loss_weights: overrides of the tasks' loss weights, by task name.
         val_conditions: names of the validation loaders, in order; the command line takes them from the data.
         init_from: checkpoint to take front end, backbone and the heads of known tasks from, where training starts anew.
@@ -103,6 +105,7 @@ class AuditoryModule(pl.LightningModule):
         self.schedule, self.scale_lr_from_batch = schedule, scale_lr_from_batch
         self.val_conditions = tuple(val_conditions)
         self.run_name = run_name
+        self._is_epoch_under_way = False
         self.conditions = nn.ModuleList(ConditionMetrics(self.tasks) for _ in self.val_conditions)
         self.train_accuracy = nn.ModuleDict(
             {task.name: accuracy(task) for task in self.tasks if task.kind == "one_label"}
@@ -125,6 +128,7 @@ class AuditoryModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of a batch; logs it, its parts and the running accuracies."""
+        self._is_epoch_under_way = True
         logits, losses = self._logits_and_losses(batch)
         size = len(batch["waveform"])
         total = losses.total
@@ -174,20 +178,36 @@ class AuditoryModule(pl.LightningModule):
                 f"new heads {list(taken.fresh)}"
             )
 
-    def on_train_epoch_start(self) -> None:
-        """Hold the statistics of frozen parts."""
+    def on_train_start(self) -> None:
+        """Hold the statistics of frozen parts: from here, as no epoch starts where a run goes on within one."""
         keep_statistics(self.frozen)
 
     def on_train_epoch_end(self) -> None:
-        """Log the accuracies over the epoch's training examples."""
+        """Log the accuracies over the epoch's training examples; lower a rate that waits for a plateau."""
+        if not self._is_epoch_under_way:  # Lightning ends a finished epoch again, where a run in steps goes on from it
+            return
+        self._is_epoch_under_way = False
         for task, metric in self._accuracies():
-            if not metric.update_called:  # Lightning ends a finished epoch again, where a run in steps goes on from it
-                continue
             value = metric.compute()
             self.log(f"train/{task}/top1", value, logger=False)
             # Lightning would write it after the epoch's checkpoint, and a run that is killed in between would lose it.
             self._write({f"train/{task}/top1": float(value)}, step=self.global_step - 1)
             metric.reset()
+        self._step_plateau()
+
+    def _step_plateau(self) -> None:
+        """Tell a ReduceLROnPlateau the value of a whole epoch; Lightning stops the run where there is none."""
+        for config in self.trainer.lr_scheduler_configs:
+            value = self.trainer.callback_metrics.get(config.monitor or "")
+            if config.reduce_on_plateau and value is not None and self.trainer.is_last_batch:
+                config.scheduler.step(value)
+
+    def lr_scheduler_step(self, scheduler: LRSchedulerTypeUnion, metric: Any) -> None:
+        """Step, but for a ReduceLROnPlateau: Lightning's turn comes after the epoch's checkpoint, and is left out
+        where a run goes on, so that it has been done at the epoch's end.
+        """
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
 
     def on_validation_epoch_start(self) -> None:
         """Begin gathering."""
@@ -226,7 +246,20 @@ class AuditoryModule(pl.LightningModule):
             return with_schedule(optimizer, self.schedule, self.trainer)
         scheduler = self.lr_scheduler(optimizer)
         keep_settings(optimizer, but=set_by(scheduler))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": self.lr_interval}}
+        course = {"scheduler": scheduler, "interval": self.lr_interval}
+        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            course["monitor"] = self._monitor_of(scheduler)
+        return {"optimizer": optimizer, "lr_scheduler": course}
+
+    def _monitor_of(self, scheduler: torch.optim.lr_scheduler.ReduceLROnPlateau) -> str:
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            raise TrainingError(
+                "a rate that waits for a plateau needs a value to watch: give `model.lr_scheduler` as "
+                "pytorch_lightning.cli.ReduceLROnPlateau, with its `monitor`"
+            )
+        if self.lr_interval != "epoch":
+            raise TrainingError("ReduceLROnPlateau steps at the end of an epoch: `model.lr_interval` must be epoch")
+        return scheduler.monitor
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the network, in plain Python."""

@@ -1,13 +1,19 @@
 """What the module tells and keeps while it trains."""
 
+import os
+import signal
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
 
 from networks.checkpoint import NETWORK_KEY
+from tests.train.processes import before_step, start, wait_for
 from train.command_line import TrainCLI
 from train.metric_history import read_history
+from train.stop_signals import EXIT_STOPPED
 
 HOOKS = ("train_start", "train_epoch_start", "train_batch_end", "validation_end", "train_epoch_end", "train_end")
 
@@ -110,3 +116,57 @@ def test_a_run_that_cannot_go_on_is_told_in_one_line(fit_here, config, capsys):
             fit_here(config | {"model": config["model"] | changes}, "--resume", "true", "--trainer.max_epochs", "2")
         assert stop.value.code == 2
         assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_rate_that_waits_for_a_plateau_goes_on_with_its_run(fit_here, config, tmp_path):
+    """A threshold of 0.999 makes every epoch after the first one of the plateau."""
+    plateau = {"monitor": "val/mixed/loss", "patience": 0, "factor": 0.5, "threshold": 0.999}
+    config["model"]["lr_scheduler"] = {"class_path": "pytorch_lightning.cli.ReduceLROnPlateau", "init_args": plateau}
+    whole = fit_here(config | {"run_dir": str(tmp_path / "whole")}, "--trainer.max_epochs", "4")
+    run_dir = fit_here(config)
+    fit_here(config, "--resume", "true", "--trainer.max_epochs", "4")
+    expected, found = (torch.load(folder / "checkpoints/last.ckpt", weights_only=True) for folder in (whole, run_dir))
+    assert found["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(0.003 * 0.5**3)
+    assert found["lr_schedulers"] == expected["lr_schedulers"]
+    assert [
+        name for name, value in expected["state_dict"].items() if not torch.equal(value, found["state_dict"][name])
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "message"),
+    [
+        (
+            "torch.optim.lr_scheduler.ReduceLROnPlateau",
+            {},
+            "pytorch_lightning.cli.ReduceLROnPlateau, with its `monitor`",
+        ),
+        ("pytorch_lightning.cli.ReduceLROnPlateau", {"lr_interval": "step"}, "`model.lr_interval` must be epoch"),
+        ("pytorch_lightning.cli.ReduceLROnPlateau", {}, "not available"),
+    ],
+)
+def test_a_plateau_of_nothing_is_told_in_one_line(fit_here, config, capsys, kind, more, message):
+    arguments = {} if kind.startswith("torch") else {"monitor": "val/nothing/loss"}
+    config["model"] |= {"lr_scheduler": {"class_path": kind, "init_args": arguments}, **more}
+    with pytest.raises(SystemExit) as stop:
+        fit_here(config)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def _stop():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_frozen_parts_are_held_where_a_run_goes_on_within_an_epoch(config, tmp_path):
+    config["model"]["freeze"] = ["backbone"]
+    config["trainer"]["max_epochs"] = 1
+    whole = config | {"run_dir": str(tmp_path / "whole")}
+    assert wait_for(start(whole)) == 0
+    assert wait_for(start(config, prepare=lambda: before_step(3, _stop))) == EXIT_STOPPED
+    assert wait_for(start(config, "--resume", "true")) == 0
+    expected, found = (
+        torch.load(Path(run["run_dir"]) / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for run in (whole, config)
+    )
+    assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
