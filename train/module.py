@@ -199,8 +199,8 @@ class AuditoryModule(pl.LightningModule):
         """Tell a ReduceLROnPlateau the value of a whole epoch; Lightning stops the run where there is none."""
         for config in self.trainer.lr_scheduler_configs:
             value = self.trainer.callback_metrics.get(config.monitor or "")
-            if config.reduce_on_plateau and value is not None and self.trainer.is_last_batch:
-                config.scheduler.step(value)
+            if isinstance(config.scheduler, ReduceLROnPlateau) and value is not None and self.trainer.is_last_batch:
+                config.scheduler.step(float(value))
 
     def lr_scheduler_step(self, scheduler: LRSchedulerTypeUnion, metric: Any) -> None:
         """Step, but for a ReduceLROnPlateau: Lightning's turn comes after the epoch's checkpoint, and is left out
@@ -246,7 +246,7 @@ class AuditoryModule(pl.LightningModule):
             return with_schedule(optimizer, self.schedule, self.trainer)
         scheduler = self.lr_scheduler(optimizer)
         keep_settings(optimizer, but=set_by(scheduler))
-        course = {"scheduler": scheduler, "interval": self.lr_interval}
+        course: dict[str, Any] = {"scheduler": scheduler, "interval": self.lr_interval}
         if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
             course["monitor"] = self._monitor_of(scheduler)
         return {"optimizer": optimizer, "lr_scheduler": course}
@@ -292,7 +292,8 @@ class AuditoryModule(pl.LightningModule):
     def epochs_completed(self) -> int:
         """Passes over the training data that are finished, at any hook from the first step to the last."""
         fit_loop = self.trainer.fit_loop
-        epochs, batches = fit_loop.epoch_progress.current, fit_loop.epoch_loop.batch_progress
+        epochs: Any = fit_loop.epoch_progress.current
+        batches = fit_loop.epoch_loop.batch_progress
         is_whole = batches.is_last_batch and batches.current.completed == batches.current.ready
         if epochs.started > epochs.completed:
             return epochs.completed + int(is_whole)

@@ -160,13 +160,13 @@ def _stop():
 
 def test_frozen_parts_are_held_where_a_run_goes_on_within_an_epoch(config, tmp_path):
     config["model"]["freeze"] = ["backbone"]
-    config["trainer"]["max_epochs"] = 1
     whole = config | {"run_dir": str(tmp_path / "whole")}
     assert wait_for(start(whole)) == 0
     assert wait_for(start(config, prepare=lambda: before_step(3, _stop))) == EXIT_STOPPED
     assert wait_for(start(config, "--resume", "true")) == 0
-    expected, found = (
-        torch.load(Path(run["run_dir"]) / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
-        for run in (whole, config)
-    )
+    checkpoints = [Path(run["run_dir"]) / "checkpoints" for run in (whole, config)]
+    places = (checkpoints[0] / "untrained.ckpt", *(folder / "last.ckpt" for folder in checkpoints))
+    before, expected, found = (torch.load(place, weights_only=True)["state_dict"] for place in places)
     assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
+    held = [name for name in before if ".backbone." in name]
+    assert [name for name in held if not torch.equal(before[name], found[name])] == []
