@@ -16,7 +16,7 @@ from evaluate.activations import DEFAULT_BATCH_SIZE, resolve_stages, stage_activ
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.figures import write_figures
 from evaluate.isolation import undisturbed
-from evaluate.logged import PREFIX, STEP_KEY, best_key, logged_values
+from evaluate.logged import PREFIX, STEP_KEY, best_key, logged_names, logged_values
 from evaluate.ranks import Ranks
 from evaluate.schedule import make_schedule
 from evaluate.scores import Origin, StageScores, encode_stages, failed_row, tabulate
@@ -37,10 +37,10 @@ class BrainScoreCallback(pl.Callback):
     Logged are `brain/{benchmark}/{stage}` (all units together), `brain/{benchmark}/{region}` and
     `brain/{benchmark}/best` (at the best stage, independently selected), with `brain/checkpoint_step`. Callbacks that
     come after find them in `trainer.callback_metrics` from the hook of the evaluation on, and at the end of each
-    epoch, where the last ones stand in between evaluations (NaN before the first). So
-    `ModelCheckpoint(monitor="brain/NH2015comp/best", mode="max")` works; give it the same `every_n_epochs` or
-    `every_n_train_steps`, and `save_on_train_epoch_end=True` where validation is not once an epoch. To stop early,
-    see `train.early_stopping`. The evaluation at the end comes in time for both where the end is foreseen (`max_epochs`
+    epoch, where the last ones stand in between evaluations (NaN before the first). What chooses by them looks at
+    `last_step`, as `train.run_checkpoint` and `train.early_stopping` do: with Lightning's own `ModelCheckpoint`, other
+    weights than those that were scored are saved where its `every_n_epochs` or `every_n_train_steps` is not that of
+    the evaluations. The evaluation at the end comes in time for both where the end is foreseen (`max_epochs`
     or `max_steps` is reached, or another callback asked to stop before the epoch's end); after any other end it goes
     to table and loggers alone, as Lightning takes no values for callbacks in `on_train_end`.
 
@@ -102,6 +102,7 @@ class BrainScoreCallback(pl.Callback):
         self._ranks = Ranks()
         self._last_step = -1
         self._values: dict[str, float] = {}
+        self._names: tuple[str, ...] = ()
         self._unwritten: list[pd.DataFrame] = []
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -110,8 +111,9 @@ class BrainScoreCallback(pl.Callback):
             return
         net = _network_of(pl_module)
         with undisturbed(pl_module):
-            resolve_stages(net, self.stages)
+            stages = resolve_stages(net, self.stages)
             self._benchmarks = [load_benchmark(name) for name in self.benchmark_names]
+            self._names = tuple(name for each in self._benchmarks for name in logged_names(each, stages))
             for benchmark in self._benchmarks:
                 benchmark.stimuli(net.sample_rate_hz, net.num_samples)
                 self._values.setdefault(best_key(benchmark.name), float("nan"))
@@ -121,6 +123,11 @@ class BrainScoreCallback(pl.Callback):
     def last_step(self) -> int:
         """Optimiser steps at which the network was scored last, -1 before the first time."""
         return self._last_step
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """Names of the scores that are logged, known from `setup` on; none where there are no benchmarks."""
+        return self._names
 
     @property
     def values(self) -> dict[str, float]:

@@ -1,9 +1,11 @@
 """Which scores loggers get, and under which names: the same while training and from a watcher beside it."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from evaluate import table as t
-from evaluate.benchmarks.benchmark import ALL
+from evaluate.benchmarks.benchmark import ALL, Benchmark
 
 PREFIX = "brain"
 STEP_KEY = f"{PREFIX}/checkpoint_step"
@@ -43,3 +45,17 @@ def logged_values(rows: pd.DataFrame) -> dict[str, float]:
     for benchmark, region, value in best[[t.BENCHMARK, t.REGION, t.VALUE]].itertuples(index=False):
         values[best_key(benchmark) if region == ALL else f"{PREFIX}/{benchmark}/{region}"] = float(value)
     return values
+
+
+def logged_names(benchmark: Benchmark, stages: Sequence[str]) -> list[str]:
+    """Name the scores that are logged, before there are any.
+
+    Args:
+        benchmark: What is scored on.
+        stages: Stages that are scored.
+
+    Returns:
+        The keys of `logged_values`, the best stage's first, then regions, then stages.
+    """
+    names = [t.BEST, *benchmark.regions, *stages]
+    return [f"{PREFIX}/{benchmark.name}/{name}" for name in dict.fromkeys(names)]

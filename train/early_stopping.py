@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
-from evaluate.callback import BrainScoreCallback
+from train.brain_monitor import check_monitor, find_scoring
 
 
 class StopByBrainScore(EarlyStopping):
@@ -49,6 +49,10 @@ class StopByBrainScore(EarlyStopping):
         )
         self._last_seen_step = -1
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """See that there is the score to stop by."""
+        check_monitor(self.monitor, trainer, asked_by=type(self).__name__)
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -73,16 +77,11 @@ class StopByBrainScore(EarlyStopping):
 
     def _look(self, trainer: pl.Trainer) -> None:
         """Check the score once for each evaluation."""
-        scoring = next((each for each in _callbacks_of(trainer) if isinstance(each, BrainScoreCallback)), None)
-        if scoring is None:
-            raise RuntimeError(f"{type(self).__name__} needs a BrainScoreCallback among the trainer's callbacks")
-        if scoring.last_step <= 0 or scoring.last_step == self._last_seen_step:
+        scoring = find_scoring(self.monitor, trainer)
+        if scoring is None or scoring.last_step <= 0 or scoring.last_step == self._last_seen_step:
             return
         self._last_seen_step = scoring.last_step
-        value = scoring.values.get(self.monitor)
-        if value is None:
-            known = ", ".join(scoring.values) or "none: it has no benchmarks"
-            raise RuntimeError(f"{type(self).__name__}: there is no brain score {self.monitor!r}; there are {known}")
+        value = scoring.values.get(self.monitor, float("nan"))
         if isnan(value):
             return
         should_stop, reason = self._evaluate_stopping_criteria(torch.tensor(value, dtype=torch.float64))
@@ -92,7 +91,3 @@ class StopByBrainScore(EarlyStopping):
             self.stopping_reason_message = reason
         if reason and self.verbose:
             self._log_info(trainer, reason, self.log_rank_zero_only)
-
-
-def _callbacks_of(trainer: pl.Trainer) -> list[pl.Callback]:
-    return list(trainer.callbacks)  # type: ignore[attr-defined]

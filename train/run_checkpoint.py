@@ -1,9 +1,17 @@
-"""Checkpoints that a run can go on from exactly."""
+"""Checkpoints that a run can go on from exactly, and the best one by a logged value."""
 
-from typing import Any
+from math import isnan
+from pathlib import Path
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from train.brain_monitor import check_monitor, find_scoring, is_brain_score
+
+LOSS = "loss"
+"""Last part of the names of values of which the lowest is best."""
 
 
 class RunCheckpoint(ModelCheckpoint):
@@ -11,9 +19,26 @@ class RunCheckpoint(ModelCheckpoint):
 
     A run that went on from there would take the epoch for finished, without its metrics, validation and brain scores.
     What is due at that batch is saved when the epoch has ended.
+
+    By a brain score (`monitor` as "brain/NH2015comp/best") weights are chosen that had this score: it saves where
+    `BrainScoreCallback` has scored the network at this very step. Where neither `every_n_epochs` nor
+    `every_n_train_steps` is given, that is after every evaluation, wherever in an epoch. Evaluations that failed and
+    that of the untrained network do not count.
+
+    Args:
+        mode: whether the lowest ("min") or the highest ("max") value is best; None: the lowest of losses, the highest
+            of all else.
+        kwargs: see Lightning's ModelCheckpoint.
     """
 
-    _due = False
+    def __init__(self, *, mode: Literal["min", "max"] | None = None, **kwargs: Any) -> None:
+        super().__init__(mode=mode or best_mode(kwargs.get("monitor")), **kwargs)
+        self._due = False
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """See that there is the brain score to choose by."""
+        if self._goes_by_brain_score:
+            check_monitor(str(self.monitor), trainer, asked_by="best checkpoint")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -22,6 +47,9 @@ class RunCheckpoint(ModelCheckpoint):
         if trainer.is_last_batch:
             every = self._every_n_train_steps
             self._due = every >= 1 and trainer.global_step % every == 0
+        elif self._goes_by_brain_score and self._every_n_epochs == 1:
+            if self._is_scored(trainer) and not self._should_skip_saving_checkpoint(trainer):
+                self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
         else:
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
@@ -39,3 +67,36 @@ class RunCheckpoint(ModelCheckpoint):
         super().on_train_end(trainer, pl_module)
         if self.save_last and self._last_global_step_saved != trainer.global_step:
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+
+    @property
+    def _goes_by_brain_score(self) -> bool:
+        return is_brain_score(self.monitor)
+
+    def _is_scored(self, trainer: pl.Trainer) -> bool:
+        """Whether the network has the brain score as it is now; in between the callback gives that of other weights."""
+        scoring = find_scoring(str(self.monitor), trainer)
+        if scoring is None or scoring.last_step != trainer.global_step:
+            return False
+        return not isnan(scoring.values.get(str(self.monitor), float("nan")))
+
+    def _save_topk_checkpoint(self, trainer: pl.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        """Save where it is among the best, by a score of these very weights."""
+        if not self._goes_by_brain_score or self._is_scored(trainer):
+            super()._save_topk_checkpoint(trainer, monitor_candidates)
+
+    def _should_remove_checkpoint(self, trainer: pl.Trainer, previous: str, current: str) -> bool:
+        """Replace also the one that training went on from, which Lightning keeps: it is no longer among the best."""
+        return previous != current and Path(str(self.dirpath)).absolute() in Path(previous).absolute().parents
+
+
+def best_mode(monitor: str | None) -> Literal["min", "max"]:
+    """Whether low or high values are the good ones.
+
+    Args:
+        monitor: name of a logged value, as "val/mixed/loss", "val/mixed/word/top1" or "brain/NH2015comp/best"; None:
+            the validation loss, which the command line puts in its place.
+
+    Returns:
+        "min" for losses, "max" for all else: accuracies, ranking metrics and brain scores.
+    """
+    return "min" if monitor is None or monitor.rsplit("/", 1)[-1] == LOSS else "max"

@@ -14,6 +14,8 @@ from evaluate.callback import BrainScoreCallback
 from evaluate.schedule import log_spaced_steps, make_schedule
 from evaluate.scores import Origin, failed_row, score_network
 from train.early_stopping import StopByBrainScore
+from train.errors import TrainingError
+from train.run_checkpoint import RunCheckpoint, best_mode
 
 NUM_STEPS = 4  # optimiser steps of an epoch
 MONITOR = "brain/tiny/best"
@@ -354,11 +356,70 @@ def test_patience_goes_on_after_resuming(fit, keep, tmp_path, monkeypatch):
     assert trainer.global_step in (9, 10)
 
 
-def test_stopping_needs_scores(fit):
-    with pytest.raises(RuntimeError, match="StopByBrainScore needs a BrainScoreCallback"):
-        fit(StopByBrainScore(MONITOR))
+@pytest.mark.parametrize(
+    ("scoring", "scores", "cadence", "expected"),
+    [
+        ({"every_n_epochs": 2}, [9.0, 0.2, 0.1], {}, {8: 0.2}),  # not the untrained network's, carried into epoch 1
+        ({"every_n_epochs": 2}, [9.0, float("nan"), 0.1], {}, {12: 0.1}),
+        ({"every_n_steps": 3}, [9.0, 0.1, 0.3, 0.2, 0.2], {}, {6: 0.3}),
+        ({"every_n_steps": 3}, [9.0, 0.1, 0.3, 0.2, 0.25], {"every_n_epochs": 3}, {12: 0.25}),
+        ({"every_n_steps": 3}, [9.0, 0.1, 0.3, 0.2, 0.25], {"every_n_train_steps": 9}, {9: 0.2}),
+        ({"every_n_epochs": 1}, [9.0, 0.1, 0.3, 0.2], {"mode": "min"}, {4: 0.1}),
+    ],
+)
+def test_the_best_weights_are_those_that_had_the_score(fit, tmp_path, monkeypatch, scoring, scores, cadence, expected):
+    stop_with(monkeypatch, scores)
+    best = RunCheckpoint(dirpath=tmp_path / "ckpt", filename="{step}", monitor=MONITOR, **cadence)
+    fit(best, brain(**scoring), epochs=3)
+    assert {int(path.stem.removeprefix("step=")) for path in (tmp_path / "ckpt").iterdir()} == set(expected)
+    assert best.best_model_score.item() == pytest.approx(*expected.values())
 
 
-def test_stopping_by_a_score_that_is_not_there(fit):
-    with pytest.raises(RuntimeError, match=r"no brain score 'brain/tiny/C'; there are brain/tiny/best, brain/tiny/"):
-        fit(StopByBrainScore("brain/tiny/C"), brain())
+def test_the_memory_of_the_best_score_survives_resuming(fit, tmp_path, monkeypatch):
+    stop_with(monkeypatch, [0.0, 0.1, 0.3, 0.2, 0.25])
+    scoring = {"every_n_steps": 3, "at_end": False}
+
+    def best():
+        return RunCheckpoint(dirpath=tmp_path / "ckpt", filename="best-{step}", monitor=MONITOR)
+
+    keep = {"dirpath": tmp_path / "ckpt", "filename": "last", "every_n_train_steps": 1}
+    with pytest.raises(Killed):
+        fit(best(), RunCheckpoint(**keep), Kill(7), brain(**scoring), epochs=3)
+    resumed = best()
+    fit(resumed, RunCheckpoint(**keep), brain(**scoring), epochs=3, ckpt_path=resume_from(tmp_path))
+    assert resumed.best_model_score.item() == pytest.approx(0.3)
+    assert [path.name for path in (tmp_path / "ckpt").glob("best-*")] == ["best-step=6.ckpt"]
+
+
+@pytest.mark.parametrize(
+    ("monitor", "expected"),
+    [
+        (None, "min"),
+        ("val/mixed/loss", "min"),
+        ("val/mixed/word/loss", "min"),
+        ("val/mixed/word/top1", "max"),
+        ("val/mixed/tags/auroc", "max"),
+        (MONITOR, "max"),
+    ],
+)
+def test_which_values_are_best(monitor, expected):
+    assert best_mode(monitor) == expected
+    assert RunCheckpoint(monitor=monitor).mode == expected
+    assert RunCheckpoint(monitor=monitor, mode="min").mode == "min"
+
+
+@pytest.mark.parametrize("make", [StopByBrainScore, lambda monitor: RunCheckpoint(monitor=monitor)])
+def test_going_by_a_score_that_is_not_there(fit, tmp_path, make):
+    """Told before training, with all names that there are."""
+    with pytest.raises(TrainingError, match=r"'brain/tiny/best'; no benchmarks are scored"):
+        fit(make(MONITOR))
+    names = "brain/tiny/best, brain/tiny/B, brain/tiny/A, brain/tiny/pool0"
+    with pytest.raises(TrainingError, match=rf"no brain score 'brain/tiny/C'; there are {names}$"):
+        fit(make("brain/tiny/C"), brain())
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_names_of_scores_are_known_before_there_are_any(fit):
+    scoring = brain(stages=None)
+    fit(scoring)
+    assert set(scoring.score_names) == set(scoring.values)

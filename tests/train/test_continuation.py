@@ -56,14 +56,15 @@ def die_before_scores(number: int) -> None:
     brain_module.BrainScoreCallback._score = score
 
 
-# A run has 2 epochs of 6 batches; checkpoints are untrained, then for each epoch step-... and last, and the best one.
+# A run has 2 epochs of 6 batches; checkpoints are untrained, then for each epoch the best one, step-... and last.
 MOMENTS = {
     "in the middle of the first epoch": lambda: die_at_batch(4),
     "in the middle of the second epoch": lambda: die_at_batch(9),
     "at the last batch": lambda: die_at_batch(12),
     "while a checkpoint is written": lambda: die_at_write(checkpoint_files, 2, "half"),
     "after an epoch's first checkpoint": lambda: die_at_write(checkpoint_files, 2, "after"),
-    "while the last checkpoint is written": lambda: die_at_write(checkpoint_files, 6, "half"),
+    "before an epoch's last checkpoint": lambda: die_at_write(checkpoint_files, 3, "after"),
+    "while the last checkpoint is written": lambda: die_at_write(checkpoint_files, 7, "half"),
     "after the first epoch's scores": lambda: die_after_scores(2),
     "before the second epoch's scores": lambda: die_before_scores(3),
 }
@@ -91,9 +92,17 @@ def assert_same_outcome(run_dir: Path, undisturbed: Path) -> None:
     assert [name for name in weights if not torch.equal(weights[name], expected_weights[name])] == []
     assert checkpoint["global_step"] == expected["global_step"]
     pd.testing.assert_frame_equal(scores, expected_scores, check_exact=True)
+    assert best(run_dir, checkpoint) == best(undisturbed, expected)
     metrics, expected_metrics = logged(run_dir), logged(undisturbed)
     pd.testing.assert_frame_equal(metrics, expected_metrics, check_exact=True)
     assert [path for path in run_dir.rglob("*.partial")] == []
+
+
+def best(run_dir: Path, checkpoint: dict) -> tuple[list[str], list[float]]:
+    """Names of the best checkpoints that are there, and the score that the last checkpoint takes for the best."""
+    states = [state for state in checkpoint["callbacks"].values() if str(state.get("monitor")).startswith("brain/")]
+    scores = [float(state["best_model_score"]) for state in states if "best_model_score" in state]
+    return sorted(path.name for path in run_dir.glob("checkpoints/best-*.ckpt")), scores
 
 
 def logged(run_dir: Path) -> pd.DataFrame:
