@@ -17,6 +17,11 @@ from networks.weights import CheckpointError
 
 CHECKPOINTS_FOLDER = "checkpoints"
 """Where a run directory keeps its checkpoints."""
+CONFIG_FILE = "config.yaml"
+"""What a run directory has in any case."""
+DIVERGED_FILE = "non_finite.ckpt"
+"""Where training keeps the state that led to a loss that is not finite: to be looked at, not one of the run's points.
+"""
 PATTERN = "*.ckpt"
 _LATER_NAMES = ("best", "last")
 """Beginnings of names of copies: of equal checkpoints, the one that keeps its name goes first."""
@@ -67,8 +72,23 @@ def folder_of_checkpoints(run_dir: Path) -> Path:
     return inside if inside.is_dir() else run_dir
 
 
+def run_dir_of(folder: Path) -> Path:
+    """Find the run directory where the folder of its checkpoints may have been given in its place.
+
+    Args:
+        folder: A run directory, its folder of checkpoints, or any other folder.
+
+    Returns:
+        The run directory; a folder that is not in one, itself.
+    """
+    is_inside = folder.name == CHECKPOINTS_FOLDER and (folder.parent / CONFIG_FILE).is_file()
+    return folder.parent if is_inside else folder
+
+
 def list_checkpoints(folder: Path, pattern: str = PATTERN) -> list[CheckpointFile]:
     """List the checkpoints in a folder, the first written first, and after them the copies (best, last).
+
+    That of a loss that was not finite is left out, unless the pattern is its name.
 
     Args:
         folder: Where they are; none where it does not exist.
@@ -80,7 +100,8 @@ def list_checkpoints(folder: Path, pattern: str = PATTERN) -> list[CheckpointFil
     found = []
     for path in folder.glob(pattern):
         try:
-            if not path.name.startswith(".") and path.is_file():
+            is_left_out = path.name.startswith(".") or (path.name == DIVERGED_FILE and pattern != DIVERGED_FILE)
+            if not is_left_out and path.is_file():
                 status = path.stat()
                 found.append(CheckpointFile(path, status.st_size, status.st_mtime_ns))
         except FileNotFoundError:  # removed meanwhile

@@ -15,6 +15,7 @@ from evaluate import table as t
 from evaluate.activations import Progress
 from evaluate.cache import ActivationCache
 from evaluate.checkpoint_files import (
+    DIVERGED_FILE,
     PATTERN,
     CheckpointFile,
     Content,
@@ -194,6 +195,9 @@ class Watcher:
         """
         if not (self.run_dir / t.SCORES_FILE).exists():
             self.ledger.clear()
+        if self.pattern != DIVERGED_FILE and (folder_of_checkpoints(self.run_dir) / DIVERGED_FILE).is_file():
+            sentence = f"{DIVERGED_FILE} is left out: the state that led to a loss that is not finite"
+            self._tell_once(sentence, DIVERGED_FILE)
         num_finished = 0
         looked_at: set[Path] = set()
         while (file := self._next_file(looked_at)) is not None:
@@ -292,7 +296,7 @@ class Watcher:
         return file.path.relative_to(self.run_dir).as_posix()
 
 
-class _NotScoredError(RuntimeError):
+class _NotScoredError(ValueError):
     """A network that could not be scored, as one whose weights are not finite, or for want of memory."""
 
     def __init__(self, reason: str, *, step: int) -> None:

@@ -7,10 +7,10 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from evaluate.checkpoint_files import DIVERGED_FILE
 from train.errors import TrainingError
 from train.run_directory import checkpoints_in
 
-STATE_FILE = "non_finite.ckpt"
 BATCH_FILE = "non_finite_batch.rank{rank}.pt"
 
 
@@ -57,7 +57,7 @@ class StopWhenNonFinite(pl.Callback):
         folder = Path(trainer.default_root_dir)
         if is_bad:
             torch.save(self._batch, folder / BATCH_FILE.format(rank=trainer.global_rank))
-        state = checkpoints_in(folder) / STATE_FILE
+        state = checkpoints_in(folder) / DIVERGED_FILE
         trainer.save_checkpoint(state)
         what = f"the loss is {value}" if is_bad else "the loss of another rank is not a finite number"
         raise NonFiniteLossError(

@@ -14,8 +14,9 @@ from torch import distributed as dist
 
 from evaluate import table as t
 from evaluate.cache import ActivationCache
-from evaluate.checkpoint_files import PATTERN, folder_of_checkpoints, in_training_order, list_checkpoints
+from evaluate.checkpoint_files import run_dir_of
 from evaluate.commands.errors import CommandError
+from evaluate.commands.named_networks import HELP, NamedNetworks, networks_named
 from evaluate.commands.scoring_arguments import (
     CACHE_FOLDER,
     FIGURES_FOLDER,
@@ -29,7 +30,6 @@ from evaluate.parts import Parts
 from evaluate.ranks import EVALUATION_TIMEOUT, OtherRankError, Ranks
 from evaluate.score_run import Failure, Request, ScoreRun
 from evaluate.shares import plan_rounds
-from networks.sources import parse_source
 
 EXIT_SOME_FAILED = 1
 EXIT_ALL_FAILED = 2
@@ -53,19 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: Gets them.
     """
     parser.description = DESCRIPTION
-    parser.add_argument(
-        "networks",
-        nargs="+",
-        metavar="NETWORK",
-        help="checkpoints saved by python -m train fit; run directories or folders: all checkpoints in them, in order "
-        "of steps, copies of the same network once; SpectroTemporal, the baseline; permuted:CHECKPOINT[:SEED] and "
-        "untrained:CHECKPOINT[:SEED] or untrained:BACKBONE[:SEED], controls",
-    )
+    parser.add_argument("networks", nargs="+", metavar="NETWORK", help=HELP)
     parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
-        help="where table and pictures go (default: the folder, where one is given)",
+        help="where table and pictures go (default: the run directory or folder, where one is given)",
     )
     add_scoring_arguments(parser, folder="DIR")
 
@@ -88,35 +81,24 @@ def run(args: argparse.Namespace) -> int:
     if args.out is None:
         if len(args.networks) > 1 or not Path(args.networks[0]).is_dir():
             raise CommandError("say where the scores go: --out DIR")
-        args.out = Path(args.networks[0])
-    request = _request(args)
+        args.out = run_dir_of(Path(args.networks[0]))
+    named = networks_named(args.networks)
+    request = _request(args, named)
     with _connected() as ranks:
         try:
-            return _score(request, args, ranks)
+            return _score(request, named, args, ranks)
         except OtherRankError:
             if ranks.rank == 0:
                 raise
             return EXIT_SOME_FAILED  # told by the process that it happened in
 
 
-def _request(args: argparse.Namespace) -> Request:
+def _request(args: argparse.Namespace, named: NamedNetworks) -> Request:
     """Check what was asked for, before any work."""
-    sources = tuple(dict.fromkeys(source for name in args.networks for source in _sources_of(name)))
-    request = make_request(args, sources, _device_name(args.device))
+    request = make_request(args, named.sources, _device_name(args.device))
     if (args.out / t.SCORES_FILE).exists():
         t.read_table(args.out / t.SCORES_FILE)  # what is no table shows now, not after hours
     return request
-
-
-def _sources_of(name: str) -> list[str]:
-    """Names of the networks that an argument stands for: itself, or the checkpoints in a folder."""
-    folder = Path(name)
-    if not folder.is_dir():
-        return [str(parse_source(name))]
-    checkpoints = [file.path for file in list_checkpoints(folder_of_checkpoints(folder))]
-    if not checkpoints:
-        raise CommandError(f"there are no checkpoints ({PATTERN}) in {folder_of_checkpoints(folder)}")
-    return [str(parse_source(str(path))) for path in in_training_order(checkpoints)]
 
 
 def _device_name(name: str | None) -> str | None:
@@ -139,12 +121,14 @@ def _connected() -> Iterator[Ranks]:
         dist.destroy_process_group()
 
 
-def _score(request: Request, args: argparse.Namespace, ranks: Ranks) -> int:
+def _score(request: Request, named: NamedNetworks, args: argparse.Namespace, ranks: Ranks) -> int:
     """Score all networks; the table in the file grows round by round."""
     is_first = ranks.rank == 0
     console = Console(quiet=not is_first)
     errors = Console(stderr=True, soft_wrap=True, quiet=not is_first)
     cache = ActivationCache(args.cache or args.out / CACHE_FOLDER, args.cache_gib) if args.cache_gib else None
+    for remark in named.remarks:
+        console.print(f"remark: {remark}", style="yellow", soft_wrap=True, markup=False, highlight=False)
     scored: list[pd.DataFrame] = []
     failures: list[Failure] = []
 

@@ -4,6 +4,7 @@ import argparse
 import logging
 import math
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from evaluate import table as t
 from evaluate.benchmarks import ALL
 from evaluate.cache import ActivationCache
-from evaluate.checkpoint_files import PATTERN
+from evaluate.checkpoint_files import PATTERN, folder_of_checkpoints, list_checkpoints, run_dir_of
 from evaluate.commands.errors import CommandError
 from evaluate.commands.scoring_arguments import (
     CACHE_FOLDER,
@@ -39,9 +40,10 @@ DESCRIPTION = f"""
 Score the checkpoints of a run as training saves them, from another process, on this machine or another that sees the
 folder. Rows go into RUN_DIR/{t.SCORES_FILE}, the table of the training run (both may write to it), pictures into
 RUN_DIR/{FIGURES_FOLDER}. Training is not touched. Checkpoints that are there already are scored first; copies of the
-same network (best, last) once; files that are not whole yet are waited for; those that are removed before their turn
-are left out. Stop with Ctrl-C, or see --until-step and --idle-minutes; started again, the command goes on where it was
-(RUN_DIR/{WATCH_FOLDER}, RUN_DIR/{PARTS_FOLDER}). Exit code: 0; 1 where some checkpoints could not be scored.
+same network (best, last) once; runs that have not begun and files that are not whole yet are waited for; those that
+are removed before their turn are left out. Stop with Ctrl-C, or see --until-step and --idle-minutes; started again, the
+command goes on where it was (RUN_DIR/{WATCH_FOLDER}, RUN_DIR/{PARTS_FOLDER}). Exit code: 0; 1 where some checkpoints
+could not be scored.
 """
 
 _log = logging.getLogger(__name__)
@@ -104,16 +106,21 @@ def run(args: argparse.Namespace) -> int:
         BenchmarkError: A benchmark that cannot be loaded.
         TableError: What is in the table's place is no score table.
     """
+    args.run_dir = run_dir_of(args.run_dir)
     _check(args)
     request = make_request(args, (), args.device)
-    key = request_key(request)
-    path = args.run_dir / WATCH_FOLDER / f"{key[:16]}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with locked(path, timeout_s=0), _stopped_by_sigterm():
-            return _watch(args, request, key, Ledger(path))
-    except LockTimeoutError as error:
-        raise CommandError(f"another process is watching {args.run_dir} for the same scores") from error
+    with _stopped_by_sigterm():
+        if not _wait_for_first(args, Console(soft_wrap=True, highlight=False, markup=False)):
+            return 0
+        args.run_dir = run_dir_of(args.run_dir)  # what was not there before is known now
+        key = request_key(request)
+        path = args.run_dir / WATCH_FOLDER / f"{key[:16]}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with locked(path, timeout_s=0):
+                return _watch(args, request, key, Ledger(path))
+        except LockTimeoutError as error:
+            raise CommandError(f"another process is watching {args.run_dir} for the same scores") from error
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -126,6 +133,24 @@ def _check(args: argparse.Namespace) -> None:
         raise CommandError(f"expected the folder of a run, got the file {args.run_dir}")
     if (args.run_dir / t.SCORES_FILE).exists():
         t.read_table(args.run_dir / t.SCORES_FILE)
+
+
+def _wait_for_first(args: argparse.Namespace, console: Console) -> bool:
+    """Wait for a run that has not begun, without leaving anything; whether there is a checkpoint now."""
+    begin_s, is_told = time.monotonic(), False
+    try:
+        while not list_checkpoints(folder_of_checkpoints(args.run_dir), args.pattern):
+            if not is_told:
+                console.print(f"no checkpoints yet ({args.pattern}) in {args.run_dir}, waiting; Ctrl-C stops")
+                is_told = True
+            if args.idle_minutes is not None and time.monotonic() - begin_s >= 60 * args.idle_minutes:
+                console.print(f"stopped: no checkpoint for {args.idle_minutes:g} minutes")
+                return False
+            time.sleep(args.poll_seconds)
+    except KeyboardInterrupt:
+        console.print("stopped: interrupted")
+        return False
+    return True
 
 
 def _watch(args: argparse.Namespace, request: Request, key: str, ledger: Ledger) -> int:

@@ -28,6 +28,25 @@ def test_folders_that_cannot_be_scored(run_dir, tmp_path, capsys):
         assert "say where the scores go: --out DIR" in capsys.readouterr().err
 
 
+def test_the_state_of_a_loss_that_was_not_finite_is_left_out_unless_named_alone(run_dir, capsys):
+    good, diverged = save(run_dir, 20), save(run_dir, 30, "non_finite.ckpt")
+    request = ["--benchmark", "tiny", "--stages", "relufc", "--out", str(run_dir)]
+    for given in ([str(run_dir)], [str(good), str(diverged)]):
+        assert command.main(["score", *given, *request]) == 0
+        assert f"remark: {diverged} is left out" in capsys.readouterr().out
+        assert scored(run_dir) == [(20, str(good))]
+    assert command.main(["score", str(diverged), *request]) == 0
+    assert scored(run_dir)[1:] == [(30, str(diverged))]
+
+
+def test_the_folder_of_checkpoints_stands_for_its_run(run_dir):
+    path = save(run_dir, 20)
+    (run_dir / "config.yaml").touch()
+    assert command.main(["score", str(run_dir / "checkpoints"), "--benchmark", "tiny", "--stages", "relufc"]) == 0
+    assert scored(run_dir) == [(20, str(path))]
+    assert list((run_dir / "checkpoints").iterdir()) == [path]
+
+
 def test_content_is_what_scores_depend_on(run_dir):
     content = read_content(save(run_dir, 20))
     assert (content.run, content.step) == ("myrun", 20)

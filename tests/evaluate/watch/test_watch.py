@@ -200,6 +200,7 @@ def test_a_network_that_cannot_be_scored_is_tried_three_times(run_dir):
     assert [watched.poll() for _ in range(5)] == [1, 0, 0, 0, 0]
     assert len(watched.said) == 2
     assert "tried again later" in watched.said[0]
+    assert "_NotScoredError" not in "".join(watched.said)
     assert watched.said[1].startswith("error: checkpoints/step-0000030.ckpt is left out: ")
     assert watched.watcher.highest_step == 30  # it is dealt with
     assert [step for step, _ in scored(run_dir)] == [20]
@@ -300,11 +301,56 @@ def test_ctrl_c_and_sigterm_end_it(run_dir, capsys, monkeypatch):
     def interrupt(*_):
         os.kill(os.getpid(), signal.SIGTERM)
 
+    save(run_dir, 20)
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(watching.Watcher, "poll", interrupt)
     assert command.main(words(run_dir)) == 0
     assert "stopped: interrupted; started again, it goes on where it was" in capsys.readouterr().out
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_run_that_has_not_begun_is_waited_for(run_dir, capsys, monkeypatch):
+    """Said once; nothing is made before there is something to score."""
+    looks = []
+
+    def sleep(_):
+        looks.append(run_dir.exists())
+        if len(looks) == 3:
+            save(run_dir, 20)
+
+    monkeypatch.setattr(watch.time, "sleep", sleep)
+    assert command.main(words(run_dir, "--until-step", "20")) == 0
+    assert looks == [False] * 3
+    assert capsys.readouterr().out.count("no checkpoints yet") == 1
+    assert [step for step, _ in scored(run_dir)] == [20]
+
+
+def test_waiting_ends_too(run_dir, capsys, monkeypatch):
+    assert command.main(words(run_dir, "--idle-minutes", "0.001")) == 0
+    assert "stopped: no checkpoint for 0.001 minutes" in capsys.readouterr().out
+    monkeypatch.setattr(watch.time, "sleep", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    assert command.main(words(run_dir)) == 0
+    assert "stopped: interrupted" in capsys.readouterr().out
+    assert not run_dir.exists()
+
+
+def test_the_folder_of_checkpoints_stands_for_its_run(run_dir):
+    save(run_dir, 20)
+    (run_dir / "config.yaml").touch()
+    assert command.main(words(run_dir / "checkpoints", "--until-step", "20")) == 0
+    assert scored(run_dir) == [(20, "checkpoints/step-0000020.ckpt")]
+    assert [path.name for path in (run_dir / "checkpoints").iterdir()] == ["step-0000020.ckpt"]
+
+
+def test_the_state_of_a_loss_that_was_not_finite_is_left_out(run_dir, capsys):
+    save(run_dir, 20)
+    save(run_dir, 30, "non_finite.ckpt")
+    assert command.main(words(run_dir, "--until-step", "20")) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("non_finite.ckpt is left out: the state that led to a loss that is not finite") == 1
+    assert scored(run_dir) == [(20, "checkpoints/step-0000020.ckpt")]
+    assert command.main(words(run_dir, "--until-step", "30", "--pattern", "non_finite.ckpt")) == 0
+    assert len(scored(run_dir)) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,73 @@
+"""The networks that a command line names: single ones, and all checkpoints of runs and folders."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from evaluate.checkpoint_files import (
+    DIVERGED_FILE,
+    PATTERN,
+    folder_of_checkpoints,
+    in_training_order,
+    list_checkpoints,
+)
+from evaluate.commands.errors import CommandError
+from networks.sources import parse_source
+
+HELP = (
+    "checkpoints saved by python -m train fit; run directories or folders: all checkpoints in them, in order of steps, "
+    "copies of the same network once; SpectroTemporal, the baseline; permuted:CHECKPOINT[:SEED] and "
+    "untrained:CHECKPOINT[:SEED] or untrained:BACKBONE[:SEED], controls"
+)
+"""What can be named, for the help of commands."""
+
+
+class NamedNetworks(NamedTuple):
+    """Networks and what was left out.
+
+    Attributes:
+        sources: Full names of the networks, each once, see `networks.load_network`.
+        left_out: Checkpoints of losses that were not finite, which are taken only where nothing else is named.
+    """
+
+    sources: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the user should know, a line each."""
+        return [
+            f"{path} is left out: the state that led to a loss that is not finite (named alone, it is taken)"
+            for path in self.left_out
+        ]
+
+
+def networks_named(names: Sequence[str]) -> NamedNetworks:
+    """Find the networks that arguments stand for: each itself, or the checkpoints in a folder.
+
+    Args:
+        names: Names of networks, and folders.
+
+    Returns:
+        The networks, in order, and what was left out.
+
+    Raises:
+        CommandError: A folder without checkpoints.
+        SourceError: A network that is not known.
+    """
+    diverged = [name for name in names if Path(name).name == DIVERGED_FILE]
+    if len(diverged) == len(names):
+        diverged = []
+    sources = [source for name in names if name not in diverged for source in _sources_of(name)]
+    diverged += [str(path) for name in names if (path := folder_of_checkpoints(Path(name)) / DIVERGED_FILE).is_file()]
+    return NamedNetworks(tuple(dict.fromkeys(sources)), tuple(dict.fromkeys(diverged)))
+
+
+def _sources_of(name: str) -> list[str]:
+    folder = Path(name)
+    if not folder.is_dir():
+        return [str(parse_source(name))]
+    checkpoints = [file.path for file in list_checkpoints(folder_of_checkpoints(folder))]
+    if not checkpoints:
+        raise CommandError(f"there are no checkpoints ({PATTERN}) in {folder_of_checkpoints(folder)}")
+    return [str(parse_source(str(path))) for path in in_training_order(checkpoints)]
