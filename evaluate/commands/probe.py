@@ -20,11 +20,11 @@ from evaluate import table as t
 from evaluate.activations import DEFAULT_BATCH_SIZE, resolve_stages
 from evaluate.benchmarks import ALL
 from evaluate.commands.errors import CommandError, find_device
+from evaluate.commands.named_networks import HELP, networks_named
 from evaluate.crop_features import PUBLISHED_NUM_CROPS, crop_features
 from evaluate.labelled_sounds import LabelledSounds, LabelledSoundsError, find_labelled_sounds
 from evaluate.score_rows import Origin
 from networks import load_network
-from networks.sources import parse_source
 
 PROBE_FILE = "probe.csv"
 ACCURACY, STANDARD_ERROR, CHANCE, PENALTY = (
@@ -50,12 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: Gets them.
     """
     parser.description = DESCRIPTION
-    parser.add_argument(
-        "networks",
-        nargs="+",
-        metavar="NETWORK",
-        help="checkpoints, SpectroTemporal, untrained:CHECKPOINT[:SEED] and all else that `score` takes",
-    )
+    parser.add_argument("networks", nargs="+", metavar="NETWORK", help=HELP)
     parser.add_argument(
         "--sounds",
         required=True,
@@ -97,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         0.
 
     Raises:
-        CommandError: Numbers, sounds or folds that cannot be.
+        CommandError: Numbers, sounds or folds that cannot be, or a folder without checkpoints.
         SourceError: A network that is not known.
         StageError: A stage that a network does not have, or whose activations cannot be used.
         AudioError: A sound that cannot be read.
@@ -108,16 +103,18 @@ def run(args: argparse.Namespace) -> int:
     if args.seed < 0:
         raise CommandError(f"--seed is 0 or more, got {args.seed}")
     device = find_device(args.device)
-    sources = list(dict.fromkeys(str(parse_source(name)) for name in args.networks))
+    named = networks_named(args.networks)
     console = Console()
+    for remark in named.remarks:
+        console.print(f"remark: {remark}", style="yellow", soft_wrap=True, highlight=False, markup=False)
     results = []
     try:
         sounds = find_labelled_sounds(args.sounds)
         folds = _folds_of(sounds, args)
         if (args.out / PROBE_FILE).exists():
             t.read_table(args.out / PROBE_FILE)  # what is no table shows now, not after hours
-        with _progress(console, sources) as advance:
-            for source in sources:
+        with _progress(console, named.sources) as advance:
+            for source in named.sources:
                 rows = _probe(source, sounds, folds, args, device=device, advance=advance)
                 t.append_rows(args.out / PROBE_FILE, rows)
                 results.append(rows)

@@ -306,6 +306,17 @@ def test_command_takes_the_last_stage_and_the_folds_of_esc50(networks, tmp_path)
     assert set(rows[t.SUBJECT]) == {"all", *(f"fold {i}" for i in range(1, 6))}
 
 
+def test_command_takes_run_directories(networks, folder, tmp_path, capsys):
+    """As `score` does: all checkpoints in them, but that of a loss that was not finite."""
+    (tmp_path / "non_finite.ckpt").touch()
+    arguments = ["probe", str(tmp_path), "--sounds", str(folder), "--out", str(tmp_path / "out")]
+    assert command.main(arguments) == 0
+    assert set(t.read_table(tmp_path / "out" / "probe.csv")[t.CHECKPOINT]) == set(networks)
+    assert "non_finite.ckpt is left out" in capsys.readouterr().out
+    assert command.main(["probe", str(folder), *arguments[2:]]) == 2
+    assert "there are no checkpoints (*.ckpt) in" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
