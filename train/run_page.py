@@ -4,6 +4,8 @@ import datetime
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from evaluate import page as html
 from evaluate import table as t
 from evaluate.isolation import undisturbed
 from train.pace import Pace, batches_left, duration
-from train.run_sections import MAX_SHARE, REFRESH_S, RunState, brain_section, sections
+from train.run_sections import MAX_SHARE, REFRESH_S, RunState, brain_section, sections, sections_of
 from train.validation_sample import ValidationSample
 
 PAGE_FILE = "index.html"
@@ -44,12 +46,14 @@ class RunPage(pl.Callback):
         self._last_end_s = float("-inf")
         self._scores_seen: int | None = None
         self._has_started = False
+        self._kept: dict[str, str] = {}
         self._brain_parts: list[str] = []
         self._brain_stamp: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """From now on there is something to say: the page of an earlier run is safe from one that cannot start."""
         self._has_started = True
+        self._keep(trainer)
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to gather."""
@@ -85,6 +89,8 @@ class RunPage(pl.Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the page for the last time."""
+        if not self._has_started:  # the run was finished before
+            self._keep(trainer)
         if trainer.is_global_zero:
             state = "stopped before its planned end" if batches_left(trainer) else "finished"
             self._write(trainer, pl_module, state, is_running=False)
@@ -101,6 +107,13 @@ class RunPage(pl.Callback):
         spent_s = self.drawing_s[-1]
         return time.monotonic() - self._last_end_s >= spent_s * (1 / self.max_share - 1)
 
+    def _keep(self, trainer: pl.Trainer) -> None:
+        """Where a run goes on, keep what its page shows of the last validation."""
+        page = Path(trainer.default_root_dir) / PAGE_FILE
+        if trainer.is_global_zero and trainer.global_step > 0:
+            with suppress(OSError):
+                self._kept = sections_of(page.read_text(encoding="utf-8", errors="replace"))
+
     def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule, state: str, *, is_running: bool) -> None:
         """Draw and write; leave no trace in training."""
         started_s = time.monotonic()
@@ -108,9 +121,9 @@ class RunPage(pl.Callback):
             with undisturbed(pl_module), torch.no_grad():
                 self._scores_seen = _stamp(trainer)
                 about = self._about(trainer, pl_module, state, is_running)
-                parts = list(
-                    sections(about, trainer, pl_module, self._sample, lambda: self._brain(trainer, about.name))
-                )
+                brain = partial(self._brain, trainer, about.name)
+                made = sections(about, trainer, pl_module, self._sample, brain_scores=brain, kept=self._kept)
+                parts = list(made)
                 text = html.page(about.name, parts, refresh_s=REFRESH_S if is_running else None)
                 folder = Path(trainer.default_root_dir)
                 folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Sections of the run page: state, accuracies, curves, brain scores, confusions, mixtures."""
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,9 @@ REFRESH_S = 60
 MAX_SHARE = 0.02
 """Drawing takes at most this share of a run's time: where it would take more, the page is written less often."""
 
+HELD_OUT, CONFUSIONS, MIXTURES = "Held-out examples", "Confusions", "Mixtures"
+"""Sections about the last validation."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -54,7 +58,9 @@ def sections(
     trainer: pl.Trainer,
     pl_module: pl.LightningModule,
     sample: ValidationSample | None,
+    *,
     brain_scores: Callable[[], Iterable[str]],
+    kept: Mapping[str, str],
 ) -> Iterator[str]:
     """Make all of the page; a section that cannot be drawn does not cost the others.
 
@@ -64,6 +70,7 @@ def sections(
         pl_module: An `AuditoryModule`.
         sample: What the last validation gathered, if there was one.
         brain_scores: Gives the section on brain scores; called where there is a table of them.
+        kept: Sections of the last validation before this process, see `sections_of`: shown until there is a newer one.
 
     Yields:
         Parts, HTML.
@@ -72,16 +79,39 @@ def sections(
     conditions = list(pl_module.val_conditions)  # type: ignore[arg-type]
     folder = Path(trainer.default_root_dir)
     yield from _head(about, folder)
-    yield from _section("Held-out examples", lambda: _accuracies(values_of(trainer), conditions))
+    accuracies = list(_section(HELD_OUT, lambda: _accuracies(values_of(trainer), conditions)))
+    yield from accuracies or _kept(HELD_OUT, kept)
     yield from _section("Curves", lambda: _curves(folder, tasks, conditions))
     if (folder / t.SCORES_FILE).is_file():
         yield from _section("Brain scores", brain_scores)
     if sample is not None and sample.mixtures is not None:
         share = f", the first of {trainer.world_size} processes' share" if trainer.world_size > 1 else ""
         where = f"Validation, condition “{conditions[0]}”{share}."
-        yield from _section("Confusions", lambda: _confusions(sample, where))
+        yield from _section(CONFUSIONS, lambda: _confusions(sample, where))
         mixtures = sample.mixtures
-        yield from _section("Mixtures", lambda: _mixtures(pl_module, mixtures, where))
+        yield from _section(MIXTURES, lambda: _mixtures(pl_module, mixtures, where))
+    else:
+        yield from _kept(CONFUSIONS, kept)
+        yield from _kept(MIXTURES, kept)
+
+
+def sections_of(page: str) -> dict[str, str]:
+    """Take a page apart.
+
+    Args:
+        page: What `sections` gave, as a whole HTML document.
+
+    Returns:
+        Title -> the section's content, HTML.
+    """
+    parts = re.split(r"<h2>(.*?)</h2>\n", page.rpartition("</main>")[0])
+    return dict(zip(parts[1::2], map(str.strip, parts[2::2]), strict=True))
+
+
+def _kept(title: str, kept: Mapping[str, str]) -> Iterator[str]:
+    if title in kept:
+        yield html.element("h2", title)
+        yield kept[title]
 
 
 def _section(title: str, make: Any) -> Iterator[str]:

@@ -20,6 +20,7 @@ from train.metric_history import read_history
 from train.pace import Pace
 from train.run_figures import MAX_POINTS, curves_figure
 from train.run_page import RunPage
+from train.run_sections import sections_of
 from train.validation_sample import NUM_MIXTURES, ValidationSample, confusion
 
 WORD = Task("word", "one_label", "signal", labels=("<null>", *"abc"))
@@ -110,6 +111,30 @@ def test_what_is_on_the_page(config, tmp_path, monkeypatch, pages):
     assert "Training" in pages[0]
     assert 'http-equiv="refresh"' not in page
     assert "http://" not in re.sub(r"base64,[^\"]*", "", page)
+
+
+def test_a_finished_run_that_is_started_again_keeps_its_page(config, tmp_path, monkeypatch, pages):
+    config |= {"trainer": config["trainer"] | {"max_epochs": 1}}
+    run_dir = fit(config, tmp_path / "first", monkeypatch, run_page=True)
+    before = sections_of(pages[-1])
+    assert list(before) == ["Held-out examples", "Curves", "Confusions", "Mixtures"]
+    fit(config | {"resume": True}, tmp_path / "again", monkeypatch, run_page=True, run_dir=str(run_dir))
+    after = sections_of(pages[-1])
+    assert list(after) == list(before)
+    assert [name for name in before if after[name] != before[name]] in ([], ["Curves"])  # drawn anew
+    assert "Finished" in pages[-1]
+
+
+@pytest.mark.slow
+def test_the_last_validation_is_shown_until_there_is_a_newer_one(config, tmp_path, monkeypatch, pages):
+    run_dir = fit(config, tmp_path / "first", monkeypatch, run_page=True)
+    before = sections_of(pages[-1])
+    trainer = config["trainer"] | {"max_epochs": 3, "check_val_every_n_epoch": 4}
+    more = config | {"resume": True, "trainer": trainer}
+    fit(more, tmp_path / "more", monkeypatch, run_page=True, run_dir=str(run_dir))
+    assert "3 of 3" in pages[-1]
+    after = sections_of(pages[-1])
+    assert [name for name in before if after[name] != before[name]] == ["Curves"]
 
 
 def test_it_is_written_seldom_where_drawing_takes_long(monkeypatch):
