@@ -18,7 +18,7 @@ from networks.weights import CheckpointError
 CHECKPOINTS_FOLDER = "checkpoints"
 """Where a run directory keeps its checkpoints."""
 CONFIG_FILE = "config.yaml"
-"""What a run directory has in any case."""
+"""What training writes into a run directory before its first checkpoint."""
 DIVERGED_FILE = "non_finite.ckpt"
 """Where training keeps the state that led to a loss that is not finite: to be looked at, not one of the run's points.
 """

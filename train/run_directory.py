@@ -12,10 +12,10 @@ import uuid
 from pathlib import Path
 
 from evaluate.checkpoint_files import CHECKPOINTS_FOLDER
-from evaluate.checkpoint_files import CONFIG_FILE as CONFIG_FILE
 from evaluate.wandb_scores import WANDB_ID_FILE
 from train.metric_history import read_history
 
+CONFIG_FILE = "config.yaml"
 EARLIER_CONFIG_FILE = "config.until-step-{step:07d}.yaml"
 """What was trained with until that step, where a run went on with another configuration."""
 SUMMARY_FILE = "summary.csv"
