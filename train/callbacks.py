@@ -1,17 +1,18 @@
 """Callbacks of every run: the saved configuration, the untrained checkpoint, the closing summary."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
 import pytorch_lightning as pl
 from jsonargparse import Namespace
 from pytorch_lightning.cli import LightningArgumentParser
-from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
-from evaluate.table import write_atomically
+from evaluate.logged import PREFIX
+from evaluate.table import BEST, write_atomically
+from train.logged_values import brain_scores, values_of
+from train.metric_history import read_history
 from train.run_directory import (
     CONFIG_FILE,
     EARLIER_CONFIG_FILE,
@@ -22,6 +23,8 @@ from train.run_directory import (
 
 HEADLINE_METRICS = ("top1", "ranking_average_precision", "average_precision")
 """One for each kind of task; both have a chance level beside them."""
+COLUMNS = ["condition", "task", "metric", "value", "chance"]
+"""Of ``summary.csv``."""
 
 
 class SaveRunConfig(pl.Callback):
@@ -62,18 +65,31 @@ class SaveUntrained(pl.Callback):
 
 
 class Summary(pl.Callback):
-    """At the end of training, writes ``summary.csv`` and shows every task's accuracy beside its chance level."""
+    """At the end of training, writes ``summary.csv`` and shows accuracies beside chance, and the brain scores."""
+
+    def __init__(self) -> None:
+        self._has_trained = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """From now on there is something to summarise."""
+        self._has_trained = True
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Summarise the last validation."""
-        rows = summary_rows({name: float(value) for name, value in trainer.callback_metrics.items()})
-        if trainer.is_global_zero and len(rows):
-            path = Path(trainer.default_root_dir) / SUMMARY_FILE
-            partial = path.with_name(f".{path.name}.partial")
-            rows.to_csv(partial, index=False)
-            os.replace(partial, path)
-            show_summary(rows)
-            Console().print(f"run directory: {trainer.default_root_dir}")
+        """Summarise the last validation and evaluation, also where they were before the run went on."""
+        if not trainer.is_global_zero:
+            return
+        folder = Path(trainer.default_root_dir)
+        if not self._has_trained:
+            Console().print(f"{folder}: nothing is left to train", soft_wrap=True)
+            return
+        metrics = {name: float(values.iloc[-1]) for name, values in read_history(folder).items()} | values_of(trainer)
+        held_out, brain = summary_rows(metrics), brain_rows(metrics)
+        rows = pd.concat([rows for rows in (held_out, brain) if len(rows)] or [held_out])
+        if len(rows):
+            write_atomically(folder / SUMMARY_FILE, rows.to_csv(index=False).encode())
+            show_summary(held_out, "Held-out examples")
+            show_summary(brain, "Brain scores at the best stage")
+        Console().print(f"run directory: {folder}", soft_wrap=True)
 
 
 def summary_rows(metrics: dict[str, float]) -> pd.DataFrame:
@@ -94,15 +110,33 @@ def summary_rows(metrics: dict[str, float]) -> pd.DataFrame:
         condition, task, metric = parts[1:]
         chance = metrics.get(f"val/{condition}/{task}/chance", float("nan"))
         rows.append({"condition": condition, "task": task, "metric": metric, "value": value, "chance": chance})
-    return pd.DataFrame(rows, columns=["condition", "task", "metric", "value", "chance"])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-@rank_zero_only
-def show_summary(rows: pd.DataFrame) -> None:
-    """Print the rows of :func:`summary_rows` as a table."""
-    table = Table(title="Held-out examples")
-    for column in rows.columns:
+def brain_rows(metrics: dict[str, float]) -> pd.DataFrame:
+    """Rows (condition, task, metric, value, chance) of ``brain/{benchmark}/best`` entries.
+
+    Args:
+        metrics: logged values by name.
+
+    Returns:
+        One row for each benchmark, in the place of a task of the condition "brain"; chance is empty.
+    """
+    rows = [
+        {"condition": PREFIX, "task": benchmark, "metric": BEST, "value": value, "chance": float("nan")}
+        for benchmark, value in brain_scores(metrics).items()
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def show_summary(rows: pd.DataFrame, title: str) -> None:
+    """Print rows of :func:`summary_rows` or :func:`brain_rows` as a table, without columns that are empty."""
+    if rows.empty:
+        return
+    shown = rows.dropna(axis="columns", how="all")
+    table = Table(title=title)
+    for column in shown:
         table.add_column(column, justify="right" if column in ("value", "chance") else "left")
-    for row in rows.to_dict("records"):
-        table.add_row(row["condition"], row["task"], row["metric"], f"{row['value']:.3f}", f"{row['chance']:.3f}")
+    for row in shown.itertuples(index=False):
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else value for value in row))
     Console().print(table)

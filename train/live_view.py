@@ -7,8 +7,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from evaluate import table as t
 from train.callbacks import summary_rows
+from train.logged_values import brain_scores
 
 NO_VALUE = "–"
 BRAIN = "brain"
@@ -84,23 +84,6 @@ class LiveView:
 
     def _name_width(self) -> int:
         return max(map(len, (*self.rows, BRAIN, " " * _NAME_WIDTH)))
-
-
-def brain_scores(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Pick the scores at the best stage.
-
-    Args:
-        metrics: Logged values by name.
-
-    Returns:
-        Benchmark -> score, without those that are not there yet.
-    """
-    parts = ((name.split("/"), value) for name, value in metrics.items())
-    return {
-        name[1]: value
-        for name, value in parts
-        if len(name) == 3 and name[0] == BRAIN and name[2] == t.BEST and not isnan(value)
-    }
 
 
 def _losses(metrics: Mapping[str, float]) -> dict[tuple[str, str], float]:

@@ -12,20 +12,23 @@ from rich.table import Table
 from rich.text import Text
 
 from train.live_view import LiveView
+from train.logged_values import values_of
 from train.pace import Pace, duration
+from train.stop_signals import StoppedBySignal
 
 BAR_WIDTH = 20
 REFRESHES_PER_S = 4
 VALUES_EVERY_S = 0.5
 """Reading a value from a GPU waits for it: not at every batch."""
 LINE_EVERY_S = 60.0
-"""Without a terminal, a line is written after each validation, and so often in between."""
+"""Without a terminal, a line is written for each validation, and so often in between."""
 
 
 class TrainingProgress(RichProgressBar):
     """Progress bars with losses, accuracies, brain scores, samples per second and time left in rows below.
 
-    Where the output is no terminal, nothing is drawn: one line is written after each validation and each minute.
+    Where the output is no terminal, nothing is drawn: one line is written for each validation and each minute. That of
+    a validation at the end of an epoch has the epoch's brain scores, and comes after them.
 
     Args:
         pace: Measures how fast training goes; a callback of the same trainer.
@@ -39,6 +42,7 @@ class TrainingProgress(RichProgressBar):
         self._has_terminal = self._plain.is_terminal or self._plain.is_jupyter
         self._shown: RenderableType = ""
         self._last_values_s = self._last_line_s = float("-inf")
+        self._validated: str | None = None
 
     @property
     def is_enabled(self) -> bool:
@@ -54,24 +58,52 @@ class TrainingProgress(RichProgressBar):
         super().on_train_start(trainer, pl_module)
         self._last_line_s = time.monotonic()
 
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the values of the last epoch."""
+        super().on_train_epoch_start(trainer, pl_module)
+        self._last_values_s = float("-inf")
+        self._update_metrics(trainer, pl_module)
+        self._write_validated(trainer)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Write the line of a validation within an epoch."""
+        self._write_validated(trainer)
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Move the bar; write a line where it is time."""
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
         if time.monotonic() - self._last_line_s >= LINE_EVERY_S:
-            self._write_line(trainer)
+            self._write_line(trainer, self._place(trainer))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave values alone: those of the epoch are not there yet, and asking for them could wait for others."""
         self.refresh()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show what validation found."""
+        """Show what validation found; the line about it waits for the epoch's brain scores."""
         self._last_values_s = float("-inf")
         super().on_validation_end(trainer, pl_module)
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self._write_line(trainer)
+            self._validated = self._place(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the last values."""
+        self._last_values_s = float("-inf")
+        super().on_train_end(trainer, pl_module)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the line of the last validation, with the scores of the trained network."""
+        self._write_validated(trainer)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Write the line of the last validation, where the run was told to stop."""
+        super().on_exception(trainer, pl_module, exception)
+        if isinstance(exception, StoppedBySignal):
+            self._write_validated(trainer)
 
     def view_of(self, task: Task, trainer: pl.Trainer) -> RenderableType:
         """Draw one bar, and below that of training the values.
@@ -116,12 +148,19 @@ class TrainingProgress(RichProgressBar):
         self._last_values_s = now
         self._shown = LiveView(values_of(trainer))
 
-    def _write_line(self, trainer: pl.Trainer) -> None:
-        self._last_line_s = time.monotonic()
+    def _place(self, trainer: pl.Trainer) -> str:
+        """Where training is, in words."""
+        return f"{self._get_train_description(trainer.current_epoch).strip()}, {self._about(trainer)}"
+
+    def _write_validated(self, trainer: pl.Trainer) -> None:
+        if self._validated is not None:
+            self._write_line(trainer, self._validated)
+
+    def _write_line(self, trainer: pl.Trainer, place: str) -> None:
+        self._last_line_s, self._validated = time.monotonic(), None
         if self._has_terminal or not trainer.is_global_zero:
             return
-        epoch = self._get_train_description(trainer.current_epoch).strip()
-        line = f"{epoch}, {self._about(trainer)}; {LiveView(values_of(trainer)).line()}"
+        line = f"{place}; {LiveView(values_of(trainer)).line()}"
         self._plain.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
@@ -135,15 +174,3 @@ class _View(ProgressColumn):
     def render(self, task: Task) -> RenderableType:
         """Draw."""
         return self._bar.view_of(task, self._trainer)
-
-
-def values_of(trainer: pl.Trainer) -> dict[str, float]:
-    """Read all logged values.
-
-    Args:
-        trainer: Not within `on_train_epoch_end`, where values over all processes are not gathered yet.
-
-    Returns:
-        Name -> number.
-    """
-    return {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -20,8 +20,8 @@ from evaluate.figures import selection as s
 from evaluate.figures.series import entries_of, series_of
 from evaluate.report_tables import sentence
 from train.callbacks import summary_rows
+from train.logged_values import values_of
 from train.metric_history import read_history
-from train.progress import values_of
 from train.run_directory import CONFIG_FILE
 from train.run_figures import confusion_figure, curves_figure, mixtures_figure
 from train.validation_sample import Mixtures, ValidationSample

@@ -2,17 +2,22 @@
 
 import functools
 import io
+import os
 import re
+import signal
 import sys
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import yaml
 from rich.console import Console
 
+from evaluate import callback as callback_module
 from train import command_line, progress
 from train.__main__ import main
 from train.live_view import LiveView
+from train.module import AuditoryModule
 from train.pace import Pace, batches_left, duration
 from train.progress import TrainingProgress
 
@@ -95,6 +100,48 @@ def test_lines_where_there_is_no_terminal(config, tmp_path, monkeypatch, capsys)
     assert "quiet: " in lines[1]
     assert "\x1b" not in printed
     assert "━" * 5 not in "".join(lines)
+
+
+def test_lines_and_summary_have_the_scores_of_their_epoch(config, tmp_path, monkeypatch, capsys, tiny_benchmark):
+    config |= {"brain": {"benchmarks": ["tiny"], "figures": False, "stages": ["relu0", "relu3"]}}
+    scores, original = iter([0.1, 0.2, 0.3]), callback_module.logged_values
+    monkeypatch.setattr(
+        callback_module, "logged_values", lambda rows: original(rows) | {"brain/tiny/best": next(scores)}
+    )
+    run(config, tmp_path, monkeypatch)
+    printed = capsys.readouterr().out
+    lines = [line for line in printed.split("\n") if line.startswith("Epoch ")]
+    assert [line.partition(", ")[0] for line in lines] == ["Epoch 1/2", "Epoch 2/2"]
+    assert [line.rpartition("; ")[2] for line in lines] == ["brain: tiny 0.200", "brain: tiny 0.300"]
+    closing = printed[printed.index("Brain scores at the best stage") :]
+    assert re.search(r"brain +│ tiny +│ best +│ 0\.300 │", closing)
+    summary = pd.read_csv(tmp_path / "run" / "summary.csv")
+    assert summary.query("condition == 'brain'")[["task", "value"]].to_numpy().tolist() == [["tiny", 0.3]]
+    assert len(summary) == 6 + 1
+
+
+def test_a_run_told_to_stop_has_written_its_last_line(config, tmp_path, monkeypatch, capsys):
+    before_step = AuditoryModule.training_step
+
+    def training_step(self, batch, batch_idx):
+        if self.global_step == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return before_step(self, batch, batch_idx)
+
+    monkeypatch.setattr(AuditoryModule, "training_step", training_step)
+    with pytest.raises(SystemExit):
+        run(config, tmp_path, monkeypatch)
+    lines = [line for line in capsys.readouterr().out.split("\n") if line.startswith("Epoch ")]
+    assert [line.partition(", ")[0] for line in lines] == ["Epoch 1/2"]
+
+
+def test_a_finished_run_says_so_and_keeps_its_summary(config, tmp_path, monkeypatch, capsys):
+    run(config, tmp_path, monkeypatch)
+    before = (tmp_path / "run" / "summary.csv").read_bytes()
+    capsys.readouterr()
+    run(config | {"resume": True}, tmp_path, monkeypatch)
+    assert "nothing is left to train" in capsys.readouterr().out
+    assert (tmp_path / "run" / "summary.csv").read_bytes() == before
 
 
 def trainer(**changes: object) -> SimpleNamespace:
