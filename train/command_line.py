@@ -12,6 +12,7 @@ from datamodules.word_speaker_noise import WordSpeakerNoise
 from evaluate.callback import BrainScoreCallback
 from train.callbacks import SaveRunConfig, SaveUntrained, Summary
 from train.checkpoint_files import AtomicCheckpointIO, remove_abandoned
+from train.early_stopping import StopByBrainScore
 from train.loggers import loggers_of
 from train.module import AuditoryModule
 from train.non_finite import StopWhenNonFinite
@@ -36,6 +37,10 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "log_every_n_steps": 10,
     "num_sanity_val_steps": 0,
 }
+
+
+KNOWN_BY_NAME = (StopByBrainScore,)
+"""Classes that a configuration can name without their module: they need only be imported."""
 
 
 class TrainCLI(LightningCLI):
@@ -98,13 +103,14 @@ class TrainCLI(LightningCLI):
             {
                 "checkpoint.filename": "step-{step:07d}",
                 "checkpoint.auto_insert_metric_name": False,
-                "checkpoint.every_n_epochs": 1,
                 "checkpoint.save_top_k": -1,
                 "checkpoint.save_last": True,
                 "checkpoint.enable_version_counter": False,
                 "checkpoint.save_on_train_epoch_end": True,  # after the epoch's brain scores
             }
         )
+        _help_of(parser, "best_checkpoint.monitor", "logged value to choose by; null: the loss of the first condition")
+        _help_of(parser, "checkpoint.monitor", "logged value to choose by; null: none, all are kept")
         parser.link_arguments("data.tasks", "model.tasks", apply_on="instantiate")
         parser.link_arguments("data.condition_names", "model.val_conditions", apply_on="instantiate")
         parser.link_arguments("run_dir", "model.run_name", compute_fn=lambda run_dir: Path(run_dir).name)
@@ -166,3 +172,8 @@ class TrainCLI(LightningCLI):
         if self.config.fit.trainer.fast_dev_run:
             return []
         return [SaveRunConfig(self._parser("fit"), self._saved_config)]
+
+
+def _help_of(parser: LightningArgumentParser, key: str, text: str) -> None:
+    """Say of an argument what is true here, in place of what Lightning says."""
+    next(action for action in parser._actions if action.dest == key).help = text

@@ -28,11 +28,29 @@ class RunCheckpoint(ModelCheckpoint):
     Args:
         mode: whether the lowest ("min") or the highest ("max") value is best; None: the lowest of losses, the highest
             of all else.
+        every_n_train_steps: save after every so many optimiser steps.
+        every_n_epochs: save after every so many epochs, beside what is saved after steps or times; None: 1, or 0 where
+            those are given.
         kwargs: see Lightning's ModelCheckpoint.
     """
 
-    def __init__(self, *, mode: Literal["min", "max"] | None = None, **kwargs: Any) -> None:
-        super().__init__(mode=mode or best_mode(kwargs.get("monitor")), **kwargs)
+    def __init__(
+        self,
+        *,
+        mode: Literal["min", "max"] | None = None,
+        every_n_train_steps: int | None = None,
+        every_n_epochs: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        has_others = bool(every_n_train_steps) or kwargs.get("train_time_interval") is not None
+        super().__init__(
+            mode=mode or best_mode(kwargs.get("monitor")),
+            every_n_train_steps=every_n_train_steps,
+            every_n_epochs=None if has_others else every_n_epochs,
+            **kwargs,
+        )
+        if has_others:  # Lightning takes one of them, and can do with several
+            self._every_n_epochs = every_n_epochs or 0
         self._due = False
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

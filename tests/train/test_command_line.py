@@ -176,6 +176,38 @@ def test_validate_scores_a_checkpoint(train, config):
     train(config, "--ckpt_path", str(folder / LAST), command="validate")
 
 
+@pytest.mark.parametrize(
+    ("recipe", "saved"),
+    [({}, [4, 8, 12]), ({"every_n_epochs": 1}, [4, 6, 8, 12]), ({"every_n_epochs": 2}, [4, 8, 12])],
+)
+def test_checkpoints_after_steps_need_nothing_else(train, config, recipe, saved):
+    """What a recipe says about epochs stays; the default goes."""
+    folder = train(config | {"checkpoint": recipe}, "--checkpoint.every_n_train_steps", "4")
+    names = sorted(path.name for path in folder.glob("checkpoints/step-*.ckpt"))
+    assert names == [f"step-{step:07d}.ckpt" for step in saved]
+    assert (folder / LAST).is_file()
+
+
+def test_help_names_what_can_be_asked_for(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["train", "fit", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    text = " ".join(capsys.readouterr().out.split())
+    assert "train.early_stopping.StopByBrainScore" in text
+    assert "null: the loss of the first condition" in text
+    assert "saves a checkpoint only for the last epoch" not in text
+
+
+def test_a_callback_of_this_project_is_known_by_its_name(monkeypatch, capsys, config, tmp_path):
+    config["trainer"]["callbacks"] = [{"class_path": "StopByBrainScore", "init_args": {"monitor": "brain/tiny/best"}}]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    monkeypatch.setattr(sys, "argv", ["train", "fit", "--config", str(tmp_path / "config.yaml"), "--print_config"])
+    with pytest.raises(SystemExit):
+        main()
+    callbacks = yaml.safe_load(capsys.readouterr().out)["trainer"]["callbacks"]
+    assert callbacks[0]["class_path"] == "train.early_stopping.StopByBrainScore"
+
+
 def test_wandb_works_offline(train, config, monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_MODE", "offline")
     folder = train(config, "--wandb", "cochlearn-tests")
