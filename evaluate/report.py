@@ -13,7 +13,7 @@ from evaluate import table as t
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.figures.series import Series, series_of
 from evaluate.published import CITATION
-from evaluate.report_sections import Shown, anchor, section
+from evaluate.report_sections import Shown, anchor, probe_section, section
 from evaluate.seed_groups import SEED_PATTERN
 
 PAGE_FILE = "report.html"
@@ -49,7 +49,8 @@ def write_report(
     What the tables have no rows for is left out with a sentence.
 
     Args:
-        tables: Name (as the folder's) -> score table, of the callback or of `python -m evaluate score`.
+        tables: Name (as the folder's) -> score table, of the callback or of `python -m evaluate score`; it may hold
+            rows of `python -m evaluate probe`.
         folder: Gets `report.html` and `figures/`; made where it does not exist.
         benchmarks: Benchmarks of which the sounds' dissimilarity matrices are drawn.
         features: Features of networks whose matrices are drawn beside them.
@@ -66,8 +67,10 @@ def write_report(
     folder = Path(folder)
     series = series_of(tables) if tables else []
     rows = pd.concat([one.rows for one in series], ignore_index=True) if series else t.make_table([])
-    names = list(dict.fromkeys(rows[t.BENCHMARK]))
-    if not names:
+    is_probe = rows[t.METRIC].isin(t.PROBE_METRICS)
+    scores, probes = rows[~is_probe], rows[is_probe]
+    names, sounds = (list(dict.fromkeys(each[t.BENCHMARK])) for each in (scores, probes))
+    if rows.empty:
         raise t.TableError(f"no scores to report in {', '.join(tables) or 'no table'}: the table has no rows")
     (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
@@ -78,7 +81,7 @@ def write_report(
         shown = Shown(
             benchmark=name,
             series=series,
-            rows=rows[rows[t.BENCHMARK] == name],
+            rows=scores[scores[t.BENCHMARK] == name],
             folder=folder / FIGURES_FOLDER,
             files=files,
             data=next((benchmark for benchmark in benchmarks if benchmark.name == name), None),
@@ -86,28 +89,37 @@ def write_report(
             seed_pattern=seed_pattern,
         )
         sections += section(shown)
+    for name in sounds:
+        of_sounds = probes[probes[t.BENCHMARK] == name]
+        sections += probe_section(Shown(name, series, of_sounds, folder / FIGURES_FOLDER, files))
     if progress:
         progress("page", len(names), len(names))
-    parts = [*_head(names, series, tables), *sections, *_foot()]
+    parts = [*_head(names, sounds, series, tables), *sections, *_foot()]
     t.write_atomically(folder / PAGE_FILE, html.page("Brain scores", parts).encode())
     return Report(folder / PAGE_FILE, tuple(files))
 
 
-def _head(names: Sequence[str], series: Sequence[Series], tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
+def _head(
+    names: Sequence[str], sounds: Sequence[str], series: Sequence[Series], tables: Mapping[str, pd.DataFrame]
+) -> Iterator[str]:
     """Title, what is compared, the overview."""
     yield html.element("h1", "Brain scores")
     of_tables = f"{len(tables)} table{'s' if len(tables) > 1 else ''} ({', '.join(tables)})"
     of_networks = f"{len(series)} network{'s' if len(series) > 1 else ''}"
     yield html.element(
         "p",
-        f"From {of_tables}: {of_networks}, {len(names)} benchmark{'s' if len(names) > 1 else ''}.",
+        f"From {of_tables}: {of_networks}, {len(names)} benchmark{'' if len(names) == 1 else 's'}"
+        f"{', linear probes of labelled sounds' if sounds else ''}.",
         css_class="soft",
     )
-    links = [f'<a href="#{anchor(name)}">{html.element("span", name)}</a>' for name in names]
+    places = [(anchor(name), name) for name in names]
+    places += [(anchor(name, kind="probe"), f"{name}: linear probes") for name in sounds]
+    links = [f'<a href="#{place}">{html.element("span", name)}</a>' for place, name in places]
     yield html.Html(f"<nav>{''.join(links)}</nav>")
     yield from tables_of.failures(series)
-    yield html.element("h3", "Overview: score at the best stage, all units together")
-    yield tables_of.overview(series, names)
+    if names:
+        yield html.element("h3", "Overview: score at the best stage, all units together")
+        yield tables_of.overview(series, names)
 
 
 def _foot() -> Iterator[str]:
@@ -124,6 +136,8 @@ def _foot() -> Iterator[str]:
         "a single network they are plain. Components have errors where the table holds iterations of stage selection.",
         "Tests are one-tailed, for the network with the higher mean, and not corrected for their number: bootstrap "
         "over participants (10 000 resamples), for components permutation of the iterations.",
+        "Linear probes: a support vector machine tells labelled sounds apart by a stage's activations to random crops; "
+        "its penalty is chosen within the training folds, the majority of a sound's crops counts.",
         "“untrained” is the network before its first update, “permuted” the trained one with each tensor's weights "
         "shuffled.",
     ):

@@ -15,6 +15,7 @@ from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.figures import bars, compared, matrices, one_run, region_stage, style
 from evaluate.figures import groups as group_figures
 from evaluate.figures import selection as s
+from evaluate.figures.probes import probe_figure
 from evaluate.figures.selection import ScoreKind
 from evaluate.figures.series import Series, entries_of
 from evaluate.seed_groups import SEED_PATTERN, groups_of
@@ -81,6 +82,28 @@ def section(shown: Shown) -> Iterator[str]:
         yield from _region_stage(shown)
     yield from _dimensionality(shown)
     yield from _matrices(shown)
+
+
+def probe_section(shown: Shown) -> Iterator[str]:
+    """Make the section on the linear probes of a collection of labelled sounds and write its figure.
+
+    Args:
+        shown: What it is about; `benchmark` names the sounds.
+
+    Yields:
+        Its parts, HTML.
+    """
+    entries = entries_of(shown.series, shown.benchmark, [t.PROBE_ACCURACY])
+    yield html.element("h2", f"{shown.benchmark}: linear probes", anchor=anchor(shown.benchmark, kind="probe"))
+    yield tables_of.probes(entries)
+    drawing = _Drawing(
+        f"{shown.benchmark}_probe",
+        lambda: probe_figure(entries, shown.benchmark),
+        "Accuracy of a linear classifier on every stage that was probed, at the last step (solid) and before training "
+        "(dashed). Error bars: ±1 standard error over folds.",
+        "",
+    )
+    yield _draw(drawing, shown)
 
 
 def _scores_of_kind(shown: Shown, kind: ScoreKind) -> Iterator[str]:
@@ -250,13 +273,14 @@ def _stem(shown: Shown, kind: ScoreKind) -> str:
     return "_".join(filter(None, (shown.benchmark, kind.name)))
 
 
-def anchor(benchmark: str) -> str:
-    """Name the place of a benchmark's section in the page.
+def anchor(name: str, *, kind: str = "benchmark") -> str:
+    """Name the place of a section in the page.
 
     Args:
-        benchmark: Its name.
+        name: The benchmark's name, or that of labelled sounds.
+        kind: What it names.
 
     Returns:
         An id for HTML.
     """
-    return "benchmark-" + "".join(character if character.isalnum() else "-" for character in benchmark)
+    return f"{kind}-" + "".join(character if character.isalnum() else "-" for character in name)

@@ -11,6 +11,7 @@ from evaluate.benchmarks.benchmark import ALL
 from evaluate.comparisons import MIN_MODELS_FOR_WILCOXON, compare_networks, compare_regions, count, summarise
 from evaluate.figures import selection as s
 from evaluate.figures import style
+from evaluate.figures.probes import probe_curve
 from evaluate.figures.selection import ScoreKind
 from evaluate.figures.series import Entry, Series, entries_of
 from evaluate.published import BASELINE_MODEL
@@ -86,6 +87,24 @@ def best_scores(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> ht
     caption = " ".join([f"{sentence(kind.label)} ± standard error.", *(notes[title] for title, _ in kind.counts)])
     header = ["network", "step", *titles, *(title for title, _ in kind.counts)]
     return html.data_table(header, rows, caption=caption, published=below)
+
+
+def probes(entries: Sequence[Entry]) -> html.Html:
+    """Make the table of linear probes of one collection of sounds.
+
+    Args:
+        entries: See `entries_of`.
+
+    Returns:
+        A row per network and stage: accuracy, its standard error over folds, and chance.
+    """
+    rows = []
+    for entry in entries:
+        for stage, values in probe_curve(entry.rows).iterrows():
+            accuracy, error, chance = (100 * float(value) for value in values)
+            rows.append([_name(entry), str(stage), _score(accuracy, error, num_digits=1), f"{chance:.1f}"])
+    caption = "% of test sounds right, mean over folds ± standard error; chance: the share of the commonest label."
+    return html.data_table(["network", "stage", "accuracy", "chance"], rows, caption=caption, text_columns=(0, 1))
 
 
 def seed_groups(groups: Sequence[Group], regions: Sequence[str], kind: ScoreKind) -> html.Html:
@@ -255,11 +274,11 @@ def _name(entry: Entry) -> html.Html:
     return html.swatch(entry.series.colour, entry.label, filled=entry.state in ("trained", "baseline"))
 
 
-def _score(mean: float, error: float) -> html.Html:
+def _score(mean: float, error: float, *, num_digits: int = 3) -> html.Html:
     if np.isnan(mean):
         return html.Html(NO_VALUE)
-    shown = f"{mean:.3f}"
-    return html.Html(shown if np.isnan(error) else f'{shown} <span class="error">± {error:.3f}</span>')
+    shown = f"{mean:.{num_digits}f}"
+    return html.Html(shown if np.isnan(error) else f'{shown} <span class="error">± {error:.{num_digits}f}</span>')
 
 
 def _count(number: int | None) -> str:

@@ -49,6 +49,14 @@ EFFECTIVE_DIMENSIONALITY_Z_SCORED = "effective_dimensionality_z_scored"
 """The same of z-scored features, which representational similarity works on."""
 WITHIN_CATEGORY_R2 = "within_category_r2"
 """R^2 of predicted and measured responses within the sounds of a category: the metric is this, "/", the category."""
+PROBE_ACCURACY, PROBE_STANDARD_ERROR, PROBE_CHANCE, PROBE_PENALTY = (
+    "probe_accuracy",
+    "probe_standard_error",
+    "probe_chance",
+    "probe_penalty",
+)
+"""Linear probes of labelled sounds: subject "fold 2" is a fold, "all" their mean; the benchmark is the sounds."""
+PROBE_METRICS = (PROBE_ACCURACY, PROBE_STANDARD_ERROR, PROBE_CHANCE, PROBE_PENALTY)
 FAILED = "failed"
 """Marks an evaluation that raised; its value is NaN."""
 
@@ -60,6 +68,7 @@ BEST = "best"
 """In the column `stage`: the best stage, chosen on other splits than those that it is read out from."""
 
 SCORES_FILE = "scores.csv"
+PROBE_FILE = "probe.csv"
 
 _INTEGER_COLUMNS = (STEP, EPOCH)
 _TEXT_COLUMNS = tuple(name for name in COLUMNS if name not in (*_INTEGER_COLUMNS, VALUE))

@@ -21,24 +21,16 @@ from evaluate.activations import DEFAULT_BATCH_SIZE, resolve_stages
 from evaluate.benchmarks import ALL
 from evaluate.commands.errors import CommandError, find_device
 from evaluate.commands.named_networks import HELP, networks_named
+from evaluate.commands.shown_scores import NO_VALUE
 from evaluate.crop_features import PUBLISHED_NUM_CROPS, crop_features
 from evaluate.labelled_sounds import LabelledSounds, LabelledSoundsError, find_labelled_sounds
 from evaluate.score_rows import Origin
 from networks import load_network
 
-PROBE_FILE = "probe.csv"
-ACCURACY, STANDARD_ERROR, CHANCE, PENALTY = (
-    "probe_accuracy",
-    "probe_standard_error",
-    "probe_chance",
-    "probe_penalty",
-)
-"""Metrics of the rows. Subject "fold 2" is a fold, "all" their mean; the column `benchmark` names the sounds."""
-
 DESCRIPTION = f"""
 Transfer check (Tuckute, Feather et al. 2023, on ESC-50): a linear support vector machine tells labelled sounds apart by
 a stage's time-averaged activations to five random 2 s crops of each sound; the penalty C is chosen within the training
-folds, the majority of a sound's crops counts. Shows accuracies and writes them to DIR/{PROBE_FILE}, in the columns of
+folds, the majority of a sound's crops counts. Shows accuracies and writes them to DIR/{t.PROBE_FILE}, in the columns of
 a score table, where rows of the same network, stage and sounds are replaced.
 """
 
@@ -111,17 +103,17 @@ def run(args: argparse.Namespace) -> int:
     try:
         sounds = find_labelled_sounds(args.sounds)
         folds = _folds_of(sounds, args)
-        if (args.out / PROBE_FILE).exists():
-            t.read_table(args.out / PROBE_FILE)  # what is no table shows now, not after hours
+        if (args.out / t.PROBE_FILE).exists():
+            t.read_table(args.out / t.PROBE_FILE)  # what is no table shows now, not after hours
         with _progress(console, named.sources) as advance:
             for source in named.sources:
                 rows = _probe(source, sounds, folds, args, device=device, advance=advance)
-                t.append_rows(args.out / PROBE_FILE, rows)
+                t.append_rows(args.out / t.PROBE_FILE, rows)
                 results.append(rows)
     except (LabelledSoundsError, p.ProbeError) as error:
         raise CommandError(str(error)) from error
     show_probes(pd.concat(results, ignore_index=True), console)
-    console.print(f"wrote {args.out / PROBE_FILE}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"wrote {args.out / t.PROBE_FILE}", soft_wrap=True, highlight=False, markup=False)
     return 0
 
 
@@ -187,8 +179,12 @@ def probe_rows(
     """
     values: list[tuple[str, str, float]] = []
     for fold, accuracy, penalty in zip(fold_names, result.accuracy, result.penalty, strict=True):
-        values += [(ACCURACY, f"fold {fold}", accuracy), (PENALTY, f"fold {fold}", penalty)]
-    values += [(ACCURACY, ALL, result.mean), (STANDARD_ERROR, ALL, result.standard_error), (CHANCE, ALL, result.chance)]
+        values += [(t.PROBE_ACCURACY, f"fold {fold}", accuracy), (t.PROBE_PENALTY, f"fold {fold}", penalty)]
+    values += [
+        (t.PROBE_ACCURACY, ALL, result.mean),
+        (t.PROBE_STANDARD_ERROR, ALL, result.standard_error),
+        (t.PROBE_CHANCE, ALL, result.chance),
+    ]
     shared = asdict(origin) | {t.BENCHMARK: sounds_name, t.STAGE: stage, t.REGION: ALL}
     return [shared | {t.METRIC: metric, t.SUBJECT: subject, t.VALUE: float(value)} for metric, subject, value in values]
 
@@ -197,26 +193,29 @@ def show_probes(rows: pd.DataFrame, console: Console) -> None:
     """Print a table: a line per network and stage, a column per fold.
 
     Args:
-        rows: Rows of `probe_rows`.
+        rows: Rows of `probe_rows`, of one collection of sounds.
         console: Where to print.
     """
     folds = [subject for subject in dict.fromkeys(rows[t.SUBJECT]) if subject != ALL]
-    chance = 100 * rows[rows[t.METRIC] == CHANCE][t.VALUE].iloc[0]
+    chance = 100 * rows[rows[t.METRIC] == t.PROBE_CHANCE][t.VALUE].iloc[0]
     title = f"{rows[t.BENCHMARK].iloc[0]}: % of test sounds right in {len(folds)} folds; chance: {chance:.1f} %"
     shown = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
     shown.add_column("network", overflow="fold", min_width=14)
     shown.add_column("stage", overflow="fold", min_width=8)
     for name in (*folds, "mean", "s.e."):
         shown.add_column(name.removeprefix("fold "), justify="right", no_wrap=True)
-    for (_, run_name, stage), group in rows.groupby([t.CHECKPOINT, t.RUN, t.STAGE], sort=False):
+    for (_, run_name, step, stage), group in rows.groupby([t.CHECKPOINT, t.RUN, t.STEP, t.STAGE], sort=False):
         values = group.set_index([t.METRIC, t.SUBJECT])[t.VALUE]
-        keys = [(ACCURACY, fold) for fold in folds] + [(metric, ALL) for metric in (ACCURACY, STANDARD_ERROR)]
+        keys = [*((t.PROBE_ACCURACY, who) for who in (*folds, ALL)), (t.PROBE_STANDARD_ERROR, ALL)]
         name = str(run_name) or Path(str(group[t.CHECKPOINT].iloc[0])).name
-        step = int(group[t.STEP].iloc[0])
         shown.add_row(
-            f"{name}, step {step}" if step else name, str(stage), *(f"{100 * values[key]:.1f}" for key in keys)
+            f"{name}, step {step}" if step else name, str(stage), *(_percent(values.get(key)) for key in keys)
         )
     console.print(shown)
+
+
+def _percent(share: float | None) -> str:
+    return NO_VALUE if share is None else f"{100 * share:.1f}"
 
 
 @contextmanager

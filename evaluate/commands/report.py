@@ -11,7 +11,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from evaluate import table as t
 from evaluate.benchmarks import Benchmark, load_benchmark
+from evaluate.checkpoint_files import run_dir_of
 from evaluate.commands.errors import CommandError
+from evaluate.commands.probe import show_probes
 from evaluate.commands.scoring_arguments import CACHE_FOLDER
 from evaluate.commands.shown_scores import show_scores
 from evaluate.figures.series import series_of
@@ -28,11 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: Gets the arguments.
     """
     parser.description = (
-        f"Write one self-contained page ({PAGE_FILE}) and figures (figures/*.png, *.pdf) from RUN_DIR/{t.SCORES_FILE}; "
-        "several runs are compared."
+        f"Write one self-contained page ({PAGE_FILE}) and figures (figures/*.png, *.pdf) from RUN_DIR/{t.SCORES_FILE} "
+        f"and RUN_DIR/{t.PROBE_FILE}; several runs are compared."
     )
     parser.add_argument(
-        "run_dirs", nargs="+", type=Path, metavar="RUN_DIR", help="folders of runs, or the --out of score"
+        "run_dirs", nargs="+", type=Path, metavar="RUN_DIR", help="folders of runs, or the --out of score or probe"
     )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where page and figures go (default: RUN_DIR; needed for several)"
@@ -75,15 +77,18 @@ def run(args: argparse.Namespace) -> int:
         re.compile(args.group)
     except re.error as error:
         raise CommandError(f"--group is a regular expression, got {args.group!r}: {error}") from error
+    args.run_dirs = [run_dir_of(folder) for folder in args.run_dirs]
     tables = read_tables(args.run_dirs)
     benchmarks = [load_benchmark(name) for name in args.benchmark]
     folder = args.out or args.run_dirs[0]
     report = _write(tables, folder, benchmarks, args, console)
     for table in tables.values():
         show_scores(table, console)
+        for _, rows in table[table[t.METRIC].isin(t.PROBE_METRICS)].groupby(t.BENCHMARK, sort=False):
+            show_probes(rows, console)
     _tell_failures(tables, console)
-    for run_dir in args.run_dirs:
-        console.print(f"scores are in {run_dir / t.SCORES_FILE}", soft_wrap=True, highlight=False, markup=False)
+    for path in (path for run_dir in args.run_dirs for path in _files_of(run_dir)):
+        console.print(f"scores are in {path}", soft_wrap=True, highlight=False, markup=False)
     for line in (
         f"{len(report.figures) // len(FILE_KINDS)} figures as PNG and PDF to {folder / FIGURES_FOLDER}",
         str(report.page),
@@ -96,7 +101,7 @@ def read_tables(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
     """Read the tables of folders, under the shortest names that tell the folders apart.
 
     Args:
-        folders: Each with a `scores.csv`; one given twice is read once.
+        folders: Each with a `scores.csv`, a `probe.csv` or both; one given twice is read once.
 
     Returns:
         Name -> table.
@@ -104,12 +109,22 @@ def read_tables(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
     Raises:
         TableError: A table is missing or is none; names the file.
     """
-    paths = {folder.resolve(): t.read_table(folder / t.SCORES_FILE) for folder in folders}
+    paths = {folder.resolve(): _read_tables_of(folder) for folder in folders}
     for num_parts in range(1, max(len(path.parts) for path in paths) + 1):
         names = ["/".join(path.parts[-num_parts:]) for path in paths]
         if len(set(names)) == len(names):
             break
     return dict(zip(names, paths.values(), strict=True))
+
+
+def _files_of(folder: Path) -> list[Path]:
+    """The tables of a folder; that of scores, which is asked for, where there is none."""
+    files = [path for name in (t.SCORES_FILE, t.PROBE_FILE) if (path := folder / name).is_file()]
+    return files or [folder / t.SCORES_FILE]
+
+
+def _read_tables_of(folder: Path) -> pd.DataFrame:
+    return pd.concat([t.read_table(path) for path in _files_of(folder)], ignore_index=True)
 
 
 def _write(

@@ -66,3 +66,18 @@ def seeds_tables():
         "b": voxel_table("quiet-seed7", level=0.2, **only),
         "c": voxel_table("SpectroTemporal", steps=(0,), checkpoint="SpectroTemporal", **only),
     }
+
+
+def probe_table(run="demo", steps=(0, 10), stages=STAGES, level=0.3, **origin):
+    """Probes of five folds, whose accuracies lie symmetrically about level + step / 100 + 0.1 per stage."""
+    rows = []
+    offsets = np.array([-0.04, -0.02, 0.0, 0.02, 0.04])
+    for step in steps:
+        for number, stage in enumerate(stages):
+            values = level + step / 100 + 0.1 * number + offsets
+            error = values.std(ddof=1) / len(values) ** 0.5
+            cells = [(t.PROBE_ACCURACY, f"fold {fold}", value) for fold, value in enumerate(values, start=1)]
+            cells += [(t.PROBE_ACCURACY, "all", values.mean()), (t.PROBE_STANDARD_ERROR, "all", error)]
+            cells += [(t.PROBE_CHANCE, "all", 0.1)]
+            rows += [row(run, step, m, stage, "all", who, v, benchmark="ESC-50", **origin) for m, who, v in cells]
+    return t.make_table(rows)

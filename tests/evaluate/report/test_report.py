@@ -15,13 +15,16 @@ from evaluate import table as t
 from evaluate.cache import ActivationCache, activation_key
 from evaluate.commands import report as command
 from evaluate.commands.errors import CommandError
+from evaluate.figures.probes import probe_figure
 from evaluate.figures.series import series_of
 from evaluate.fingerprint import network_fingerprint
 from evaluate.report import write_report
 from evaluate.scores import Origin, failed_row
 from tests.evaluate.report.score_tables import (
     STAGES,
+    entries,
     merged,
+    probe_table,
     row,
     seeds_tables,
     voxel_table,
@@ -240,3 +243,43 @@ def test_seeds_are_on_the_page(tmp_path, capsys):
     }
     with pytest.raises(CommandError, match=r"--group is a regular expression, got '\('"):
         run_command(tmp_path / "a", "--group", "(")
+
+
+def test_probes_are_on_the_page(tmp_path, capsys):
+    """Alone, and beside scores, from which their networks have the colours."""
+    run, out = tmp_path / "run", tmp_path / "out"
+    t.append_rows(run / t.PROBE_FILE, probe_table())
+    assert run_command(run) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "ESC-50: % of test sounds right in 5 folds" in shown
+    assert "probe.csv" in shown
+    assert "scores.csv" not in shown
+    _, text = read_page(run / "report.html")
+    assert "1 network, 0 benchmarks, linear probes of labelled sounds" in text
+    assert "demo, step 10 relufc 60.0 ± 1.4 10.0" in text
+    assert "hold no scores" not in text
+    t.append_rows(run / t.SCORES_FILE, voxel_table(regions=()))
+    assert run_command(run, "--out", out) == 0
+    reader, text = read_page(out / "report.html")
+    assert "1 network, 1 benchmark, linear probes of labelled sounds" in text
+    assert imread(out / "figures" / "ESC-50_probe.png").std() > 0.01
+    assert {"#benchmark-NH2015", "#probe-ESC-50"} == {each["href"] for each in reader.attributes if "href" in each}
+
+
+def test_figure_of_probes():
+    """Stages by name where they are the same or single, else by their relative position; chance once."""
+
+    def drawn(*tables):
+        shown = entries(*tables, metrics=[t.PROBE_ACCURACY], benchmark="ESC-50")
+        (panel,) = probe_figure(shown, "ESC-50").axes
+        return panel, panel.get_legend_handles_labels()[1], [bars.lines[0].get_xdata() for bars in panel.containers]
+
+    panel, labels, x = drawn(probe_table())
+    assert [label.get_text() for label in panel.get_xticklabels()] == list(STAGES)
+    assert sorted(labels) == ["chance", "demo, step 10", "demo, untrained"]
+    panel, labels, x = drawn(probe_table(), probe_table("other", steps=(10,), stages=("relufc",)))
+    assert [list(each) for each in x] == [[0, 1, 2], [0, 1, 2], [2]]
+    panel, labels, x = drawn(probe_table(steps=(10,)), probe_table("other", steps=(10,), stages=("a", "b")))
+    assert [list(each) for each in x] == [[0, 0.5, 1], [0, 1]]
+    assert labels.count("chance") == 1
+    assert probe_figure([], "ESC-50") is None
