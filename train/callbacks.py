@@ -82,7 +82,9 @@ class Summary(pl.Callback):
         if not self._has_trained:
             Console().print(f"{folder}: nothing is left to train", soft_wrap=True)
             return
-        metrics = {name: float(values.iloc[-1]) for name, values in read_history(folder).items()} | values_of(trainer)
+        metrics = values_of(trainer)
+        for name, values in read_history(folder).items():
+            metrics.setdefault(name, float(values.iloc[-1]))
         held_out, brain = summary_rows(metrics), brain_rows(metrics)
         rows = pd.concat([rows for rows in (held_out, brain) if len(rows)] or [held_out])
         if len(rows):
@@ -136,7 +138,7 @@ def show_summary(rows: pd.DataFrame, title: str) -> None:
     shown = rows.dropna(axis="columns", how="all")
     table = Table(title=title)
     for column in shown:
-        table.add_column(column, justify="right" if column in ("value", "chance") else "left")
+        table.add_column(str(column), justify="right" if column in ("value", "chance") else "left")
     for row in shown.itertuples(index=False):
         table.add_row(*(f"{value:.3f}" if isinstance(value, float) else value for value in row))
     Console().print(table)

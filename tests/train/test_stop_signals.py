@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from torch import distributed as dist
 
-from tests.train.processes import before_step, start, wait_for
+from tests.train.processes import before_step, start, start_ranks, wait_for
 from train.stop_signals import EXIT_STOPPED
 
 
@@ -51,3 +52,23 @@ def test_no_row_is_lost_and_none_double(config, undisturbed, batch):
     found, expected = rows(run_dir), rows(undisturbed)
     assert len(expected["train/loss"].dropna()) == last
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not dist.is_gloo_available(), reason="PyTorch is built without gloo")
+def test_all_ranks_stop_where_one_is_told_also_in_short_epochs(config):
+    """An epoch has fewer batches than lie between two exchanges: they leave at its end."""
+
+    def stop(rank):
+        if rank == 1:
+            before_step(2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+    config["data"] |= {"batch_size": 3}
+    config["trainer"] |= {"devices": 2, "strategy": "ddp"}
+    run_dir = Path(config["run_dir"])
+    whole = config | {"run_dir": str(run_dir.with_name("whole"))}
+    assert [wait_for(rank) for rank in start_ranks(whole)] == [0, 0]
+    assert [wait_for(rank) for rank in start_ranks(config, prepare=stop)] == [EXIT_STOPPED, EXIT_STOPPED]
+    assert torch.load(run_dir / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 6
+    assert [wait_for(rank) for rank in start_ranks(config, "--resume", "true")] == [0, 0]
+    pd.testing.assert_frame_equal(rows(run_dir), rows(Path(whole["run_dir"])), check_exact=True)
