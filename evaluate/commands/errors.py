@@ -1,5 +1,8 @@
 """Errors of the user's: told in one line."""
 
+import os
+from pathlib import Path
+
 import torch
 
 from datamodules.audio import AudioError
@@ -15,6 +18,22 @@ class CommandError(ValueError):
 
 
 USER_ERRORS = (CommandError, BenchmarkError, StageError, AudioError, TableError, CheckpointError, SourceError, OSError)
+
+
+def check_out(folder: Path) -> None:
+    """See that a folder can be written, before any work; nothing is made.
+
+    Args:
+        folder: Where results go; it need not exist.
+
+    Raises:
+        CommandError: It is a file, or cannot be made or written.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise CommandError(f"results go to a folder, {existing} is a file: choose another --out")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise CommandError(f"{existing} cannot be written: choose another --out")
 
 
 def find_device(name: str | None) -> torch.device:

@@ -19,7 +19,7 @@ from evaluate import probe as p
 from evaluate import table as t
 from evaluate.activations import DEFAULT_BATCH_SIZE, resolve_stages
 from evaluate.benchmarks import ALL
-from evaluate.commands.errors import CommandError, find_device
+from evaluate.commands.errors import CommandError, check_out, find_device
 from evaluate.commands.named_networks import HELP, networks_named
 from evaluate.commands.shown_scores import NO_VALUE
 from evaluate.crop_features import PUBLISHED_NUM_CROPS, crop_features
@@ -94,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
             raise CommandError(f"--{name} is at least {least}, got {number}")
     if args.seed < 0:
         raise CommandError(f"--seed is 0 or more, got {args.seed}")
+    check_out(args.out)
     device = find_device(args.device)
     named = networks_named(args.networks)
     console = Console()

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from evaluate import table as t
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.checkpoint_files import run_dir_of
-from evaluate.commands.errors import CommandError
+from evaluate.commands.errors import CommandError, check_out
 from evaluate.commands.probe import show_probes
 from evaluate.commands.scoring_arguments import CACHE_FOLDER
 from evaluate.commands.shown_scores import show_scores
@@ -77,10 +77,13 @@ def run(args: argparse.Namespace) -> int:
         re.compile(args.group)
     except re.error as error:
         raise CommandError(f"--group is a regular expression, got {args.group!r}: {error}") from error
-    args.run_dirs = [run_dir_of(folder) for folder in args.run_dirs]
+    folder = args.out or _folder_named(args.run_dirs[0])
+    check_out(folder)
+    args.run_dirs, unscored = _scored([_folder_named(path) for path in args.run_dirs])
+    for each in unscored:
+        console.print(f"remark: {each} is left out: it holds no scores", style="yellow", soft_wrap=True, markup=False)
     tables = read_tables(args.run_dirs)
     benchmarks = [load_benchmark(name) for name in args.benchmark]
-    folder = args.out or args.run_dirs[0]
     report = _write(tables, folder, benchmarks, args, console)
     for table in tables.values():
         show_scores(table, console)
@@ -115,6 +118,21 @@ def read_tables(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
         if len(set(names)) == len(names):
             break
     return dict(zip(names, paths.values(), strict=True))
+
+
+def _folder_named(path: Path) -> Path:
+    """The folder that is meant: a run's, where its checkpoints or its table are given."""
+    return path.parent if path.name in (t.SCORES_FILE, t.PROBE_FILE) and path.is_file() else run_dir_of(path)
+
+
+def _scored(folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Folders with a table, and among several those that are there without one, as runs that are not scored yet."""
+    unscored = [
+        folder for folder in folders if folder.is_dir() and not any(path.is_file() for path in _files_of(folder))
+    ]
+    if len(unscored) == len(folders):
+        return list(folders), []  # told as an error
+    return [folder for folder in folders if folder not in unscored], unscored
 
 
 def _files_of(folder: Path) -> list[Path]:

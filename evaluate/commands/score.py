@@ -15,7 +15,7 @@ from torch import distributed as dist
 from evaluate import table as t
 from evaluate.cache import ActivationCache
 from evaluate.checkpoint_files import run_dir_of
-from evaluate.commands.errors import CommandError
+from evaluate.commands.errors import CommandError, check_out
 from evaluate.commands.named_networks import HELP, NamedNetworks, networks_named
 from evaluate.commands.scoring_arguments import (
     CACHE_FOLDER,
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         Exit code, see the description of the command.
 
     Raises:
-        CommandError: Numbers or a device that cannot be, two benchmarks of one name.
+        CommandError: Numbers, a device or a folder that cannot be, two benchmarks of one name.
         SourceError: A network that is not known.
         BenchmarkError: A benchmark that cannot be loaded.
         TableError: What is in the table's place is no score table.
@@ -82,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
         if len(args.networks) > 1 or not Path(args.networks[0]).is_dir():
             raise CommandError("say where the scores go: --out DIR")
         args.out = run_dir_of(Path(args.networks[0]))
+    check_out(args.out)
     named = networks_named(args.networks)
     request = _request(args, named)
     with _connected() as ranks:

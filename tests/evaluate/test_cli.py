@@ -128,6 +128,9 @@ def test_bad_requests(save, tmp_path, capsys):
     check_error(["score", good, *tiny, "--batch-size", "0"], "--batch-size", capsys)
     check_error(["score", good, *tiny, "--memory-gib", "0"], "--memory-gib", capsys)
     check_error(["score", good, *tiny, "--cache-gib", "-1"], "--cache-gib", capsys)
+    check_error(["score", good, "--benchmark", "tiny", "--out", good], "is a file: choose another --out", capsys)
+    below = f"{good}/out"  # told before anything is computed
+    check_error(["score", good, "--benchmark", "tiny", "--out", below], "is a file: choose another --out", capsys)
     check_error(["report", str(tmp_path / "elsewhere")], "there is no score table", capsys)
     assert not (tmp_path / "out").exists()
 

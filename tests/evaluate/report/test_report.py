@@ -159,6 +159,21 @@ def test_errors_of_the_user(tmp_path):
         run_command(tmp_path)
 
 
+def test_runs_without_scores_are_left_out_among_others(tmp_path, capsys):
+    """As in `report runs/*`; a folder that is not there is an error, and a table stands for its folder."""
+    t.append_rows(tmp_path / "scored" / t.SCORES_FILE, voxel_table(regions=("Lateral",)))
+    (tmp_path / "new").mkdir()
+    given = (tmp_path / "new", tmp_path / "scored" / t.SCORES_FILE)
+    assert run_command(*given, "--out", tmp_path / "out") == 0
+    shown = "".join(capsys.readouterr().out.split())
+    assert f"remark:{tmp_path / 'new'}isleftout:itholdsnoscores" in shown
+    assert "From 1 table (scored): 1 network, 1 benchmark." in read_page(tmp_path / "out" / "report.html")[1]
+    with pytest.raises(t.TableError, match=r"there is no score table .*typo"):
+        run_command(tmp_path / "typo", *given, "--out", tmp_path / "out")
+    with pytest.raises(CommandError, match=r"scores\.csv is a file: choose another --out"):
+        run_command(*given, "--out", given[1])
+
+
 def test_features_come_from_what_score_has_kept(tmp_path, tiny_network, make_benchmark, monkeypatch):
     benchmark = make_benchmark(name="NH2015", num_units=4)
     key = activation_key(
