@@ -127,9 +127,7 @@ def _folder_named(path: Path) -> Path:
 
 def _scored(folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Folders with a table, and among several those that are there without one, as runs that are not scored yet."""
-    unscored = [
-        folder for folder in folders if folder.is_dir() and not any(path.is_file() for path in _files_of(folder))
-    ]
+    unscored = [folder for folder in folders if folder.is_dir() and not _files_of(folder)[0].is_file()]
     if len(unscored) == len(folders):
         return list(folders), []  # told as an error
     return [folder for folder in folders if folder not in unscored], unscored
