@@ -76,7 +76,10 @@ class TrainCLI(LightningCLI):
         """Add the groups named above and take tasks and conditions from the data."""
         parser.add_argument("--run_dir", type=str, default="runs/default", help="folder that holds all of this run")
         parser.add_argument(
-            "--resume", type=bool, default=False, help="go on with the run in run_dir from its last checkpoint"
+            "--resume",
+            type=bool,
+            default=False,
+            help="go on with the run in run_dir from its newest checkpoint; start it where there is none",
         )
         parser.add_argument(
             "--wandb", type=str | None, default=None, help="also log to this Weights & Biases project (offline works)"
