@@ -161,7 +161,7 @@ class BrainScoreCallback(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score every n-th epoch and the last, and give checkpoints a value to choose by after every epoch."""
         num_epochs = trainer.current_epoch + 1
-        if self.schedule.is_after_epoch(num_epochs) or (self.at_end and _is_last_epoch(trainer)):
+        if self.schedule.is_after_epoch(num_epochs) or (self.at_end and is_last_epoch(trainer)):
             self._evaluate(trainer, pl_module, epoch=num_epochs)
         self._tell_callbacks(pl_module, on_step=False)
 
@@ -283,8 +283,8 @@ class BrainScoreCallback(pl.Callback):
         _log.warning("%s; training goes on", what, exc_info=True)
 
 
-def _is_last_epoch(trainer: pl.Trainer) -> bool:
-    """Whether an epoch that ends is known to be the last."""
+def is_last_epoch(trainer: pl.Trainer) -> bool:
+    """Whether an epoch that ends is known to be the last, also one that is broken off."""
     max_epochs, max_steps = trainer.max_epochs, trainer.max_steps
     at_limit = max_epochs not in (None, -1) and trainer.current_epoch + 1 >= max_epochs
     return at_limit or (max_steps != -1 and trainer.global_step >= max_steps) or trainer.should_stop

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
+from evaluate.callback import is_last_epoch
 from train.brain_monitor import check_monitor, find_scoring, is_brain_score
 
 LOSS = "loss"
@@ -18,7 +19,9 @@ class RunCheckpoint(ModelCheckpoint):
     """Lightning's ModelCheckpoint, which never saves between the last batch of an epoch and the epoch's end.
 
     A run that went on from there would take the epoch for finished, without its metrics, validation and brain scores.
-    What is due at that batch is saved when the epoch has ended.
+    What is due at that batch is saved when the epoch has ended; the trained network too (`save_last`), not after
+    training as Lightning does: a run counted in steps would take its last pass for a finished one, and skip what is
+    left of it, or the next.
 
     By a brain score (`monitor` as "brain/NH2015comp/best") weights are chosen that had this score: it saves where
     `BrainScoreCallback` has scored the network at this very step. Where neither `every_n_epochs` nor
@@ -61,8 +64,8 @@ class RunCheckpoint(ModelCheckpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save after every n-th step, but for the last of an epoch."""
-        if trainer.is_last_batch:
+        """Save after every n-th step, but for the last of an epoch, or of training within one."""
+        if trainer.is_last_batch or 0 <= trainer.max_steps <= trainer.global_step:
             every = self._every_n_train_steps
             self._due = every >= 1 and trainer.global_step % every == 0
         elif self._goes_by_brain_score and self._every_n_epochs == 1:
@@ -72,19 +75,17 @@ class RunCheckpoint(ModelCheckpoint):
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save every n-th epoch, and what was due at its last batch."""
+        """Save every n-th epoch, what was due at its last batch, and the trained network."""
         super().on_train_epoch_end(trainer, pl_module)
-        if self._due and not self._should_skip_saving_checkpoint(trainer):
+        if (self._due or is_last_epoch(trainer)) and not self._should_skip_saving_checkpoint(trainer):
             candidates = self._monitor_candidates(trainer)
-            self._save_topk_checkpoint(trainer, candidates)
+            if self._due:
+                self._save_topk_checkpoint(trainer, candidates)
             self._save_last_checkpoint(trainer, candidates)
         self._due = False
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the trained network, where its last epoch was none of the n-th."""
-        super().on_train_end(trainer, pl_module)
-        if self.save_last and self._last_global_step_saved != trainer.global_step:
-            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+        """Nothing: what is saved here cannot be gone on from."""
 
     @property
     def _goes_by_brain_score(self) -> bool:

@@ -13,6 +13,7 @@ from torch import distributed as dist
 
 from evaluate import callback as brain_module
 from evaluate.table import KEY_COLUMNS
+from networks.checkpoint import NETWORK_KEY
 from tests.killed import die, die_at_write
 from tests.train.processes import KILLED, before_step, start, start_ranks, wait_for
 from train import checkpoint_files
@@ -227,3 +228,48 @@ def test_what_killed_runs_left_is_removed(tmp_path):
     remove_abandoned(tmp_path)
     remove_abandoned(tmp_path / "nowhere")
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("steps", "checkpoint"),
+    [
+        (6, {"every_n_epochs": 5}),
+        (6, {"every_n_train_steps": 4}),
+        (4, {"every_n_epochs": 5}),
+        (4, {"every_n_train_steps": 3}),
+        (4, {"every_n_train_steps": 2}),
+    ],
+)
+def test_a_run_counted_in_steps_goes_on_from_its_end(config, tmp_path, steps, checkpoint):
+    """After whole passes of 6 batches, and within one; the last step is not one that is saved anyway, but in one."""
+
+    def until(last, run_dir):
+        trainer = {name: value for name, value in config["trainer"].items() if name != "max_epochs"}
+        return config | {"run_dir": str(run_dir), "checkpoint": checkpoint, "trainer": trainer | {"max_steps": last}}
+
+    run_dir, whole = tmp_path / "run", tmp_path / "undisturbed"
+    config["brain"] |= {"benchmarks": []}
+    config["best_checkpoint"] = {}
+    assert wait_for(start(until(3 * steps, whole))) == 0
+    assert wait_for(start(until(steps, run_dir))) == 0
+    assert wait_for(start(until(3 * steps, run_dir), "--resume", "true")) == 0
+    found, expected = (torch.load(each / LAST, weights_only=True) for each in (run_dir, whole))
+    names = found["state_dict"]
+    assert [name for name in names if not torch.equal(names[name], expected["state_dict"][name])] == []
+    assert found["global_step"] == expected["global_step"] == 3 * steps
+    completed = [each[NETWORK_KEY]["epochs_completed"] for each in (found, expected)]
+    assert completed == [3 * steps // 6] * 2
+
+
+@pytest.mark.slow
+def test_scores_of_the_last_step_are_made_up_for(config, tmp_path):
+    """Killed when the last step, which is saved, is done, and the scores at the end are missing."""
+    trainer = {name: value for name, value in config["trainer"].items() if name != "max_epochs"}
+    config |= {"trainer": trainer | {"max_steps": 4}, "checkpoint": {"every_n_train_steps": 2}, "best_checkpoint": {}}
+    whole = config | {"run_dir": str(tmp_path / "undisturbed")}
+    assert wait_for(start(whole)) == 0
+    for kill in (lambda: die_before_scores(2), lambda: die_after_scores(1)):
+        assert wait_for(start(config, "--resume", "true", prepare=kill)) == KILLED
+    assert wait_for(start(config, "--resume", "true")) == 0
+    assert_same_outcome(Path(config["run_dir"]), Path(whole["run_dir"]))
