@@ -19,17 +19,18 @@ def is_brain_score(monitor: str | None) -> bool:
     return monitor is not None and monitor.startswith(f"{PREFIX}/")
 
 
-def find_scoring(monitor: str, trainer: pl.Trainer) -> BrainScoreCallback | None:
-    """Find the callback that gives a brain score.
+def score_at(monitor: str, trainer: pl.Trainer) -> tuple[int, float]:
+    """Look up a brain score and the step that it was taken at; the weights may be others by now.
 
     Args:
         monitor: Name of the score.
         trainer: Has its callbacks set up.
 
     Returns:
-        The callback; None where none gives a score of that name.
+        Optimiser steps at the last evaluation and its score, NaN where it failed; -1 and NaN before the first.
     """
-    return next((each for each in _scoring_callbacks(trainer) if monitor in each.score_names), None)
+    scoring = _find_scoring(monitor, trainer)
+    return (-1, float("nan")) if scoring is None else (scoring.last_step, scoring.values.get(monitor, float("nan")))
 
 
 def check_monitor(monitor: str, trainer: pl.Trainer, *, asked_by: str) -> None:
@@ -43,11 +44,15 @@ def check_monitor(monitor: str, trainer: pl.Trainer, *, asked_by: str) -> None:
     Raises:
         TrainingError: There is none; the message lists those that there are.
     """
-    if find_scoring(monitor, trainer) is not None:
+    if _find_scoring(monitor, trainer) is not None:
         return
     names = [name for each in _scoring_callbacks(trainer) for name in each.score_names]
     known = f"there are {', '.join(names)}" if names else "no benchmarks are scored, see `brain.benchmarks`"
     raise TrainingError(f"{asked_by}: there is no brain score {monitor!r}; {known}")
+
+
+def _find_scoring(monitor: str, trainer: pl.Trainer) -> BrainScoreCallback | None:
+    return next((each for each in _scoring_callbacks(trainer) if monitor in each.score_names), None)
 
 
 def _scoring_callbacks(trainer: pl.Trainer) -> list[BrainScoreCallback]:

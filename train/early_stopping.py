@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
-from train.brain_monitor import check_monitor, find_scoring
+from train.brain_monitor import check_monitor, score_at
 
 
 class StopByBrainScore(EarlyStopping):
@@ -19,7 +19,7 @@ class StopByBrainScore(EarlyStopping):
 
         trainer:
           callbacks:
-            - class_path: train.early_stopping.StopByBrainScore
+            - class_path: StopByBrainScore
               init_args: {monitor: brain/NH2015comp/best, patience: 5}
 
     Args:
@@ -77,14 +77,13 @@ class StopByBrainScore(EarlyStopping):
 
     def _look(self, trainer: pl.Trainer) -> None:
         """Check the score once for each evaluation."""
-        scoring = find_scoring(self.monitor, trainer)
-        if scoring is None or scoring.last_step <= 0 or scoring.last_step == self._last_seen_step:
+        step, score = score_at(self.monitor, trainer)
+        if step <= 0 or step == self._last_seen_step:
             return
-        self._last_seen_step = scoring.last_step
-        value = scoring.values.get(self.monitor, float("nan"))
-        if isnan(value):
+        self._last_seen_step = step
+        if isnan(score):
             return
-        should_stop, reason = self._evaluate_stopping_criteria(torch.tensor(value, dtype=torch.float64))
+        should_stop, reason = self._evaluate_stopping_criteria(torch.tensor(score, dtype=torch.float64))
         if trainer.strategy.reduce_boolean_decision(should_stop, all=False):
             trainer.should_stop = True
             self.stopped_epoch = trainer.current_epoch

@@ -9,10 +9,10 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from evaluate.callback import is_last_epoch
-from train.brain_monitor import check_monitor, find_scoring, is_brain_score
+from train.brain_monitor import check_monitor, is_brain_score, score_at
 
 LOSS = "loss"
-"""Last part of the names of values of which the lowest is best."""
+"""End of the names of values of which the lowest is best."""
 
 
 class RunCheckpoint(ModelCheckpoint):
@@ -54,12 +54,13 @@ class RunCheckpoint(ModelCheckpoint):
         )
         if has_others:  # Lightning takes one of them, and can do with several
             self._every_n_epochs = every_n_epochs or 0
+        self._after_each_score = every_n_epochs is None and not has_others
         self._due = False
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """See that there is the brain score to choose by."""
         if self._goes_by_brain_score:
-            check_monitor(str(self.monitor), trainer, asked_by="best checkpoint")
+            check_monitor(str(self.monitor), trainer, asked_by="a checkpoint's `monitor`")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -68,7 +69,7 @@ class RunCheckpoint(ModelCheckpoint):
         if trainer.is_last_batch or 0 <= trainer.max_steps <= trainer.global_step:
             every = self._every_n_train_steps
             self._due = every >= 1 and trainer.global_step % every == 0
-        elif self._goes_by_brain_score and self._every_n_epochs == 1:
+        elif self._goes_by_brain_score and self._after_each_score:
             if self._is_scored(trainer) and not self._should_skip_saving_checkpoint(trainer):
                 self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
         else:
@@ -93,10 +94,8 @@ class RunCheckpoint(ModelCheckpoint):
 
     def _is_scored(self, trainer: pl.Trainer) -> bool:
         """Whether the network has the brain score as it is now; in between the callback gives that of other weights."""
-        scoring = find_scoring(str(self.monitor), trainer)
-        if scoring is None or scoring.last_step != trainer.global_step:
-            return False
-        return not isnan(scoring.values.get(str(self.monitor), float("nan")))
+        step, score = score_at(str(self.monitor), trainer)
+        return step == trainer.global_step and not isnan(score)
 
     def _save_topk_checkpoint(self, trainer: pl.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
         """Save where it is among the best, by a score of these very weights."""
@@ -118,4 +117,4 @@ def best_mode(monitor: str | None) -> Literal["min", "max"]:
     Returns:
         "min" for losses, "max" for all else: accuracies, ranking metrics and brain scores.
     """
-    return "min" if monitor is None or monitor.rsplit("/", 1)[-1] == LOSS else "max"
+    return "min" if monitor is None or monitor.endswith(LOSS) else "max"

@@ -364,6 +364,8 @@ def test_patience_goes_on_after_resuming(fit, keep, tmp_path, monkeypatch):
         ({"every_n_steps": 3}, [9.0, 0.1, 0.3, 0.2, 0.2], {}, {6: 0.3}),
         ({"every_n_steps": 3}, [9.0, 0.1, 0.3, 0.2, 0.25], {"every_n_epochs": 3}, {12: 0.25}),
         ({"every_n_steps": 3}, [9.0, 0.1, 0.3, 0.2, 0.25], {"every_n_train_steps": 9}, {9: 0.2}),
+        ({"every_n_steps": 3}, [9.0, 0.1, 0.3, 0.2, 0.2], {"every_n_train_steps": 9, "every_n_epochs": 1}, {9: 0.2}),
+        ({"every_n_steps": 3}, [9.0, 0.1, 0.3, 0.2, 0.25], {"every_n_epochs": 1}, {12: 0.25}),
         ({"every_n_epochs": 1}, [9.0, 0.1, 0.3, 0.2], {"mode": "min"}, {4: 0.1}),
     ],
 )
@@ -397,6 +399,7 @@ def test_the_memory_of_the_best_score_survives_resuming(fit, tmp_path, monkeypat
         (None, "min"),
         ("val/mixed/loss", "min"),
         ("val/mixed/word/loss", "min"),
+        ("train/uncertainty_loss", "min"),
         ("val/mixed/word/top1", "max"),
         ("val/mixed/tags/auroc", "max"),
         (MONITOR, "max"),
