@@ -9,12 +9,12 @@ from pytorch_lightning.cli import LightningArgumentParser
 from rich.console import Console
 from rich.table import Table
 
+from evaluate.checkpoint_files import CONFIG_FILE
 from evaluate.logged import PREFIX
 from evaluate.table import BEST, write_atomically
 from train.logged_values import brain_scores, values_of
 from train.metric_history import read_history
 from train.run_directory import (
-    CONFIG_FILE,
     EARLIER_CONFIG_FILE,
     SUMMARY_FILE,
     UNTRAINED_CHECKPOINT,

@@ -1,8 +1,8 @@
 """The run directory: one folder that holds all of a run, and the rules for starting in one.
 
-``config.yaml``, ``checkpoints/`` (``untrained``, ``step-...``, ``best-...``, ``last``), ``csv/`` and ``tensorboard/``
-(losses and metrics), ``wandb/`` where asked for, ``scores.csv`` and ``figures/`` (brain scores), ``summary.csv``,
-``index.html`` (the run page).
+``config.yaml`` (and ``config.until-step-....yaml`` where the run went on with another), ``checkpoints/``
+(``untrained``, ``step-...``, ``best-...``, ``last``), ``csv/`` and ``tensorboard/`` (losses and metrics), ``wandb/``
+where asked for, ``scores.csv`` and ``figures/`` (brain scores), ``summary.csv``, ``index.html`` (the run page).
 """
 
 import os
@@ -11,11 +11,12 @@ import tempfile
 import uuid
 from pathlib import Path
 
+import torch
+
 from evaluate.checkpoint_files import CHECKPOINTS_FOLDER
 from evaluate.wandb_scores import WANDB_ID_FILE
 from train.metric_history import read_history
 
-CONFIG_FILE = "config.yaml"
 EARLIER_CONFIG_FILE = "config.until-step-{step:07d}.yaml"
 """What was trained with until that step, where a run went on with another configuration."""
 SUMMARY_FILE = "summary.csv"
@@ -45,14 +46,28 @@ def newest_checkpoint(run_dir: str | Path) -> Path | None:
         run_dir: the run directory, which need not exist.
 
     Returns:
-        The last one; where that was not kept, the one of the highest step, and the best one where no others are. None
-        where there is none; the untrained network does not count.
+        The one of the highest step, of equal ones the last; the best one only where no others are. None where there is
+        none; the untrained network does not count.
     """
     folder = checkpoints_in(run_dir)
-    if (folder / LAST_CHECKPOINT).is_file():
-        return folder / LAST_CHECKPOINT
     steps = {path: int(match[1]) for path in folder.glob("*.ckpt") if (match := _STEP_IN_NAME.search(path.stem))}
-    return max(steps, key=lambda path: (not path.name.startswith(BEST_PREFIX), steps[path]), default=None)
+    newest = max(steps, key=lambda path: (not _is_best(path), steps[path]), default=None)
+    last = folder / LAST_CHECKPOINT
+    if not last.is_file() or (newest is not None and not _is_best(newest) and _step_in(last) < steps[newest]):
+        return newest
+    return last
+
+
+def _is_best(checkpoint: Path) -> bool:
+    return checkpoint.name.startswith(BEST_PREFIX)
+
+
+def _step_in(checkpoint: Path) -> float:
+    """The step of a checkpoint that does not say it in its name; its tensors stay on the disk."""
+    try:
+        return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+    except Exception:  # whatever is wrong with it is told when it is loaded: none is passed over in silence
+        return float("inf")
 
 
 def checkpoint_to_resume(run_dir: str | Path, *, resume: bool) -> Path | None:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from evaluate import page as html
 from evaluate import table as t
+from evaluate.checkpoint_files import CONFIG_FILE
 from evaluate.figures import compared, style
 from evaluate.figures import selection as s
 from evaluate.figures.series import entries_of, series_of
@@ -22,7 +23,6 @@ from evaluate.report_tables import sentence
 from train.callbacks import summary_rows
 from train.logged_values import values_of
 from train.metric_history import read_history
-from train.run_directory import CONFIG_FILE
 from train.run_figures import confusion_figure, curves_figure, mixtures_figure
 from train.validation_sample import Mixtures, ValidationSample
 

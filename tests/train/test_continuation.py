@@ -108,8 +108,9 @@ def best(run_dir: Path, checkpoint: dict) -> tuple[list[str], list[float]]:
 
 def logged(run_dir: Path) -> pd.DataFrame:
     """Losses and accuracies by step; of a step that was done twice, the later row."""
-    parts = [pd.read_csv(path) for path in sorted(run_dir.glob("csv/version_*/metrics.csv"), key=os.path.getmtime)]
-    table = pd.concat(parts, ignore_index=True).groupby("step").last()
+    paths = run_dir.glob("csv/version_*/metrics.csv")
+    in_order = sorted(paths, key=lambda path: int(path.parent.name.removeprefix("version_")))
+    table = pd.concat([pd.read_csv(path) for path in in_order], ignore_index=True).groupby("step").last()
     return table[sorted(name for name in table if name.startswith(("train/", "val/")))]
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from train.run_directory import (
     RunDirectoryError,
@@ -38,6 +39,22 @@ def test_the_newest_checkpoint(tmp_path):
     assert newest_checkpoint(tmp_path).name == "epoch=3-step=1000.ckpt"
     touch(tmp_path, "last.ckpt")
     assert newest_checkpoint(tmp_path).name == "last.ckpt"
+
+
+@pytest.mark.parametrize(
+    ("last", "others", "newest"),
+    [
+        (3, ["step-0000012.ckpt"], "step-0000012.ckpt"),
+        (12, ["step-0000012.ckpt", "best-step-0000014.ckpt"], "last.ckpt"),
+        (13, ["step-0000012.ckpt"], "last.ckpt"),
+        (3, ["best-step-0000012.ckpt"], "last.ckpt"),
+    ],
+)
+def test_the_last_checkpoint_is_not_always_the_newest(tmp_path, last, others, newest):
+    """A run that was stopped leaves one also where it keeps none, and is trained beyond it."""
+    touch(tmp_path, *others)
+    torch.save({"global_step": last, "state_dict": {"weight": torch.zeros(3)}}, tmp_path / "checkpoints" / "last.ckpt")
+    assert newest_checkpoint(tmp_path).name == newest
 
 
 def test_where_to_resume(tmp_path):

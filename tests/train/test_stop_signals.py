@@ -10,6 +10,7 @@ import torch
 from torch import distributed as dist
 
 from tests.train.processes import before_step, start, start_ranks, wait_for
+from train.run_directory import newest_checkpoint
 from train.stop_signals import EXIT_STOPPED
 
 
@@ -20,8 +21,7 @@ def config(config):
 
 def rows(run_dir: Path) -> pd.DataFrame:
     """Everything in the tables, sorted."""
-    paths = sorted(run_dir.glob("csv/version_*/metrics.csv"), key=os.path.getmtime)
-    table = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
+    table = pd.concat([pd.read_csv(path) for path in run_dir.glob("csv/version_*/metrics.csv")], ignore_index=True)
     table = table[sorted(table)]
     return table.sort_values(list(table)).reset_index(drop=True)
 
@@ -52,6 +52,20 @@ def test_no_row_is_lost_and_none_double(config, undisturbed, batch):
     found, expected = rows(run_dir), rows(undisturbed)
     assert len(expected["train/loss"].dropna()) == last
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+@pytest.mark.slow
+def test_what_a_stop_saved_is_not_gone_on_from_once_the_run_is_beyond_it(config):
+    config["checkpoint"] = {"save_last": False}
+    run_dir = Path(config["run_dir"])
+
+    def stop():
+        before_step(3, lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+    assert wait_for(start(config, prepare=stop)) == EXIT_STOPPED
+    assert newest_checkpoint(run_dir).name == "last.ckpt"
+    assert wait_for(start(config, "--resume", "true")) == 0
+    assert newest_checkpoint(run_dir).name == "step-0000012.ckpt"
 
 
 @pytest.mark.slow

@@ -111,5 +111,5 @@ def test_a_mistyped_score_is_told_in_one_line(config, tmp_path, monkeypatch, cap
     monkeypatch.setattr(sys, "argv", ["train", "fit", "--config", str(tmp_path / "config.yaml")])
     with pytest.raises(SystemExit):
         main()
-    told = "error: a checkpoint's `monitor`: there is no brain score 'brain/Tiny/best'; there are brain/tiny/best, brain/tiny/"
+    told = "error: a checkpoint's `monitor`: there is no brain score 'brain/Tiny/best'; there are brain/tiny/best, "
     assert told in capsys.readouterr().err
