@@ -7,6 +7,8 @@ from rich.console import Console
 
 def main() -> None:
     """Run the command line; errors that a user can mend are told in one line, without a traceback."""
+    from pytorch_lightning.utilities.exceptions import SIGTERMException
+
     from datamodules.mixing import MixingError
     from datamodules.order import DataSettingsError
     from datamodules.shards import ShardError
@@ -21,21 +23,24 @@ def main() -> None:
     from train.non_finite import NonFiniteLossError
     from train.run_directory import RunDirectoryError
     from train.schedules import ScheduleError
+    from train.stop_signals import EXIT_STOPPED
 
     told = (BenchmarkError, CheckpointError, CheckpointWriteError, NonFiniteLossError, RunDirectoryError, ShardError)
     try:
         TrainCLI()
     except (*told, DataSettingsError, MixingError, ScheduleError, StageError, TaskError, TrainingError) as error:
         _tell(str(error))
+    except SIGTERMException:  # Lightning's, which listens before training begins
+        _tell("stopped by SIGTERM before the first step; go on with `--resume true`", status=EXIT_STOPPED)
     except Exception as error:
         if (line := explain(error)) is None:
             raise
         _tell(line)
 
 
-def _tell(message: str) -> None:
+def _tell(message: str, *, status: int = 2) -> None:
     Console(stderr=True).print(f"error: {message}", style="red", markup=False, soft_wrap=True)
-    sys.exit(2)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

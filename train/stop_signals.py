@@ -15,7 +15,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 EXIT_STOPPED = 75
 """Exit status of a run that was stopped and can go on (EX_TEMPFAIL of sysexits.h); job scripts requeue on it."""
 BATCHES_BETWEEN_EXCHANGES = 10
-"""Several ranks agree on stopping every so many batches: each exchange makes a GPU wait."""
+"""Several ranks agree on stopping after so many batches at the most: each exchange makes a GPU wait."""
 
 _log = logging.getLogger(__name__)
 
@@ -27,9 +27,9 @@ class StoppedBySignal(SystemExit):
 class StopSignals(Checkpoint):
     """Saves the state of a run that is told to stop in ``last.ckpt``; :class:`LeaveWhenSaved` ends it.
 
-    The signal itself only leaves a note. After the next optimiser step (with several ranks, within ten batches), or at
-    the end of an epoch, all ranks save together. It is a checkpoint callback so that Lightning calls it after all that
-    measure, and belongs to the end of the list, after all that save.
+    The signal itself only leaves a note. After the next optimiser step (with several ranks, within ten batches or one
+    step), or at the end of an epoch, all ranks save together. It is a checkpoint callback so that Lightning calls it
+    after all that measure, and belongs to the end of the list, after all that save.
     """
 
     def __init__(self) -> None:
@@ -43,9 +43,15 @@ class StopSignals(Checkpoint):
         """Who told this rank to stop."""
         return "a signal" if self._received is None else signal.Signals(self._received).name
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen; Lightning's own handlers, which exchange between ranks inside the handler, step aside."""
+    def listen(self, trainer: pl.Trainer) -> None:
+        """Listen; Lightning's own handlers, which exchange between ranks inside the handler, step aside.
+
+        Args:
+            trainer: About to train; may have been told to stop while it set up the data.
+        """
         self._steps_before = trainer.global_step
+        if trainer.received_sigterm:
+            self._received = signal.SIGTERM
         if threading.current_thread() is threading.main_thread():
             self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
 
@@ -55,7 +61,8 @@ class StopSignals(Checkpoint):
         """Save here, where an optimiser step is complete and the epoch is not."""
         stepped = trainer.global_step != self._steps_before
         self._steps_before = trainer.global_step
-        is_due = trainer.world_size == 1 or (batch_idx + 1) % BATCHES_BETWEEN_EXCHANGES == 0
+        steps_between = max(1, BATCHES_BETWEEN_EXCHANGES // trainer.accumulate_grad_batches)
+        is_due = trainer.world_size == 1 or trainer.global_step % steps_between == 0
         if stepped and is_due and not trainer.is_last_batch:
             self._save_if_told(trainer)
 
@@ -83,7 +90,8 @@ class LeaveWhenSaved(pl.Callback):
     """Ends a run whose state is saved with exit status 75, when what belongs to the saved step is logged.
 
     Lightning logs a step and an epoch after all callbacks, and validates in between. So it leaves before the next
-    batch or epoch, first of all callbacks: nothing of that one is begun.
+    batch or epoch, first of all callbacks: nothing of that one is begun. For the same reason it is the one that begins
+    to listen: what others do at the start, as scoring the untrained network, takes minutes.
 
     Args:
         stop: what saves; a callback of the same trainer.
@@ -91,6 +99,10 @@ class LeaveWhenSaved(pl.Callback):
 
     def __init__(self, stop: StopSignals) -> None:
         self.stop = stop
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen from now on."""
+        self.stop.listen(trainer)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int

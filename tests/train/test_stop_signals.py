@@ -9,9 +9,13 @@ import pytest
 import torch
 from torch import distributed as dist
 
+from datamodules.word_speaker_noise import WordSpeakerNoise
+from evaluate.callback import BrainScoreCallback
 from tests.train.processes import before_step, start, start_ranks, wait_for
 from train.run_directory import newest_checkpoint
 from train.stop_signals import EXIT_STOPPED
+
+needs_gloo = pytest.mark.skipif(not dist.is_gloo_available(), reason="PyTorch is built without gloo")
 
 
 @pytest.fixture
@@ -54,6 +58,44 @@ def test_no_row_is_lost_and_none_double(config, undisturbed, batch):
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
 
 
+@pytest.mark.parametrize(
+    ("class_with_hook", "hook"),
+    [(BrainScoreCallback, "_score"), (WordSpeakerNoise, "train_dataloader")],
+    ids=["while the untrained network is scored", "while data is set up"],
+)
+def test_a_run_told_to_stop_before_its_first_step_is_saved_after_it(config, tiny_benchmark, class_with_hook, hook):
+    config["brain"] = {"benchmarks": ["tiny"], "figures": False, "stages": ["relu3"], "every_n_epochs": 0}
+
+    def stop():
+        original = getattr(class_with_hook, hook)
+
+        def told(*arguments, **named):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return original(*arguments, **named)
+
+        setattr(class_with_hook, hook, told)
+
+    assert wait_for(start(config, prepare=stop)) == EXIT_STOPPED
+    saved = torch.load(Path(config["run_dir"]) / "checkpoints/last.ckpt", weights_only=True)
+    assert saved["global_step"] == 1
+
+
+@pytest.mark.slow
+@needs_gloo
+def test_ranks_with_accumulated_batches_stop_within_ten_batches(config):
+    """Of an epoch of 18 batches on each rank and 3 to a step: not at its end."""
+
+    def stop(rank):
+        if rank == 1:
+            before_step(2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+    config["data"] |= {"batch_size": 1}
+    config["trainer"] = config["trainer"] | {"devices": 2, "strategy": "ddp", "accumulate_grad_batches": 3}
+    assert [wait_for(rank) for rank in start_ranks(config, prepare=stop)] == [EXIT_STOPPED, EXIT_STOPPED]
+    saved = torch.load(Path(config["run_dir"]) / "checkpoints/last.ckpt", weights_only=True)
+    assert saved["global_step"] == 3
+
+
 @pytest.mark.slow
 def test_what_a_stop_saved_is_not_gone_on_from_once_the_run_is_beyond_it(config):
     config["checkpoint"] = {"save_last": False}
@@ -69,7 +111,7 @@ def test_what_a_stop_saved_is_not_gone_on_from_once_the_run_is_beyond_it(config)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not dist.is_gloo_available(), reason="PyTorch is built without gloo")
+@needs_gloo
 def test_all_ranks_stop_where_one_is_told_also_in_short_epochs(config):
     """An epoch has fewer batches than lie between two exchanges: they leave at its end."""
 
