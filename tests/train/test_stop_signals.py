@@ -83,17 +83,17 @@ def test_a_run_told_to_stop_before_its_first_step_is_saved_after_it(config, tiny
 @pytest.mark.slow
 @needs_gloo
 def test_ranks_with_accumulated_batches_stop_within_ten_batches(config):
-    """Of an epoch of 18 batches on each rank and 3 to a step: not at its end."""
+    """Of an epoch of 9 batches on each rank and 4 to a step: not at its end."""
 
     def stop(rank):
         if rank == 1:
             before_step(2, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
-    config["data"] |= {"batch_size": 1}
-    config["trainer"] = config["trainer"] | {"devices": 2, "strategy": "ddp", "accumulate_grad_batches": 3}
+    config["data"] |= {"batch_size": 2}
+    config["trainer"] |= {"devices": 2, "strategy": "ddp", "accumulate_grad_batches": 4}
     assert [wait_for(rank) for rank in start_ranks(config, prepare=stop)] == [EXIT_STOPPED, EXIT_STOPPED]
     saved = torch.load(Path(config["run_dir"]) / "checkpoints/last.ckpt", weights_only=True)
-    assert saved["global_step"] == 3
+    assert saved["global_step"] == 2
 
 
 @pytest.mark.slow
