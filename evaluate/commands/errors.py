@@ -1,13 +1,14 @@
 """Errors of the user's: told in one line."""
 
-import os
 from pathlib import Path
 
 import torch
+from rich.console import Console
 
 from datamodules.audio import AudioError
 from evaluate.activations import StageError
 from evaluate.benchmarks import BenchmarkError
+from evaluate.folders import check_writable
 from evaluate.table import TableError
 from networks import CheckpointError
 from networks.sources import SourceError
@@ -29,11 +30,22 @@ def check_out(folder: Path) -> None:
     Raises:
         CommandError: It is a file, or cannot be made or written.
     """
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise CommandError(f"results go to a folder, {existing} is a file: choose another --out")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise CommandError(f"{existing} cannot be written: choose another --out")
+    try:
+        check_writable(folder)
+    except NotADirectoryError as error:
+        raise CommandError(f"results go to a folder, {error.filename} is a file: choose another --out") from error
+    except OSError as error:
+        raise CommandError(f"{error.filename} cannot be written ({error.strerror}): choose another --out") from error
+
+
+def remark(text: str, console: Console) -> None:
+    """Tell what is no error, but not as may have been expected.
+
+    Args:
+        text: What.
+        console: Where to print.
+    """
+    console.print(f"remark: {text}", style="yellow", soft_wrap=True, markup=False, highlight=False)
 
 
 def find_device(name: str | None) -> torch.device:

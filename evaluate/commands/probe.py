@@ -19,7 +19,7 @@ from evaluate import probe as p
 from evaluate import table as t
 from evaluate.activations import DEFAULT_BATCH_SIZE, resolve_stages
 from evaluate.benchmarks import ALL
-from evaluate.commands.errors import CommandError, check_out, find_device
+from evaluate.commands.errors import CommandError, check_out, find_device, remark
 from evaluate.commands.named_networks import HELP, networks_named
 from evaluate.commands.shown_scores import NO_VALUE
 from evaluate.crop_features import PUBLISHED_NUM_CROPS, crop_features
@@ -98,8 +98,8 @@ def run(args: argparse.Namespace) -> int:
     device = find_device(args.device)
     named = networks_named(args.networks)
     console = Console()
-    for remark in named.remarks:
-        console.print(f"remark: {remark}", style="yellow", soft_wrap=True, highlight=False, markup=False)
+    for text in named.remarks:
+        remark(text, console)
     results = []
     try:
         sounds = find_labelled_sounds(args.sounds)

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from evaluate import table as t
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.checkpoint_files import run_dir_of
-from evaluate.commands.errors import CommandError, check_out
+from evaluate.commands.errors import CommandError, check_out, remark
 from evaluate.commands.probe import show_probes
 from evaluate.commands.scoring_arguments import CACHE_FOLDER
 from evaluate.commands.shown_scores import show_scores
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     check_out(folder)
     args.run_dirs, unscored = _scored([_folder_named(path) for path in args.run_dirs])
     for each in unscored:
-        console.print(f"remark: {each} is left out: it holds no scores", style="yellow", soft_wrap=True, markup=False)
+        remark(f"{each} is left out: it holds no scores", console)
     tables = read_tables(args.run_dirs)
     benchmarks = [load_benchmark(name) for name in args.benchmark]
     report = _write(tables, folder, benchmarks, args, console)

@@ -15,7 +15,7 @@ from torch import distributed as dist
 from evaluate import table as t
 from evaluate.cache import ActivationCache
 from evaluate.checkpoint_files import run_dir_of
-from evaluate.commands.errors import CommandError, check_out
+from evaluate.commands.errors import CommandError, check_out, remark
 from evaluate.commands.named_networks import HELP, NamedNetworks, networks_named
 from evaluate.commands.scoring_arguments import (
     CACHE_FOLDER,
@@ -128,8 +128,8 @@ def _score(request: Request, named: NamedNetworks, args: argparse.Namespace, ran
     console = Console(quiet=not is_first)
     errors = Console(stderr=True, soft_wrap=True, quiet=not is_first)
     cache = ActivationCache(args.cache or args.out / CACHE_FOLDER, args.cache_gib) if args.cache_gib else None
-    for remark in named.remarks:
-        console.print(f"remark: {remark}", style="yellow", soft_wrap=True, markup=False, highlight=False)
+    for text in named.remarks:
+        remark(text, console)
     scored: list[pd.DataFrame] = []
     failures: list[Failure] = []
 
