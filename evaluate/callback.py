@@ -263,8 +263,8 @@ class BrainScoreCallback(pl.Callback):
         return rows
 
     def _publish(self, trainer: pl.Trainer, rows: pd.DataFrame) -> None:
-        """Write table and pictures and tell the loggers, on rank 0."""
-        if not trainer.is_global_zero:
+        """Write table and pictures and tell the loggers, on rank 0; a rehearsal leaves nothing behind."""
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         folder = self._folder(trainer)
         self._unwritten.append(rows)  # with those that could not be written before

@@ -22,8 +22,8 @@ from train.rank_states import RankStates
 from train.recipes import PARSER_MODE, register_recipes
 from train.run_checkpoint import RunCheckpoint
 from train.run_directory import (
-    check_is_there,
     check_writable,
+    checkpoint_named,
     checkpoint_to_evaluate,
     checkpoint_to_resume,
     checkpoints_in,
@@ -79,7 +79,8 @@ class TrainCLI(LightningCLI):
             "--resume",
             type=bool,
             default=False,
-            help="go on with the run in run_dir from its newest checkpoint; start it where there is none",
+            help="go on with the run in run_dir from its newest checkpoint; where there is none, start it, from "
+            "ckpt_path where that is given",
         )
         parser.add_argument(
             "--wandb", type=str | None, default=None, help="also log to this Weights & Biases project (offline works)"
@@ -128,16 +129,19 @@ class TrainCLI(LightningCLI):
         config = self.config[self.subcommand]
         config.weights_only = True
         self._saved_config = config.clone()
-        self._saved_config.resume = False  # said on the command line; the file holds what the run is
-        if config.ckpt_path is not None:
-            check_is_there(config.ckpt_path)
+        # Where it starts is said on the command line; the file holds what the run is.
+        self._saved_config.resume, self._saved_config.ckpt_path = False, None
         if self.subcommand != "fit":
-            config.ckpt_path = config.ckpt_path or str(checkpoint_to_evaluate(config.run_dir))
+            named = config.ckpt_path and checkpoint_named(config.ckpt_path, config.run_dir)
+            config.ckpt_path = named or str(checkpoint_to_evaluate(config.run_dir))
             return
         start = checkpoint_to_resume(config.run_dir, resume=config.resume)
         check_writable(config.run_dir)
         remove_abandoned(checkpoints_in(config.run_dir))
-        config.ckpt_path = config.ckpt_path or (start and str(start))
+        if start is not None:  # the run's own: what it began with is not asked for again
+            config.ckpt_path = str(start)
+        elif config.ckpt_path is not None:
+            config.ckpt_path = checkpoint_named(config.ckpt_path, config.run_dir)
         if config.resume and config.ckpt_path is None:
             rank_zero_info(f"{config.run_dir} holds no checkpoint to go on from: training starts from the beginning")
 
@@ -145,36 +149,34 @@ class TrainCLI(LightningCLI):
         """Add the loggers and callbacks that every run has."""
         config = self.config[self.subcommand]
         trainer = self._get(self.config_init, "trainer")
+        is_fit = self.subcommand == "fit"
+        writes = is_fit and not config.trainer.fast_dev_run  # a rehearsal leaves nothing behind
         if trainer.get("logger") in (None, True):
-            kwargs["logger"] = loggers_of(config.run_dir, config.wandb) if self.subcommand == "fit" else False
-        if self.subcommand == "fit" and trainer.get("max_epochs") is None and trainer.get("max_steps", -1) == -1:
+            kwargs["logger"] = loggers_of(config.run_dir, config.wandb if writes else None) if is_fit else False
+        if is_fit and trainer.get("max_epochs") is None and trainer.get("max_steps", -1) == -1:
             kwargs |= self.model.schedule.trainer_limits(self.datamodule)
-        callbacks = list(trainer.get("callbacks") or [])
+        callbacks: list[pl.Callback] = list(trainer.get("callbacks") or [])
         best: RunCheckpoint = self._get(self.config_init, "best_checkpoint")
         if best.monitor is None:
             best.monitor = f"val/{self.datamodule.condition_names[0]}/loss"
         callbacks.append(pace := Pace())
-        if self.subcommand == "fit" and config.run_page:
+        if writes and config.run_page:
             callbacks.append(RunPage(pace))
-        if self.subcommand == "fit":
-            callbacks += [RankStates(), SaveUntrained(), LearningRateMonitor()]
+        if is_fit:
+            callbacks += [RankStates(), *([SaveUntrained()] if writes else []), LearningRateMonitor()]
         if trainer.get("enable_progress_bar") is not False:
             callbacks.append(TrainingProgress(pace))
         stop = StopSignals()
-        if self.subcommand == "fit":
-            callbacks = [LeaveWhenSaved(stop), *self._save_config(), *callbacks, Summary()]
+        if is_fit:
+            # The configuration before anything else is written.
+            saved = [SaveRunConfig(self._parser("fit"), self._saved_config)] if writes else []
+            callbacks = [LeaveWhenSaved(stop), *saved, *callbacks, *([Summary()] if writes else [])]
         plugins = trainer.get("plugins") or []
         kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
         made = super().instantiate_trainer(callbacks=callbacks, **kwargs)
-        if self.subcommand == "fit":
+        if is_fit:
             made.callbacks.append(stop)  # type: ignore[attr-defined]  # the last: it saves what all others did
         return made
-
-    def _save_config(self) -> list[pl.Callback]:
-        """The callback that writes the configuration, before anything else is written; a rehearsal writes nothing."""
-        if self.config.fit.trainer.fast_dev_run:
-            return []
-        return [SaveRunConfig(self._parser("fit"), self._saved_config)]
 
 
 def _help_of(parser: LightningArgumentParser, key: str, text: str) -> None:

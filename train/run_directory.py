@@ -7,12 +7,12 @@ where asked for, ``scores.csv`` and ``figures/`` (brain scores), ``summary.csv``
 
 import os
 import re
-import tempfile
 import uuid
 from pathlib import Path
 
 import torch
 
+from evaluate import folders
 from evaluate.checkpoint_files import CHECKPOINTS_FOLDER
 from evaluate.wandb_scores import WANDB_ID_FILE
 from train.metric_history import read_history
@@ -24,8 +24,8 @@ LAST_CHECKPOINT = "last.ckpt"
 UNTRAINED_CHECKPOINT = "untrained.ckpt"
 BEST_PREFIX = "best-"
 
-LIGHTNING_WORDS = ("best", "last", "hpc")
-"""What Lightning takes in place of a checkpoint's path; more begin with a scheme (``registry:``, ``s3:``)."""
+NEWEST = "last"
+"""Stands for the newest checkpoint of the run directory."""
 
 _STEP_IN_NAME = re.compile(r"step[-=](\d+)")
 
@@ -123,19 +123,25 @@ def checkpoint_to_evaluate(run_dir: str | Path) -> Path:
     return newest
 
 
-def check_is_there(checkpoint: str | Path) -> None:
-    """See that a checkpoint that was named is there.
+def checkpoint_named(name: str, run_dir: str | Path) -> str:
+    """Find a checkpoint that was named.
 
     Args:
-        checkpoint: a file, or one of Lightning's words ("last", "best", "hpc", "registry:...").
+        name: a file; with a scheme (``s3://...``, ``registry:...``) not looked for; "last" for the newest of the run.
+        run_dir: the run directory.
+
+    Returns:
+        What Lightning is to load.
 
     Raises:
-        RunDirectoryError: if it is neither.
+        RunDirectoryError: if it is not there.
     """
-    name = str(checkpoint)
-    if name in LIGHTNING_WORDS or ":" in name or Path(name).exists():
-        return
-    raise RunDirectoryError(f"there is no checkpoint {name}: `--ckpt_path` names a file")
+    found = newest_checkpoint(run_dir) if name == NEWEST else name
+    if found is not None and (":" in str(found) or Path(found).exists()):
+        return str(found)
+    raise RunDirectoryError(
+        f"there is no checkpoint {name}: `--ckpt_path` names a file, or is `{NEWEST}` for the newest one in {run_dir}"
+    )
 
 
 def check_writable(run_dir: str | Path) -> None:
@@ -144,11 +150,8 @@ def check_writable(run_dir: str | Path) -> None:
     Raises:
         RunDirectoryError: if it cannot be made or written.
     """
-    run_dir = Path(run_dir)
-    existing = next(folder for folder in (run_dir, *run_dir.absolute().parents) if folder.exists())
     try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
+        folders.check_writable(run_dir)
     except OSError as error:
         raise RunDirectoryError(
             f"the run directory {run_dir} cannot be written ({error.strerror}): choose another `--run_dir`"

@@ -85,6 +85,46 @@ def test_a_run_is_not_overwritten(train, config, capsys):
     assert (folder / LAST).read_bytes() == before
 
 
+def test_a_rehearsal_leaves_nothing_behind(train, config, tiny_benchmark):
+    config |= {"brain": {"benchmarks": ["tiny"], "stages": ["relu3"]}, "run_page": True}
+    folder = train(config, "--trainer.fast_dev_run", "true")
+    assert not [path for path in folder.rglob("*") if path.is_file()]
+    train(config)
+    assert (folder / LAST).is_file()
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """The steps of checkpoints that runs start from."""
+    steps = []
+    monkeypatch.setattr(
+        AuditoryModule, "on_load_checkpoint", lambda self, checkpoint: steps.append(checkpoint["global_step"])
+    )
+    return steps
+
+
+def test_a_run_goes_on_from_its_own_checkpoint_whatever_it_began_with(train, config, loaded, tmp_path):
+    """By the saved configuration, and by the same command, as SLURM puts it into the queue again."""
+    config["trainer"]["max_epochs"] = 1
+    first = train(config)
+    other = config | {"run_dir": str(tmp_path / "other")}
+    command = ("--ckpt_path", str(first / LAST), "--resume", "true")
+    folder = train(other, *command, "--trainer.max_epochs", "2")
+    saved = yaml.safe_load((folder / "config.yaml").read_text())
+    assert saved["ckpt_path"] is None
+    train(saved, "--resume", "true", "--trainer.max_epochs", "3")
+    train(other, *command, "--trainer.max_epochs", "4")
+    assert loaded == [6, 12, 18]
+
+
+@pytest.mark.parametrize("word", ["best", "last"])
+def test_a_checkpoint_that_is_not_there_is_told_in_one_line(train, config, capsys, word):
+    with pytest.raises(SystemExit) as stop:
+        train(config, "--ckpt_path", word, command="validate")
+    assert stop.value.code == 2
+    assert f"there is no checkpoint {word}: `--ckpt_path` names a file" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_refused_continuation_leaves_the_configuration_alone(train, config, capsys):
     folder = train(config)
     before = (folder / "config.yaml").read_bytes()

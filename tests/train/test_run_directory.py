@@ -8,7 +8,7 @@ import torch
 
 from train.run_directory import (
     RunDirectoryError,
-    check_is_there,
+    checkpoint_named,
     checkpoint_to_evaluate,
     checkpoint_to_resume,
     newest_checkpoint,
@@ -87,7 +87,10 @@ def test_which_checkpoint_to_evaluate(tmp_path):
 
 
 def test_a_checkpoint_that_is_named_is_there(tmp_path):
-    for name in ("last", "best", "s3://bucket/last.ckpt", str(tmp_path)):
-        check_is_there(name)
-    with pytest.raises(RunDirectoryError, match=r"there is no checkpoint nowhere\.ckpt"):
-        check_is_there("nowhere.ckpt")
+    for name in ("s3://bucket/last.ckpt", str(tmp_path)):
+        assert checkpoint_named(name, tmp_path) == name
+    for name in ("nowhere.ckpt", "best", "hpc", "last"):
+        with pytest.raises(RunDirectoryError, match=f"there is no checkpoint {name}: `--ckpt_path` names a file"):
+            checkpoint_named(name, tmp_path)
+    touch(tmp_path, "step-0000006.ckpt")
+    assert checkpoint_named("last", tmp_path) == str(tmp_path / "checkpoints" / "step-0000006.ckpt")
