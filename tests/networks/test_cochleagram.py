@@ -37,8 +37,8 @@ def direct() -> Cochleagram:
 
 
 PUBLISHED_ROUNDING = {"woman_speaking": 3e-5, "piano": 1.6e-4}
-"""Relative error of the published gradients, which are float32: where a band holds nothing but rounding noise, so is the
-gradient's direction."""
+"""Relative error of the published gradients, which are float32: where a band holds nothing but rounding noise, the
+gradient's direction is noise too."""
 
 
 def gradient(waveform: NDArray, dtype: torch.dtype, num_threads: int = 1) -> NDArray:
