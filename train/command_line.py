@@ -31,6 +31,7 @@ from train.run_directory import (
 from train.run_page import RunPage
 from train.schedules import Schedule
 from train.stop_signals import LeaveWhenSaved, StopSignals
+from train.whole_passes import GoOnAfterWholePass
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "use_distributed_sampler": False,  # the data module spreads examples over ranks itself, exactly
@@ -170,7 +171,8 @@ class TrainCLI(LightningCLI):
         if is_fit:
             # The configuration before anything else is written.
             saved = [SaveRunConfig(self._parser("fit"), self._saved_config)] if writes else []
-            callbacks = [LeaveWhenSaved(stop), *saved, *callbacks, *([Summary()] if writes else [])]
+            first = [LeaveWhenSaved(stop), GoOnAfterWholePass()]
+            callbacks = [*first, *saved, *callbacks, *([Summary()] if writes else [])]
         plugins = trainer.get("plugins") or []
         kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
         made = super().instantiate_trainer(callbacks=callbacks, **kwargs)

@@ -233,25 +233,27 @@ def test_what_killed_runs_left_is_removed(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("steps", "checkpoint"),
+    ("steps", "checkpoint", "validation"),
     [
-        (6, {"every_n_epochs": 5}),
-        (6, {"every_n_train_steps": 4}),
-        (4, {"every_n_epochs": 5}),
-        (4, {"every_n_train_steps": 3}),
-        (4, {"every_n_train_steps": 2}),
+        (6, {"every_n_epochs": 5}, {}),
+        (6, {"every_n_epochs": 1}, {"check_val_every_n_epoch": 2}),
+        (6, {"every_n_train_steps": 4}, {"limit_val_batches": 0}),
+        (4, {"every_n_epochs": 5}, {"check_val_every_n_epoch": 2}),
+        (4, {"every_n_train_steps": 3}, {}),
+        (4, {"every_n_train_steps": 2}, {}),
     ],
 )
-def test_a_run_counted_in_steps_goes_on_from_its_end(config, tmp_path, steps, checkpoint):
-    """After whole passes of 6 batches, and within one; the last step is not one that is saved anyway, but in one."""
+def test_a_run_counted_in_steps_goes_on_from_its_end(config, tmp_path, steps, checkpoint, validation):
+    """After whole passes of 6 batches, and within one; validated at their ends or not; saved there anyway or not."""
 
     def until(last, run_dir):
-        trainer = {name: value for name, value in config["trainer"].items() if name != "max_epochs"}
-        return config | {"run_dir": str(run_dir), "checkpoint": checkpoint, "trainer": trainer | {"max_steps": last}}
+        trainer = {name: value for name, value in config["trainer"].items() if name != "max_epochs"} | validation
+        trainer |= {"max_steps": last, "log_every_n_steps": 1}
+        return config | {"run_dir": str(run_dir), "checkpoint": checkpoint, "trainer": trainer}
 
     run_dir, whole = tmp_path / "run", tmp_path / "undisturbed"
     config["brain"] |= {"benchmarks": []}
-    config["best_checkpoint"] = {}
+    config["best_checkpoint"] = {"monitor": "train/loss"}
     assert wait_for(start(until(3 * steps, whole))) == 0
     assert wait_for(start(until(steps, run_dir))) == 0
     assert wait_for(start(until(3 * steps, run_dir), "--resume", "true")) == 0
@@ -261,6 +263,21 @@ def test_a_run_counted_in_steps_goes_on_from_its_end(config, tmp_path, steps, ch
     assert found["global_step"] == expected["global_step"] == 3 * steps
     completed = [each[NETWORK_KEY]["epochs_completed"] for each in (found, expected)]
     assert completed == [3 * steps // 6] * 2
+    losses = [logged(each)["train/loss"] for each in (run_dir, whole)]
+    pd.testing.assert_series_equal(*losses, check_exact=True)
+
+
+@pytest.mark.slow
+def test_a_killed_run_counted_in_steps_goes_on_after_a_whole_pass(config, tmp_path):
+    """The third, which is not scored."""
+    trainer = {name: value for name, value in config["trainer"].items() if name != "max_epochs"}
+    config |= {"trainer": trainer | {"max_steps": 24, "log_every_n_steps": 1}, "best_checkpoint": {}}
+    config["brain"] |= {"every_n_epochs": 2}
+    whole = config | {"run_dir": str(tmp_path / "undisturbed")}
+    assert wait_for(start(whole)) == 0
+    assert wait_for(start(config, prepare=lambda: die_at_batch(20))) == KILLED
+    assert wait_for(start(config, "--resume", "true")) == 0
+    assert_same_outcome(Path(config["run_dir"]), Path(whole["run_dir"]))
 
 
 @pytest.mark.slow
