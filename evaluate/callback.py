@@ -162,7 +162,7 @@ class BrainScoreCallback(pl.Callback):
         """Score every n-th epoch and the last, and give checkpoints a value to choose by after every epoch."""
         num_epochs = trainer.current_epoch + 1
         if self.schedule.is_after_epoch(num_epochs) or (self.at_end and is_last_epoch(trainer)):
-            self._evaluate(trainer, pl_module, epoch=num_epochs)
+            self._evaluate(trainer, pl_module, epoch=trainer.current_epoch + int(trainer.is_last_batch))
         self._tell_callbacks(pl_module, on_step=False)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

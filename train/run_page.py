@@ -142,8 +142,7 @@ class RunPage(pl.Callback):
 
     def _about(self, trainer: pl.Trainer, pl_module: pl.LightningModule, state: str, is_running: bool) -> RunState:
         name = getattr(pl_module, "run_name", "") or Path(trainer.default_root_dir).resolve().name
-        # At the end the trainer counts what is completed, before it what is under way.
-        epochs = str(pl_module.epochs_completed if is_running else trainer.current_epoch)
+        epochs = str(pl_module.epochs_completed)
         if trainer.max_epochs is not None and trainer.max_epochs > 0:
             epochs += f" of {trainer.max_epochs}"
         facts = {"epochs completed": epochs, "optimiser steps": str(trainer.global_step)}

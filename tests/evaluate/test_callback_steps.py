@@ -126,6 +126,13 @@ def test_when_scores_are_taken(fit, tmp_path, options, expected):
     assert not table.duplicated(list(t.KEY_COLUMNS)).any()
 
 
+@pytest.mark.parametrize("last", [6, 8])
+def test_a_pass_that_is_broken_off_is_not_counted(fit, tmp_path, last):
+    fit(brain(every_n_epochs=0), epochs=-1, max_steps=last)
+    assert steps_of(tmp_path / "run") == [0, last]
+    assert set(table_of(tmp_path / "run")[t.EPOCH]) == {0, last // NUM_STEPS}
+
+
 def test_steps_are_those_of_the_optimiser(fit, tmp_path, monkeypatch):
     calls = []
     original = callback_module.tabulate

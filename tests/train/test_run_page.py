@@ -125,6 +125,14 @@ def test_a_finished_run_that_is_started_again_keeps_its_page(config, tmp_path, m
     assert "Finished" in pages[-1]
 
 
+def test_a_pass_that_is_broken_off_is_not_counted(config, tmp_path, monkeypatch, pages):
+    trainer = {name: value for name, value in config["trainer"].items() if name != "max_epochs"}
+    config |= {"trainer": trainer | {"max_steps": 8}}
+    fit(config, tmp_path / "first", monkeypatch, run_page=True)
+    assert re.findall(r"<th\b[^>]*>(.*?)</th>", pages[-1])[:2] == ["epochs completed", "optimiser steps"]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", pages[-1])[:2] == ["1", "8"]
+
+
 @pytest.mark.slow
 def test_the_last_validation_is_shown_until_there_is_a_newer_one(config, tmp_path, monkeypatch, pages):
     run_dir = fit(config, tmp_path / "first", monkeypatch, run_page=True)
