@@ -61,7 +61,22 @@ class Source(NamedTuple):
             return self.target
         if self.seed is None:
             return Path(self.target).name
-        return f"{_short(self.target)} ({self.kind}, seed {self.seed})"
+        return self.label_in("")
+
+    def label_in(self, run: str) -> str:
+        """Readable name that also says which run it is of, as files of all runs are named alike.
+
+        Args:
+            run: the run that trained the network; empty where there is none.
+
+        Returns:
+            As ``words/last (permuted, seed 0)``; :attr:`label` for what is no control, or of no run.
+        """
+        if self.seed is None:
+            return self.label
+        name = _short(self.target)
+        whose = name if run in ("", name, self.target) else f"{run}/{name}"
+        return f"{whose} ({self.kind}, seed {self.seed})"
 
 
 class LoadedNetwork(NamedTuple):
@@ -72,7 +87,8 @@ class LoadedNetwork(NamedTuple):
             :class:`networks.StagedNetwork` or what a user's factory makes.
         step: optimiser steps done; 0 where it is not known, and for the baseline and untrained networks.
         epoch: epochs completed; 0 likewise.
-        run: the run that trained it; where there is none, the readable name of :attr:`Source.label`.
+        run: the run that trained it; where there is none, the readable name of :attr:`Source.label`; of a control,
+            its readable name with that of the run (:meth:`Source.label_in`).
         tasks: the tasks it was trained on, plain dictionaries; empty for the baseline, untrained networks and those of
             other packages.
         checkpoint: the name it was asked for, in full (``str`` of its :class:`Source`).
@@ -149,7 +165,7 @@ def load_network(source: str | Source, *, run_factories: bool = True) -> LoadedN
     if source.kind == "permuted":
         loaded = load_network(source.target, run_factories=run_factories)
         permuted = permute_weights(loaded.network, seed=source.seed or 0)
-        return loaded._replace(network=permuted, run=source.label, checkpoint=str(source))
+        return loaded._replace(network=permuted, run=source.label_in(loaded.run), checkpoint=str(source))
     if source.kind == "checkpoint":
         content = read_tensor_file(source.target)
         if is_checkpoint(content) or not _looks_published(content):
@@ -157,6 +173,10 @@ def load_network(source: str | Source, *, run_factories: bool = True) -> LoadedN
         return _published(source, content)
     if source.kind == "published":
         return _published(source, read_tensor_file(source.target))
+    if source.kind == "untrained" and Path(source.target).is_file():
+        trained = load_network(Source("checkpoint", source.target))
+        network = untrained(trained.network.description(), seed=source.seed or 0)
+        return LoadedNetwork(network.eval(), 0, 0, source.label_in(trained.run), [], str(source))
     try:
         network = _makers(run_factories)[source.kind](source)
     except (MissingPackageError, FileNotFoundError) as error:
@@ -243,10 +263,7 @@ def _is_backbone_name(target: str) -> bool:
 
 
 def _description(target: str) -> Description:
-    """Description of a checkpoint's network, or of one with the named backbone and the published front end."""
-    if Path(target).is_file():
-        description: Description = load_network(Source("checkpoint", target)).network.description()
-        return description
+    """Description of the network with the named backbone and the published front end."""
     backbones = _backbones()
     class_path = f"{backbones[target].__module__}.{target}" if target in backbones else target
     try:

@@ -17,6 +17,7 @@ from evaluate.commands.probe import show_probes
 from evaluate.commands.scoring_arguments import CACHE_FOLDER
 from evaluate.commands.shown_scores import show_scores
 from evaluate.figures.series import series_of
+from evaluate.folders import short_names
 from evaluate.report import FIGURES_FOLDER, PAGE_FILE, Report, write_report
 from evaluate.report_features import kept_features
 from evaluate.report_sections import FILE_KINDS
@@ -113,11 +114,7 @@ def read_tables(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
         TableError: A table is missing or is none; names the file.
     """
     paths = {folder.resolve(): _read_tables_of(folder) for folder in folders}
-    for num_parts in range(1, max(len(path.parts) for path in paths) + 1):
-        names = ["/".join(path.parts[-num_parts:]) for path in paths]
-        if len(set(names)) == len(names):
-            break
-    return dict(zip(names, paths.values(), strict=True))
+    return dict(zip(short_names(list(paths)), paths.values(), strict=True))
 
 
 def _folder_named(path: Path) -> Path:

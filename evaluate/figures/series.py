@@ -11,6 +11,7 @@ import pandas as pd
 from evaluate import table as t
 from evaluate.figures import selection as s
 from evaluate.figures import style
+from evaluate.folders import short_names
 
 SeriesKind = Literal["run", "untrained", "permuted", "baseline"]
 State = Literal["trained", "untrained", "permuted", "baseline"]
@@ -18,6 +19,8 @@ _ORDER: tuple[SeriesKind, ...] = ("run", "untrained", "permuted", "baseline")
 
 # As `networks.parse_source` names controls: permuted:CHECKPOINT:SEED, untrained:CHECKPOINT_OR_BACKBONE:SEED.
 _CONTROL = re.compile(r"(?P<kind>permuted|untrained):(?P<target>.+?)(?::(?P<seed>\d+))?")
+# And as it labels them, in the column of runs: RUN/FILE (permuted, seed SEED).
+_CONTROL_LABEL = re.compile(r"(?P<run>.+)/(?P<file>[^/]+) \((permuted|untrained), seed \d+\)")
 _BASELINE = re.compile(r"spectro[-_ ]?temporal", re.IGNORECASE)
 _UNTRAINED = re.compile(r"untrained", re.IGNORECASE)
 
@@ -78,7 +81,8 @@ def series_of(tables: Mapping[str, pd.DataFrame]) -> list[Series]:
 
     A row belongs to the run in its column `run`, or to its checkpoint's file where that is empty. What is a control
     or the baseline is told by the checkpoint's name (`networks.parse_source`); a control belongs to the run that its
-    checkpoint has rows of. Runs of one name that come from several tables are told apart by the tables' names.
+    checkpoint has rows of, or that its label names. Runs of one name that come from several tables are told apart by
+    the tables' names, controls of one name by the folders of their checkpoints.
 
     Args:
         tables: Name (as the folder's) -> score table.
@@ -86,7 +90,7 @@ def series_of(tables: Mapping[str, pd.DataFrame]) -> list[Series]:
     Returns:
         Runs, then untrained and permuted controls, then baselines, each kind in the tables' order.
     """
-    parts: dict[tuple[SeriesKind, str, str], dict[str, list[pd.DataFrame]]] = {}
+    parts: dict[tuple[SeriesKind, str, str, str], dict[str, list[pd.DataFrame]]] = {}
     runs_of_files = _runs_of_files(tables)
     for folder, table in tables.items():
         for (run, checkpoint), rows in table.groupby([t.RUN, t.CHECKPOINT], sort=False):
@@ -94,9 +98,11 @@ def series_of(tables: Mapping[str, pd.DataFrame]) -> list[Series]:
             parts.setdefault(key, {}).setdefault(folder, []).append(rows)
     looks: dict[str, tuple[str, str]] = {}
     series = []
-    for (kind, name, owner), by_folder in sorted(parts.items(), key=lambda part: _ORDER.index(part[0][0])):
+    for (kind, name, owner, place), by_folder in sorted(parts.items(), key=lambda part: _ORDER.index(part[0][0])):
+        places = [Path(other[3]) for other in parts if other[:2] == (kind, name)]
+        told = f" ({short_names(places)[places.index(Path(place))]})" if len(places) > 1 else ""
         for folder, frames in by_folder.items():
-            suffix = f" ({folder})" if len(by_folder) > 1 else ""
+            suffix = told + (f" ({folder})" if len(by_folder) > 1 else "")
             look = _look(looks, owner + suffix, kind)
             rows = s.one_per_step(pd.concat(frames, ignore_index=True))
             series.append(Series(style.short_name(name + suffix), kind, owner + suffix, rows, *look))
@@ -140,21 +146,28 @@ def _entry(series: Series, rows: pd.DataFrame, step: int, *, has_later: bool) ->
 
 
 def _runs_of_files(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
-    """Checkpoint -> run, of all rows that name both."""
+    """Checkpoint -> run, of all rows that name both: those of the checkpoint itself, else those of its controls."""
     pairs = pd.concat([table[[t.CHECKPOINT, t.RUN]] for table in tables.values()]).drop_duplicates()
-    return {str(checkpoint): str(run) for checkpoint, run in pairs.itertuples(index=False) if checkpoint and run}
+    found, of_controls = {}, {}
+    for checkpoint, run in pairs.itertuples(index=False):
+        control, label = _CONTROL.fullmatch(str(checkpoint)), _CONTROL_LABEL.fullmatch(str(run))
+        if control is None:
+            found |= {str(checkpoint): str(run)} if checkpoint and run else {}
+        elif label is not None and label["file"] == _stem(control["target"]):
+            of_controls[control["target"]] = label["run"]
+    return of_controls | found
 
 
-def _identify(run: str, checkpoint: str, runs_of_files: Mapping[str, str]) -> tuple[SeriesKind, str, str]:
-    """Kind and name of the network that a row is about, and name of the run that it belongs to."""
+def _identify(run: str, checkpoint: str, runs_of_files: Mapping[str, str]) -> tuple[SeriesKind, str, str, str]:
+    """Kind and name of the network that a row is about, name of the run, and for controls the checkpoint's folder."""
     control = _CONTROL.fullmatch(checkpoint)
     if control is not None:
         target, seed = control["target"], int(control["seed"] or 0)
         owner = runs_of_files.get(target) or _stem(target)
         kind: SeriesKind = "permuted" if control["kind"] == "permuted" else "untrained"
-        return kind, f"{owner}, {kind}" + (f" (seed {seed})" if seed else ""), owner
+        return kind, f"{owner}, {kind}" + (f" (seed {seed})" if seed else ""), owner, str(Path(target).parent)
     name = run or _stem(checkpoint) or "network"
-    return ("baseline" if _BASELINE.search(name) else "run"), name, name
+    return ("baseline" if _BASELINE.search(name) else "run"), name, name, ""
 
 
 def _stem(checkpoint: str) -> str:

@@ -170,13 +170,13 @@ def test_controls_beside_their_network(save, tmp_path, capsys):
     networks = table[[t.RUN, t.CHECKPOINT, t.STEP]].drop_duplicates().to_numpy().tolist()
     assert networks == [
         ["run1", path, 7],
-        ["run1-7 (permuted, seed 0)", f"permuted:{path}:0", 7],
-        ["run1-7 (untrained, seed 3)", f"untrained:{path}:3", 0],
+        ["run1/run1-7 (permuted, seed 0)", f"permuted:{path}:0", 7],
+        ["run1/run1-7 (untrained, seed 3)", f"untrained:{path}:3", 0],
     ]
     assert table.groupby(t.CHECKPOINT)[t.VALUE].sum().nunique() == 3
     shown = " ".join(capsys.readouterr().out.split())
     assert " run1/run1-7.ckpt 7 " in shown
-    assert " run1-7 (untrained, seed 3) 0 " in shown
+    assert " run1/run1-7 (untrained, seed 3) 0 " in shown
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["score", "--help"], ["report", "--help"]])

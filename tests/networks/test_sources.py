@@ -73,7 +73,7 @@ def test_a_permuted_checkpoint(checkpoint, network, ending, seed):
     loaded = load_network(f"permuted:{checkpoint}{ending}")
     assert_same_weights(loaded.network, permute_weights(network, seed=seed))
     assert not loaded.network.training
-    assert loaded[1:] == (40, 2, f"last (permuted, seed {seed})", TASKS, f"permuted:{checkpoint}:{seed}")
+    assert loaded[1:] == (40, 2, f"my-run/last (permuted, seed {seed})", TASKS, f"permuted:{checkpoint}:{seed}")
 
 
 @pytest.mark.parametrize(("ending", "seed"), [("", 0), (":3", 3)])
@@ -81,7 +81,7 @@ def test_the_untrained_network_of_a_checkpoint(checkpoint, network, ending, seed
     loaded = load_network(f"untrained:{checkpoint}{ending}")
     assert_same_weights(loaded.network, untrained(network, seed=seed))
     assert not loaded.network.training
-    assert loaded[1:] == (0, 0, f"last (untrained, seed {seed})", [], f"untrained:{checkpoint}:{seed}")
+    assert loaded[1:] == (0, 0, f"my-run/last (untrained, seed {seed})", [], f"untrained:{checkpoint}:{seed}")
 
 
 class TinyBackbone(Backbone):

@@ -57,6 +57,33 @@ def test_series_know_controls_and_baselines():
     assert states["demo, permuted"] == "permuted"
 
 
+def control(run, folder, step, seed=0):
+    path = f"permuted:runs/{folder}/checkpoints/last.ckpt:{seed}"
+    return voxel_table(f"{run}last (permuted, seed {seed})", checkpoint=path, steps=(step,))
+
+
+@pytest.mark.parametrize(
+    ("run", "names"),
+    [
+        (("mine/", "mine2/"), ["mine, permuted", "mine2, permuted"]),
+        (("", ""), ["last, permuted (mine/checkpoints)", "last, permuted (mine2/checkpoints)"]),  # of older tables
+        (("mine/", "mine/"), ["mine, permuted (mine/checkpoints)", "mine, permuted (mine2/checkpoints)"]),
+    ],
+)
+def test_controls_of_two_runs_are_two_networks(run, names):
+    found = series_of({"t": merged(control(run[0], "mine", 4), control(run[1], "mine2", 10))})
+    assert [one.name for one in found] == names
+    assert [list(one.rows[t.STEP].unique()) for one in found] == [[4], [10]]
+    assert len({one.colour for one in found}) == 2
+
+
+def test_a_control_belongs_to_the_run_that_its_label_names():
+    other = voxel_table("mine", checkpoint="elsewhere/step-10.ckpt", steps=(10,))
+    trained, permuted = series_of({"t": merged(other, control("mine/", "mine", 10))})
+    assert (trained.name, permuted.name, permuted.owner) == ("mine", "mine, permuted", "mine")
+    assert permuted.colour == trained.colour
+
+
 def test_runs_of_one_name_are_told_apart_and_all_look_different():
     same = series_of({"a": voxel_table(), "b": voxel_table()})
     assert [one.name for one in same] == ["demo (a)", "demo (b)"]
