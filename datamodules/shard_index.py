@@ -148,8 +148,10 @@ def read_index_file(folder: Path) -> ShardIndex:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
+        beside = sorted(path.parent.name for path in folder.parent.glob(f"*/{INDEX_FILE}"))
+        there = f"; in {folder.parent} there are {', '.join(beside)}" if beside else ""
         raise ShardError(
-            f"{folder}: no shard set here ({INDEX_FILE} is missing); make one with `python -m datamodules build`"
+            f"{folder}: no shard set here ({INDEX_FILE} is missing{there}); make one with `python -m datamodules build`"
         ) from error
     except (OSError, ValueError) as error:  # not readable, or neither UTF-8 nor JSON
         raise ShardError(f"{path}: not readable ({error})") from error

@@ -15,7 +15,7 @@ from datamodules.examples import PUBLISHED_SNR_DB, MixtureDataset, MixtureSettin
 from datamodules.loader import ExampleLoader, TrainingLoader
 from datamodules.order import DataSettingsError, Purpose, TrainingOrder, check_seed
 from datamodules.shard_index import ShardError
-from datamodules.sources import open_clips
+from datamodules.sources import ClipSource, open_clips
 from datamodules.tasks import Side, Task, TaskError, resolve_task
 
 DEFAULT_BATCH_SIZE = 128
@@ -234,7 +234,7 @@ class WordSpeakerNoise(lightning.LightningDataModule):
 
     def _opened(self, split: str, *, like: ClipPair | None = None) -> ClipPair:
         """The shard sets of a split, checked against the settings and those of the training split."""
-        opened = {side: open_clips(location, split, side=side) for side, location in self._locations.items()}
+        opened = {side: _opened_side(location, split, side) for side, location in self._locations.items()}
         for shards in opened.values():
             if shards.sample_rate_hz != self.sample_rate_hz:
                 raise ShardError(
@@ -261,6 +261,15 @@ class WordSpeakerNoise(lightning.LightningDataModule):
                     f"task {task.name!r} has no null class, but some examples have no {task.side}: give it its "
                     "null label, or set the fractions and val_conditions so that there are none"
                 )
+
+
+def _opened_side(location: str, split: str, side: Side) -> ClipSource:
+    """The clips of one side; an error names the setting, which may come from the recipe that a file begins with."""
+    try:
+        return open_clips(location, split, side=side)
+    except ShardError as error:
+        quiet = ", or null for quiet" if side == "noise" else ""
+        raise ShardError(f"`data.{side}` is {location}: {error}. Set `data.{side}` to your folder{quiet}") from error
 
 
 def _resolved(tasks: Sequence[str | dict[str, Any]], shards: ClipPair) -> list[Task]:

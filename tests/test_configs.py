@@ -240,3 +240,11 @@ def test_a_file_of_ones_own_changes_single_values(tmp_path, monkeypatch, capsys,
     recipe["trainer"] |= {"max_epochs": 3, "max_steps": 4}
     recipe["schedule"]["length"] = 7.0
     assert config == recipe
+
+
+def test_the_readmes_small_file_reads_no_data_of_the_recipe_it_begins_with(tmp_path, monkeypatch, capsys):
+    readme = (FOLDER.parent / "README.md").read_text()
+    (block,) = re.findall(r"```yaml\n(config: cochcnn9_word\.yaml.*?)```", readme, flags=re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(block.replace("config: ", f"config: {FOLDER}/"))
+    data = printed(monkeypatch, capsys, "--config", tmp_path / "mine.yaml")["data"]
+    assert (data["signal"], data["noise"]) == ("data/emotion/signal", "data/mine/noise")

@@ -299,6 +299,15 @@ def test_bad_settings(make, signal_folder, noise_folder, tmp_path):
             make(**changes)
 
 
+def test_missing_shards_are_told_with_the_setting_and_the_splits_that_are_there(make, signal_folder, tmp_path):
+    with pytest.raises(ShardError, match=r"^`data.noise` is gone: gone.train: no shard set here .*or null for quiet$"):
+        make(noise="gone")
+    shutil.copytree(signal_folder / "train", tmp_path / "trian")
+    shutil.copytree(signal_folder / "val", tmp_path / "val")
+    with pytest.raises(ShardError, match=r"`data.signal` is .*index.json is missing; in .* there are trian, val\)"):
+        make(signal=str(tmp_path))
+
+
 @pytest.mark.parametrize(("num_ranks", "accumulated", "on_each"), [(1, 1, 12), (2, 1, 6), (1, 3, 4), (2, 3, 2)])
 def test_a_global_batch_is_shared_out_over_ranks_and_accumulated_batches(make, num_ranks, accumulated, on_each):
     data = make(batch_size=None, global_batch_size=12)
