@@ -21,9 +21,12 @@ from datamodules.clips import Cutting
 from datamodules.label_lists import label_sets_of
 from datamodules.manifests import ManifestEntry, RowError, read_manifest
 from datamodules.shard_index import FORMAT_VERSION, file_sha256
-from datamodules.splitting import SplitRule, split_entries
+from datamodules.splitting import SplitRule, check_splits, split_entries
 
 DEFAULT_CLIPS_PER_SHARD = 512
+MIN_SAMPLE_RATE_HZ = 1000
+"""A lower one is taken for a mistake, such as a number of kHz: it has nothing of speech."""
+
 DEFAULT_MIN_DURATION_S = 0.05
 """Shorter clips are taken for mistakes: no word is as short."""
 
@@ -88,7 +91,7 @@ def build_shards(
         What was built.
 
     Raises:
-        ManifestError: when the manifest cannot be used.
+        ManifestError: when the manifest cannot be used, or names splits of which none is for training.
         BuildError: when clips are bad, `out` holds something else, or another build works on it.
     """
     cutting = Cutting(sample_rate_hz, clip_duration_s, min_duration_s, max_zero_fraction, min_source_rate_hz)
@@ -107,6 +110,7 @@ def build_shards(
         manifest, entries, one_label=one_label, many_labels=many_labels, lists=label_lists or {}, skipped=wrong_rows
     )
     entries = split_entries(entries, rule, seed=seed)
+    check_splits(entries)
     missing = _missing_files(entries)
     if missing and not skip_bad:
         raise bad_clips(missing)
@@ -159,9 +163,12 @@ def merge_parts(out: str | Path) -> BuildReport:
 
 
 def _check_settings(cutting: Cutting, clips_per_shard: int, part: tuple[int, int] | None) -> None:
-    if clips_per_shard < 1 or cutting.sample_rate_hz < 1:
+    if clips_per_shard < 1:
+        raise BuildError(f"clips_per_shard must be at least 1, got {clips_per_shard}")
+    if cutting.sample_rate_hz < MIN_SAMPLE_RATE_HZ:
         raise BuildError(
-            f"clips_per_shard and sample_rate_hz must be at least 1, got {clips_per_shard}, {cutting.sample_rate_hz}"
+            f"sample_rate_hz must be at least {MIN_SAMPLE_RATE_HZ} Hz, got {cutting.sample_rate_hz}: it is in Hz, not "
+            "kHz (the published one is 20000)"
         )
     if cutting.clip_duration_s is not None and not cutting.clip_duration_s > 0:
         raise BuildError(f"clip_duration_s must be above 0, got {cutting.clip_duration_s}")

@@ -1,13 +1,16 @@
 """Which clips are for training and which for validation, by rule."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from datamodules.manifests import DEFAULT_SPLIT, ManifestEntry, ManifestError
 
 VAL_SPLIT = "val"
+SPLITS = (DEFAULT_SPLIT, VAL_SPLIT, "test")
+"""What training, validation and testing look for."""
 
 By = Literal["given", "path"] | str
 
@@ -67,3 +70,31 @@ def split_entries(entries: Sequence[ManifestEntry], rule: SplitRule, *, seed: in
         replace(entry, split=VAL_SPLIT if group in held_out else DEFAULT_SPLIT)
         for entry, group in zip(entries, groups, strict=True)
     ]
+
+
+def other_splits(splits: Iterable[str]) -> list[str]:
+    """Names of splits that no training looks for, in order.
+
+    Args:
+        splits: names of splits.
+    """
+    return sorted(set(splits) - set(SPLITS))
+
+
+def check_splits(entries: Sequence[ManifestEntry]) -> None:
+    """Refuse what looks like a mistyped split: a name that no training looks for, where nothing is for training.
+
+    A manifest of a test set alone, or of a training set beside splits of other names, is fine.
+
+    Args:
+        entries: all clips, with their splits.
+
+    Raises:
+        ManifestError: names the splits.
+    """
+    num_rows = Counter(entry.split for entry in entries)
+    if DEFAULT_SPLIT not in num_rows and other_splits(num_rows):
+        found = ", ".join(f"{split!r} ({num} rows)" for split, num in sorted(num_rows.items()))
+        raise ManifestError(
+            f"no row is of the split {DEFAULT_SPLIT!r}; there are {found}: name splits train, val or test"
+        )

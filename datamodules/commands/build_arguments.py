@@ -11,7 +11,7 @@ from rich.table import Table
 from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ
 from datamodules.build import DEFAULT_CLIPS_PER_SHARD, DEFAULT_MIN_DURATION_S
 from datamodules.build_report import DUPLICATES_FILE, PICTURE_FILE, REPORT_FILE, BuildError, BuildReport
-from datamodules.splitting import SplitRule
+from datamodules.splitting import SPLITS, SplitRule, other_splits
 
 _MAX_LABELS_NAMED = 10
 
@@ -108,6 +108,12 @@ def show(report: BuildReport, console: Console) -> None:
         )
         return
     console.print(_sets(report))
+    if others := other_splits(report.shard_sets):
+        console.print(
+            f"training looks for {', '.join(SPLITS)}, not for {', '.join(others)}: mistyped in the manifest?",
+            style="red",
+            markup=False,
+        )
     for name, labels in report.labels_without_training.items():
         more = f" and {len(labels) - _MAX_LABELS_NAMED} more" if len(labels) > _MAX_LABELS_NAMED else ""
         named = ", ".join(labels[:_MAX_LABELS_NAMED])
