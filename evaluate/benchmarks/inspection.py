@@ -6,17 +6,14 @@ import numpy as np
 import pandas as pd
 
 from evaluate.benchmarks.benchmark import Benchmark
-from evaluate.benchmarks.problems import shorten
+from evaluate.benchmarks.problems import NUM_SHOWN, shorten
 from evaluate.benchmarks.published_release import PUBLISHED_SIZES, PublishedSize
-from evaluate.benchmarks.sound_files import SoundInfo, SoundSet
+from evaluate.benchmarks.sound_files import NETWORK_INPUT_S, SoundInfo, SoundSet
 from evaluate.noise_ceiling import reliability
 from evaluate.stage_selection import mean_defined
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Where the distribution of reliabilities is shown."""
-
-NETWORK_INPUT_S = 2.0
-"""Length of the published networks' input: what is longer is cut."""
 
 CONSTANT_TOLERANCE = 1e-12
 """A mean response whose deviation is this small beside its largest value does not vary."""
@@ -85,17 +82,40 @@ def _size_remarks(benchmark: Benchmark) -> list[str]:
 
 
 def _sound_remarks(sounds: list[SoundInfo]) -> list[str]:
-    silent = [sound.path for sound in sounds if sound.is_silent]
+    silent = [sound.path for sound in sounds if sound.starts_silent and not sound.problem]
     long = [sound.path for sound in sounds if sound.duration_s > NETWORK_INPUT_S]
     remarks = []
     if silent:
-        remarks.append(f"{len(silent)} sounds are silent: {shorten(silent)}")
+        remarks.append(
+            f"{len(silent)} sounds are silent in their first {NETWORK_INPUT_S:g} s: networks that hear no more of them "
+            f"cannot be scored: {shorten(silent)}"
+        )
+    if copies := _copies(sounds):
+        remarks.append(
+            f"{sum(map(len, copies))} sounds are copies of each other: {_named(copies)}. Where copies "
+            "are in training and test, encoding is scored too high, and in RSA their distance is zero: leave all but "
+            "one out"
+        )
     if long:
         remarks.append(
             f"{len(long)} sounds are longer than {NETWORK_INPUT_S:g} s, the input of the published networks, which "
             f"hear their beginning: {shorten(long)}"
         )
     return remarks
+
+
+def _copies(sounds: list[SoundInfo]) -> list[list[str]]:
+    """Files that hold the same sound, which can be used, in groups."""
+    groups: dict[str, list[str]] = {}
+    for sound in sounds:
+        if not sound.problem:
+            groups.setdefault(sound.content, []).append(sound.path)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _named(groups: list[list[str]]) -> str:
+    more = f"; and {len(groups) - NUM_SHOWN} more groups" if len(groups) > NUM_SHOWN else ""
+    return "; ".join(shorten(group) for group in groups[:NUM_SHOWN]) + more
 
 
 def _unit_remarks(benchmark: Benchmark, is_constant: np.ndarray, reliabilities: np.ndarray | None) -> list[str]:

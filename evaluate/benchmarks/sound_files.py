@@ -1,5 +1,6 @@
 """Sounds in files, as networks hear them."""
 
+import hashlib
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from datamodules.audio import PUBLISHED_RMS, AudioError, fit_length, read_audio,
 from evaluate.benchmarks.problems import BenchmarkError, shorten
 
 AUDIO_SUFFIXES = (".wav", ".flac")
+NETWORK_INPUT_S = 2.0
+"""Length of the published networks' input: what is longer is cut."""
+
+SILENT = f"silent: cannot be set to RMS {PUBLISHED_RMS:g}"
 NUM_CACHED_RATES = 2
 """How many (sample rate, length) pairs of one sound set stay in memory: 26 MB each at 20 kHz and 2 s."""
 
@@ -45,7 +50,8 @@ class SoundInfo:
         duration_s: Duration in seconds; NaN where it cannot be read.
         sample_rate_hz: Sample rate in Hz; 0 where it cannot be read.
         num_channels: Number of channels, which are averaged; 0 where it cannot be read.
-        is_silent: Whether it is silence.
+        content: Digest of its samples and their rate: the same for copies; empty where it cannot be used.
+        starts_silent: Whether there is nothing to hear in its first `NETWORK_INPUT_S`.
         problem: Why it cannot be used; None where it can.
     """
 
@@ -53,7 +59,8 @@ class SoundInfo:
     duration_s: float = float("nan")
     sample_rate_hz: int = 0
     num_channels: int = 0
-    is_silent: bool = False
+    content: str = ""
+    starts_silent: bool = False
     problem: str | None = None
 
 
@@ -82,7 +89,8 @@ class SoundSet:
             (S, T) float32.
 
         Raises:
-            AudioError: A sound cannot be used; names the file.
+            AudioError: A sound cannot be read; names the file.
+            BenchmarkError: A sound is silent in all that a network hears of it; names the file.
         """
         # A copy, so that a caller who writes into it does not change what the next one gets.
         return self._read_all(sample_rate_hz, num_samples).astype(np.float32, copy=True)
@@ -92,8 +100,7 @@ class SoundSet:
         return [_inspect(file) for file in self.files]
 
     def _read_uncached(self, sample_rate_hz: int, num_samples: int) -> np.ndarray:
-        sounds = (read_audio(file.opened(), sample_rate_hz=sample_rate_hz) for file in self.files)
-        return np.stack([set_rms(fit_length(sound, num_samples), PUBLISHED_RMS) for sound in sounds])
+        return np.stack([_heard(file, sample_rate_hz, num_samples) for file in self.files])
 
 
 def sounds_in_folder(folder: Path, names: Sequence[str]) -> SoundSet:
@@ -140,6 +147,14 @@ def match_names(names: Sequence[str], files: Sequence[str], folder: str) -> list
     return [file for file in found.values() if file is not None]
 
 
+def _heard(file: SoundFile, sample_rate_hz: int, num_samples: int) -> np.ndarray:
+    """(T,) float32: a sound as a network hears it."""
+    sound = fit_length(read_audio(file.opened(), sample_rate_hz=sample_rate_hz), num_samples)
+    if is_silent(sound):
+        raise BenchmarkError(f"{file.path}: {SILENT} (in its first {num_samples / sample_rate_hz:g} s)")
+    return set_rms(sound, PUBLISHED_RMS)
+
+
 def _inspect(file: SoundFile) -> SoundInfo:
     try:
         info = soundfile.info(file.opened())
@@ -152,5 +167,12 @@ def _inspect(file: SoundFile) -> SoundInfo:
         duration_s=len(sound) / info.samplerate,
         sample_rate_hz=info.samplerate,
         num_channels=info.channels,
-        is_silent=not set_rms(sound).any(),
+        content=hashlib.sha256(f"{info.samplerate} ".encode() + sound.tobytes()).hexdigest(),
+        starts_silent=is_silent(sound[: round(NETWORK_INPUT_S * info.samplerate)]),
+        problem=f"{file.path}: {SILENT}" if is_silent(sound) else None,
     )
+
+
+def is_silent(sound: np.ndarray) -> bool:
+    """Whether all samples of a sound are the same."""
+    return not set_rms(sound).any()

@@ -346,7 +346,29 @@ def test_broken_and_silent_sounds_are_told(release):
     soundfile.write(folder / f"{NAMES[2]}.wav", np.zeros(100), 20_000)
     soundfile.write(folder / f"{NAMES[3]}.wav", np.full((100, 2), np.nan), 20_000, subtype="FLOAT")
     inspection = inspect_benchmark(load_benchmark(f"{release}:NH2015"))
-    assert len(inspection.problems) == 2
+    assert len(inspection.problems) == 3
     assert NAMES[1] in inspection.problems[0]
-    assert "not finite" in inspection.problems[1]
-    assert any("1 sounds are silent" in remark for remark in inspection.remarks)
+    assert inspection.problems[1].endswith(f"{NAMES[2]}.wav: silent: cannot be set to RMS 0.1")
+    assert "not finite" in inspection.problems[2]
+
+
+def test_silence_is_not_scored(release):
+    file = release / "stimuli/165_natural_sounds" / f"{NAMES[2]}.wav"
+    soundfile.write(file, np.concatenate([np.zeros(40_000), np.sin(np.arange(400))]), 20_000)
+    benchmark = load_benchmark(f"{release}:NH2015")
+    (remark,) = [remark for remark in inspect_benchmark(benchmark).remarks if "silent" in remark]
+    assert "1 sounds are silent in their first 2 s" in remark
+    assert np.isfinite(benchmark.stimuli(20_000, 40_400)).all()
+    with pytest.raises(BenchmarkError, match=rf"{NAMES[2]}\.wav: silent: cannot be set to RMS 0.1 \(in its first 2 s"):
+        benchmark.stimuli(20_000, 40_000)
+
+
+def test_copies_of_a_sound_are_told(release):
+    folder = release / "stimuli/165_natural_sounds"
+    assert not any("copies" in remark for remark in inspect_benchmark(load_benchmark(f"{release}:NH2015")).remarks)
+    shutil.copy(folder / f"{NAMES[1]}.wav", folder / f"{NAMES[3]}.wav")
+    inspection = inspect_benchmark(load_benchmark(f"{release}:NH2015"))
+    (remark,) = [remark for remark in inspection.remarks if "copies" in remark]
+    assert remark.startswith("2 sounds are copies of each other: ")
+    assert all(name in remark for name in (NAMES[1], NAMES[3]))
+    assert not inspection.problems
