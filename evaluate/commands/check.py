@@ -13,6 +13,7 @@ from evaluate.benchmarks import BENCHMARKS, Benchmark, load_benchmark
 from evaluate.benchmarks.inspection import QUANTILES, Inspection, inspect_benchmark
 from evaluate.benchmarks.problems import BenchmarkError
 from evaluate.benchmarks.sound_files import SoundInfo
+from networks.commands.tables import print_table
 
 EXIT_PROBLEMS = 1
 MOST_REGIONS = 12
@@ -96,7 +97,7 @@ def _show(benchmark: Benchmark, inspection: Inspection, console: Console) -> Non
         lines.append(_reliability_line(inspection.reliability))
     for line in lines:
         console.print(line, markup=False)
-    console.print(_units_table(inspection.units))
+    print_table(_units_table(inspection.units), console)
 
 
 def _sounds_line(sounds: list[SoundInfo] | None) -> str:
@@ -128,11 +129,11 @@ def _reliability_line(values: np.ndarray) -> str:
 def _units_table(units: pd.DataFrame) -> Table:
     """Numbers of units by subject and region."""
     shown = Table(title="units", box=SIMPLE)
-    shown.add_column("subject")
+    shown.add_column("subject", overflow="fold", min_width=8)
     regions = list(units.columns[:MOST_REGIONS])
     num_hidden = len(units.columns) - len(regions)
     for region in (*regions, *([f"{num_hidden} more regions"] if num_hidden else []), "all"):
-        shown.add_column(str(region), justify="right")
+        shown.add_column(str(region), justify="right", no_wrap=True)
     for subject, counts in units.iterrows():
         cells = [int(counts[region]) for region in regions]
         hidden = [int(counts.sum()) - sum(cells)] if num_hidden else []

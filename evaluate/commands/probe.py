@@ -26,6 +26,7 @@ from evaluate.crop_features import PUBLISHED_NUM_CROPS, crop_features
 from evaluate.labelled_sounds import LabelledSounds, LabelledSoundsError, find_labelled_sounds
 from evaluate.score_rows import Origin
 from networks import load_network
+from networks.commands.tables import print_table
 
 DESCRIPTION = f"""
 Transfer check (Tuckute, Feather et al. 2023, on ESC-50): a linear support vector machine tells labelled sounds apart by
@@ -212,7 +213,7 @@ def show_probes(rows: pd.DataFrame, console: Console) -> None:
         shown.add_row(
             f"{name}, step {step}" if step else name, str(stage), *(_percent(values.get(key)) for key in keys)
         )
-    console.print(shown)
+    print_table(shown, console)
 
 
 def _percent(share: float | None) -> str:

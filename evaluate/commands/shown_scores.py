@@ -11,6 +11,7 @@ from rich.table import Table
 from evaluate import table as t
 from evaluate.figures.selection import regions_of
 from evaluate.published import BASELINE_MODEL, published_value
+from networks.commands.tables import print_table
 
 NETWORK_COLUMNS = [t.RUN, t.CHECKPOINT, t.STEP]
 NO_VALUE = "–"
@@ -33,7 +34,7 @@ def show_scores(table: pd.DataFrame, console: Console) -> None:
             _dimensionality(str(benchmark), rows),
         ):
             if shown.row_count:
-                console.print(shown)
+                print_table(shown, console)
 
 
 def _encoding(benchmark: str, rows: pd.DataFrame) -> Table:
@@ -81,9 +82,9 @@ def _number(value: float) -> str:
 def _table(title: str, columns: list[str]) -> Table:
     shown = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
     shown.add_column("network", overflow="fold", min_width=16)
-    shown.add_column("step", justify="right")
+    shown.add_column("step", justify="right", no_wrap=True)
     for column in columns:
-        shown.add_column(column, justify="right")
+        shown.add_column(column, justify="right", no_wrap=True)
     return shown
 
 

@@ -148,7 +148,8 @@ def _entry(series: Series, rows: pd.DataFrame, step: int, *, has_later: bool) ->
 def _runs_of_files(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
     """Checkpoint -> run, of all rows that name both: those of the checkpoint itself, else those of its controls."""
     pairs = pd.concat([table[[t.CHECKPOINT, t.RUN]] for table in tables.values()]).drop_duplicates()
-    found, of_controls = {}, {}
+    found: dict[str, str] = {}
+    of_controls: dict[str, str] = {}
     for checkpoint, run in pairs.itertuples(index=False):
         control, label = _CONTROL.fullmatch(str(checkpoint)), _CONTROL_LABEL.fullmatch(str(run))
         if control is None:

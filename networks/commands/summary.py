@@ -12,6 +12,7 @@ from torch import nn
 
 from networks.auditory_network import AuditoryNetwork
 from networks.commands.errors import CommandError
+from networks.commands.tables import print_table
 from networks.description import build
 from networks.ready import READY
 from networks.sources import SourceError, load_network
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
     if is_configuration:
         rows = [row for row in rows if row.name != REST]
     note = "without heads, which follow from the data" if is_configuration else ""
-    Console().print(_table(args.network, rows, note))
+    print_table(_table(args.network, rows, note), Console())
 
 
 def _of_name(name: str) -> nn.Module:
@@ -106,7 +107,7 @@ def _read(path: Path) -> Any:
 
 def _table(title: str, rows: list[StageSummary], note: str) -> Table:
     table = Table(title=title, caption=note or None, title_justify="left")
-    table.add_column("stage", overflow="fold")
+    table.add_column("stage", overflow="fold", min_width=12)
     for name in ("shape", "units", "parameters", "operations", "sees ms", "bands"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
