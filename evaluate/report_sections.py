@@ -189,7 +189,7 @@ def _single_runs(shown: Shown, kind: ScoreKind) -> Iterator[str]:
         if rows.empty or not s.stages_of(rows):
             continue
         stem = _stem(shown, kind)
-        prefix = f"{one.name}_{stem}" if len(runs) > 1 else stem
+        prefix = f"{one.name}_{stem}" if len(shown.series) > 1 else stem
         if rows[t.STEP].nunique() > 1:
             caption = f"{one.name}: every stage over training, from the first (dark) to the last (bright)."
             drawing = _Drawing(f"{prefix}_training", lambda rows=rows: one_run.training_figure(rows), caption, "")  # type: ignore[misc]

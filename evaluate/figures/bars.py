@@ -119,13 +119,14 @@ def _draw(rows: list[_Row], regions: list[str], benchmark: str, kind: ScoreKind,
     places = [float(place) for place in range(len(rows))]
     highest = max(float(np.nanmax(np.append(row.values + np.nan_to_num(row.errors), 0.0))) for row in rows)
     highest = float(np.nanmax([highest, ceiling / 1.15]))
+    lowest = 1.1 * min(float(np.nanmin([*(row.values - np.nan_to_num(row.errors)), ceiling, 0.0])) for row in rows)
     for column, (panel, region) in enumerate(zip(panels, regions, strict=True)):
         for place, row in zip(places, rows, strict=True):
             _draw_bar(panel, place, row, column, bold=row.is_own and has_published)
         if len(regions) > 1:
-            panel.set_title(_title(region, regions, benchmark), fontsize=style.LABEL_SIZE)
+            panel.set_title(style.region_title(region, regions), fontsize=style.LABEL_SIZE)
         panel.set_xlabel(kind.label if len(regions) == 1 else kind.symbol, fontsize=style.TICK_SIZE)
-        panel.set_xlim(min(0.0, *(np.nanmin(np.append(row.values, 0.0)) for row in rows)), max(0.5, 1.22 * highest))
+        panel.set_xlim(lowest, max(0.5, 1.22 * highest))
         panel.set_ylim(-0.7, len(rows) - 0.3)
         if not np.isnan(ceiling):
             panel.axvline(ceiling, color="black", ls=":", lw=1.4, label="ceiling", zorder=0)
@@ -135,8 +136,13 @@ def _draw(rows: list[_Row], regions: list[str], benchmark: str, kind: ScoreKind,
     for label, row in zip(panels[0].get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row.is_own and has_published else "normal")
         label.set_fontsize(style.TICK_SIZE)
-    if has_published:
-        _add_legend(figure, rows, num_columns=4 if len(regions) > 2 else 2)
+    handles = [
+        *(_published_handles(rows) if has_published else []),
+        *([] if np.isnan(ceiling) else [_ceiling_handle()]),
+    ]
+    if handles:
+        title = "bold: networks of this report" if has_published else None
+        _add_legend(figure, handles, title, num_columns=4 if len(regions) > 2 else 2)
     return figure
 
 
@@ -153,17 +159,11 @@ def _draw_bar(panel: Axes, place: float, row: _Row, column: int, *, bold: bool) 
     if not np.isnan(permuted):
         panel.plot(permuted, place, "o", color=style.PUBLISHED_INK, mfc="white", ms=4, mew=1.1)
     weight = "bold" if bold else "normal"
-    text = f" {value:.2f}".replace("0.", ".", 1)
+    text = f" {style.score_text(value)}"
     panel.text(max(end, 0.0), place, text, va="center", fontsize=style.SMALL_SIZE, fontweight=weight)
 
 
-def _title(region: str, regions: Sequence[str], benchmark: str) -> str:
-    if region == ALL and len(regions) > 1 and benchmark == "NH2015comp":
-        return "mean of six"
-    return style.region_title(region, regions)
-
-
-def _add_legend(figure: Figure, rows: Sequence[_Row], *, num_columns: int) -> None:
+def _published_handles(rows: Sequence[_Row]) -> list[Patch | Line2D]:
     handles: list[Patch | Line2D] = [
         Patch(facecolor=style.PUBLISHED_COLOUR, label="published networks"),
         Patch(facecolor="#E9B99A", label=f"published baseline ({BASELINE_MODEL})"),
@@ -171,9 +171,15 @@ def _add_legend(figure: Figure, rows: Sequence[_Row], *, num_columns: int) -> No
     if not all(np.isnan(row.permuted).all() for row in rows):
         look = {"color": style.PUBLISHED_INK, "mfc": "white", "ms": 4, "ls": "none"}
         handles.append(Line2D([], [], marker="o", label="their permuted weights", **look))  # type: ignore[arg-type]
-    if any(panel.get_legend_handles_labels()[1] for panel in figure.axes):
-        handles.append(Line2D([], [], color="black", ls=":", lw=1.4, label="ceiling (this report)"))
+    return handles
+
+
+def _ceiling_handle() -> Line2D:
+    return Line2D([], [], color="black", ls=":", lw=1.4, label="ceiling (this report)")
+
+
+def _add_legend(figure: Figure, handles: list[Patch | Line2D], title: str | None, *, num_columns: int) -> None:
     placing: dict[str, Any] = {"loc": "outside lower center", "ncols": num_columns, "frameon": False}
-    legend = figure.legend(handles=handles, title="bold: networks of this report", fontsize=style.TICK_SIZE, **placing)
+    legend = figure.legend(handles=handles, title=title, fontsize=style.TICK_SIZE, **placing)
     legend.get_title().set_fontsize(style.TICK_SIZE)
     legend.get_title().set_fontweight("bold")

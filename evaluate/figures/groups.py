@@ -45,7 +45,7 @@ def group_bars_figure(groups: Sequence[Group], regions: Sequence[str], benchmark
             if not np.isnan(error):
                 panel.errorbar(mean, place, xerr=error, color="black", lw=1.2, capsize=3)
             end = max(np.nanmax(dots), mean + np.nan_to_num(error))
-            text = f"  {mean:.2f}".replace("0.", ".", 1)
+            text = f"  {style.score_text(mean)}"
             panel.text(end, place, text, va="center", fontsize=style.SMALL_SIZE)
         style.title_panel(panel, region, regions)
         panel.set_xlabel(kind.symbol, fontsize=style.TICK_SIZE)
@@ -53,8 +53,9 @@ def group_bars_figure(groups: Sequence[Group], regions: Sequence[str], benchmark
         panel.tick_params(axis="y", length=0)
         panel.set_yticks(range(len(shown)), [_label(group) for group in shown])
     highest = max((float(np.nanmax(group.scores)) for group in shown if group.num_networks), default=0.0)
-    lowest = min(float(np.nanmin(np.append(group.scores, 0.0))) for group in shown)
-    panels[0].set_xlim(lowest, max(0.5, 1.25 * highest))
+    ends = [group.means - np.nan_to_num(group.errors) for group in shown]
+    lowest = float(np.nanmin([*np.concatenate(ends), *np.concatenate([group.scores.ravel() for group in shown]), 0.0]))
+    panels[0].set_xlim(1.1 * lowest, max(0.5, 1.25 * highest))
     return figure
 
 

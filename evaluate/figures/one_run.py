@@ -23,7 +23,8 @@ def write_figures(table: pd.DataFrame, folder: str | Path) -> list[Path]:
     """Draw the pictures that are made while a network trains.
 
     For each run and benchmark: `*_training.png` (where there are two or more steps), `*_stages.png` and
-    `*_heatmap.png`. Each file is replaced whole.
+    `*_heatmap.png`. Each file is replaced whole. Names begin with the run's where there are several; what was drawn
+    while there was one alone is removed then.
 
     Args:
         table: Score table, see `evaluate.table`.
@@ -46,6 +47,8 @@ def write_figures(table: pd.DataFrame, folder: str | Path) -> list[Path]:
         if rows.empty:
             continue
         for name, draw in drawings.items():
+            if has_runs:
+                style.figure_path(folder, f"{benchmark}_{name}").unlink(missing_ok=True)
             if name == "training" and rows[t.STEP].nunique() < 2:
                 continue
             stem = f"{run}_{benchmark}_{name}" if has_runs else f"{benchmark}_{name}"
@@ -158,7 +161,7 @@ def _names(rows: pd.DataFrame) -> tuple[str, list[str], list[str]]:
 def _write_numbers(axes: Axes, grid: np.ndarray) -> None:
     """Write each score into its cell, light on dark and dark on light."""
     for (row, column), value in np.ndenumerate(grid):
-        text = "–" if np.isnan(value) else f"{value:.2f}".replace("0.", ".", 1)
+        text = "–" if np.isnan(value) else style.score_text(value)
         colour = "black" if value > 0.45 else "white"
         axes.text(column, row, text, ha="center", va="center", fontsize=style.SMALL_SIZE, color=colour)
     axes.set_facecolor("grey")

@@ -149,6 +149,18 @@ def short_number(value: float) -> str:
     return f"{value:.0f}"
 
 
+def score_text(value: float) -> str:
+    """Write a score in few characters.
+
+    Args:
+        value: Not NaN.
+
+    Returns:
+        As ".68", "-.02" or "1.00"; what rounds to zero has no sign.
+    """
+    return f"{round(value, 2) + 0.0:.2f}".replace("0.", ".", 1)
+
+
 def short_name(name: str) -> str:
     """Cut out the middle of a name that is too long for legends and tables.
 
@@ -262,20 +274,34 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
+def figure_path(folder: Path, stem: str, kind: str = "png") -> Path:
+    """Name the file of a figure.
+
+    Args:
+        folder: Where it is.
+        stem: Name without suffix; characters that file names should not have are replaced.
+        kind: "png", "svg" or "pdf".
+
+    Returns:
+        The file, whether it is there or not.
+    """
+    safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-")
+    return folder / f"{safe}.{kind}"
+
+
 def save_figure(figure: Figure, folder: Path, stem: str, kinds: Sequence[str] = ("png",)) -> list[Path]:
     """Write a figure to files, each replaced whole.
 
     Args:
         figure: What to write.
         folder: Where; it exists.
-        stem: Name without suffix; characters that file names should not have are replaced.
+        stem: See `figure_path`.
         kinds: Of "png", "svg", "pdf".
 
     Returns:
         The files.
     """
-    safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-")
-    paths = [folder / f"{safe}.{kind}" for kind in kinds]
+    paths = [figure_path(folder, stem, kind) for kind in kinds]
     for path, kind in zip(paths, kinds, strict=True):
         write_atomically(path, figure_bytes(figure, kind))
     return paths

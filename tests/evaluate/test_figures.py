@@ -1,6 +1,7 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.container import ErrorbarContainer
 from matplotlib.image import imread
 
 from evaluate import figures
@@ -44,6 +45,14 @@ def test_every_picture_is_written(tmp_path):
         picture = imread(path)
         assert picture.shape[1] > 500
         assert picture.std() > 0.01  # not blank
+
+
+def test_pictures_of_one_run_are_replaced_by_those_of_several(tmp_path):
+    one = make_rows("tiny", ("core",))
+    figures.write_figures(one, tmp_path)
+    paths = figures.write_figures(t.merge_rows(one, make_rows("tiny", ("core",), steps=(5,), run="other")), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in paths)
+    assert {path.name.split("_")[0] for path in paths} == {"demo", "other"}
 
 
 def test_units_of_no_region_of_interest_are_no_panel():
@@ -146,7 +155,7 @@ def entries_and_series(*tables):
 def test_bars_stand_beside_the_published_ones_in_order():
     entries, _ = entries_and_series(make_rows())
     figure = bars.bars_figure(entries, "NH2015comp", selection.RAW)
-    assert [panel.get_title() for panel in figure.axes] == ["mean of six", *COMPONENTS]
+    assert [panel.get_title() for panel in figure.axes] == ["all (together)", *COMPONENTS]
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert len(names) == len(PUBLISHED_MODELS) + 2
     widths = [patch.get_width() for patch in figure.axes[0].patches]
@@ -156,6 +165,35 @@ def test_bars_stand_beside_the_published_ones_in_order():
     assert speech[names.index("SpectroTemporal (published)")] == pytest.approx(0.66)
     own = [label.get_text() for label in figure.axes[0].get_yticklabels() if label.get_fontweight() == "bold"]
     assert sorted(own) == ["demo, step 40", "demo, untrained"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.684, ".68"), (-0.004, ".00"), (-0.021, "-.02"), (1.0, "1.00"), (0, ".00")]
+)
+def test_scores_are_short(value, text):
+    assert style.score_text(value) == text
+
+
+def test_bars_below_zero_are_whole_with_their_errors_and_the_ceiling():
+    rows = []
+    for subject, value in (("s1", -0.06), ("s2", 0.052), ("all", -0.004)):
+        for metric, stage, score in (
+            (t.BEST_STAGE_RSA, t.BEST, value),
+            (t.RSA, "relu0", value),
+            (t.RSA_CEILING, "all", -0.021),
+        ):
+            row = ("demo", "", 10, 1, "tiny", metric, stage, "all", subject, score)
+            rows.append(dict(zip(t.COLUMNS, row, strict=True)))
+    found = series_of({"t": t.make_table(rows)})
+    entries = entries_of(found, "tiny", selection.SIMILARITY.metrics)
+    figure = bars.bars_figure(entries, "tiny", selection.SIMILARITY)
+    (panel,) = figure.axes
+    lowest, highest = panel.get_xlim()
+    (error_bar,) = [bar for bar in panel.containers if isinstance(bar, ErrorbarContainer)]
+    assert lowest < error_bar.lines[2][0].get_segments()[0][:, 0].min() < -0.03
+    assert lowest < -0.021 < highest
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ceiling (this report)"]
+    assert [text.get_text().strip() for text in panel.texts] == [".00"]
 
 
 def test_bars_without_published_ones_show_all_regions():
