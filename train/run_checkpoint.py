@@ -10,6 +10,11 @@ from torch import Tensor
 
 from evaluate.callback import is_last_epoch
 from train.brain_monitor import check_monitor, is_brain_score, score_at
+from train.checkpoint_files import copy_checkpoint
+from train.run_directory import LAST_CHECKPOINT
+
+VALIDATION = "val/"
+"""Beginning of the names of a validation's values."""
 
 LOSS = "loss"
 """End of the names of values of which the lowest is best."""
@@ -27,6 +32,9 @@ class RunCheckpoint(ModelCheckpoint):
     `BrainScoreCallback` has scored the network at this very step. Where neither `every_n_epochs` nor
     `every_n_train_steps` is given, that is after every evaluation, wherever in an epoch. Evaluations that failed and
     that of the untrained network do not count.
+
+    By a value of a validation (`monitor` as "val/mixed/loss") it looks after epochs with a validation, and after steps
+    where there was one since it last looked: elsewhere the value is that of earlier weights, or there is none yet.
 
     Args:
         mode: whether the lowest ("min") or the highest ("max") value is best; None: the lowest of losses, the highest
@@ -56,11 +64,19 @@ class RunCheckpoint(ModelCheckpoint):
             self._every_n_epochs = every_n_epochs or 0
         self._after_each_score = every_n_epochs is None and not has_others
         self._due = False
+        self._is_validated = False
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """See that there is the brain score to choose by."""
+        """See that there is the brain score to choose by; what a run goes on from is its last checkpoint."""
         if self._goes_by_brain_score:
             check_monitor(str(self.monitor), trainer, asked_by="a checkpoint's `monitor`")
+        if self.save_last and trainer.ckpt_path and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self._keep_as_last(Path(trainer.ckpt_path))
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the last epoch's validation, which has been looked at; steps may be yet to look at it."""
+        if self._every_n_epochs >= 1:
+            self._is_validated = False
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -85,8 +101,19 @@ class RunCheckpoint(ModelCheckpoint):
             self._save_last_checkpoint(trainer, candidates)
         self._due = False
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note that there are new values to go by."""
+        self._is_validated = not trainer.sanity_checking
+        super().on_validation_end(trainer, pl_module)
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Nothing: what is saved here cannot be gone on from."""
+
+    def _keep_as_last(self, start: Path) -> None:
+        """Make up for a last checkpoint that was not written any more; a run that is finished writes no other."""
+        last = Path(str(self.dirpath)) / LAST_CHECKPOINT
+        if start.absolute().parent == last.absolute().parent and start.name != last.name:
+            copy_checkpoint(start, last)
 
     @property
     def _goes_by_brain_score(self) -> bool:
@@ -98,8 +125,14 @@ class RunCheckpoint(ModelCheckpoint):
         return step == trainer.global_step and not isnan(score)
 
     def _save_topk_checkpoint(self, trainer: pl.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
-        """Save where it is among the best, by a score of these very weights."""
-        if not self._goes_by_brain_score or self._is_scored(trainer):
+        """Save where it is among the best, by a score of these very weights or a new validation."""
+        if self._goes_by_brain_score:
+            is_new = self._is_scored(trainer)
+        elif self.monitor is not None and self.monitor.startswith(VALIDATION):
+            is_new, self._is_validated = self._is_validated, False
+        else:
+            is_new = True
+        if is_new:
             super()._save_topk_checkpoint(trainer, monitor_candidates)
 
     def _should_remove_checkpoint(self, trainer: pl.Trainer, previous: str, current: str) -> bool:

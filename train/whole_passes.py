@@ -1,5 +1,7 @@
 """Going on after a whole pass over the data, where a run is counted in steps."""
 
+from typing import Any
+
 import pytorch_lightning as pl
 
 
@@ -14,7 +16,7 @@ class GoOnAfterWholePass(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the pass for finished."""
         loop = trainer.fit_loop
-        progress = loop.epoch_progress.current
+        progress: Any = loop.epoch_progress.current
         is_whole = loop.epoch_loop.batch_progress.current.completed >= trainer.num_training_batches
         if loop.restarting and progress.processed > progress.completed and is_whole:
             loop.epoch_progress.increment_completed()
