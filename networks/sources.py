@@ -10,7 +10,7 @@ from torch import nn
 
 from networks.auditory_network import AuditoryNetwork
 from networks.backbone import Backbone
-from networks.checkpoint import is_checkpoint, network_of
+from networks.checkpoint import NETWORK_KEY, is_checkpoint, network_of
 from networks.controls import permute_weights, untrained
 from networks.description import Description
 from networks.factories import make_network, parse_factory
@@ -143,7 +143,7 @@ def parse_source(name: str) -> Source:
         trained = _parse_trained(name)
         if trained is not None:
             return trained
-    raise SourceError(f"unknown network {name!r}: there is no such file. {_known_forms()}")
+    raise SourceError(f"unknown network {name!r}: there is no such file or folder. Known are: {known_forms()}")
 
 
 def load_network(source: str | Source, *, run_factories: bool = True) -> LoadedNetwork:
@@ -168,9 +168,14 @@ def load_network(source: str | Source, *, run_factories: bool = True) -> LoadedN
         return loaded._replace(network=permuted, run=source.label_in(loaded.run), checkpoint=str(source))
     if source.kind == "checkpoint":
         content = read_tensor_file(source.target)
-        if is_checkpoint(content) or not _looks_published(content):
+        if is_checkpoint(content):
             return LoadedNetwork(**network_of(content, source=source.target)._asdict(), checkpoint=str(source))
-        return _published(source, content)
+        try:
+            return _published(source, content)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error}; nor is it a checkpoint saved by `python -m train fit`, which has an entry {NETWORK_KEY!r}"
+            ) from error
     if source.kind == "published":
         return _published(source, read_tensor_file(source.target))
     if source.kind == "untrained" and Path(source.target).is_file():
@@ -221,14 +226,6 @@ def _published(source: Source, content: Any) -> LoadedNetwork:
     return LoadedNetwork(network, 0, 0, Path(source.target).stem, tasks, str(source))
 
 
-def _looks_published(content: Any) -> bool:
-    try:
-        weights_of(content, "")
-    except CheckpointError:
-        return False
-    return True
-
-
 def _parse_trained(name: str) -> Source | None:
     """Names of networks that are no control and not the baseline."""
     if Path(name).is_file():
@@ -259,7 +256,7 @@ def _split_seed(rest: str) -> tuple[str, int]:
 
 
 def _is_backbone_name(target: str) -> bool:
-    return target in _backbones() or (bool(_DOTTED.fullmatch(target)) and Path(target).suffix != ".ckpt")
+    return target in _backbones() or (bool(_DOTTED.fullmatch(target)) and Path(target).suffix not in (".ckpt", ".pt"))
 
 
 def _description(target: str) -> Description:
@@ -269,9 +266,11 @@ def _description(target: str) -> Description:
     try:
         backbone = untrained({"class_path": class_path, "init_args": {}})
     except ValueError as error:
-        raise SourceError(f"unknown network 'untrained:{target}': {error}. {_known_forms()}") from error
+        raise SourceError(f"unknown network {target!r}: {error}. Known are: {known_forms()}") from error
     if not isinstance(backbone, Backbone):
-        raise SourceError(f"expected a backbone, got {target!r}, a {type(backbone).__name__}. {_known_forms()}")
+        raise SourceError(
+            f"expected a backbone, got {target!r}, a {type(backbone).__name__}. Known are: {known_forms()}"
+        )
     return {
         "class_path": f"{AuditoryNetwork.__module__}.{AuditoryNetwork.__name__}",
         "init_args": {"backbone": backbone.description(), "num_classes": _UNTRAINED_HEADS},
@@ -290,11 +289,17 @@ def _subclasses(cls: type[Backbone]) -> Iterator[type[Backbone]]:
         yield from _subclasses(subclass)
 
 
-def _known_forms() -> str:
+def known_forms() -> str:
+    """List the names of networks that :func:`parse_source` understands, for errors and helps; simple ones first.
+
+    Returns:
+        One sentence's end.
+    """
     ready = ", ".join(READY)
     return (
-        "Known are: the path of a checkpoint or of published weights; published:PATH; "
-        f"NAME:FOLDER with NAME one of {ready}; package.module:FACTORY or file.py:FACTORY; {BASELINE}; "
-        "permuted:CHECKPOINT[:SEED], likewise with any network named before; untrained:CHECKPOINT[:SEED]; "
+        f"the path of a checkpoint or of published weights (.pt); {BASELINE}, the baseline; the controls "
+        "permuted:CHECKPOINT[:SEED], likewise with published weights and the networks below, and "
+        "untrained:CHECKPOINT[:SEED]; published:PATH; "
+        f"NAME:FOLDER with NAME one of {ready}; package.module:FACTORY or file.py:FACTORY; "
         f"untrained:NAME[:SEED] with one of {ready}, {', '.join(sorted(_backbones()))} or package.Class"
     )

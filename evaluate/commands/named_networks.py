@@ -12,12 +12,11 @@ from evaluate.checkpoint_files import (
     list_checkpoints,
 )
 from evaluate.commands.errors import CommandError
-from networks.sources import parse_source
+from networks.sources import known_forms, parse_source
 
 HELP = (
-    "checkpoints saved by python -m train fit; run directories or folders: all checkpoints in them, in order of steps, "
-    "copies of the same network once; SpectroTemporal, the baseline; permuted:CHECKPOINT[:SEED] and "
-    "untrained:CHECKPOINT[:SEED] or untrained:BACKBONE[:SEED], controls"
+    "run directories or folders: all checkpoints in them, in order of steps, copies of the same network once; "
+    + known_forms()
 )
 """What can be named, for the help of commands."""
 

@@ -78,12 +78,12 @@ def run(args: argparse.Namespace) -> int:
         BenchmarkError: A benchmark that cannot be loaded.
         TableError: What is in the table's place is no score table.
     """
+    named = networks_named(args.networks)
     if args.out is None:
         if len(args.networks) > 1 or not Path(args.networks[0]).is_dir():
             raise CommandError("say where the scores go: --out DIR")
         args.out = run_dir_of(Path(args.networks[0]))
     check_out(args.out)
-    named = networks_named(args.networks)
     request = _request(args, named)
     with _connected() as ranks:
         try:

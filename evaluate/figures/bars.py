@@ -141,8 +141,8 @@ def _draw(rows: list[_Row], regions: list[str], benchmark: str, kind: ScoreKind,
         *([] if np.isnan(ceiling) else [_ceiling_handle()]),
     ]
     if handles:
-        title = "bold: networks of this report" if has_published else None
-        _add_legend(figure, handles, title, num_columns=4 if len(regions) > 2 else 2)
+        legend_title = "bold: networks of this report" if has_published else None
+        _add_legend(figure, handles, legend_title, num_columns=4 if len(regions) > 2 else 2)
     return figure
 
 

@@ -15,7 +15,7 @@ from networks.commands.errors import CommandError
 from networks.commands.tables import print_table
 from networks.description import build
 from networks.ready import READY
-from networks.sources import SourceError, load_network
+from networks.sources import SourceError, load_network, parse_source
 from networks.summary import REST, StageSummary, summarise
 
 DESCRIPTION = """
@@ -67,10 +67,14 @@ def _of_name(name: str) -> nn.Module:
     """A network by name; a class's name alone stands for its untrained network."""
     try:
         network = load_network(name).network
-    except SourceError:
+    except SourceError as error:
         if ":" in name or Path(name).exists():
             raise
-        network = load_network(f"untrained:{name}").network
+        try:
+            source = parse_source(f"untrained:{name}")
+        except SourceError:
+            raise error from None  # in the words that were given
+        network = load_network(source).network
     module: nn.Module = network
     return module
 

@@ -179,6 +179,20 @@ def test_controls_beside_their_network(save, tmp_path, capsys):
     assert " run1/run1-7 (untrained, seed 3) 0 " in shown
 
 
+@pytest.mark.parametrize("name", ["score", "probe"])
+def test_help_has_every_form_of_network(name, capsys):
+    with pytest.raises(SystemExit):
+        command.main([name, "--help"])
+    shown = "".join(capsys.readouterr().out.split())  # argparse breaks lines also after hyphens
+    for form in ("publishedweights(.pt)", "published:PATH", "package.module:FACTORY", "file.py:FACTORY", "NAME:FOLDER"):
+        assert form in shown
+    assert shown.index("pathofacheckpoint") < shown.index("permuted:CHECKPOINT") < shown.index("FACTORY")
+
+
+def test_a_run_that_is_not_there_is_told_before_where_scores_go(capsys):
+    check_error(["score", "runs/two", "--benchmark", "tiny"], "'runs/two': there is no such file or folder", capsys)
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["score", "--help"], ["report", "--help"]])
 def test_help(arguments, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -51,6 +51,14 @@ def test_convert_writes_a_checkpoint(published, tmp_path, capsys):
     assert [path.name for path in out.parent.iterdir()] == ["multi.ckpt"]
 
 
+@pytest.mark.parametrize("name", ["runs/two/checkpoints/last.ckpt", "last.ckpt", "other.pt", "CochCNN8"])
+def test_summary_names_what_is_not_there_as_it_was_given(name, capsys):
+    assert main(["summary", name]) == 2
+    shown = capsys.readouterr().err
+    assert f"unknown network {name!r}: there is no such file or folder" in shown
+    assert f"untrained:{name}" not in shown
+
+
 def test_convert_tells_errors_in_one_line(published, tmp_path, capsys):
     out = tmp_path / "multi.ckpt"
     for arguments, message in (

@@ -178,6 +178,16 @@ def test_a_class_that_is_no_backbone_is_refused(target, message):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_weights_of_another_project_are_refused_with_what_was_expected(tmp_path):
+    path = tmp_path / "other.pt"
+    torch.save({"encoder.weight": torch.zeros(3)}, path)
+    with pytest.raises(CheckpointError, match="expected published weights, named module") as error:
+        load_network(str(path))
+    assert "encoder.weight" in str(error.value)
+    assert "nor is it a checkpoint saved by `python -m train fit`" in str(error.value)
+    assert "load_published" not in str(error.value)
+
+
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     path = tmp_path / "notes.ckpt"
     path.write_text("not a checkpoint")
