@@ -21,11 +21,13 @@ def main() -> None:
     from train.errors import TrainingError
     from train.failures import explain
     from train.non_finite import NonFiniteLossError
+    from train.quiet import leave_out_noise
     from train.run_directory import RunDirectoryError
     from train.schedules import ScheduleError
     from train.stop_signals import EXIT_STOPPED
 
     told = (BenchmarkError, CheckpointError, CheckpointWriteError, NonFiniteLossError, RunDirectoryError, ShardError)
+    leave_out_noise()
     try:
         TrainCLI()
     except (*told, DataSettingsError, MixingError, ScheduleError, StageError, TaskError, TrainingError) as error:

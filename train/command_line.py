@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import LearningRateMonitor
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelSummary
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.utilities import rank_zero_info
 
@@ -17,7 +17,9 @@ from train.loggers import loggers_of
 from train.module import AuditoryModule
 from train.non_finite import StopWhenNonFinite
 from train.pace import Pace
+from train.parser import TrainingParser
 from train.progress import TrainingProgress
+from train.quiet import NetworkSummary
 from train.rank_states import RankStates
 from train.recipes import PARSER_MODE, register_recipes
 from train.run_checkpoint import RunCheckpoint
@@ -63,6 +65,7 @@ class TrainCLI(LightningCLI):
             seed_everything_default=0,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
+            parser_class=TrainingParser,
             parser_kwargs={"prog": "python -m train", "description": __doc__, "parser_mode": PARSER_MODE},
             **kwargs,
         )
@@ -167,6 +170,8 @@ class TrainCLI(LightningCLI):
             callbacks += [RankStates(), *([SaveUntrained()] if writes else []), LearningRateMonitor()]
         if trainer.get("enable_progress_bar") is not False:
             callbacks.append(TrainingProgress(pace))
+        if trainer.get("enable_model_summary") is not False and not any(isinstance(c, ModelSummary) for c in callbacks):
+            callbacks.append(NetworkSummary())
         stop = StopSignals()
         if is_fit:
             # The configuration before anything else is written.

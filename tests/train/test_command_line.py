@@ -302,3 +302,22 @@ def test_print_config_shows_every_value(monkeypatch, capsys, config, tmp_path):
     assert printed["schedule"]["unit"] == "signal_pass"
     assert printed["data"]["batch_size"] == 6
     assert json.dumps(printed["trainer"]["max_epochs"]) == "2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (
+            ("--data.batchsize", "4"),
+            "error: unrecognized arguments: --data.batchsize 4 (did you mean --data.batch_size?)",
+        ),
+        (("--config", "gone.yaml"), 'error: Parser key "config": File does not exist'),
+    ],
+)
+def test_a_mistyped_option_is_told_in_a_line_or_two(train, config, capsys, arguments, error):
+    with pytest.raises(SystemExit) as stop:
+        train(config, *arguments)
+    assert stop.value.code == 2
+    tip, line = capsys.readouterr().err.splitlines()
+    assert tip.endswith("fit --help")
+    assert line.startswith(error)

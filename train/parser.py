@@ -1,0 +1,27 @@
+"""The parser of the command line, which tells a mistake in a line or two."""
+
+import difflib
+import re
+import sys
+from typing import IO, Any, NoReturn
+
+from pytorch_lightning.cli import LightningArgumentParser
+
+_UNKNOWN_OPTION = re.compile(r"unrecognized arguments: (?:.*? )??(--[^\s=]+)")
+
+
+class TrainingParser(LightningArgumentParser):
+    """Lightning's, which does not list its hundreds of options before an error but names the nearest one."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Tell what is wrong, with the option that may have been meant, and exit with status 2."""
+        parser = getattr(ex, "subcommand_parser", None) or self
+        if match := _UNKNOWN_OPTION.search(message):
+            near = difflib.get_close_matches(match[1], parser._option_string_actions, n=1)
+            message += f" (did you mean {near[0]}?)" if near else ""
+        super().error(message, ex)
+
+    def print_usage(self, file: IO[str] | None = None, **kwargs: Any) -> None:
+        """Print the usage, but not beside errors: `--help` has it."""
+        if file is not sys.stderr:
+            super().print_usage(file, **kwargs)
