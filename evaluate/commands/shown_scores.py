@@ -89,14 +89,13 @@ def _table(title: str, columns: list[str]) -> Table:
 
 
 def _networks(rows: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
-    """Name, step and rows of each network, in order of appearance."""
-    has_runs = rows[t.RUN].nunique() > 1
+    """Name (run and file), step and rows of each network, in order of appearance."""
     found = []
     for (run, checkpoint, step), group in rows.groupby(NETWORK_COLUMNS, sort=False):
         name = Path(str(checkpoint)).name or str(run)
         if str(checkpoint).startswith(CONTROLS):
             name = str(run)  # says which control of which network it is
-        elif has_runs and checkpoint and checkpoint != run:
+        elif run and checkpoint and run not in (checkpoint, Path(str(checkpoint)).stem):
             name = f"{run}/{name}"
         found.append((name, str(step), group))
     return found
