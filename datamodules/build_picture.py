@@ -60,6 +60,7 @@ def _draw_durations(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]], sa
         panel.hist(durations, bins=_NUM_BINS, histtype="step", label=f"{split}: {len(durations)} clips")
     panel.set(xlabel="duration (s)", ylabel="clips", title="Durations")
     panel.legend()
+    _count(panel.yaxis)
 
 
 def _draw_levels(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]]) -> None:
@@ -72,14 +73,20 @@ def _draw_levels(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]]) -> No
         panel.hist(levels, bins=_NUM_BINS, histtype="step", label=label)
     panel.set(xlabel="level (dB re full scale)", ylabel="clips", title="Levels")
     panel.legend()
+    _count(panel.yaxis)
 
 
 def _draw_problems(panel: Any, problems: Sequence[Problem]) -> None:
+    if not problems:
+        panel.set_axis_off()
+        panel.set_title("Left out: none")
+        return
     kinds = Counter(problem.kind for problem in problems)
     names = sorted(kinds, key=lambda kind: (-kinds[kind], kind))
     panel.barh(names, [kinds[name] for name in names])
     panel.invert_yaxis()
     panel.set(xlabel="rows", title=f"Left out: {len(problems)}")
+    _count(panel.xaxis)
 
 
 def _draw_classes(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]], name: str, label_set: LabelSet) -> None:
@@ -94,3 +101,12 @@ def _draw_classes(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]], name
         panel.plot(np.arange(len(ordered)) + 1, [count[label] for label in ordered], ".-", label=split)
     panel.set(xlabel="class, by number of clips", ylabel="clips", title=f"{name}: {len(labels)} classes")
     panel.legend()
+    _count(panel.xaxis, panel.yaxis)
+
+
+def _count(*axes: Any) -> None:
+    """Whole numbers at the ticks."""
+    from matplotlib.ticker import MaxNLocator
+
+    for axis in axes:
+        axis.set_major_locator(MaxNLocator(integer=True))

@@ -4,6 +4,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 import soundfile
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from datamodules.__main__ import main
 from datamodules.build import build_shards
@@ -161,3 +162,20 @@ def test_one_bad_clip_in_a_hundred(tmp_path, make_manifest, num_clips):
     assert len(report.problems) == num_clips // 100
     assert sum(map(len, report.shard_sets.values())) == num_clips - num_clips // 100
     assert {row["path"]: row["kind"] for row in rows_of(tmp_path / "out" / "report.csv")} == bad
+
+
+def test_counts_have_whole_ticks_and_nothing_left_out_is_said(tmp_path, make_sound, make_manifest, monkeypatch):
+    panels = []
+    draw = FigureCanvasAgg.print_png
+    monkeypatch.setattr(
+        FigureCanvasAgg, "print_png", lambda self, *a, **k: (panels.extend(self.figure.axes), draw(self, *a, **k))
+    )
+    for i in range(3):
+        make_sound(tmp_path / f"{i}.wav", seed=i, duration_s=0.5)
+    manifest = make_manifest(tmp_path / "m.csv", [{"path": f"{i}.wav", "word": "ab"[i % 2]} for i in range(3)])
+    build(manifest, tmp_path / "out", picture=True)
+    durations, levels, left_out, classes, *_ = panels
+    assert left_out.get_title() == "Left out: none"
+    assert not left_out.axison
+    for axis in (durations.yaxis, levels.yaxis, classes.xaxis, classes.yaxis):
+        assert all(float(tick).is_integer() for tick in axis.get_ticklocs())
