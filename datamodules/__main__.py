@@ -9,6 +9,7 @@ from rich.console import Console
 
 from datamodules.audio import AudioError
 from datamodules.build_report import BuildError
+from datamodules.commands.help_format import DefaultsHelp
 from datamodules.manifests import ManifestError
 from datamodules.mixing import MixingError
 from datamodules.shard_index import ShardError
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m datamodules", description="From corpora to shards.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, help_text) in COMMANDS.items():
-        command = commands.add_parser(name, help=help_text, description=help_text)
+        command = commands.add_parser(name, help=help_text, description=help_text, formatter_class=DefaultsHelp)
         if name == chosen:
             implementation = importlib.import_module(module)
             implementation.add_arguments(command)

@@ -25,29 +25,28 @@ def add_build_arguments(parser: argparse.ArgumentParser, *, split_by: str | None
         defaults: other defaults, by the names of the arguments.
     """
     group = parser.add_argument_group("building")
-    group.add_argument("--sample-rate-hz", type=int, default=PUBLISHED_SAMPLE_RATE_HZ)
+    group.add_argument("--sample-rate-hz", type=int, default=PUBLISHED_SAMPLE_RATE_HZ, help="of the clips, in Hz")
     group.add_argument(
         "--clip-duration-s",
         type=float,
         help="what to keep around the midpoint, where a row has one and neither start nor end "
         "(default: %(default)s, None being the whole file; for jitter, more than the duration of an example)",
     )
-    group.add_argument("--min-duration-s", type=float, default=DEFAULT_MIN_DURATION_S)
+    group.add_argument("--min-duration-s", type=float, default=DEFAULT_MIN_DURATION_S, help="shorter clips are bad")
+    group.add_argument("--max-zero-fraction", type=float, default=1.0, help="clips with more zeros are bad (0-1)")
     group.add_argument(
-        "--max-zero-fraction", type=float, default=1.0, help="clips with more zeros are bad (default: %(default)s)"
-    )
-    group.add_argument(
-        "--min-source-rate-hz", type=int, default=0, help="clips from files of a lower sample rate are bad (default: 0)"
+        "--min-source-rate-hz", type=int, default=0, help="clips from files of a lower sample rate are bad"
     )
     group.add_argument(
         "--split-by",
         default=split_by,
         metavar="RULE",
         help="given (the manifest's column split), path (clips of a sound file stay together) or a column's name "
-        "(e.g. speaker: its clips stay together) (default: %(default)s)",
+        "(e.g. speaker: its clips stay together)"
+        + ("" if split_by else " (default: given where there are splits, else path)"),
     )
-    group.add_argument("--val-fraction", type=float, default=0.1, help="of the files or speakers (default: 0.1)")
-    group.add_argument("--clips-per-shard", type=int, default=DEFAULT_CLIPS_PER_SHARD)
+    group.add_argument("--val-fraction", type=float, default=0.1, help="of the files or speakers, split by rule")
+    group.add_argument("--clips-per-shard", type=int, default=DEFAULT_CLIPS_PER_SHARD, help="most clips in a tar file")
     group.add_argument("--num-workers", type=int, help="processes (default: one per core)")
     group.add_argument("--seed", type=int, default=0, help="of the shuffle over the shards, and of a split by rule")
     group.add_argument(
