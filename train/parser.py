@@ -3,7 +3,7 @@
 import difflib
 import re
 import sys
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 from pytorch_lightning.cli import LightningArgumentParser
 
@@ -21,7 +21,7 @@ class TrainingParser(LightningArgumentParser):
             message += f" (did you mean {near[0]}?)" if near else ""
         super().error(message, ex)
 
-    def print_usage(self, file: IO[str] | None = None, **kwargs: Any) -> None:
+    def print_usage(self, file: Any = None) -> None:
         """Print the usage, but not beside errors: `--help` has it."""
         if file is not sys.stderr:
-            super().print_usage(file, **kwargs)
+            super().print_usage(file)
