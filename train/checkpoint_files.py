@@ -1,11 +1,9 @@
 """Checkpoint files that are whole at every moment, whatever happens while one is written."""
 
 import os
-import shutil
 import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
@@ -37,40 +35,23 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         if storage_options is not None:
             raise TypeError("storage_options are not supported: checkpoints are files in a folder")
-        _write_whole(Path(path), lambda file: torch.save(checkpoint, file))
-
-
-def copy_checkpoint(path: Path, target: Path) -> None:
-    """Copy a checkpoint, whole or not at all.
-
-    Args:
-        path: a checkpoint that nothing writes to.
-        target: the file; one that is there is replaced.
-
-    Raises:
-        CheckpointWriteError: if the file cannot be written; the one that was there is untouched.
-    """
-    with path.open("rb") as source:
-        _write_whole(target, lambda file: shutil.copyfileobj(source, file))
-
-
-def _write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PARTIAL_SUFFIX}")
-    try:
-        with partial.open("xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except (OSError, RuntimeError) as error:  # torch wraps what the file system says
-        cause = error if isinstance(error, OSError) else error.__context__
-        raise CheckpointWriteError(
-            f"the checkpoint {path} could not be written ({cause or error}); the checkpoints before it are whole. "
-            "Make space and go on with `--resume true`"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PARTIAL_SUFFIX}")
+        try:
+            with partial.open("xb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except (OSError, RuntimeError) as error:  # torch wraps what the file system says
+            cause = error if isinstance(error, OSError) else error.__context__
+            raise CheckpointWriteError(
+                f"the checkpoint {path} could not be written ({cause or error}); the checkpoints before it are whole. "
+                "Make space and go on with `--resume true`"
+            ) from error
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def remove_abandoned(folder: str | Path) -> None:

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from evaluate.callback import is_last_epoch
 from train.brain_monitor import check_monitor, is_brain_score, score_at
-from train.checkpoint_files import copy_checkpoint
-from train.run_directory import LAST_CHECKPOINT
 
 VALIDATION = "val/"
 """Beginning of the names of a validation's values."""
@@ -67,11 +65,9 @@ class RunCheckpoint(ModelCheckpoint):
         self._is_validated = False
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """See that there is the brain score to choose by; what a run goes on from is its last checkpoint."""
+        """See that there is the brain score to choose by."""
         if self._goes_by_brain_score:
             check_monitor(str(self.monitor), trainer, asked_by="a checkpoint's `monitor`")
-        if self.save_last and trainer.ckpt_path and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            self._keep_as_last(Path(trainer.ckpt_path))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the last epoch's validation, which has been looked at; steps may be yet to look at it."""
@@ -108,12 +104,6 @@ class RunCheckpoint(ModelCheckpoint):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Nothing: what is saved here cannot be gone on from."""
-
-    def _keep_as_last(self, start: Path) -> None:
-        """Make up for a last checkpoint that was not written any more; a run that is finished writes no other."""
-        last = Path(str(self.dirpath)) / LAST_CHECKPOINT
-        if start.absolute().parent == last.absolute().parent and start.name != last.name:
-            copy_checkpoint(start, last)
 
     @property
     def _goes_by_brain_score(self) -> bool:

@@ -8,6 +8,7 @@ where asked for, ``scores.csv`` and ``figures/`` (brain scores), ``summary.csv``
 import os
 import re
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -21,6 +22,7 @@ EARLIER_CONFIG_FILE = "config.until-step-{step:07d}.yaml"
 """What was trained with until that step, where a run went on with another configuration."""
 SUMMARY_FILE = "summary.csv"
 LAST_CHECKPOINT = "last.ckpt"
+STEP_CHECKPOINT = "step-{step:07d}.ckpt"
 UNTRAINED_CHECKPOINT = "untrained.ckpt"
 BEST_PREFIX = "best-"
 
@@ -46,16 +48,23 @@ def newest_checkpoint(run_dir: str | Path) -> Path | None:
         run_dir: the run directory, which need not exist.
 
     Returns:
-        The one of the highest step, of equal ones the last; the best one only where no others are. None where there is
-        none; the untrained network does not count.
+        The last one; where that was not kept, the one of the highest step, and the best one where no others are. None
+        where there is none; the untrained network does not count.
     """
     folder = checkpoints_in(run_dir)
     steps = {path: int(match[1]) for path in folder.glob("*.ckpt") if (match := _STEP_IN_NAME.search(path.stem))}
     newest = max(steps, key=lambda path: (not _is_best(path), steps[path]), default=None)
     last = folder / LAST_CHECKPOINT
-    if not last.is_file() or (newest is not None and not _is_best(newest) and _step_in(last) < steps[newest]):
-        return newest
-    return last
+    return newest if not last.is_file() or _is_left_over(last, steps) else last
+
+
+def _is_left_over(last: Path, steps: Mapping[Path, int]) -> bool:
+    """Whether training went on without writing its last checkpoint.
+
+    A single one beyond it is no sign: a run that is killed between the two has not logged the step of that one yet.
+    """
+    kept = sorted(steps[path] for path in steps if not _is_best(path))
+    return len(kept) > 1 and _step_in(last) < kept[-2]
 
 
 def _is_best(checkpoint: Path) -> bool:

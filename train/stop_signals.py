@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
-from train.run_directory import LAST_CHECKPOINT, checkpoints_in
+from train.run_directory import LAST_CHECKPOINT, STEP_CHECKPOINT, checkpoints_in
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 EXIT_STOPPED = 75
@@ -25,7 +25,9 @@ class StoppedBySignal(SystemExit):
 
 
 class StopSignals(Checkpoint):
-    """Saves the state of a run that is told to stop in ``last.ckpt``; :class:`LeaveWhenSaved` ends it.
+    """Saves the state of a run that is told to stop; :class:`LeaveWhenSaved` ends it.
+
+    In ``last.ckpt`` where the run keeps that, otherwise in a ``step-...``: it would stay behind as the run goes on.
 
     The signal itself only leaves a note. After the next optimiser step (with several ranks, within ten batches or one
     step), or at the end of an epoch, all ranks save together. It is a checkpoint callback so that Lightning calls it
@@ -82,7 +84,9 @@ class StopSignals(Checkpoint):
     def _save_if_told(self, trainer: pl.Trainer) -> None:
         """Save where any rank was told to stop; all ranks ask together."""
         if trainer.strategy.reduce_boolean_decision(self._received is not None, all=False):
-            trainer.save_checkpoint(checkpoints_in(trainer.default_root_dir) / LAST_CHECKPOINT)
+            keeps_last = any(getattr(each, "save_last", False) for each in trainer.checkpoint_callbacks)
+            name = LAST_CHECKPOINT if keeps_last else STEP_CHECKPOINT.format(step=trainer.global_step)
+            trainer.save_checkpoint(checkpoints_in(trainer.default_root_dir) / name)
             self.has_saved = True
 
 

@@ -44,14 +44,15 @@ def test_the_newest_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ("last", "others", "newest"),
     [
-        (3, ["step-0000012.ckpt"], "step-0000012.ckpt"),
-        (12, ["step-0000012.ckpt", "best-step-0000014.ckpt"], "last.ckpt"),
-        (13, ["step-0000012.ckpt"], "last.ckpt"),
-        (3, ["best-step-0000012.ckpt"], "last.ckpt"),
+        (3, ["step-0000006.ckpt", "step-0000012.ckpt"], "step-0000012.ckpt"),
+        (6, ["step-0000006.ckpt", "step-0000012.ckpt"], "last.ckpt"),  # killed between step-... and last
+        (12, ["step-0000006.ckpt", "step-0000012.ckpt", "best-step-0000014.ckpt"], "last.ckpt"),
+        (13, ["step-0000006.ckpt", "step-0000012.ckpt"], "last.ckpt"),
+        (3, ["best-step-0000006.ckpt", "best-step-0000012.ckpt"], "last.ckpt"),
     ],
 )
 def test_the_last_checkpoint_is_not_always_the_newest(tmp_path, last, others, newest):
-    """A run that was stopped leaves one also where it keeps none, and is trained beyond it."""
+    """A run that went on without keeping one left it behind."""
     touch(tmp_path, *others)
     torch.save({"global_step": last, "state_dict": {"weight": torch.zeros(3)}}, tmp_path / "checkpoints" / "last.ckpt")
     assert newest_checkpoint(tmp_path).name == newest

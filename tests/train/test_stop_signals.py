@@ -105,9 +105,10 @@ def test_what_a_stop_saved_is_not_gone_on_from_once_the_run_is_beyond_it(config)
         before_step(3, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
     assert wait_for(start(config, prepare=stop)) == EXIT_STOPPED
-    assert newest_checkpoint(run_dir).name == "last.ckpt"
+    assert newest_checkpoint(run_dir).name == "step-0000003.ckpt"
     assert wait_for(start(config, "--resume", "true")) == 0
     assert newest_checkpoint(run_dir).name == "step-0000012.ckpt"
+    assert not (run_dir / "checkpoints/last.ckpt").exists()
 
 
 @pytest.mark.slow
