@@ -6,7 +6,7 @@ from typing import Any
 
 from pytorch_lightning.callbacks import RichModelSummary
 from pytorch_lightning.utilities.model_summary import get_human_readable_count
-from rich import get_console
+from rich.console import Console
 from rich.table import Table
 
 _LOGGERS = ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.trainer.connectors.checkpoint_connector")
@@ -45,5 +45,6 @@ class NetworkSummary(RichModelSummary):
         total, trained = (
             get_human_readable_count(number).strip() for number in (total_parameters, trainable_parameters)
         )
-        get_console().print(table)
-        get_console().print(f"{total} parameters, {trained} of them trained")
+        console = Console()
+        console.print(table)
+        console.print(f"{total} parameters, {trained} of them trained")
