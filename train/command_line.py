@@ -15,15 +15,17 @@ from train.checkpoint_files import AtomicCheckpointIO, remove_abandoned
 from train.early_stopping import StopByBrainScore
 from train.loggers import loggers_of
 from train.module import AuditoryModule
+from train.network_summary import NetworkSummary
 from train.non_finite import StopWhenNonFinite
 from train.pace import Pace
 from train.parser import TrainingParser
 from train.progress import TrainingProgress
-from train.quiet import NetworkSummary
 from train.rank_states import RankStates
 from train.recipes import PARSER_MODE, register_recipes
 from train.run_checkpoint import RunCheckpoint
 from train.run_directory import (
+    BEST_PREFIX,
+    STEP_NAME,
     check_writable,
     checkpoint_named,
     checkpoint_to_evaluate,
@@ -100,7 +102,7 @@ class TrainCLI(LightningCLI):
         parser.add_lightning_class_args(RunCheckpoint, "best_checkpoint")
         parser.set_defaults(
             {
-                "best_checkpoint.filename": "best-step-{step:07d}",
+                "best_checkpoint.filename": BEST_PREFIX + STEP_NAME,
                 "best_checkpoint.auto_insert_metric_name": False,
                 "best_checkpoint.enable_version_counter": False,
                 "best_checkpoint.save_on_train_epoch_end": True,  # after the epoch's brain scores
@@ -109,7 +111,7 @@ class TrainCLI(LightningCLI):
         parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
         parser.set_defaults(
             {
-                "checkpoint.filename": "step-{step:07d}",
+                "checkpoint.filename": STEP_NAME,
                 "checkpoint.auto_insert_metric_name": False,
                 "checkpoint.save_top_k": -1,
                 "checkpoint.save_last": True,

@@ -22,9 +22,10 @@ EARLIER_CONFIG_FILE = "config.until-step-{step:07d}.yaml"
 """What was trained with until that step, where a run went on with another configuration."""
 SUMMARY_FILE = "summary.csv"
 LAST_CHECKPOINT = "last.ckpt"
-STEP_CHECKPOINT = "step-{step:07d}.ckpt"
 UNTRAINED_CHECKPOINT = "untrained.ckpt"
+STEP_NAME = "step-{step:07d}"
 BEST_PREFIX = "best-"
+"""Names of checkpoints that are kept: of a step, and of the best at a step."""
 
 NEWEST = "last"
 """Stands for the newest checkpoint of the run directory."""
@@ -48,8 +49,8 @@ def newest_checkpoint(run_dir: str | Path) -> Path | None:
         run_dir: the run directory, which need not exist.
 
     Returns:
-        The last one; where that was not kept, the one of the highest step, and the best one where no others are. None
-        where there is none; the untrained network does not count.
+        The last one; where that was not kept, or training went on without writing it, the one of the highest step,
+        and the best one where no others are. None where there is none; the untrained network does not count.
     """
     folder = checkpoints_in(run_dir)
     steps = {path: int(match[1]) for path in folder.glob("*.ckpt") if (match := _STEP_IN_NAME.search(path.stem))}

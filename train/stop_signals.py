@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
-from train.run_directory import LAST_CHECKPOINT, STEP_CHECKPOINT, checkpoints_in
+from train.run_directory import LAST_CHECKPOINT, STEP_NAME, checkpoints_in
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 EXIT_STOPPED = 75
@@ -85,7 +85,7 @@ class StopSignals(Checkpoint):
         """Save where any rank was told to stop; all ranks ask together."""
         if trainer.strategy.reduce_boolean_decision(self._received is not None, all=False):
             keeps_last = any(getattr(each, "save_last", False) for each in trainer.checkpoint_callbacks)
-            name = LAST_CHECKPOINT if keeps_last else STEP_CHECKPOINT.format(step=trainer.global_step)
+            name = LAST_CHECKPOINT if keeps_last else f"{STEP_NAME.format(step=trainer.global_step)}.ckpt"
             trainer.save_checkpoint(checkpoints_in(trainer.default_root_dir) / name)
             self.has_saved = True
 
