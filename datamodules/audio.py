@@ -1,14 +1,17 @@
 """Reading sounds, resampling them, and setting their level."""
 
+from __future__ import annotations
+
 from functools import lru_cache
 from math import ceil, gcd
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import soundfile
-import torch
-import torchaudio
+
+if TYPE_CHECKING:
+    import torchaudio
 
 PUBLISHED_RMS = 0.1
 """Level at which the published networks hear every sound (Kell et al. 2018; Feather et al. 2019)."""
@@ -106,6 +109,8 @@ def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     samples = np.ascontiguousarray(waveform, dtype=np.float32)
     if from_hz == to_hz:
         return samples
+    import torch
+
     with torch.inference_mode():
         return _resampler(from_hz, to_hz)(torch.from_numpy(samples)).numpy()
 
@@ -226,6 +231,8 @@ def _largest(samples: np.ndarray) -> float:
 
 @lru_cache(maxsize=32)
 def _resampler(from_hz: int, to_hz: int) -> torchaudio.transforms.Resample:
+    import torchaudio
+
     return torchaudio.transforms.Resample(
         from_hz,
         to_hz,

@@ -13,7 +13,6 @@ from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
-import torch
 from rich.progress import Progress
 
 from datamodules.audio import AudioError
@@ -28,6 +27,8 @@ from datamodules.shard_index import shard_file_name
 from datamodules.shard_writer import NewClip, write_shard
 
 _MAX_PROBLEMS_NAMED = 5
+_PRELOADED = ("torch", "webdataset")
+"""Imported once and shared, not by each worker."""
 
 
 @dataclass(frozen=True)
@@ -179,11 +180,13 @@ def _pool(num_workers: int) -> Executor:
     context: BaseContext = multiprocessing.get_context("spawn")
     if "forkserver" in multiprocessing.get_all_start_methods():
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])  # torch is imported once, not by each worker
+        context.set_forkserver_preload([__name__, *_PRELOADED])
     return ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker)
 
 
 def _start_worker() -> None:
+    import torch
+
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -10,11 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.backends import cuda, cudnn
 
+from evaluate.options import DEFAULT_BATCH_SIZE
 from evaluate.workers import Workers
-
-DEFAULT_BATCH_SIZE = 4
-"""Sounds per forward pass. Measured on a CPU core, larger batches are slower: their arrays go back to the system
-after each pass, and half of the time goes into getting pages anew."""
 
 Progress = Callable[[str, int, int], None]
 """Called as `progress(what, num_done, num_total)`."""

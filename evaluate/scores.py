@@ -5,25 +5,27 @@ The way of the data, one function each: `cached_activations` (network, sounds ->
 spreads the work over processes or keeps results calls the three; `score_network` calls them in a row.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
 from evaluate import table as t
-from evaluate.activations import DEFAULT_BATCH_SIZE, Progress
+from evaluate.activations import Progress
 from evaluate.benchmarks.benchmark import ALL, Benchmark
 from evaluate.cache import ActivationCache, cached_activations
 from evaluate.encoding import encode
+from evaluate.options import DEFAULT_BATCH_SIZE, DEFAULT_MEMORY_LIMIT_GIB
 from evaluate.score_rows import Origin, add_means, rows_of, with_origin
 from evaluate.splits import Splits, published_splits
 from evaluate.stage_selection import best_stage, best_stage_by_region, mean_defined, median_defined, unit_stage_curves
 
-DEFAULT_MEMORY_LIMIT_GIB = 2.0
-"""Working memory of encoding beyond features, responses and result."""
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class StageScores(NamedTuple):

@@ -2,8 +2,6 @@
 
 import sys
 
-from rich.console import Console
-
 
 def main() -> None:
     """Run the command line; errors that a user can mend are told in one line, without a traceback."""
@@ -41,6 +39,8 @@ def main() -> None:
 
 
 def _tell(message: str, *, status: int = 2) -> None:
+    from rich.console import Console
+
     Console(stderr=True).print(f"error: {message}", style="red", markup=False, soft_wrap=True)
     sys.exit(status)
 

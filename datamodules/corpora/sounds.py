@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import pandas as pd
 import soundfile
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -77,6 +76,8 @@ def find_sounds(folder: Path, *, depth: int | None = None) -> list[Path]:
 def write_manifest(path: Path, rows: Sequence[Row]) -> Path:
     """Write the rows of a manifest (see `datamodules.manifests`) as CSV or Parquet, and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    import pandas as pd
+
     table = pd.DataFrame([dict(row) for row in rows])
     with replacing(path) as temporary:
         if path.suffix == ".parquet":

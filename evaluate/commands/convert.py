@@ -8,9 +8,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from evaluate.benchmarks import Benchmark, load_benchmark
-from evaluate.benchmarks.loose_parts import benchmark_from_parts
-from evaluate.benchmarks.recordings import METADATA_FILES, Metadata, recordings_benchmark
-from evaluate.benchmarks.recordings_writer import write_recordings
 from evaluate.commands.errors import CommandError
 
 DESCRIPTION = """\
@@ -77,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         CommandError: Loose parts without a name.
         BenchmarkError: The source is not right, or the destination is there already.
     """
+    from evaluate.benchmarks.recordings_writer import write_recordings
+
     console = Console(soft_wrap=True, highlight=False, markup=False)
     if args.destination.exists():
         raise CommandError(f"{args.destination} is there already: give a new name, or remove it first")
@@ -97,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _has_loose_parts(args: argparse.Namespace) -> bool:
+    from evaluate.benchmarks.recordings import METADATA_FILES
+
     if any(getattr(args, part) is not None for part in PART_OPTIONS):
         return True
     source = Path(args.source)
@@ -105,6 +106,9 @@ def _has_loose_parts(args: argparse.Namespace) -> bool:
 
 
 def _from_parts(args: argparse.Namespace) -> Benchmark:
+    from evaluate.benchmarks.loose_parts import benchmark_from_parts
+    from evaluate.benchmarks.recordings import Metadata
+
     if not args.name:
         raise CommandError("loose parts need a name for the benchmark: --name NAME")
     metadata = Metadata(
@@ -122,6 +126,8 @@ def _from_parts(args: argparse.Namespace) -> Benchmark:
 
 
 def _loaded(args: argparse.Namespace) -> Benchmark:
+    from evaluate.benchmarks.recordings import recordings_benchmark
+
     if args.drop_incomplete:
         benchmark = recordings_benchmark(args.source, drop_incomplete=True)
     else:

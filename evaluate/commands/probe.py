@@ -1,15 +1,15 @@
 """The command `python -m evaluate probe`: the published transfer check on a collection of labelled sounds."""
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import torch
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -17,16 +17,19 @@ from rich.table import Table
 
 from evaluate import probe as p
 from evaluate import table as t
-from evaluate.activations import DEFAULT_BATCH_SIZE, resolve_stages
 from evaluate.benchmarks import ALL
 from evaluate.commands.errors import CommandError, check_out, find_device, remark
 from evaluate.commands.named_networks import HELP, networks_named
 from evaluate.commands.shown_scores import NO_VALUE
-from evaluate.crop_features import PUBLISHED_NUM_CROPS, crop_features
 from evaluate.labelled_sounds import LabelledSounds, LabelledSoundsError, find_labelled_sounds
+from evaluate.options import DEFAULT_BATCH_SIZE, PUBLISHED_NUM_CROPS, PUBLISHED_NUM_FOLDS
 from evaluate.score_rows import Origin
-from networks import load_network
 from networks.commands.tables import print_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
 
 DESCRIPTION = f"""
 Transfer check (Tuckute, Feather et al. 2023, on ESC-50): a linear support vector machine tells labelled sounds apart by
@@ -64,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--folds",
         type=int,
-        default=p.PUBLISHED_NUM_FOLDS,
+        default=PUBLISHED_NUM_FOLDS,
         help="folds to deal the sounds out to, where the table has none (default: %(default)s)",
     )
     parser.add_argument("--crops", type=int, default=PUBLISHED_NUM_CROPS, help="per sound (default: %(default)s)")
@@ -90,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
         StageError: A stage that a network does not have, or whose activations cannot be used.
         AudioError: A sound that cannot be read.
     """
+    import pandas as pd
+
     for name, number, least in (("folds", args.folds, 3), ("crops", args.crops, 1), ("batch-size", args.batch_size, 1)):
         if number < least:
             raise CommandError(f"--{name} is at least {least}, got {number}")
@@ -135,6 +140,10 @@ def _probe(
     advance: p.Progress,
 ) -> pd.DataFrame:
     """Probe the wanted stages of one network."""
+    from evaluate.activations import resolve_stages
+    from evaluate.crop_features import crop_features
+    from networks import load_network
+
     loaded = load_network(source)
     net = loaded.network.to(device)
     stages = resolve_stages(net, args.stage or (None if args.stages else [net.stages[-1]]))

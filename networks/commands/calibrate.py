@@ -5,9 +5,6 @@ import argparse
 from rich.console import Console
 from rich.progress import track
 
-from networks.cochleagram import Cochleagram
-from networks.multirate import chosen, stored
-
 DESCRIPTION = """
 Measure anew at how many points each band of the published cochleagram is computed by the multirate method, for the
 tolerances that are stored with this package, and store it. Needed when the method itself was changed.
@@ -21,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure and store."""
+    from networks.cochleagram import Cochleagram
+    from networks.multirate import chosen, stored
+
     stored.store({})
     for tolerance in track(stored.TOLERANCES, description="tolerances", console=Console(stderr=True)):
         Cochleagram(method="multirate", tolerance=tolerance)

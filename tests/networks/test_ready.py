@@ -12,7 +12,7 @@ import torchaudio
 from evaluate import components_benchmark, score_network, stage_activations
 from networks import CheckpointError, load_network, ready
 from networks.ready.hugging_face import MissingPackageError
-from networks.ready.torchaudio_wav2vec2 import torchaudio_wav2vec2
+from networks.ready.torchaudio_models import torchaudio_wav2vec2
 from networks.sources import SourceError, parse_source
 
 LAYERS = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 32}

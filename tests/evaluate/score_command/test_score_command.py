@@ -15,10 +15,10 @@ from evaluate.benchmarks import BENCHMARKS
 from evaluate.dimensionality import effective_dimensionality
 from evaluate.encoding import encode
 from evaluate.parts import Parts
-from evaluate.rsa import category_order, rsa
 from evaluate.score_run import one_line
 from evaluate.scores import score_network
 from evaluate.shares import Share, plan_rounds
+from evaluate.similarity import category_order, rsa
 from evaluate.splits import published_splits
 from tests.evaluate.score_command.commands import ALL_METRICS, STAGES, arguments, network_file, rows_of
 
