@@ -8,7 +8,6 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 import torch
-import torchaudio
 
 PUBLISHED_RMS = 0.1
 """Level at which the published networks hear every sound (Kell et al. 2018; Feather et al. 2019)."""
@@ -102,6 +101,9 @@ def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
 
     Returns:
         (ceil(T * to_hz / from_hz),) float32.
+
+    Raises:
+        InstallationError: if the rates differ and torchaudio does not load.
     """
     samples = np.ascontiguousarray(waveform, dtype=np.float32)
     if from_hz == to_hz:
@@ -225,8 +227,11 @@ def _largest(samples: np.ndarray) -> float:
 
 
 @lru_cache(maxsize=32)
-def _resampler(from_hz: int, to_hz: int) -> torchaudio.transforms.Resample:
-    return torchaudio.transforms.Resample(
+def _resampler(from_hz: int, to_hz: int) -> torch.nn.Module:
+    from networks.installation import load_torchaudio
+
+    resample: type[torch.nn.Module] = load_torchaudio().transforms.Resample
+    return resample.Resample(
         from_hz,
         to_hz,
         resampling_method="sinc_interp_kaiser",

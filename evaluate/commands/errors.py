@@ -11,6 +11,7 @@ from evaluate.benchmarks import BenchmarkError
 from evaluate.folders import check_writable
 from evaluate.table import TableError
 from networks import CheckpointError
+from networks.installation import InstallationError
 from networks.sources import SourceError
 
 
@@ -18,7 +19,17 @@ class CommandError(ValueError):
     """Something the user asked for cannot be done; the message says what and why."""
 
 
-USER_ERRORS = (CommandError, BenchmarkError, StageError, AudioError, TableError, CheckpointError, SourceError, OSError)
+USER_ERRORS = (
+    CommandError,
+    BenchmarkError,
+    StageError,
+    AudioError,
+    TableError,
+    CheckpointError,
+    SourceError,
+    InstallationError,
+    OSError,
+)
 
 
 def check_out(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Errors of the user's: told in one line."""
 
+from networks.installation import InstallationError
 from networks.sources import SourceError
 from networks.weights import CheckpointError
 
@@ -8,4 +9,4 @@ class CommandError(ValueError):
     """Something the user asked for cannot be done; the message says what and why."""
 
 
-USER_ERRORS = (CommandError, CheckpointError, SourceError, OSError)
+USER_ERRORS = (CommandError, CheckpointError, SourceError, InstallationError, OSError)
