@@ -50,7 +50,8 @@ def ast(folder: str | Path | None = None, *, num_samples: int = NUM_SAMPLES, **c
         mean=settings.get("mean", AUDIOSET_MEAN) if normalises else 0.0,
         deviation=settings.get("std", AUDIOSET_DEVIATION) if normalises else 0.5,
     )
-    stages = {"embeddings": "embeddings"} | numbered("layer", "layers", model)
+    layers = "layers" if hasattr(model, "layers") else "encoder.layer"  # so in the first releases of transformers 5
+    stages = {"embeddings": "embeddings"} | numbered("layer", layers, model)
     return _staged(model, stages, num_samples, preprocess, 1)
 
 
