@@ -1,29 +1,42 @@
-# Each target sets up what it needs in a fresh clone, in a virtual environment of its own.
+# Each target sets up what it needs in a fresh clone, in a virtual environment of its own, from the lock files in
+# requirements/: exact versions, checked by hash. `make lock` renews them.
 PYTHON ?= python3
 VENV ?= .venv
+OLDEST_PYTHON ?= python3.11
 RUN ?= runs/demo
 BRAIN ?=
 PYTEST = OMP_NUM_THREADS=1 WANDB_MODE=offline $(VENV)/bin/python -m pytest
 
-.PHONY: help demo test test-slow lint format clean
+.PHONY: help demo test test-slow test-oldest test-newest lint format lock clean
 
 help:
 	@echo "make demo             synthesise words and sounds, train a small network, watch its brain scores (8 minutes)"
 	@echo "make demo BRAIN=DIR   the same, also scored on the real response components in DIR"
 	@echo "make test             style, types and tests (AUDITORY_TEST_DATA names the folder of reference values)"
 	@echo "make test-slow        the tests that take minutes"
+	@echo "make test-oldest      the tests with the oldest releases that pyproject.toml allows (OLDEST_PYTHON, Python 3.11)"
+	@echo "make test-newest      the tests with the newest releases that it allows"
+	@echo "make lock             renew the lock files"
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c "import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))" \
-		|| (echo "Python 3.11 or 3.12 is needed; name one: make PYTHON=python3.12 ..." && false)
+	@$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))" \
+		|| (echo "Python 3.11 to 3.14 is needed; name one: make PYTHON=python3.13 ..." && false)
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --editable ".[demo]"
+# This project itself is built with the setuptools of the lock file: nothing is downloaded for it.
+define install
+	@echo "installing requirements/$(1).txt in $(VENV): several GB, most of them PyTorch and its CUDA libraries"
+	$(VENV)/bin/python -m pip install --quiet --require-hashes --requirement requirements/$(1).txt
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+endef
+
+$(VENV)/.demo: pyproject.toml requirements/demo.txt | $(VENV)/bin/python
+	$(call install,demo)
 	@touch $@
 
-$(VENV)/.tests: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --editable ".[tests]"
+# What the demo needs is among what the tests need, in the same versions.
+$(VENV)/.tests: pyproject.toml requirements/demo.txt requirements/tests.txt | $(VENV)/bin/python
+	$(call install,tests)
 	@touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo
@@ -47,9 +60,35 @@ test-slow: $(VENV)/.tests
 		$(PYTEST) -m slow $$folder; status=$$?; test $$status -eq 0 -o $$status -eq 5 || exit $$status; \
 	done
 
+# Style and types are checked with the versions of the lock alone.
+test-oldest: VENV = .venv-oldest
+test-oldest:
+	$(OLDEST_PYTHON) -m venv $(VENV)
+	$(call install,oldest)
+	$(PYTEST) -n 2
+
+test-newest: VENV = .venv-newest
+test-newest:
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable ".[tests]"
+	$(VENV)/bin/python -m pip list
+	$(PYTEST) -n 2
+
+# Wheels alone, so that installation compiles nothing. The oldest set is for Python 3.11 on Linux; the others for all.
+LOCK = UV_PYTHON_DOWNLOADS=never .venv-lock/bin/uv pip compile pyproject.toml --quiet --upgrade --generate-hashes \
+	--python-version 3.11 --only-binary :all: --no-emit-index-url --no-emit-build-options \
+	--custom-compile-command "make lock" --group build
+
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --upgrade "uv>=0.9"
+	$(LOCK) --universal --extra tests --constraint requirements/limits.txt --output-file requirements/tests.txt
+	$(LOCK) --universal --extra demo --constraint requirements/tests.txt --output-file requirements/demo.txt
+	$(LOCK) --python-platform linux --resolution lowest-direct --extra tests --output-file requirements/oldest.txt
+
 format: $(VENV)/.tests
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
 clean:
-	rm -rf $(VENV) data/demo $(RUN) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-oldest .venv-newest .venv-lock data/demo $(RUN) .pytest_cache .mypy_cache .ruff_cache

@@ -13,6 +13,7 @@ from datamodules.commands.help_format import DefaultsHelp
 from datamodules.manifests import ManifestError
 from datamodules.mixing import MixingError
 from datamodules.shard_index import ShardError
+from networks.installation import InstallationError, check_evaluate
 
 COMMANDS = {
     "build": ("datamodules.commands.build", "build shard sets from a manifest of sounds and labels"),
@@ -32,7 +33,7 @@ COMMANDS = {
 EXIT_INTERRUPTED = 130
 """As shells have it: 128 and the number of the signal."""
 
-ERRORS = (ManifestError, BuildError, ShardError, AudioError, MixingError)
+ERRORS = (ManifestError, BuildError, ShardError, AudioError, MixingError, InstallationError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, (module, help_text) in COMMANDS.items():
         command = commands.add_parser(name, help=help_text, description=help_text, formatter_class=DefaultsHelp)
         if name == chosen:
-            implementation = importlib.import_module(module)
+            try:
+                if module.startswith("train."):
+                    check_evaluate()
+                implementation = importlib.import_module(module)
+            except InstallationError as error:
+                _tell(str(error))
+                return 1
             implementation.add_arguments(command)
     args = parser.parse_args(arguments)
     try:

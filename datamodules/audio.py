@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 if TYPE_CHECKING:
-    import torchaudio
+    import torch
 
 PUBLISHED_RMS = 0.1
 """Level at which the published networks hear every sound (Kell et al. 2018; Feather et al. 2019)."""
@@ -105,6 +105,9 @@ def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
 
     Returns:
         (ceil(T * to_hz / from_hz),) float32.
+
+    Raises:
+        InstallationError: if the rates differ and torchaudio does not load.
     """
     samples = np.ascontiguousarray(waveform, dtype=np.float32)
     if from_hz == to_hz:
@@ -230,10 +233,10 @@ def _largest(samples: np.ndarray) -> float:
 
 
 @lru_cache(maxsize=32)
-def _resampler(from_hz: int, to_hz: int) -> torchaudio.transforms.Resample:
-    import torchaudio
+def _resampler(from_hz: int, to_hz: int) -> torch.nn.Module:
+    from networks.installation import load_torchaudio
 
-    return torchaudio.transforms.Resample(
+    resampler: torch.nn.Module = load_torchaudio().transforms.Resample(
         from_hz,
         to_hz,
         resampling_method="sinc_interp_kaiser",
@@ -241,6 +244,7 @@ def _resampler(from_hz: int, to_hz: int) -> torchaudio.transforms.Resample:
         rolloff=RESAMPLING_ROLLOFF,
         beta=RESAMPLING_KAISER_BETA,
     )
+    return resampler
 
 
 def _read_stretch(

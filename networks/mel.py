@@ -4,11 +4,11 @@ import warnings
 from typing import Literal
 
 import torch
-import torchaudio
 from torch import Tensor
 
 from networks.compression import OFFSET, POWER, compress
 from networks.front_end import FrontEnd, samples_per_frame
+from networks.installation import load_torchaudio
 
 
 class MelSpectrogram(FrontEnd):
@@ -36,6 +36,7 @@ class MelSpectrogram(FrontEnd):
         offset: added before compression.
 
     Raises:
+        InstallationError: if torchaudio does not load.
         ValueError: for a frame rate that does not divide the sample rate, a waveform shorter than the window, edges
             out of order, a transform that is too short for the window or the lowest filters, another compression.
     """
@@ -93,7 +94,7 @@ class MelSpectrogram(FrontEnd):
             # window, and every frame has the window on samples.
             before = (self.fft_samples - self.window_samples) // 2
             after = self.fft_samples - self.window_samples - before
-            magnitude = torchaudio.functional.spectrogram(
+            magnitude: Tensor = load_torchaudio().functional.spectrogram(
                 torch.nn.functional.pad(waveform.to(filters.dtype), (before, after)),
                 pad=0,
                 window=window,
@@ -119,7 +120,7 @@ def _mel_filters(fft_samples: int, sample_rate_hz: int, num_bands: int, low_hz: 
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of empty filters, which are an error here
-        filters: Tensor = torchaudio.functional.melscale_fbanks(
+        filters: Tensor = load_torchaudio().functional.melscale_fbanks(
             fft_samples // 2 + 1, low_hz, high_hz, num_bands, sample_rate_hz, norm=None, mel_scale="htk"
         )
     empty = (filters.amax(dim=0) == 0).nonzero()

@@ -15,8 +15,8 @@ from networks.checkpoint import NETWORK_KEY, is_checkpoint, network_of
 from networks.controls import permute_weights, untrained
 from networks.description import Description
 from networks.factories import make_network, parse_factory
+from networks.installation import InstallationError
 from networks.published import PUBLISHED_TASKS, published_network, weights_of
-from networks.ready.hugging_face import MissingPackageError
 from networks.source_names import BACKBONES, READY, Kind, Source, SourceError, known_forms, parse_source
 from networks.spectrotemporal import SpectroTemporal
 from networks.tensor_files import read_tensor_file
@@ -87,7 +87,7 @@ def load_network(source: str | Source, *, run_factories: bool = True) -> LoadedN
         return LoadedNetwork(network.eval(), 0, 0, source.label_in(trained.run), [], str(source))
     try:
         network = _makers(run_factories)[source.kind](source)
-    except (MissingPackageError, FileNotFoundError) as error:
+    except (InstallationError, FileNotFoundError) as error:
         raise SourceError(str(error)) from error
     return LoadedNetwork(network.eval(), 0, 0, source.label, [], str(source))
 

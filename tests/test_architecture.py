@@ -10,9 +10,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("train", "evaluate", "datamodules", "networks")
 # evaluate reads sounds and synthesises textures with these two, which stand on nothing but numpy, torch and soundfile.
+# networks.installation stands on the standard library alone.
 MAY_IMPORT = {
     "networks": set(),
-    "datamodules": set(),
+    "datamodules": {"networks.installation"},
     "evaluate": {"networks", "datamodules.audio", "datamodules.synthesis"},
     "train": {"networks", "datamodules", "evaluate"},
 }
@@ -37,6 +38,13 @@ def test_dependencies_point_downwards(package):
             if top in PACKAGES and top != package:
                 allowed = any(f"{name}.".startswith(f"{other}.") for other in MAY_IMPORT[package])
                 assert allowed, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_what_is_known_of_the_installation_stands_on_nothing():
+    tree = ast.parse((ROOT / "networks" / "installation.py").read_text())
+    names = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("package", ["networks", "datamodules", "evaluate"])

@@ -1,10 +1,18 @@
 """``python -m train fit --config configs/NAME.yaml``: train a network, watch its brain scores."""
 
 import sys
+from typing import NoReturn
+
+from networks.installation import InstallationError, check_evaluate
 
 
 def main() -> None:
     """Run the command line; errors that a user can mend are told in one line, without a traceback."""
+    try:
+        check_evaluate()  # before what imports it
+    except InstallationError as error:
+        _tell(str(error))
+
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
     from datamodules.mixing import MixingError
@@ -24,7 +32,15 @@ def main() -> None:
     from train.schedules import ScheduleError
     from train.stop_signals import EXIT_STOPPED
 
-    told = (BenchmarkError, CheckpointError, CheckpointWriteError, NonFiniteLossError, RunDirectoryError, ShardError)
+    told = (
+        BenchmarkError,
+        CheckpointError,
+        CheckpointWriteError,
+        InstallationError,
+        NonFiniteLossError,
+        RunDirectoryError,
+        ShardError,
+    )
     leave_out_noise()
     try:
         TrainCLI()
@@ -38,7 +54,7 @@ def main() -> None:
         _tell(line)
 
 
-def _tell(message: str, *, status: int = 2) -> None:
+def _tell(message: str, *, status: int = 2) -> NoReturn:
     from rich.console import Console
 
     Console(stderr=True).print(f"error: {message}", style="red", markup=False, soft_wrap=True)

@@ -5,13 +5,22 @@ import re
 import sys
 from typing import Any, NoReturn
 
+from jsonargparse import ActionConfigFile
 from pytorch_lightning.cli import LightningArgumentParser
+
+from train.recipes import RecipeFile
 
 _UNKNOWN_OPTION = re.compile(r"unrecognized arguments: (?:.*? )??(--[^\s=]+)")
 
 
 class TrainingParser(LightningArgumentParser):
     """Lightning's, which does not list its hundreds of options before an error but names the nearest one."""
+
+    def add_argument(self, *args: Any, **kwargs: Any) -> Any:
+        """Add an argument; configuration files may be named as installed recipes."""
+        if kwargs.get("action") is ActionConfigFile:
+            kwargs |= {"action": RecipeFile, "help": "path of a configuration file, or name of an installed recipe"}
+        return super().add_argument(*args, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Tell what is wrong, with the option that may have been meant, and exit with status 2."""

@@ -140,7 +140,8 @@ class TrainingProgress(RichProgressBar):
         parts += [f"{duration(left)} left"] if left is not None else []
         return ", ".join(parts)
 
-    def _update_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    # Lightning 2.6.0 passes more: the position of its bar.
+    def _update_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any) -> None:
         """Read the values, now and then; what is drawn from them is not changed afterwards."""
         now = time.monotonic()
         if not self.is_enabled or now - self._last_values_s < VALUES_EVERY_S:

@@ -50,4 +50,6 @@ def _as_numbers(values: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(filled, errors="coerce")
     if not len(filled) or numbers.isna().any():
         return values
+    if numbers.dtype.kind == "f":
+        numbers = filled.map(float)  # to the last digit; pandas before 3 is off by one there
     return pd.Series(numbers.reindex(values.index))

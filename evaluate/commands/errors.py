@@ -24,9 +24,20 @@ def user_errors() -> tuple[type[Exception], ...]:
     from evaluate.benchmarks import BenchmarkError
     from evaluate.table import TableError
     from networks import CheckpointError
+    from networks.installation import InstallationError
     from networks.source_names import SourceError
 
-    return (CommandError, BenchmarkError, StageError, AudioError, TableError, CheckpointError, SourceError, OSError)
+    return (
+        CommandError,
+        BenchmarkError,
+        StageError,
+        AudioError,
+        TableError,
+        CheckpointError,
+        SourceError,
+        InstallationError,
+        OSError,
+    )
 
 
 def check_out(folder: Path) -> None:

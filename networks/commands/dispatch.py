@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
+from networks.installation import InstallationError, check_evaluate
+
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 """As shells have it: 128 and the number of the signal."""
@@ -28,6 +30,12 @@ def dispatch(
     Returns:
         Exit code: 0; 1 where a command finished in part; 2 for an error of the user's, which is told in one line.
     """
+    if package == "evaluate":
+        try:
+            check_evaluate()
+        except InstallationError as error:
+            _tell_error(str(error))
+            return EXIT_USER_ERROR
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
     parser = argparse.ArgumentParser(prog=f"python -m {package}", description=description)

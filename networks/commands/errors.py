@@ -7,7 +7,8 @@ class CommandError(ValueError):
 
 def user_errors() -> tuple[type[Exception], ...]:
     """All of them; imported when a command runs, not for its help."""
+    from networks.installation import InstallationError
     from networks.source_names import SourceError
     from networks.weights import CheckpointError
 
-    return (CommandError, CheckpointError, SourceError, OSError)
+    return (CommandError, CheckpointError, SourceError, InstallationError, OSError)

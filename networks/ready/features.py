@@ -1,8 +1,9 @@
 """What published speech networks take instead of a waveform, made of waveforms as their authors did."""
 
 import torch
-import torchaudio.compliance.kaldi
 from torch import Tensor, nn
+
+from networks.installation import load_torchaudio
 
 # Settings of Kaldi's filter banks in the software published with AST and Speech2Text: at 16 kHz, windows of 25 ms every
 # 10 ms, without dither.
@@ -22,9 +23,13 @@ def filter_bank(waveform: Tensor, *, num_bands: int, window: str) -> Tensor:
 
     Returns:
         (B, N, F).
+
+    Raises:
+        InstallationError: if torchaudio does not load.
     """
+    kaldi = load_torchaudio().compliance.kaldi
     banks = [
-        torchaudio.compliance.kaldi.fbank(
+        kaldi.fbank(
             sound[None],
             num_mel_bins=num_bands,
             sample_frequency=SAMPLE_RATE_HZ,

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from networks.installation import InstallationError
 from networks.ready.features import SAMPLE_RATE_HZ, ASTInput, NormalisedWaveform, Speech2TextInput
 from networks.stage_paths import numbered
 from networks.staged import StagedNetwork
@@ -18,10 +19,6 @@ NUM_SAMPLES = 2 * SAMPLE_RATE_HZ  # the benchmarks' sounds take 2 s
 AUDIOSET_MEAN, AUDIOSET_DEVIATION = -4.2677393, 4.5689974
 # Used in training alone, and missing in some folders.
 _ONLY_FOR_TRAINING = "masked_spec_embed"
-
-
-class MissingPackageError(ImportError):
-    """A network needs a package that is not installed."""
 
 
 def ast(folder: str | Path | None = None, *, num_samples: int = NUM_SAMPLES, **config: Any) -> StagedNetwork:
@@ -40,7 +37,7 @@ def ast(folder: str | Path | None = None, *, num_samples: int = NUM_SAMPLES, **c
         The network, in evaluation mode.
 
     Raises:
-        MissingPackageError: if transformers is not installed.
+        InstallationError: if transformers is not installed.
         FileNotFoundError: if there is no such folder.
         CheckpointError: if its files do not fit.
     """
@@ -53,7 +50,8 @@ def ast(folder: str | Path | None = None, *, num_samples: int = NUM_SAMPLES, **c
         mean=settings.get("mean", AUDIOSET_MEAN) if normalises else 0.0,
         deviation=settings.get("std", AUDIOSET_DEVIATION) if normalises else 0.5,
     )
-    stages = {"embeddings": "embeddings"} | numbered("layer", "layers", model)
+    layers = "layers" if hasattr(model, "layers") else "encoder.layer"  # so in the first releases of transformers 5
+    stages = {"embeddings": "embeddings"} | numbered("layer", layers, model)
     return _staged(model, stages, num_samples, preprocess, 1)
 
 
@@ -69,7 +67,7 @@ def wav2vec2(folder: str | Path | None = None, *, num_samples: int = NUM_SAMPLES
         The network, in evaluation mode.
 
     Raises:
-        MissingPackageError: if transformers is not installed.
+        InstallationError: if transformers is not installed.
         FileNotFoundError: if there is no such folder.
         CheckpointError: if its files do not fit.
     """
@@ -95,7 +93,7 @@ def speech2text(folder: str | Path | None = None, *, num_samples: int = NUM_SAMP
         The network, in evaluation mode.
 
     Raises:
-        MissingPackageError: if transformers is not installed.
+        InstallationError: if transformers is not installed.
         FileNotFoundError: if there is no such folder.
         CheckpointError: if its files do not fit.
     """
@@ -148,7 +146,7 @@ def _transformers(name: str) -> ModuleType:
     try:
         return importlib.import_module("transformers")
     except ImportError as error:
-        raise MissingPackageError(
+        raise InstallationError(
             f"{name} needs the package transformers, which is in an extra: pip install 'cochlearn[models]' ({error})"
         ) from error
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torchaudio
 from torch import Tensor, nn
 
+from networks.installation import load_torchaudio
 from networks.ready.features import SAMPLE_RATE_HZ, NormalisedWaveform
 from networks.stage_paths import numbered
 from networks.staged import StagedNetwork
@@ -35,12 +35,13 @@ def torchaudio_wav2vec2(
         The network, in evaluation mode.
 
     Raises:
+        InstallationError: if torchaudio does not load.
         FileNotFoundError: if there is no such file.
         CheckpointError: if the file cannot be read safely or its weights do not fit.
     """
     normalises = False
     if source is None:
-        models = torchaudio.models
+        models = load_torchaudio().models
         model: nn.Module = models.wav2vec2_model(**config) if config else models.wav2vec2_base()
     else:
         if config:
@@ -78,7 +79,7 @@ def _file(path: Path) -> Path:
 
 
 def _architecture(weights: Mapping[str, Tensor]) -> Callable[..., nn.Module]:
-    models = torchaudio.models
+    models = load_torchaudio().models
     if len(weights[_PROJECTION]) == _BASE_UNITS:
         base: Callable[..., nn.Module] = models.wav2vec2_base
         return base

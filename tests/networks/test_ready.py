@@ -11,7 +11,7 @@ import torchaudio
 
 from evaluate import components_benchmark, score_network, stage_activations
 from networks import CheckpointError, load_network, ready
-from networks.ready.hugging_face import MissingPackageError
+from networks.installation import InstallationError
 from networks.ready.torchaudio_models import torchaudio_wav2vec2
 from networks.sources import SourceError, parse_source
 
@@ -143,7 +143,7 @@ def test_folders_that_are_not_there_are_refused_and_nothing_is_downloaded(tmp_pa
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'cochlearn\[models\]'"):
+    with pytest.raises(InstallationError, match=r"pip install 'cochlearn\[models\]'"):
         ready.ast()
     with pytest.raises(SourceError, match="needs the package transformers"):
         load_network("untrained:Wav2Vec2")

@@ -1,0 +1,126 @@
+"""Whether what is installed works together: torchaudio with torch, and this project's `evaluate` with another's.
+
+Imports the standard library alone, so that every package and every command can use it.
+"""
+
+import importlib
+import importlib.util
+import json
+import sys
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
+from types import ModuleType
+
+PROJECT = "cochlearn"
+"""Name of this project's distribution."""
+
+_PACKAGES = Path(__file__).resolve().parents[1]
+# In every release of this project's `evaluate/__init__.py`, and in no other's.
+_OWN_EVALUATE = "stage_activations"
+
+# torchaudio 2.11.0 needs the CUDA release of torch 2.11 to 2.14; 2.11.1 needs a function that torch has from 2.13 on.
+_FIRST_TORCH_OF_NEWER_TORCHAUDIO = (2, 13)
+_TORCHAUDIO_OF_OLDER_TORCH = "2.11.0"
+
+
+class InstallationError(ImportError):
+    """A package is missing, does not load or hides another; the message names the command that mends it."""
+
+
+def load_torchaudio() -> ModuleType:
+    """Import torchaudio.
+
+    Returns:
+        The package.
+
+    Raises:
+        InstallationError: if it is not installed, or does not load with the installed torch.
+    """
+    try:
+        return importlib.import_module("torchaudio")
+    except Exception as error:  # a library that does not fit fails in many ways
+        raise InstallationError(_torchaudio_message(error)) from error
+
+
+def _torchaudio_message(error: Exception) -> str:
+    import torch
+
+    installed = _version("torchaudio")
+    mend = _mend_torchaudio(torch, installed)
+    if installed is None:
+        return f"this needs torchaudio, which is not installed: {mend}"
+    return f"torchaudio {installed} does not load with torch {torch.__version__}: {mend} ({_reason(error)})"
+
+
+def _mend_torchaudio(torch: ModuleType, installed: str | None) -> str:
+    """The command that makes the pair fit, with what to mind."""
+    if sys.platform != "linux" or torch.version.cuda is not None:
+        release = tuple(int(part) for part in torch.__version__.split(".")[:2])
+        if release < _FIRST_TORCH_OF_NEWER_TORCHAUDIO:
+            if installed != _TORCHAUDIO_OF_OLDER_TORCH:
+                return f"`pip install --no-deps torchaudio=={_TORCHAUDIO_OF_OLDER_TORCH}`"
+        elif installed in (None, _TORCHAUDIO_OF_OLDER_TORCH):
+            return "`pip install --no-deps --upgrade torchaudio`"
+    # Builds without CUDA, or for another release of it, come from an index of their own.
+    return "`pip install --upgrade --force-reinstall torch torchaudio`, both from the index that this torch came from"
+
+
+def _reason(error: BaseException) -> str:
+    """First line of what went wrong first."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def check_evaluate() -> None:
+    """See that `evaluate` is this project's package; Hugging Face has one of the same name.
+
+    Installed one after the other in one environment, the later one replaces files of the earlier one. Nothing is
+    imported.
+
+    Raises:
+        InstallationError: if another package is found, or files of this project's were replaced or removed.
+    """
+    try:
+        spec = importlib.util.find_spec("evaluate")
+    except ValueError:  # a module made by hand, as in an interactive session
+        return
+    found = Path(spec.origin) if spec is not None and spec.origin else None
+    if found is not None and _is_own(found):
+        return
+    own = _PACKAGES / "evaluate" / "__init__.py"
+    mends = []
+    if _version("evaluate") is not None:
+        mends.append("pip uninstall --yes evaluate")
+    if not _is_own(own):
+        mends.append(f"pip install --force-reinstall --no-deps {_installed_from()}")
+    if mends:
+        mend = f"`{' && '.join(mends)}` (the two cannot share an environment)"
+    else:
+        mend = f"rename {found.parent if found else 'it'}, or start from another folder"
+    what = found or (own.parent if spec is not None else "nothing")
+    raise InstallationError(f"the package `evaluate` of {PROJECT} is hidden by another or damaged ({what}): {mend}")
+
+
+def _is_own(init: Path) -> bool:
+    try:
+        return _OWN_EVALUATE in init.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+
+
+def _installed_from() -> str:
+    """What pip installed this project from, as an argument of `pip install`."""
+    try:
+        origin = json.loads(distribution(PROJECT).read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        return PROJECT
+    url = origin.get("url", PROJECT)
+    return f"--editable {url}" if origin.get("dir_info", {}).get("editable") else url
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
