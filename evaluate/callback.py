@@ -12,7 +12,7 @@ from pytorch_lightning.loggers import WandbLogger
 from torch import nn
 
 from evaluate import table as t
-from evaluate.activations import DEFAULT_BATCH_SIZE, resolve_stages, stage_activations
+from evaluate.activations import DEFAULT_BATCH_SIZE, Progress, resolve_stages, stage_activations
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.figures import write_figures
 from evaluate.isolation import undisturbed
@@ -98,6 +98,8 @@ class BrainScoreCallback(pl.Callback):
         self.run_dir = run_dir
         self.figures = figures
         self.on_error = on_error
+        self.progress: Progress | None = None
+        """Called as `progress(what, num_done, num_total)` while this process scores; set by who shows it."""
         self._benchmarks: list[Benchmark] = []
         self._ranks = Ranks()
         self._last_step = -1
@@ -245,8 +247,9 @@ class BrainScoreCallback(pl.Callback):
             if not share:
                 return {}
             waveforms = benchmark.stimuli(net.sample_rate_hz, net.num_samples)
-            features = stage_activations(net, waveforms, stages=share, batch_size=self.batch_size)
-            return encode_stages(features, benchmark, published_splits(benchmark.num_stimuli))
+            progress = self._progress_on(benchmark)
+            features = stage_activations(net, waveforms, stages=share, batch_size=self.batch_size, progress=progress)
+            return encode_stages(features, benchmark, published_splits(benchmark.num_stimuli), progress=progress)
 
         try:
             with self._ranks.first_rank_buffers(net):
@@ -261,6 +264,13 @@ class BrainScoreCallback(pl.Callback):
         stale = {name: float("nan") for name in self._values if name.startswith(prefix)}
         self._values |= stale | logged_values(rows)
         return rows
+
+    def _progress_on(self, benchmark: Benchmark) -> Progress:
+        def report(what: str, num_done: int, num_total: int) -> None:
+            if self.progress is not None:
+                self.progress(f"scoring {benchmark.name}, {what}", num_done, num_total)
+
+        return report
 
     def _publish(self, trainer: pl.Trainer, rows: pd.DataFrame) -> None:
         """Write table and pictures and tell the loggers, on rank 0; a rehearsal leaves nothing behind."""
