@@ -287,10 +287,11 @@ class BrainScoreCallback(pl.Callback):
             write_figures(table, folder / FIGURES_FOLDER)
 
     def _warn_or_raise(self, what: str) -> None:
-        """Re-raise the exception being handled, or log it and go on."""
+        """Re-raise the exception being handled, or log it and go on; all processes know of it, the first one logs."""
         if self.on_error == "raise":
             raise  # noqa: PLE0704 - called from except blocks alone
-        _log.warning("%s; training goes on", what, exc_info=True)
+        if self._ranks.rank == 0:
+            _log.warning("%s; training goes on", what, exc_info=True)
 
 
 def is_last_epoch(trainer: pl.Trainer) -> bool:
