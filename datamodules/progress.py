@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 30.0
 """Without a terminal, lines are at least this far apart."""
 FIRST_LINE_AFTER_S = 5.0
-"""The first line comes sooner, to show that work is under way; shorter work has its last line alone."""
+"""The first line comes sooner, to show that work is under way; shorter work has no lines."""
 HEARTBEAT_S = 1.0
 """How often to look whether a line is due while the work itself reports nothing."""
 BYTES = "bytes"
@@ -59,8 +59,8 @@ class Step:
         return (self.num_done - self.num_at_start) / elapsed_s if elapsed_s > 0 else 0.0
 
     def counted(self, now_s: float, *, is_short: bool = False) -> str:
-        """Numbers, rate and time left; "" when nothing is counted."""
-        if not self.num_done and not self.num_total:
+        """Numbers, rate and time left; "" when nothing is counted, or just one thing."""
+        if self.num_total == 1 or not (self.num_done or self.num_total):
             return ""
         parts = [_amount(self.num_done, "" if self.num_total and self.unit != BYTES else self.unit)]
         if self.num_total:
@@ -69,8 +69,8 @@ class Step:
         rate = self.per_s(now_s)
         if rate > 0 and self.unit and not is_short:
             parts.append(f"{_rate(rate, self.unit)}/s")
-        if rate > 0 and self.num_total:
-            parts.append(f"about {duration(max(0, self.num_total - self.num_done) / rate)} left")
+        if rate > 0 and self.num_total and self.num_done < self.num_total:
+            parts.append(f"about {duration((self.num_total - self.num_done) / rate)} left")
         return ", ".join(parts)
 
 
@@ -81,8 +81,8 @@ class ProgressDisplay:
 
         12:03:41 writing shards: 4 200 of 20 000 clips (21 %), 85 clips/s, about 3 min left
 
-    at most every half minute, also while nothing is reported, and a last line with the total time. All goes to stderr:
-    what a command prints on stdout stays as it is.
+    at most every half minute, also while nothing is reported, and a last line with the total time, unless that is a few
+    seconds. All goes to stderr: what a command prints on stdout stays as it is.
 
     Args:
         what: the work as a whole, for the last line, e.g. "building data/speech".
@@ -135,7 +135,9 @@ class ProgressDisplay:
             self._bars.stop()
         elif self._is_shown and kind is None:
             with self._lock:
-                self._write(f"{self._what}: done in {duration(self._clock() - self._started_s)}")
+                elapsed_s = self._clock() - self._started_s
+                if elapsed_s >= FIRST_LINE_AFTER_S:
+                    self._write(f"{self._what}: done in {duration(elapsed_s)}")
 
     def report(self, what: str, num_done: int = 0, num_total: int | None = None, *, unit: str = "") -> None:
         """Say what is being done, and how much of it is.

@@ -21,6 +21,7 @@ _LOGGED = (
     "`weights_only` was not set, defaulting to `False`",  # said while saving, where it means: with the optimiser
     "Trainer already configured with model summary callbacks",  # train.network_summary
     "TPU available: False",
+    "Restoring states from the checkpoint path at",  # when it is done, that is logged, too
     "Initializing distributed: GLOBAL_RANK",  # by each process; how many are connected is logged afterwards
 )
 _WARNED = (
@@ -28,6 +29,7 @@ _WARNED = (
     # These values are equal on all processes, as torchmetrics computes them over all: `sync_dist=True` would send each
     # once more. Values of one process alone are logged with it.
     r"It is recommended to use `self\.log\('(val/.*|train/[^/']*/top1)', \.\.\., sync_dist=True\)`",
+    r"Checkpoint directory .* exists and is not empty",  # as in every run that is resumed; others are refused
     # Evaluation needs none of the callbacks that saved the checkpoint.
     r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint need to be provided",
 )
@@ -43,7 +45,7 @@ def leave_out_noise() -> None:
         logging.getLogger(name).addFilter(_is_of_use)
     for message in _WARNED:
         warnings.filterwarnings("ignore", message=message)
-    if _rank() != 0:
+    if rank() != 0:
         warnings.filterwarnings("ignore")  # the first process has the same; errors are shown by each
 
 
@@ -60,5 +62,6 @@ def _is_of_use(record: logging.LogRecord) -> bool:
     return True
 
 
-def _rank() -> int:
+def rank() -> int:
+    """Give the number of this process, also before processes are connected."""
     return next((int(os.environ[name]) for name in _RANK_VARIABLES if name in os.environ), 0)

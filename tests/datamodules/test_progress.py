@@ -47,19 +47,24 @@ def test_lines_of_a_log_come_at_most_every_half_minute():
     assert lines[-1] == "building speech: done in 4 min"
 
 
-def test_short_work_has_one_line():
+def test_short_work_has_no_line():
     log = Log()
     with log.display:
         log.report_at(0, "writing shards", 0, 10, unit="clips")
         log.report_at(2, "writing shards", 10, 10, unit="clips")
-    assert log.lines() == ["building speech: done in 2 s"]
+    assert log.lines() == []
 
 
 def test_work_that_fails_has_no_last_line():
     log = Log()
-    with pytest.raises(ValueError, match="broken"), log.display:
-        log.report_at(9, "writing shards", 1, 10)
-        raise ValueError("broken")
+
+    def work() -> None:
+        with log.display:
+            log.report_at(9, "writing shards", 1, 10)
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        work()
     assert log.lines() == ["writing shards: 1 of 10 (10 %)"]
 
 
@@ -119,7 +124,7 @@ def test_lines_come_also_while_nothing_is_reported(monkeypatch):
     with ProgressDisplay("checking", console=Console(file=file)) as display:
         while file.getvalue().count("checking") < 2:
             assert display is not None
-    assert file.getvalue().splitlines()[-1].endswith("checking: done in 0 s")
+    assert "checking: done in " in file.getvalue().splitlines()[-1]
 
 
 def test_nothing_is_shown_unless_wanted():

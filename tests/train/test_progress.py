@@ -2,6 +2,7 @@
 
 import functools
 import io
+import itertools
 import os
 import re
 import signal
@@ -116,6 +117,31 @@ def test_lines_where_there_is_no_terminal(config, tmp_path, monkeypatch, capsys)
     assert "quiet: " in lines[1]
     assert "\x1b" not in printed
     assert "━" * 5 not in "".join(lines)
+
+
+def test_lines_within_epochs_validations_and_evaluations(config, tmp_path, monkeypatch, capsys, tiny_benchmark):
+    """Each reading of the clock is ten seconds later: what is reported every fourth time has a line."""
+    seconds = itertools.count(0.0, 10.0)
+    clocked = functools.partial(TrainingProgress, clock=lambda: next(seconds))
+    monkeypatch.setattr(command_line, "TrainingProgress", clocked)
+    config["data"] |= {"batch_size": 3}
+    run(config | {"brain": {"benchmarks": ["tiny"], "figures": False, "batch_size": 2}}, tmp_path, monkeypatch)
+    lines = epoch_lines(capsys.readouterr().out)
+    assert re.match(r"Epoch 1/2, step 0; scoring tiny, activations: \d+ of 24 \(\d+ %\)", lines[0])
+    assert any(re.match(r"Epoch 1/2, step 12; validation, mixed: \d of 4 batches \(\d+ %\)", line) for line in lines)
+    assert any(re.match(r"Epoch 2/2, batch \d+ of 12, step \d+, .* left; train: [\d.]+, word", line) for line in lines)
+
+
+def test_validating_alone_has_lines(config, tmp_path, monkeypatch, capsys):
+    run(config, tmp_path, monkeypatch)
+    capsys.readouterr()
+    seconds = itertools.count(0.0, 60.0)
+    clocked = functools.partial(TrainingProgress, clock=lambda: next(seconds))
+    monkeypatch.setattr(command_line, "TrainingProgress", clocked)
+    monkeypatch.setattr(sys, "argv", ["train", "validate", "--config", str(tmp_path / "config.yaml")])
+    main()
+    printed = capsys.readouterr().out
+    assert re.search(r"^\d\d:\d\d:\d\d validation, quiet: 2 of 2 batches \(100 %\)", printed, re.MULTILINE)
 
 
 def test_lines_and_summary_have_the_scores_of_their_epoch(config, tmp_path, monkeypatch, capsys, tiny_benchmark):
