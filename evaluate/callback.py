@@ -11,7 +11,7 @@ from pytorch_lightning.loggers import WandbLogger
 from torch import nn
 
 from evaluate import table as t
-from evaluate.activations import resolve_stages, stage_activations
+from evaluate.activations import Progress, resolve_stages, stage_activations
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.figures import write_figures
 from evaluate.isolation import undisturbed
@@ -101,6 +101,8 @@ class BrainScoreCallback(pl.Callback):
         self.run_dir = run_dir
         self.figures = figures
         self.on_error = on_error
+        self.progress: Progress | None = None
+        """Called as `progress(what, num_done, num_total)` while this process scores; set by who shows it."""
         self._benchmarks: list[Benchmark] = []
         self._ranks = Ranks()
         self._last_step = -1
@@ -250,8 +252,9 @@ class BrainScoreCallback(pl.Callback):
             if not share:
                 return {}
             waveforms = benchmark.stimuli(net.sample_rate_hz, net.num_samples)
-            features = stage_activations(net, waveforms, stages=share, batch_size=self.batch_size)
-            return encode_stages(features, benchmark, published_splits(benchmark.num_stimuli))
+            progress = self._progress_on(benchmark)
+            features = stage_activations(net, waveforms, stages=share, batch_size=self.batch_size, progress=progress)
+            return encode_stages(features, benchmark, published_splits(benchmark.num_stimuli), progress=progress)
 
         try:
             with self._ranks.first_rank_buffers(net):
@@ -266,6 +269,13 @@ class BrainScoreCallback(pl.Callback):
         stale = {name: float("nan") for name in self._values if name.startswith(prefix)}
         self._values |= stale | logged_values(rows)
         return rows
+
+    def _progress_on(self, benchmark: Benchmark) -> Progress:
+        def report(what: str, num_done: int, num_total: int) -> None:
+            if self.progress is not None:
+                self.progress(f"scoring {benchmark.name}, {what}", num_done, num_total)
+
+        return report
 
     def _publish(self, trainer: pl.Trainer, rows: "pd.DataFrame") -> None:
         """Write table and pictures and tell the loggers, on rank 0; a rehearsal leaves nothing behind."""
@@ -284,10 +294,11 @@ class BrainScoreCallback(pl.Callback):
             write_figures(table, folder / FIGURES_FOLDER)
 
     def _warn_or_raise(self, what: str) -> None:
-        """Re-raise the exception being handled, or log it and go on."""
+        """Re-raise the exception being handled, or log it and go on; all processes know of it, the first one logs."""
         if self.on_error == "raise":
             raise  # noqa: PLE0704 - called from except blocks alone
-        _log.warning("%s; training goes on", what, exc_info=True)
+        if self._ranks.rank == 0:
+            _log.warning("%s; training goes on", what, exc_info=True)
 
 
 def is_last_epoch(trainer: pl.Trainer) -> bool:

@@ -2,11 +2,12 @@
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from datamodules.progress import ProgressDisplay
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.commands.errors import CommandError
 
@@ -79,15 +80,10 @@ def run(args: argparse.Namespace) -> int:
     console = Console(soft_wrap=True, highlight=False, markup=False)
     if args.destination.exists():
         raise CommandError(f"{args.destination} is there already: give a new name, or remove it first")
-    benchmark = _from_parts(args) if _has_loose_parts(args) else _loaded(args)
-    columns = (TextColumn("writing"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task("writing", total=None)
-        write_recordings(
-            benchmark,
-            args.destination,
-            progress=lambda num_done, num_total: bars.update(bar, completed=num_done, total=num_total),
-        )
+    with ProgressDisplay(f"writing {args.destination}") as display:
+        display.report("reading")
+        benchmark = _from_parts(args) if _has_loose_parts(args) else _loaded(args)
+        write_recordings(benchmark, args.destination, progress=partial(display.report, "writing", unit="files"))
     console.print(
         f"wrote {args.destination}: {benchmark.name}, {benchmark.num_stimuli} stimuli, {benchmark.num_units} units, "
         f"{benchmark.num_repetitions} repetitions"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
+from datamodules.progress import ProgressDisplay
 from evaluate import table as t
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.commands.errors import CommandError, check_out, remark
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         remark(f"{each} is left out: it holds no scores", console)
     tables = read_tables(args.run_dirs)
     benchmarks = [load_benchmark(name) for name in args.benchmark]
-    report = _write(tables, folder, benchmarks, args, console)
+    report = _write(tables, folder, benchmarks, args)
     for table in tables.values():
         show_scores(table, console)
         for _, rows in table[table[t.METRIC].isin(t.PROBE_METRICS)].groupby(t.BENCHMARK, sort=False):
@@ -154,16 +154,14 @@ def _write(
     folder: Path,
     benchmarks: list[Benchmark],
     args: argparse.Namespace,
-    console: Console,
 ) -> Report:
-    """Write the report behind a progress bar."""
+    """Write the report, and show how far it is."""
     from evaluate.figures.series import series_of
     from evaluate.report import write_report
     from evaluate.report_features import kept_features
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-    with Progress(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task("report: activations", total=None)
+    with ProgressDisplay(f"writing the report to {folder}") as display:
+        display.report("reading activations")
         series = series_of(tables)
         caches = [run_dir / CACHE_FOLDER for run_dir in args.run_dirs]
         features = {one.name: kept_features(series, one, caches, args.run_dirs) for one in benchmarks}
@@ -173,9 +171,7 @@ def _write(
             benchmarks=benchmarks,
             features=features,
             seed_pattern=args.group,
-            progress=lambda what, num_done, num_total: bars.update(
-                bar, description=f"report: {what}", completed=num_done, total=num_total
-            ),
+            progress=lambda what, *numbers: display.report(f"report: {what}", *numbers),
         )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from datamodules.progress import ProgressDisplay
 from evaluate import table as t
 from evaluate.commands.errors import CommandError, check_out, remark
 from evaluate.commands.named_networks import HELP, NamedNetworks, networks_named
@@ -43,8 +43,6 @@ Under torchrun, as in `torchrun --nproc-per-node 4 -m evaluate score ...`, netwo
 processes, which must all see DIR. Exit code: 0; 1 where some networks could not be scored (the others are in the
 table); 2 where none could, or what was asked for cannot be done.
 """
-
-Reporter = Callable[[str, int, int], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -151,16 +149,16 @@ def _score(request: Request, named: NamedNetworks, args: argparse.Namespace, ran
         t.append_rows(args.out / t.SCORES_FILE, rows)
         scored.append(rows)
 
-    with _progress(console, request, ranks) as (advance, report):
+    with _display(request, ranks) as display:
         work = ScoreRun(
-            request=request, parts=Parts(args.out / PARTS_FOLDER), cache=cache, ranks=ranks, progress=report
+            request=request, parts=Parts(args.out / PARTS_FOLDER), cache=cache, ranks=ranks, progress=display.report
         )
         for failed in work.run(publish):
             failures += failed
             for failure in failed:
                 line = f"error: {failure.source} is left out: {failure.reason}"
                 errors.print(line, style="red", markup=False, highlight=False)
-            advance()
+            display.finish_part()
     if cache is not None:
         counts = ranks.gather((cache.num_found, cache.num_missed))
         cache.num_found, cache.num_missed = (sum(numbers) for numbers in zip(*counts, strict=True))
@@ -184,19 +182,14 @@ def _finish(scored: list[pd.DataFrame], cache: ActivationCache | None, folder: P
         console.print(f"activations in {cache}", soft_wrap=True, highlight=False, markup=False)
 
 
-@contextmanager
-def _progress(console: Console, request: Request, ranks: Ranks) -> Iterator[tuple[Callable[[], None], Reporter]]:
-    """Show a bar for the networks and one for what is being done; gives what moves each."""
+def _display(request: Request, ranks: Ranks) -> ProgressDisplay:
+    """Show how far it is, on one process."""
     from evaluate.shares import plan_rounds
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    num_rounds = len(plan_rounds(request.sources, ranks.num_ranks))
-    with Progress(*columns, console=console, transient=True, disable=ranks.rank != 0) as bars:
-        title = "networks" if ranks.num_ranks == 1 else f"rounds of {ranks.num_ranks} processes"
-        overall = bars.add_task(title, total=num_rounds)
-        current = bars.add_task("loading", total=None)
-
-        def report(what: str, num_done: int, num_total: int) -> None:
-            bars.update(current, description=what, completed=num_done, total=num_total)
-
-        yield (lambda: bars.advance(overall)), report
+    num_networks, num_rounds = len(request.sources), len(plan_rounds(request.sources, ranks.num_ranks))
+    return ProgressDisplay(
+        f"scoring {num_networks} network{'s' * (num_networks > 1)}",
+        num_parts=num_rounds,
+        part="network" if ranks.num_ranks == 1 else f"round of {ranks.num_ranks} processes",
+        is_shown=ranks.rank == 0,
+    )

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from datamodules.progress import ProgressDisplay
 from evaluate import table as t
 from evaluate.benchmarks import ALL
 from evaluate.commands.errors import CommandError
@@ -170,14 +170,13 @@ def _watch(args: argparse.Namespace, request: Request, key: str, ledger: Ledger)
 
     console = Console()
     wandb = WandbScores(args.run_dir, project=args.wandb, key=key, is_joined=args.wandb_join) if args.wandb else None
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
-        with Progress(*columns, console=console, transient=True) as bars:
-            bar = bars.add_task(f"watching {args.run_dir}", total=None)
+        with ProgressDisplay(f"watching {args.run_dir}") as display:
 
             def tell(sentence: str) -> None:
                 style = "red" if sentence.startswith("error") else None
-                bars.console.print(sentence, style=style, soft_wrap=True, highlight=False, markup=False)
+                console.print(sentence, style=style, soft_wrap=True, highlight=False, markup=False)
+                display.rest("waiting for checkpoints")
 
             def publish(rows: pd.DataFrame) -> None:
                 _publish(rows, args, wandb)
@@ -194,9 +193,7 @@ def _watch(args: argparse.Namespace, request: Request, key: str, ledger: Ledger)
                 cache=ActivationCache(args.cache or args.run_dir / CACHE_FOLDER, args.cache_gib)
                 if args.cache_gib
                 else None,
-                progress=lambda what, num_done, num_total: bars.update(
-                    bar, description=what, completed=num_done, total=num_total
-                ),
+                progress=display.report,
             )
             tell(f"watching {args.run_dir}, every {args.poll_seconds:g} s; Ctrl-C stops")
             try:

@@ -3,7 +3,6 @@
 import argparse
 
 from rich.console import Console
-from rich.progress import track
 
 DESCRIPTION = """
 Measure anew at how many points each band of the published cochleagram is computed by the multirate method, for the
@@ -22,7 +21,9 @@ def run(args: argparse.Namespace) -> None:
     from networks.multirate import chosen, stored
 
     stored.store({})
-    for tolerance in track(stored.TOLERANCES, description="tolerances", console=Console(stderr=True)):
+    errors = Console(stderr=True, highlight=False)
+    for number, tolerance in enumerate(stored.TOLERANCES, start=1):
+        errors.print(f"measuring tolerance {tolerance:g} ({number} of {len(stored.TOLERANCES)})")
         Cochleagram(method="multirate", tolerance=tolerance)
     stored.store(chosen.CHOSEN)
     Console().print(f"wrote {stored.FILE}")
