@@ -230,8 +230,7 @@ def _largest(samples: np.ndarray) -> float:
 def _resampler(from_hz: int, to_hz: int) -> torch.nn.Module:
     from networks.installation import load_torchaudio
 
-    resample: type[torch.nn.Module] = load_torchaudio().transforms.Resample
-    return resample.Resample(
+    resampler: torch.nn.Module = load_torchaudio().transforms.Resample(
         from_hz,
         to_hz,
         resampling_method="sinc_interp_kaiser",
@@ -239,6 +238,7 @@ def _resampler(from_hz: int, to_hz: int) -> torch.nn.Module:
         rolloff=RESAMPLING_ROLLOFF,
         beta=RESAMPLING_KAISER_BETA,
     )
+    return resampler
 
 
 def _read_stretch(
