@@ -93,7 +93,7 @@ class AuditoryModule(pl.LightningModule):
         self.tasks = _with_weights(tasks, loss_weights or {})
         self.network = AuditoryNetwork(backbone, {task.name: task.num_classes for task in tasks}, front_end)
         if channels_last:
-            self.network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.network.backbone.to(memory_format=torch.channels_last)
         if compile_backbone:
             self.network.backbone.compile()
         self.uncertainty = UncertaintyWeights(task.name for task in tasks) if uncertainty_weighting else None
