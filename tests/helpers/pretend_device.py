@@ -1,8 +1,10 @@
 """A GPU that is not there: code runs on tensors of device "cuda" that hold no numbers.
 
-    with pretend_gpu(num_transfers=0):
-        module = make_module().to("cuda")
-        ...
+    module = make_module()
+    with pretend_gpu() as gpu:
+        move_to(gpu, module)
+        with NoTransfers():
+            module(torch.randn(128, 40_000, device="cuda")).sum().backward()
 
 What a GPU would refuse is refused (tensors of two devices in one operator), and so is what would make it wait:
 `.item()`, `float(tensor)`, `if tensor`, `.numpy()`, boolean indices, and copies between devices.
@@ -15,7 +17,7 @@ from typing import Any
 from unittest import mock
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -33,8 +35,19 @@ def pretend_gpu() -> Iterator[FakeTensorMode]:
         FakeTensorMode() as mode,
         mock.patch.object(torch.autograd, "backward", backward),
         mock.patch.object(torch.autograd, "grad", grad),
+        # Without a GPU, autocast for "cuda" switches itself off.
+        mock.patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False),
+        mock.patch("torch.cuda.is_bf16_supported", lambda *_: True),
     ):
         yield mode
+
+
+def move_to(gpu: FakeTensorMode, module: nn.Module) -> nn.Module:
+    """Move a module of real tensors to the pretend GPU: lazy layers, for one, cannot be made there."""
+    module._apply(lambda tensor: gpu.from_tensor(tensor).to(DEVICE))  # not `.to`, which swaps pretend tensors in place
+    if hasattr(module, "_device"):  # a LightningModule remembers where it was moved
+        module._device = torch.device(DEVICE, 0)  # type: ignore[assignment]
+    return module
 
 
 class NoTransfers(TorchDispatchMode):
