@@ -12,14 +12,14 @@ from pytorch_lightning.loggers import WandbLogger
 from torch import nn
 
 from evaluate import table as t
-from evaluate.activations import DEFAULT_BATCH_SIZE, resolve_stages, stage_activations
+from evaluate.activations import DEFAULT_BATCH_SIZE, device_of, resolve_stages, stage_activations
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.figures import write_figures
 from evaluate.isolation import undisturbed
 from evaluate.logged import PREFIX, STEP_KEY, best_key, logged_names, logged_values
 from evaluate.ranks import Ranks
 from evaluate.schedule import make_schedule
-from evaluate.scores import Origin, StageScores, encode_stages, failed_row, tabulate
+from evaluate.scores import Origin, StageScores, encode_stages, encoding_device, failed_row, tabulate
 from evaluate.splits import published_splits
 
 FIGURES_FOLDER = "figures"
@@ -246,7 +246,8 @@ class BrainScoreCallback(pl.Callback):
                 return {}
             waveforms = benchmark.stimuli(net.sample_rate_hz, net.num_samples)
             features = stage_activations(net, waveforms, stages=share, batch_size=self.batch_size)
-            return encode_stages(features, benchmark, published_splits(benchmark.num_stimuli))
+            splits, device = published_splits(benchmark.num_stimuli), encoding_device(device_of(net))
+            return encode_stages(features, benchmark, splits, device=device)
 
         try:
             with self._ranks.first_rank_buffers(net):

@@ -106,7 +106,7 @@ class CostCounter(TorchDispatchMode):
             is_written = argument.alias_info is not None and argument.alias_info.is_write
             if is_written:
                 writes += tensors
-            if not is_written or name not in OVERWRITING and not argument.is_out:
+            if not is_written or (name not in OVERWRITING and not argument.is_out):
                 reads += tensors
         written = {id(tensor) for tensor in writes}
         writes += [tensor for tensor in _tensors(result) if id(tensor) not in written]

@@ -36,8 +36,8 @@ def pretend_gpu() -> Iterator[FakeTensorMode]:
         mock.patch.object(torch.autograd, "backward", backward),
         mock.patch.object(torch.autograd, "grad", grad),
         # Without a GPU, autocast for "cuda" switches itself off.
-        mock.patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False),
-        mock.patch("torch.cuda.is_bf16_supported", lambda *_: True),
+        mock.patch("torch.cuda.amp.common.amp_definitely_not_available", return_value=False),
+        mock.patch("torch.cuda.is_bf16_supported", return_value=True),
     ):
         yield mode
 
