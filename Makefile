@@ -5,13 +5,15 @@ RUN ?= runs/demo
 BRAIN ?=
 PYTEST = OMP_NUM_THREADS=1 WANDB_MODE=offline $(VENV)/bin/python -m pytest
 
-.PHONY: help demo test test-slow lint format clean
+.PHONY: help demo test test-slow lint format clean gpu-check gpu-packages
 
 help:
 	@echo "make demo             synthesise words and sounds, train a small network, watch its brain scores (8 minutes)"
 	@echo "make demo BRAIN=DIR   the same, also scored on the real response components in DIR"
 	@echo "make test             style, types and tests (AUDITORY_TEST_DATA names the folder of reference values)"
 	@echo "make test-slow        the tests that take minutes"
+	@echo "make gpu-check        tests, speed and memory on a GPU (8 minutes); a rehearsal where there is no GPU"
+	@echo "make gpu-packages     pack what that needs for a machine with PyTorch and Python 3.12 but no network"
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))" \
@@ -43,9 +45,15 @@ test: lint
 
 # A process for each folder: tests that fork training runs cannot do so after others have started autograd's threads.
 test-slow: $(VENV)/.tests
-	for folder in tests/test_*.py tests/datamodules tests/evaluate tests/networks tests/train; do \
+	for folder in tests/test_*.py tests/datamodules tests/evaluate tests/networks tests/train tests/gpu; do \
 		$(PYTEST) -m slow $$folder; status=$$?; test $$status -eq 0 -o $$status -eq 5 || exit $$status; \
 	done
+
+gpu-check: $(VENV)/.tests
+	$(VENV)/bin/python -m tests.gpu.check
+
+gpu-packages: $(VENV)/.tests
+	$(VENV)/bin/python -m tests.gpu.packages
 
 format: $(VENV)/.tests
 	$(VENV)/bin/ruff check --fix .
