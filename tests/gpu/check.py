@@ -66,7 +66,7 @@ def main() -> int:
     seconds = time.monotonic() - start
     kind = "rehearsal" if rehearses else "measurement"
     title = "Rehearsal on the CPU: numbers mean nothing" if rehearses else f"{about['card']}, torch {torch.__version__}"
-    console.print(as_table(title, sections, numbers))
+    console.print(as_table(kind, title, sections, numbers))
     about |= {"date": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": seconds, "cuda": torch.version.cuda}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(as_json(kind, about, sections, numbers), indent=1) + "\n")
@@ -77,7 +77,7 @@ def main() -> int:
 def preload() -> None:
     """Import what most sections need, once for all of them; what is missing is reported by the sections."""
     try:
-        import evaluate.scores
+        import evaluate.scores  # noqa: F401
         import tests.benchmarks.training  # noqa: F401
     except ImportError as error:
         Console().print(f"{error}: sections that need it will fail")

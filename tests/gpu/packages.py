@@ -5,7 +5,9 @@ tree. `tests.gpu.check` unpacks it where packages are missing, and puts them beh
 """
 
 import argparse
+import hashlib
 import importlib.util
+import lzma
 import os
 import subprocess
 import sys
@@ -25,15 +27,14 @@ PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x
 # matplotlib, scikit-learn and the loggers: figures and probes are no matter of a GPU.
 OURS = "numpy scipy pandas pyarrow soundfile pytorch-lightning jsonargparse torchmetrics webdataset rich pyyaml pytest"
 NEEDED = (
-    "lightning-utilities docstring-parser typeshed-client importlib-resources markdown-it-py mdurl pygments braceexpand "
-    "cffi pycparser python-dateutil six pytz tzdata tqdm packaging pluggy iniconfig"
+    "lightning-utilities docstring-parser typeshed-client importlib-resources markdown-it-py mdurl pygments "
+    "braceexpand cffi pycparser python-dateutil six pytz tzdata tqdm packaging pluggy iniconfig"
 )
 LEFT_OUT_FOLDERS = {"tests", "include", "bin", "__pycache__"}
-LEFT_OUT_NAMES = (
-    *("libarrow_flight", "libarrow_s3", "libarrow_substrait", "libarrow_python.so.2", "_flight.", "_s3fs.", "_orc."),
-    *("_substrait.", "_gcsfs.", "_azurefs.", "_hdfs."),
-)
+# Of pyarrow, what its other libraries do not link to.
+LEFT_OUT_NAMES = ("libarrow_flight", "libarrow_s3", "_flight.", "_s3fs.", "_orc.", "_gcsfs.", "_azurefs.", "_hdfs.")
 LEFT_OUT_SUFFIXES = {".pyx", ".pxd", ".pyi", ".pxi", ".h", ".hpp", ".c", ".cpp"}
+FILTERS = [{"id": lzma.FILTER_X86}, {"id": lzma.FILTER_LZMA2, "preset": 6}]
 
 
 def use_packages() -> None:
@@ -76,11 +77,21 @@ def pack(archive: Path) -> float:
         platforms = [f"--platform={platform}" for platform in PLATFORMS]
         where = ["--target", name, f"--python-version={PYTHON}", *platforms, "--only-binary=:all:", "--no-deps"]
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *where, *requirements()], check=True)
-        with tarfile.open(archive, "w:xz", preset=3) as tar:
+        with lzma.open(archive, "w", filters=FILTERS) as file, tarfile.open(fileobj=file, mode="w") as tar:
+            seen: dict[bytes, str] = {}
             for path in sorted(Path(name).rglob("*")):
                 inside = path.relative_to(name)
-                if path.is_file() and not is_left_out(inside):
-                    tar.add(path, arcname=inside.as_posix())
+                if not path.is_file() or is_left_out(inside):
+                    continue
+                entry = tar.gettarinfo(path, arcname=inside.as_posix())
+                content = hashlib.sha256(path.read_bytes()).digest()
+                if entry.size and content in seen:  # libraries lie there under several names
+                    entry.type, entry.linkname, entry.size = tarfile.LNKTYPE, seen[content], 0
+                    tar.addfile(entry)
+                    continue
+                seen[content] = entry.name
+                with path.open("rb") as opened:
+                    tar.addfile(entry, opened)
     return archive.stat().st_size / 2**20
 
 

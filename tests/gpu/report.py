@@ -90,7 +90,10 @@ def machine() -> dict[str, Any]:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             versions[name] = None
-    return {"card": _nvidia("name"), "driver": _nvidia("driver_version"), "python": platform.python_version()} | {
+    return {
+        "card": _nvidia("name"),
+        "driver": _nvidia("driver_version"),
+        "python": platform.python_version(),
         "processor": _processor(),
         "packages": versions,
     }
@@ -112,22 +115,24 @@ def _processor() -> str:
 
 
 def as_json(kind: str, about: dict[str, Any], sections: dict[str, Section], numbers: list[Number]) -> dict[str, Any]:
-    """What the JSON file holds."""
+    """What the JSON file holds; whether a rehearsal reaches a goal is no matter."""
+    is_real = kind == "measurement"
     return {
         "kind": kind,
         **about,
         "sections": {name: asdict(section) for name, section in sections.items()},
-        "numbers": [asdict(number) | {"is_reached": number.is_reached} for number in numbers],
+        "numbers": [asdict(number) | {"is_reached": number.is_reached if is_real else None} for number in numbers],
     }
 
 
-def as_table(title: str, sections: dict[str, Section], numbers: list[Number]) -> Table:
+def as_table(kind: str, title: str, sections: dict[str, Section], numbers: list[Number]) -> Table:
     """All numbers, with what is asked of them, and the sections that did not come to their end."""
     table = Table("section", "number", "value", "goal", "", title=title)
     for name, section in sections.items():
         for number in (one for one in numbers if one.section == name):
             goal = "" if number.goal is None else f"{number.goal_is} {number.goal:g} {number.unit}"
-            mark = {None: "", True: "reached", False: "[red]missed"}[number.is_reached]
+            is_reached = number.is_reached if kind == "measurement" else None
+            mark = {None: "", True: "reached", False: "[red]missed"}[is_reached]
             table.add_row(name, number.name, f"{number.value:.4g} {number.unit}", goal, mark)
         if section.status != "done":
             table.add_row(
