@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from networks.envelopes import LowPass
+from networks.envelopes import MAGNITUDE_FLOOR, LowPass
 from networks.multirate import fused as compiled
 from networks.multirate import tables
 from networks.multirate.chosen import choose_groups
+from networks.multirate.faster import compiled_is_faster
 from networks.multirate.groups import Group, bins_and_gains, supports
 from networks.multirate.interpolation import magnitude
 from networks.multirate.low_pass import Blocks
@@ -43,7 +44,8 @@ class MultirateEnvelopes(nn.Module):
         oversampling: least points of a band's envelope per bin of the band.
         power: exponent of the compression, in which errors are measured; it is not applied here.
         offset: added before it.
-        fused: whether single-precision waveforms on a CPU go through compiled code (:mod:`networks.multirate.fused`).
+        fused: whether single-precision waveforms on a CPU go through compiled code (:mod:`networks.multirate.fused`);
+            None: if it is the faster way on this machine.
 
     Raises:
         ValueError: if the tolerance is not positive or the oversampling below 1.
@@ -59,7 +61,7 @@ class MultirateEnvelopes(nn.Module):
         oversampling: float,
         power: float,
         offset: float,
-        fused: bool = False,
+        fused: bool | None = None,
     ) -> None:
         super().__init__()
         if tolerance <= 0:
@@ -90,7 +92,7 @@ class MultirateEnvelopes(nn.Module):
                 self._keep(f"matrix_{index}", matrix)
                 padding = -len(matrix) % COLUMNS_AT_ONCE
                 self._keep(f"transposed_{index}", np.pad(matrix.T, ((0, 0), (0, padding))))
-            if fused:
+            if fused is not False:
                 for name, table in tables.tables_of(group, self.blocks, matrix).items():
                     self._keep(f"{name}_{index}", table)
 
@@ -101,12 +103,22 @@ class MultirateEnvelopes(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """(B, T) -> (B, F, N)."""
-        if self.fused and compiled.runs_on(waveform):
-            shape = (len(self.get_buffer("order")), self.blocks.num_frames)
-            groups = [self._arguments(index, part) for index, part in enumerate(self.parts())]
-            return compiled.envelopes(waveform, groups, shape)
+        if self.fused is not False and compiled.takes(waveform) and (self.fused or self._compiled_is_faster()):
+            return self._compiled(waveform)
+        return self._tensors(waveform)
+
+    def _compiled(self, waveform: Tensor) -> Tensor:
+        shape = (len(self.get_buffer("order")), self.blocks.num_frames)
+        groups = [self._arguments(index, part) for index, part in enumerate(self.parts())]
+        return compiled.envelopes(waveform, groups, shape)
+
+    def _tensors(self, waveform: Tensor) -> Tensor:
         result: Tensor = _Multirate.apply(waveform, self)
         return result
+
+    def _compiled_is_faster(self) -> bool:
+        setting = f"{self.groups} {self.blocks.low_pass} {self.blocks.num_samples}"
+        return compiled_is_faster(self._compiled, self._tensors, num_samples=self.blocks.num_samples, setting=setting)
 
     def chunks(self, device: torch.device, num_sounds: int) -> list[slice]:
         """Sounds that are worked on together."""
@@ -131,11 +143,10 @@ class MultirateEnvelopes(nn.Module):
         return parts
 
     def _arguments(self, index: int, part: "_Part") -> compiled.GroupArguments:
-        bands = part.of_bands
-        order, lows, widths = (self.get_buffer(name)[bands] for name in ("order", "lows", "widths"))
-        roots, *matrices = (self.get_buffer(f"{name}_{index}") for name in tables.table_names(part.group))
-        numbers = tables.numbers(part.group, self.blocks)
-        return compiled.GroupArguments((order, lows, widths, part.gains, roots, matrices, numbers))
+        order, lows, widths = (self.get_buffer(name)[part.of_bands] for name in ("order", "lows", "widths"))
+        of_group = [self.get_buffer(f"{name}_{index}") for name in tables.table_names(part.group)]
+        numbers = [len(order), *tables.numbers(part.group, self.blocks)]
+        return compiled.GroupArguments([order, lows, widths, part.gains, *of_group], numbers)
 
     def _keep(self, name: str, values: NDArray) -> None:
         dtype = torch.float32 if values.dtype == np.float64 else torch.int64
@@ -202,7 +213,11 @@ class _Multirate(torch.autograd.Function):
                 subbands = part.subbands(spectrum)
                 if ctx.needs_input_grad[0]:
                     saved.append(subbands)  # and not the points made from them, which are four times as many
-                blocks.put(magnitude(part.more_points(subbands)), part.weights, sums[:, :, :, part.of_bands])
+                blocks.put(
+                    magnitude(part.more_points(subbands)).clamp_(min=MAGNITUDE_FLOOR),
+                    part.weights,
+                    sums[:, :, :, part.of_bands],
+                )
             frames.append(blocks.frames_in_order(sums)[:, restore])
         ctx.save_for_backward(*saved)
         ctx.envelopes = envelopes
@@ -222,9 +237,10 @@ class _Multirate(torch.autograd.Function):
             for part in parts:
                 envelope = blocks.adjoint(sums[:, :, :, part.of_bands], part.weights)
                 values = part.more_points(next(saved))
-                # Where the magnitude is 0 so are the values, and with them the gradient, as torch has it for abs.
-                values.div_(magnitude(values).clamp_(min=torch.finfo(values.dtype).tiny))
-                subbands = part.fewer_points(values.mul_(envelope))
+                magnitudes = magnitude(values)
+                # At the floor the gradient is 0.
+                scale = torch.where(magnitudes > MAGNITUDE_FLOOR, envelope.div_(magnitudes), 0.0)
+                subbands = part.fewer_points(values.mul_(scale))
                 taken[:, part.of_bins] = torch.fft.fft(subbands).flatten(1)
             torch.view_as_real(taken[:, :num_bins]).mul_(envelopes.get_buffer("gains"))
             results.append(_waveform_gradient(taken, envelopes))
