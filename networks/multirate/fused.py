@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from networks.multirate.cache_folder import cache_folder
 from networks.multirate.spectrum import rfft_adjoint
 from networks.multirate.tables import POINTS_TOGETHER
 
@@ -92,11 +93,8 @@ def envelopes(waveform: Tensor, groups: Sequence[GroupArguments], shape: tuple[i
 
 def takes(waveform: Tensor) -> bool:
     """Whether the compiled code takes these waveforms: float32 in the memory of the CPU, no stand-in for a tensor."""
-    return type(waveform) in (Tensor, torch.nn.Parameter) and _is_plain(waveform)
-
-
-def _is_plain(waveform: Tensor) -> bool:
-    return waveform.device.type == "cpu" and waveform.dtype == torch.float32
+    is_real = type(waveform) in (Tensor, torch.nn.Parameter)
+    return is_real and waveform.device.type == "cpu" and waveform.dtype == torch.float32
 
 
 @functools.cache
@@ -188,8 +186,7 @@ def library_path() -> Path:
     made_of = b"".join(path.read_bytes() for path in (*SOURCES, Path(__file__)))
     system = f"{platform.system()} {instruction_set()} {POINTS_TOGETHER}"
     key = hashlib.sha256(system.encode() + made_of).hexdigest()[:16]
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "cochlearn" / f"multirate-{key}.so"
+    return cache_folder() / f"multirate-{key}.so"
 
 
 def _compile(library: Path) -> None:

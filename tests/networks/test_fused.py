@@ -128,7 +128,7 @@ def test_without_a_compiler_the_front_end_works_and_says_so_once(empty_cache, mo
     monkeypatch.setattr(fused.shutil, "which", lambda name: None)
     front_end = Cochleagram(**SMALL, **SMALL_FRAMES)
     waveforms = 0.1 * torch.randn(2, 800)
-    with pytest.warns(UserWarning, match=r"without compiled code.*no C\+\+ compiler \(c\+\+, g\+\+"):
+    with pytest.warns(UserWarning, match=r"without code of its own.*no C\+\+ compiler \(c\+\+, g\+\+"):
         result = front_end(waveforms)
     with warnings.catch_warnings(action="error"):
         front_end(waveforms)
@@ -149,46 +149,61 @@ def test_a_cache_that_cannot_be_written_is_named(empty_cache):
         fused.load()
 
 
-@pytest.mark.parametrize("seconds", [{"compiled": 1, "tensors": 2}, {"compiled": 2, "tensors": 1}])
-def test_the_faster_way_is_measured_once_and_kept(only_compiled, monkeypatch, seconds):
-    ways = {"compiled": lambda waveform: waveform, "tensors": lambda waveform: -waveform}
-    measured = []
-
-    def measure(way, num_samples):
-        measured.append(way)
-        return next(seconds[name] for name in ways if ways[name] is way)
-
-    monkeypatch.setattr(faster, "_seconds", measure)
-    expected = seconds["compiled"] < seconds["tensors"]
-    for _ in range(2):
-        assert faster.compiled_is_faster(**ways, num_samples=8, setting="a") is expected
-        faster._KNOWN.clear()  # as in a new process
-    assert len(measured) == 2
+@pytest.fixture
+def measured(only_compiled, monkeypatch):
+    """Seconds of the two ways, by which the measurement is replaced."""
+    seconds: dict[object, float] = {}
+    monkeypatch.setattr(faster, "_seconds", lambda way, sounds: seconds[way])
+    return seconds
 
 
-def test_the_first_of_several_processes_decides(only_compiled, monkeypatch):
+def own(waveform):
+    return 2 * waveform
+
+
+def tensors(waveform):
+    return waveform + waveform
+
+
+def asked(identity: str) -> bool:
+    return faster.is_faster(own, tensors, torch.zeros(1, 8), identity=identity)
+
+
+@pytest.mark.parametrize("is_faster", [True, False])
+def test_the_faster_way_is_measured_once_and_kept(measured, is_faster):
+    measured |= {own: 1.0, tensors: 2.0} if is_faster else {own: 2.0, tensors: 1.0}
+    assert asked("a") is is_faster
+    faster._KNOWN.clear()  # as in a new process
+    measured.clear()
+    assert asked("a") is is_faster
+    with pytest.warns(UserWarning, match="without code of its own"):
+        assert asked("another front end") is False  # measured again, for which there are no seconds
+
+
+def test_the_first_of_several_processes_decides(measured, monkeypatch):
     """They measure at once, and compute alike."""
+    write = faster.write_once
 
-    def measure(way, num_samples):
-        faster._keep(only_compiled / f"faster-{key}.json", '{"compiled": 2, "tensors": 1}')
-        return 1.0 if way is compiled else 3.0
+    def write_second(file, text):
+        write(file, '{"own": 2, "tensors": 1}')  # by the first
+        write(file, text)
 
-    def compiled(waveform):
-        return waveform
+    measured |= {own: 1.0, tensors: 2.0}
+    monkeypatch.setattr(faster, "write_once", write_second)
+    assert asked("a") is False
 
-    key = faster.hashlib.sha256(f"{fused.library_path().name} a".encode()).hexdigest()[:16]
-    monkeypatch.setattr(faster, "_seconds", measure)
-    assert faster.compiled_is_faster(compiled, lambda waveform: waveform, num_samples=8, setting="a") is False
+
+def test_a_way_that_gives_something_else_is_not_used(only_compiled):
+    with pytest.warns(UserWarning, match=r"its results differ .* by 5.0e-01"):
+        assert faster.is_faster(lambda waveform: waveform, tensors, torch.zeros(1, 8), identity="wrong") is False
 
 
 def test_by_default_the_front_end_asks_which_way_is_faster(monkeypatch):
     waveforms = 0.1 * torch.randn(2, 800, generator=torch.Generator().manual_seed(0))
-    for is_faster in (True, False):
-        monkeypatch.setattr(
-            "networks.multirate.envelopes.compiled_is_faster", lambda *_, answer=is_faster, **__: answer
-        )
+    for answer in (True, False):
+        monkeypatch.setattr("networks.multirate.envelopes.is_faster", lambda *_, answer=answer, **__: answer)
         result = Cochleagram(**SMALL, **SMALL_FRAMES)(waveforms)
-        assert torch.equal(result, Cochleagram(**SMALL, **SMALL_FRAMES, fused=is_faster)(waveforms))
+        assert torch.equal(result, Cochleagram(**SMALL, **SMALL_FRAMES, fused=answer)(waveforms))
 
 
 @pytest.mark.parametrize("capability", ["default", "avx2"])
