@@ -6,18 +6,19 @@ import sys
 
 import pytest
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from networks import Cochleagram
 from tests.helpers.device_costs import Costs, costs
+from tests.helpers.pretend_device import move_to, pretend_gpu
 
 NUM_SOUNDS = 128
 MOST_KERNELS, MOST_BYTES_A_SOUND = 100, 20e6  # forward; three times as many with the gradient
 
 
-def cost(*, gradient: bool, method: str = "multirate") -> Costs:
-    with FakeTensorMode():
-        front_end = Cochleagram(method=method).to("cuda")
+def cost(*, gradient: bool) -> Costs:
+    front_end = Cochleagram()
+    with pretend_gpu() as gpu:
+        move_to(gpu, front_end)
         waveforms = torch.randn(NUM_SOUNDS, 40_000, device="cuda", requires_grad=gradient)
 
         def run() -> None:
