@@ -128,7 +128,7 @@ def stage_activations(
     if batch_size < 1:
         raise ValueError(f"batch_size is at least 1, got {batch_size}")
     wanted = resolve_stages(net, stages)  # type: ignore[arg-type]
-    device = torch.device(device) if device is not None else _device_of(net)
+    device = torch.device(device) if device is not None else device_of(net)
     features: dict[str, list[np.ndarray]] = {stage: [] for stage in wanted}
     starts = range(0, len(sounds), batch_size)
     with _evaluation_mode(net), _exact_float32(), _recording(net, wanted) as recorded, Workers(device) as workers:
@@ -149,7 +149,7 @@ def stage_activations(
     return {stage: np.concatenate(parts) for stage, parts in features.items()}
 
 
-def _device_of(net: nn.Module) -> torch.device:
+def device_of(net: nn.Module) -> torch.device:
     """Give the device of a network's first parameter or buffer, the CPU when it has none."""
     for tensor in (*net.parameters(), *net.buffers()):
         return tensor.device

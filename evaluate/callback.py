@@ -11,7 +11,7 @@ from pytorch_lightning.loggers import WandbLogger
 from torch import nn
 
 from evaluate import table as t
-from evaluate.activations import Progress, resolve_stages, stage_activations
+from evaluate.activations import Progress, device_of, resolve_stages, stage_activations
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.figures import write_figures
 from evaluate.isolation import undisturbed
@@ -19,7 +19,7 @@ from evaluate.logged import PREFIX, STEP_KEY, best_key, logged_names, logged_val
 from evaluate.options import DEFAULT_BATCH_SIZE
 from evaluate.ranks import Ranks
 from evaluate.schedule import make_schedule
-from evaluate.scores import Origin, StageScores, encode_stages, failed_row, tabulate
+from evaluate.scores import Origin, StageScores, encode_stages, encoding_device, failed_row, tabulate
 from evaluate.splits import published_splits
 
 if TYPE_CHECKING:
@@ -254,7 +254,8 @@ class BrainScoreCallback(pl.Callback):
             waveforms = benchmark.stimuli(net.sample_rate_hz, net.num_samples)
             progress = self._progress_on(benchmark)
             features = stage_activations(net, waveforms, stages=share, batch_size=self.batch_size, progress=progress)
-            return encode_stages(features, benchmark, published_splits(benchmark.num_stimuli), progress=progress)
+            splits, device = published_splits(benchmark.num_stimuli), encoding_device(device_of(net))
+            return encode_stages(features, benchmark, splits, device=device, progress=progress)
 
         try:
             with self._ranks.first_rank_buffers(net):

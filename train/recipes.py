@@ -35,7 +35,7 @@ def load_recipe(text: str) -> Any:
     if not (isinstance(loaded, dict) and isinstance(loaded.get(BASE), str)):
         return loaded
     loaded = {BASE: find_recipe(loaded.pop(BASE)), **loaded}
-    single = {}
+    single: dict[str, Any] = {}
     for group, values in loaded.items():
         if isinstance(values, dict) and "class_path" not in values:
             single |= {f"{group}.{name}": value for name, value in values.items()}
