@@ -7,7 +7,7 @@ RUN ?= runs/demo
 BRAIN ?=
 PYTEST = OMP_NUM_THREADS=1 WANDB_MODE=offline $(VENV)/bin/python -m pytest
 
-.PHONY: help demo test test-slow test-oldest test-newest lint format lock clean
+.PHONY: help demo test test-slow test-oldest test-newest gpu-check gpu-packages lint format lock clean
 
 help:
 	@echo "make demo             synthesise words and sounds, train a small network, watch its brain scores (8 minutes)"
@@ -17,6 +17,8 @@ help:
 	@echo "make test-oldest      the tests with the oldest releases that pyproject.toml allows (OLDEST_PYTHON, Python 3.11)"
 	@echo "make test-newest      the tests with the newest releases that it allows"
 	@echo "make lock             renew the lock files"
+	@echo "make gpu-check        tests, speed and memory on a GPU (8 minutes); a rehearsal where there is no GPU"
+	@echo "make gpu-packages     pack what that needs for a machine with PyTorch and Python 3.12 but no network"
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))" \
@@ -56,7 +58,7 @@ test: lint
 
 # A process for each folder: tests that fork training runs cannot do so after others have started autograd's threads.
 test-slow: $(VENV)/.tests
-	for folder in tests/test_*.py tests/datamodules tests/evaluate tests/networks tests/train; do \
+	for folder in tests/test_*.py tests/datamodules tests/evaluate tests/networks tests/train tests/gpu; do \
 		$(PYTEST) -m slow $$folder; status=$$?; test $$status -eq 0 -o $$status -eq 5 || exit $$status; \
 	done
 
@@ -85,6 +87,12 @@ lock:
 	$(LOCK) --universal --extra tests --constraint requirements/limits.txt --output-file requirements/tests.txt
 	$(LOCK) --universal --extra demo --constraint requirements/tests.txt --output-file requirements/demo.txt
 	$(LOCK) --python-platform linux --resolution lowest-direct --extra tests --output-file requirements/oldest.txt
+
+gpu-check: $(VENV)/.tests
+	$(VENV)/bin/python -m tests.gpu.check
+
+gpu-packages: $(VENV)/.tests
+	$(VENV)/bin/python -m tests.gpu.packages
 
 format: $(VENV)/.tests
 	$(VENV)/bin/ruff check --fix .

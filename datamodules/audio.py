@@ -1,13 +1,17 @@
 """Reading sounds, resampling them, and setting their level."""
 
+from __future__ import annotations
+
 from functools import lru_cache
 from math import ceil, gcd
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import soundfile
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 PUBLISHED_RMS = 0.1
 """Level at which the published networks hear every sound (Kell et al. 2018; Feather et al. 2019)."""
@@ -108,6 +112,8 @@ def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     samples = np.ascontiguousarray(waveform, dtype=np.float32)
     if from_hz == to_hz:
         return samples
+    import torch
+
     with torch.inference_mode():
         return _resampler(from_hz, to_hz)(torch.from_numpy(samples)).numpy()
 

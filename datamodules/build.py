@@ -20,6 +20,7 @@ from datamodules.build_report import BuildError, BuildReport, read_report
 from datamodules.clips import Cutting
 from datamodules.label_lists import label_sets_of
 from datamodules.manifests import ManifestEntry, RowError, read_manifest
+from datamodules.progress import ProgressDisplay
 from datamodules.shard_index import FORMAT_VERSION, file_sha256
 from datamodules.splitting import SplitRule, check_splits, split_entries
 
@@ -84,7 +85,7 @@ def build_shards(
         skip_bad: leave out rows that cannot be used (missing, broken, empty, too short, not finite, silent,
             mislabelled, ...), and name them in `OUT/report.csv`; otherwise any of them is an error.
         overwrite: replace what an earlier build has left at `out`.
-        progress: show a progress bar.
+        progress: show how far it is: a bar in a terminal, else a line now and then.
         picture: draw `OUT/report.png`.
 
     Returns:
@@ -97,58 +98,65 @@ def build_shards(
     cutting = Cutting(sample_rate_hz, clip_duration_s, min_duration_s, max_zero_fraction, min_source_rate_hz)
     _check_settings(cutting, clips_per_shard, part)
     manifest, out, rule = Path(manifest_path), Path(out), split_rule or SplitRule()
-    wrong_rows: list[RowError] | None = [] if skip_bad else None
-    entries = read_manifest(
-        manifest,
-        one_label=one_label,
-        many_labels=many_labels,
-        group_column=rule.column,
-        may_be_unlabelled=may_be_unlabelled,
-        skipped=wrong_rows,
-    )
-    entries, label_sets = label_sets_of(
-        manifest, entries, one_label=one_label, many_labels=many_labels, lists=label_lists or {}, skipped=wrong_rows
-    )
-    entries = split_entries(entries, rule, seed=seed)
-    check_splits(entries)
-    missing = _missing_files(entries)
-    if missing and not skip_bad:
-        raise bad_clips(missing)
-    request: dict[str, Any] = {
-        "format_version": FORMAT_VERSION,
-        "manifest_sha256": file_sha256(manifest),
-        "sounds_sha256": _sounds_digest(entries),
-        "label_sets": [[name, asdict(label_set)] for name, label_set in label_sets.items()],
-        **vars(cutting),
-        "split_rule": asdict(rule),
-        "clips_per_shard": clips_per_shard,
-        "keep_order": keep_order,
-        "skip_bad": skip_bad,
-        "seed": seed,
-        "picture": picture,
-    }
-    if may_be_unlabelled:  # without it, requests are as they were before it existed
-        request["may_be_unlabelled"] = sorted(may_be_unlabelled)
-    if up_to_date(out, request, overwrite=overwrite):
-        remove_leftovers(out, request)
-        return read_report(out, is_new=False)
-    jobs = plan(entries, clips_per_shard, seed, keep_order=keep_order)
-    problems = [Problem(error.split, error.row, "", error.source, error.kind, str(error)) for error in wrong_rows or ()]
-    with working_on(out, request, overwrite=overwrite, is_part=part is not None) as working:
-        write_plan(working, jobs, problems)
-        chosen = jobs if part is None else jobs[part[0] :: part[1]]
-        found = do_jobs(chosen, working, cutting, num_workers, skip_bad=skip_bad, progress=progress)
-        if part is not None:
-            return BuildReport(out, True, {}, tuple(found), (), {}, part)
-        finish(working, out, request)
-    return read_report(out, is_new=True)
+    with ProgressDisplay(f"building {out}", is_shown=progress) as display:
+        wrong_rows: list[RowError] | None = [] if skip_bad else None
+        display.report(f"reading {manifest}")
+        entries = read_manifest(
+            manifest,
+            one_label=one_label,
+            many_labels=many_labels,
+            group_column=rule.column,
+            may_be_unlabelled=may_be_unlabelled,
+            skipped=wrong_rows,
+        )
+        entries, label_sets = label_sets_of(
+            manifest, entries, one_label=one_label, many_labels=many_labels, lists=label_lists or {}, skipped=wrong_rows
+        )
+        entries = split_entries(entries, rule, seed=seed)
+        check_splits(entries)
+        display.report("looking for the sound files")
+        missing = _missing_files(entries)
+        if missing and not skip_bad:
+            raise bad_clips(missing)
+        request: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "manifest_sha256": file_sha256(manifest),
+            "sounds_sha256": _sounds_digest(entries),
+            "label_sets": [[name, asdict(label_set)] for name, label_set in label_sets.items()],
+            **vars(cutting),
+            "split_rule": asdict(rule),
+            "clips_per_shard": clips_per_shard,
+            "keep_order": keep_order,
+            "skip_bad": skip_bad,
+            "seed": seed,
+            "picture": picture,
+        }
+        if may_be_unlabelled:  # without it, requests are as they were before it existed
+            request["may_be_unlabelled"] = sorted(may_be_unlabelled)
+        if up_to_date(out, request, overwrite=overwrite):
+            remove_leftovers(out, request)
+            return read_report(out, is_new=False)
+        jobs = plan(entries, clips_per_shard, seed, keep_order=keep_order)
+        problems = [
+            Problem(error.split, error.row, "", error.source, error.kind, str(error)) for error in wrong_rows or ()
+        ]
+        with working_on(out, request, overwrite=overwrite, is_part=part is not None) as working:
+            write_plan(working, jobs, problems)
+            chosen = jobs if part is None else jobs[part[0] :: part[1]]
+            found = do_jobs(chosen, working, cutting, num_workers, skip_bad=skip_bad, display=display)
+            if part is not None:
+                return BuildReport(out, True, {}, tuple(found), (), {}, part)
+            display.report("writing indexes and the report")
+            finish(working, out, request)
+        return read_report(out, is_new=True)
 
 
-def merge_parts(out: str | Path) -> BuildReport:
+def merge_parts(out: str | Path, *, progress: bool = True) -> BuildReport:
     """Complete a build whose parts were built as jobs of their own.
 
     Args:
         out: the output that all parts were given.
+        progress: show that it is under way, as `build_shards` does.
 
     Returns:
         What was built: the same, byte for byte, as in one go.
@@ -157,7 +165,7 @@ def merge_parts(out: str | Path) -> BuildReport:
         BuildError: when there are no parts, some are not done, or one is still at work.
     """
     out = Path(out)
-    with taking_up(out) as (working, request):
+    with taking_up(out) as (working, request), ProgressDisplay(f"merging {out}", is_shown=progress):
         finish(working, out, request)
     return read_report(out, is_new=True)
 

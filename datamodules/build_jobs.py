@@ -1,20 +1,20 @@
 """The work of a build, cut into tar files that any process can write."""
 
+import itertools
 import multiprocessing
 import os
 import threading
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-
-import torch
-from rich.progress import Progress
 
 from datamodules.audio import AudioError
 from datamodules.build_folder import final_folder, record_path
@@ -24,10 +24,18 @@ from datamodules.clip_quality import ClipQuality, clip_quality
 from datamodules.clips import Cutting, cut_clip
 from datamodules.manifests import ManifestEntry
 from datamodules.order import Purpose, permutation
+from datamodules.progress import ProgressDisplay
 from datamodules.shard_index import shard_file_name
 from datamodules.shard_writer import NewClip, write_shard
 
 _MAX_PROBLEMS_NAMED = 5
+_PRELOADED = ("torch", "webdataset")
+"""Imported once and shared, not by each worker."""
+_LOOK_EVERY_S = 1.0
+"""How often to look how many clips the worker processes have written."""
+_num_written: "Synchronized[int] | None" = None
+"""In a worker process: the clips that all workers together have written."""
+_UNIT = "clips"
 
 
 @dataclass(frozen=True)
@@ -68,32 +76,36 @@ def do_jobs(
     num_workers: int | None,
     *,
     skip_bad: bool,
-    progress: bool,
+    display: ProgressDisplay,
 ) -> list[Problem]:
     """Write the tar files that are not there yet, each with its record; the rows that were left out, in order.
+
+    `display` shows how many clips are written.
 
     Raises:
         BuildError: when clips are bad and `skip_bad` is False, or a process died.
     """
     problems: list[Problem] = []
-    with (
-        Progress(disable=not progress, transient=True) as bar,
-        # Closed before an error goes on: no process writes any more when the folder is deleted.
-        closing(_outcomes(jobs, working, cutting, num_workers, skip_bad=skip_bad)) as outcomes,
-    ):
-        task = bar.add_task("building shards", total=sum(len(job.entries) for job in jobs))
-        for job, outcome in outcomes:
+    # Closed before an error goes on: no process writes any more when the folder is deleted.
+    with closing(_outcomes(jobs, working, cutting, num_workers, skip_bad=skip_bad, display=display)) as outcomes:
+        for outcome in outcomes:
             if outcome.problems and not skip_bad:
                 raise bad_clips(outcome.problems)
             problems += outcome.problems
-            bar.advance(task, len(job.entries))
     return sorted(problems, key=lambda problem: problem.row)
 
 
 def _outcomes(
-    jobs: Sequence[ShardJob], working: Path, cutting: Cutting, num_workers: int | None, *, skip_bad: bool
-) -> Generator[tuple[ShardJob, JobOutcome], None, None]:
-    remaining = []
+    jobs: Sequence[ShardJob],
+    working: Path,
+    cutting: Cutting,
+    num_workers: int | None,
+    *,
+    skip_bad: bool,
+    display: ProgressDisplay,
+) -> Generator[JobOutcome, None, None]:
+    remaining, num_there = [], 0
+    total = sum(len(job.entries) for job in jobs)
     for job in jobs:
         done = read_outcome(
             record_path(working, job.split, job.file), final_folder(working) / job.split / job.file, verify=True
@@ -101,35 +113,51 @@ def _outcomes(
         if done is None:
             remaining.append(job)
         else:
-            yield job, done
+            num_there += len(job.entries)
+            display.report("verifying shards that are there", num_there, total, unit=_UNIT)
+            yield done
     num_workers = min(_num_cores() if num_workers is None else max(1, num_workers), len(remaining))
     work = partial(_do_job, working=working, cutting=cutting, skip_bad=skip_bad)
+
+    def report(num_written: int) -> None:
+        display.report("writing shards", num_there + num_written, total, unit=_UNIT)
+
+    report(0)
     if num_workers <= 1:
-        yield from ((job, work(job)) for job in remaining)
+        count = itertools.count(1)
+        for job in remaining:
+            yield work(job, clip_is_done=lambda: report(next(count)))
         return
     with ExitStack() as stack:
-        executor = stack.enter_context(_pool(num_workers))
+        context = _context()
+        num_written: Synchronized[int] = context.Value("q", 0)
+        executor = stack.enter_context(_pool(num_workers, context, num_written))
         # Reached also when the caller stops at an error: what has not begun is not begun any more.
         stack.callback(executor.shutdown, cancel_futures=True)
-        futures = {executor.submit(work, job): job for job in remaining}
-        for future in as_completed(futures):
-            try:
-                outcome = future.result()
-            except BrokenProcessPool as error:
-                raise BuildError(
-                    "the build stopped: a worker process died, perhaps for lack of memory: use fewer workers"
-                ) from error
-            yield futures[future], outcome
+        pending: set[Future[JobOutcome]] = {executor.submit(_do_job_in_worker, work, job) for job in remaining}
+        while pending:
+            finished, pending = wait_for(pending, timeout=_LOOK_EVERY_S, return_when=FIRST_COMPLETED)
+            report(num_written.get_obj().value)  # without its lock, which a worker that died may hold
+            for future in finished:
+                try:
+                    yield future.result()
+                except BrokenProcessPool as error:
+                    raise BuildError(
+                        "the build stopped: a worker process died, perhaps for lack of memory: use fewer workers"
+                    ) from error
 
 
-def _do_job(job: ShardJob, working: Path, cutting: Cutting, *, skip_bad: bool) -> JobOutcome:
+def _do_job(
+    job: ShardJob, working: Path, cutting: Cutting, *, skip_bad: bool, clip_is_done: Callable[[], None]
+) -> JobOutcome:
     """Write one tar file and its record, in whatever process; no tar file when none of its clips could be used."""
     folder = final_folder(working) / job.split
     record_file = record_path(working, job.split, job.file)
     for needed in (folder, record_file.parent):
         needed.mkdir(parents=True, exist_ok=True)
     notes = _Notes()
-    clips = _usable(job.entries, cutting, notes, max_problems=None if skip_bad else _MAX_PROBLEMS_NAMED)
+    max_problems = None if skip_bad else _MAX_PROBLEMS_NAMED
+    clips = _usable(job.entries, cutting, notes, max_problems=max_problems, clip_is_done=clip_is_done)
     record = write_shard(folder / job.file, clips, sample_rate_hz=cutting.sample_rate_hz)
     is_empty = not record.clips
     if is_empty:
@@ -143,7 +171,12 @@ def _do_job(job: ShardJob, working: Path, cutting: Cutting, *, skip_bad: bool) -
 
 
 def _usable(
-    entries: Sequence[ManifestEntry], cutting: Cutting, notes: _Notes, *, max_problems: int | None
+    entries: Sequence[ManifestEntry],
+    cutting: Cutting,
+    notes: _Notes,
+    *,
+    max_problems: int | None,
+    clip_is_done: Callable[[], None],
 ) -> Iterator[NewClip]:
     for entry in entries:
         if max_problems is not None and len(notes.problems) >= max_problems:
@@ -152,10 +185,12 @@ def _usable(
             clip = cut_clip(entry, cutting)
         except AudioError as error:
             notes.problems.append(problem_of(entry, error))
+            clip_is_done()
             continue
         notes.qualities.append(clip_quality(clip.waveform))
         notes.sources.append(clip.source)
         yield clip
+        clip_is_done()
 
 
 def problem_of(entry: ManifestEntry, error: AudioError) -> Problem:
@@ -174,18 +209,36 @@ def bad_clips(problems: Sequence[Problem]) -> BuildError:
     )
 
 
-def _pool(num_workers: int) -> Executor:
+def _context() -> BaseContext:
     # Forking this process could hang, when it has started threads: workers start from a fresh one.
-    context: BaseContext = multiprocessing.get_context("spawn")
-    if "forkserver" in multiprocessing.get_all_start_methods():
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])  # torch is imported once, not by each worker
-    return ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker)
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, *_PRELOADED])
+    return context
 
 
-def _start_worker() -> None:
+def _pool(num_workers: int, context: BaseContext, num_written: "Synchronized[int]") -> Executor:
+    return ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker, initargs=(num_written,))
+
+
+def _start_worker(num_written: "Synchronized[int]") -> None:
+    import torch
+
+    global _num_written  # noqa: PLW0603 - shared memory reaches a worker when it starts, not with its jobs
+    _num_written = num_written
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _do_job_in_worker(work: Callable[..., JobOutcome], job: ShardJob) -> JobOutcome:
+    return work(job, clip_is_done=_count_in_worker)
+
+
+def _count_in_worker() -> None:
+    assert _num_written is not None
+    with _num_written.get_lock():
+        _num_written.value += 1
 
 
 def _end_with_parent() -> None:

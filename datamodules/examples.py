@@ -8,14 +8,11 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from datamodules.mixing import crop_noise, draw_shift, heard_ratio, mix, place_signal
+from datamodules.mixing import PUBLISHED_SNR_DB, crop_noise, draw_shift, heard_ratio, mix, place_signal
 from datamodules.order import Draw, Purpose, generator
 from datamodules.shards import Clip
 from datamodules.sources import ClipSource
 from datamodules.tasks import UNLABELLED, Task
-
-PUBLISHED_SNR_DB = (-10.0, 10.0)
-"""Range of signal-to-noise ratios in training (Feather et al. 2019)."""
 
 
 @dataclass(frozen=True)

@@ -17,18 +17,22 @@ A manifest is a CSV or Parquet file with one row per clip and the columns
 Further columns (licence, source, ...) are left alone, but for one that a rule of splitting names.
 """
 
+from __future__ import annotations
+
 import hashlib
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas
 
 from datamodules.tasks import NULL_LABEL
+
+if TYPE_CHECKING:
+    import pandas
 
 LABEL_SEPARATOR = ";"
 DEFAULT_SPLIT = "train"
@@ -172,6 +176,10 @@ class _Row:
     def text(self, column: str) -> str:
         """The cell as text; "" when the column or the value is missing."""
         value = self.cells.get(column)
+        if isinstance(value, str):
+            return value.strip()
+        import pandas
+
         if isinstance(value, list | tuple | np.ndarray):  # a list column of a Parquet file
             return LABEL_SEPARATOR.join(str(item).strip() for item in value)
         if value is None or value is pandas.NA or (isinstance(value, float) and math.isnan(value)):
@@ -290,6 +298,8 @@ def _check_label_columns(
 
 
 def _read_table(manifest: Path) -> pandas.DataFrame:
+    import pandas
+
     if not manifest.is_file():
         raise ManifestError(f"{manifest}: no such manifest")
     try:

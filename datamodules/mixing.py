@@ -8,6 +8,12 @@ import numpy as np
 
 from datamodules.audio import PUBLISHED_RMS, demean, is_audible, rms, set_rms
 
+PUBLISHED_SNR_DB = (-10.0, 10.0)
+"""Range of signal-to-noise ratios in training (Feather et al. 2019)."""
+
+DEFAULT_JITTER_S = 0.1
+"""Shortest words of the published data (four letters) last about 0.25 s: they still cover the middle."""
+
 MAX_CROP_DRAWS = 10
 """How often a silent crop of a noise is drawn again, before it is taken as it is."""
 

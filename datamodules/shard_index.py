@@ -11,21 +11,23 @@ A shard set is a folder with
   each of the files above.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow
-import pyarrow.compute
-import pyarrow.parquet
 
 from datamodules.files import write_text
 from datamodules.tasks import LabelSet, TaskError
+
+if TYPE_CHECKING:
+    import pyarrow
 
 FORMAT_NAME = "auditory-shards"
 FORMAT_VERSION = 1
@@ -187,6 +189,8 @@ def read_clips_file(folder: Path, index: ShardIndex) -> pyarrow.Table:
     Raises:
         ShardError: when it is missing, or differs from what was indexed.
     """
+    import pyarrow.parquet
+
     path = folder / CLIPS_FILE
     if not path.is_file():
         raise ShardError(f"{path}: missing")
@@ -213,6 +217,8 @@ def clips_schema(label_sets: Mapping[str, LabelSet]) -> pyarrow.Schema:
     Args:
         label_sets: the label sets.
     """
+    import pyarrow
+
     columns = {
         "key": pyarrow.string(),
         "shard": pyarrow.int32(),
@@ -242,6 +248,8 @@ def _check_columns(path: Path, table: pyarrow.Table, index: ShardIndex) -> None:
 
 def _check_places(path: Path, table: pyarrow.Table, index: ShardIndex) -> None:
     """Refuse clips that cannot be where and what the table says; the first of them is named."""
+    import pyarrow.compute
+
     shard, offset, num_bytes, num_samples, midpoint, gain = (
         table[name].to_numpy() for name in ("shard", "offset", "num_bytes", "num_samples", "midpoint", "gain")
     )

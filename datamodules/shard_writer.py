@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow
-import pyarrow.parquet
 import soundfile
-import webdataset
 
 from datamodules.clip_quality import FULL_SCALE
 from datamodules.files import replacing
@@ -115,6 +112,8 @@ def write_shard(path: Path, clips: Iterable[NewClip], *, sample_rate_hz: int) ->
     Returns:
         What the index needs to know of it.
     """
+    import webdataset
+
     written = []
     with replacing(path) as temporary:
         with (
@@ -148,6 +147,8 @@ def write_index(
     Returns:
         The index.
     """
+    import pyarrow.parquet
+
     clips = [clip for shard in shards for clip in shard.clips]
     class_numbers = {name: _class_numbers(clips, name, label_set.labels) for name, label_set in label_sets.items()}
     columns: dict[str, list[Any]] = {

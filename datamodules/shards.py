@@ -7,20 +7,24 @@ The tar files are webdataset's as well, so that other programs can stream them::
 (name the decoders: webdataset's default also unpickles `.pkl` members).
 """
 
+from __future__ import annotations
+
 import io
 import os
 import tarfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pyarrow
 import soundfile
 
 from datamodules.shard_index import LABEL_COLUMN_PREFIX, ShardError, ShardIndex, read_clips_file, read_index_file
 from datamodules.tasks import UNLABELLED, LabelSet
+
+if TYPE_CHECKING:
+    import pyarrow
 
 __all__ = ["Clip", "ShardError", "ShardSet", "damaged_files"]
 
@@ -68,6 +72,8 @@ class ShardSet:
         if check_files:
             for damage in damaged_files(self.folder, self.index):
                 raise ShardError(damage)
+        import pyarrow
+
         table = read_clips_file(self.folder, self.index)
         self._keys = table["key"].combine_chunks()
         self._shard, self._offset, self._num_bytes, self._num_samples, self._midpoint, self._gain = (

@@ -34,7 +34,6 @@ from typing import IO, Any
 
 import numpy as np
 import soundfile
-import webdataset
 
 from datamodules.shard_index import (
     INDEX_FILE,
@@ -157,6 +156,8 @@ class StreamedClips:
         return f"pipe:aws s3 cp --quiet {shlex.quote(url)} -" if url.startswith("s3://") else url
 
     def _fetched_index(self) -> ShardIndex:
+        import webdataset
+
         url = self._url(INDEX_FILE)
         with tempfile.TemporaryDirectory() as folder:
             try:
@@ -244,6 +245,8 @@ class _ShardStream:
 @contextmanager
 def _opened(url: str) -> Iterator[IO[bytes]]:
     """A stream from webdataset; a command that complains when nobody listens any more is no error."""
+    import webdataset
+
     stream = webdataset.gopen(url)
     try:
         yield stream

@@ -2,7 +2,7 @@
 
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ MAX_DESCRIPTION_BYTES = 1 << 20
 """A clip's JSON member has some hundred bytes; a larger one is not even read."""
 
 
-def damages(folder: str | Path) -> Iterator[str]:
+def damages(folder: str | Path, *, progress: Callable[[int, int], None] | None = None) -> Iterator[str]:
     """Compare a shard set with its index: checksums, members, sounds, labels.
 
     Nothing is extracted, executed or unpickled, whatever the tar files hold.
 
     Args:
         folder: the shard set's folder.
+        progress: called as `progress(num_clips_done, num_clips)`.
 
     Yields:
         One message per damage found, naming the shard and, where there is one, the clip or member.
@@ -37,6 +38,7 @@ def damages(folder: str | Path) -> Iterator[str]:
     clips: dict[str, list[int]] = {shard.file: [] for shard in shard_set.index.shards}
     for i in range(len(shard_set)):
         clips[shard_set.shard_name(i)].append(i)
+    num_done = 0
     for shard in shard_set.index.shards:
         path = shard_set.folder / shard.file
         if not path.is_file():
@@ -51,6 +53,9 @@ def damages(folder: str | Path) -> Iterator[str]:
                 shard_set.read(i)
             except ShardError as error:
                 yield str(error)
+            num_done += 1
+            if progress:
+                progress(num_done, len(shard_set))
 
 
 def disagreements(folders: list[Path]) -> Iterator[str]:

@@ -11,8 +11,9 @@ from pytorch_lightning.utilities import rank_zero_info
 from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ
 from datamodules.batch_mixing import mixed
 from datamodules.clip_pairs import ClipPair, training_order, validation_order
-from datamodules.examples import PUBLISHED_SNR_DB, MixtureDataset, MixtureSettings
+from datamodules.examples import MixtureDataset, MixtureSettings
 from datamodules.loader import ExampleLoader, TrainingLoader
+from datamodules.mixing import DEFAULT_JITTER_S, PUBLISHED_SNR_DB
 from datamodules.order import DataSettingsError, Purpose, TrainingOrder, check_seed
 from datamodules.shard_index import ShardError
 from datamodules.sources import ClipSource, open_clips
@@ -20,9 +21,6 @@ from datamodules.tasks import Side, Task, TaskError, resolve_task
 
 DEFAULT_BATCH_SIZE = 128
 """Of CochCNN9's published recipes."""
-
-DEFAULT_JITTER_S = 0.1
-"""Shortest words of the published data (four letters) last about 0.25 s: they still cover the middle."""
 
 
 class WordSpeakerNoise(lightning.LightningDataModule):

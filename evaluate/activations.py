@@ -10,11 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.backends import cuda, cudnn
 
+from evaluate.options import DEFAULT_BATCH_SIZE
 from evaluate.workers import Workers
-
-DEFAULT_BATCH_SIZE = 4
-"""Sounds per forward pass. Measured on a CPU core, larger batches are slower: their arrays go back to the system
-after each pass, and half of the time goes into getting pages anew."""
 
 Progress = Callable[[str, int, int], None]
 """Called as `progress(what, num_done, num_total)`."""
@@ -131,7 +128,7 @@ def stage_activations(
     if batch_size < 1:
         raise ValueError(f"batch_size is at least 1, got {batch_size}")
     wanted = resolve_stages(net, stages)  # type: ignore[arg-type]
-    device = torch.device(device) if device is not None else _device_of(net)
+    device = torch.device(device) if device is not None else device_of(net)
     features: dict[str, list[np.ndarray]] = {stage: [] for stage in wanted}
     starts = range(0, len(sounds), batch_size)
     with _evaluation_mode(net), _exact_float32(), _recording(net, wanted) as recorded, Workers(device) as workers:
@@ -152,7 +149,7 @@ def stage_activations(
     return {stage: np.concatenate(parts) for stage, parts in features.items()}
 
 
-def _device_of(net: nn.Module) -> torch.device:
+def device_of(net: nn.Module) -> torch.device:
     """Give the device of a network's first parameter or buffer, the CPU when it has none."""
     for tensor in (*net.parameters(), *net.buffers()):
         return tensor.device

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from evaluate.activations import DEFAULT_BATCH_SIZE, Progress, resolve_stages, stage_activations
+from evaluate.activations import Progress, resolve_stages, stage_activations
 from evaluate.array_files import TEMPORARY_FILES, read_array, write_array
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.fingerprint import content_key, network_fingerprint
+from evaluate.options import DEFAULT_BATCH_SIZE, DEFAULT_CACHE_GIB
 
-DEFAULT_LIMIT_GIB = 20.0
 CACHE_VERSION = 1
 """Goes up when `stage_activations` gives other numbers than before, so that old files are not found."""
 
@@ -45,7 +45,7 @@ class ActivationCache:
     """
 
     folder: Path
-    limit_gib: float = DEFAULT_LIMIT_GIB
+    limit_gib: float = DEFAULT_CACHE_GIB
     num_found: int = field(default=0, init=False)
     num_missed: int = field(default=0, init=False)
 

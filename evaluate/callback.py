@@ -3,24 +3,27 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 from torch import nn
 
 from evaluate import table as t
-from evaluate.activations import DEFAULT_BATCH_SIZE, resolve_stages, stage_activations
+from evaluate.activations import Progress, device_of, resolve_stages, stage_activations
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.figures import write_figures
 from evaluate.isolation import undisturbed
 from evaluate.logged import PREFIX, STEP_KEY, best_key, logged_names, logged_values
+from evaluate.options import DEFAULT_BATCH_SIZE
 from evaluate.ranks import Ranks
 from evaluate.schedule import make_schedule
-from evaluate.scores import Origin, StageScores, encode_stages, failed_row, tabulate
+from evaluate.scores import Origin, StageScores, encode_stages, encoding_device, failed_row, tabulate
 from evaluate.splits import published_splits
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIGURES_FOLDER = "figures"
 
@@ -98,6 +101,8 @@ class BrainScoreCallback(pl.Callback):
         self.run_dir = run_dir
         self.figures = figures
         self.on_error = on_error
+        self.progress: Progress | None = None
+        """Called as `progress(what, num_done, num_total)` while this process scores; set by who shows it."""
         self._benchmarks: list[Benchmark] = []
         self._ranks = Ranks()
         self._last_step = -1
@@ -198,6 +203,8 @@ class BrainScoreCallback(pl.Callback):
 
     def _evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *, epoch: int) -> None:
         """Score all benchmarks once per step; write and log what came."""
+        import pandas as pd
+
         if trainer.global_step == self._last_step or not self._benchmarks:
             return
         self._last_step = trainer.global_step
@@ -235,7 +242,7 @@ class BrainScoreCallback(pl.Callback):
             self._warn_or_raise(f"{path} could not be taken up")
             return False
 
-    def _score(self, pl_module: pl.LightningModule, benchmark: Benchmark, origin: Origin) -> pd.DataFrame:
+    def _score(self, pl_module: pl.LightningModule, benchmark: Benchmark, origin: Origin) -> "pd.DataFrame":
         """Score one benchmark: every process its stages, then all together."""
         net = _network_of(pl_module)
         stages = resolve_stages(net, self.stages)
@@ -245,8 +252,10 @@ class BrainScoreCallback(pl.Callback):
             if not share:
                 return {}
             waveforms = benchmark.stimuli(net.sample_rate_hz, net.num_samples)
-            features = stage_activations(net, waveforms, stages=share, batch_size=self.batch_size)
-            return encode_stages(features, benchmark, published_splits(benchmark.num_stimuli))
+            progress = self._progress_on(benchmark)
+            features = stage_activations(net, waveforms, stages=share, batch_size=self.batch_size, progress=progress)
+            splits, device = published_splits(benchmark.num_stimuli), encoding_device(device_of(net))
+            return encode_stages(features, benchmark, splits, device=device, progress=progress)
 
         try:
             with self._ranks.first_rank_buffers(net):
@@ -262,10 +271,19 @@ class BrainScoreCallback(pl.Callback):
         self._values |= stale | logged_values(rows)
         return rows
 
-    def _publish(self, trainer: pl.Trainer, rows: pd.DataFrame) -> None:
+    def _progress_on(self, benchmark: Benchmark) -> Progress:
+        def report(what: str, num_done: int, num_total: int) -> None:
+            if self.progress is not None:
+                self.progress(f"scoring {benchmark.name}, {what}", num_done, num_total)
+
+        return report
+
+    def _publish(self, trainer: pl.Trainer, rows: "pd.DataFrame") -> None:
         """Write table and pictures and tell the loggers, on rank 0; a rehearsal leaves nothing behind."""
         if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
+        import pandas as pd
+
         folder = self._folder(trainer)
         self._unwritten.append(rows)  # with those that could not be written before
         table = t.append_rows(folder / t.SCORES_FILE, pd.concat(self._unwritten))
@@ -277,10 +295,11 @@ class BrainScoreCallback(pl.Callback):
             write_figures(table, folder / FIGURES_FOLDER)
 
     def _warn_or_raise(self, what: str) -> None:
-        """Re-raise the exception being handled, or log it and go on."""
+        """Re-raise the exception being handled, or log it and go on; all processes know of it, the first one logs."""
         if self.on_error == "raise":
             raise  # noqa: PLE0704 - called from except blocks alone
-        _log.warning("%s; training goes on", what, exc_info=True)
+        if self._ranks.rank == 0:
+            _log.warning("%s; training goes on", what, exc_info=True)
 
 
 def is_last_epoch(trainer: pl.Trainer) -> bool:

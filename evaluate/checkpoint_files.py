@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from evaluate.fingerprint import content_key
+from evaluate.options import CHECKPOINT_PATTERN
 from networks.checkpoint import NETWORK_KEY, PREFIX, is_checkpoint
 from networks.tensor_files import read_tensor_file
 from networks.weights import CheckpointError
@@ -22,7 +23,6 @@ CONFIG_FILE = "config.yaml"
 DIVERGED_FILE = "non_finite.ckpt"
 """Where training keeps the state that led to a loss that is not finite: to be looked at, not one of the run's points.
 """
-PATTERN = "*.ckpt"
 _LATER_NAMES = ("best", "last")
 """Beginnings of names of copies: of equal checkpoints, the one that keeps its name goes first."""
 
@@ -85,7 +85,7 @@ def run_dir_of(folder: Path) -> Path:
     return folder.parent if is_inside else folder
 
 
-def list_checkpoints(folder: Path, pattern: str = PATTERN) -> list[CheckpointFile]:
+def list_checkpoints(folder: Path, pattern: str = CHECKPOINT_PATTERN) -> list[CheckpointFile]:
     """List the checkpoints in a folder, the first written first, and after them the copies (best, last).
 
     That of a loss that was not finite is left out, unless the pattern is its name.

@@ -1,12 +1,13 @@
 """Scores of networks side by side, with error bars over participants and tests between networks."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
 from evaluate import table as t
 from evaluate.benchmarks.benchmark import ALL
@@ -19,6 +20,10 @@ from evaluate.statistics import (
     standard_error,
     wilcoxon_over_models,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 SampleKind = Literal["participants", "iterations", "none"]
 MIN_MODELS_FOR_WILCOXON = 6
@@ -77,6 +82,8 @@ def summarise(frames: Sequence[pd.DataFrame], metric: str, region: str, *, stage
     Returns:
         Means, errors and samples.
     """
+    import pandas as pd
+
     chosen = [_select(rows, metric, region, stage) for rows in frames]
     means = np.array([rows.get(ALL, np.nan) for rows in chosen], dtype=np.float64)
     samples = pd.DataFrame([rows.drop(ALL, errors="ignore") for rows in chosen]).reset_index(drop=True)

@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from datamodules.audio import demean, fit_length, read_audio, set_rms
-from evaluate.activations import DEFAULT_BATCH_SIZE, stage_activations
-
-PUBLISHED_NUM_CROPS = 5
+from evaluate.activations import stage_activations
+from evaluate.options import DEFAULT_BATCH_SIZE, PUBLISHED_NUM_CROPS
 
 MAX_CROP_DRAWS = 10
 """How often a silent crop is drawn again: sounds of ESC-50 are filled up with zeros to 5 s."""

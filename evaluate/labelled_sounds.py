@@ -1,11 +1,17 @@
 """Folders of labelled sounds, for the transfer check: which file has which label, source and fold."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import soundfile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 ESC50_TABLE = Path("meta") / "esc50.csv"
 """Where ESC-50 (Piczak 2015) keeps its table, beside the folder `audio`."""
@@ -116,6 +122,8 @@ def _from_folders(place: Path) -> LabelledSounds:
 
 
 def _from_table(table: Path, name: str) -> LabelledSounds:
+    import pandas as pd
+
     try:
         rows = pd.read_csv(table, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:

@@ -1,11 +1,16 @@
 """Which scores loggers get, and under which names: the same while training and from a watcher beside it."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from evaluate import table as t
 from evaluate.benchmarks.benchmark import ALL, Benchmark
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 PREFIX = "brain"
 STEP_KEY = f"{PREFIX}/checkpoint_step"

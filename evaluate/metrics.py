@@ -4,24 +4,30 @@ Each is two functions: one that works on a single stage and gives small arrays, 
 there, and one that makes rows of the score table from the arrays of all stages.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from evaluate import table as t
 from evaluate.benchmarks.benchmark import ALL, Benchmark
 from evaluate.dimensionality import effective_dimensionality
 from evaluate.encoding import encode
-from evaluate.rsa import category_order, read_out_best, rsa
+from evaluate.options import DEFAULT_MEMORY_LIMIT_GIB
 from evaluate.score_rows import Origin, add_means, rows_of, with_origin
-from evaluate.scores import DEFAULT_MEMORY_LIMIT_GIB, StageScores, curve_rows, encode_stage, tabulate
+from evaluate.scores import StageScores, curve_rows, encode_stage, tabulate
+from evaluate.similarity import category_order, read_out_best, rsa
 from evaluate.splits import published_splits
 from evaluate.stage_selection import mean_defined, median_defined
 from evaluate.statistics import BROAD_CATEGORIES, within_category_r2
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 Arrays = dict[str, np.ndarray]
 

@@ -13,10 +13,9 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.svm import SVC
 
-PUBLISHED_NUM_FOLDS = 5
+from evaluate.options import PUBLISHED_NUM_FOLDS
+
 PUBLISHED_PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
 """Values of C; the range is the published one, its steps are decades."""
 
@@ -81,6 +80,8 @@ def stratified_folds(
     Raises:
         ProbeError: A label has fewer sources than there are folds; names it.
     """
+    from sklearn.model_selection import StratifiedGroupKFold
+
     for label in dict.fromkeys(labels):
         of_label = {source for source, own in zip(sources, labels, strict=True) if own == label}
         if len(of_label) < num_folds:
@@ -210,6 +211,8 @@ def _classify(
     num_crops: int,
 ) -> np.ndarray:
     """Fit to the training sounds' crops, and give each test sound the label that most of its crops get."""
+    from sklearn.svm import SVC
+
     fitted, asked = np.repeat(training, num_crops), np.repeat(test, num_crops)
     machine = SVC(C=penalty, kernel="precomputed", decision_function_shape="ovr")
     machine.fit(similarity[np.ix_(fitted, fitted)], np.repeat(labels[training], num_crops))

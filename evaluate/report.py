@@ -1,22 +1,27 @@
 """The report: score tables of one or several runs as one page, and its figures as files."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from evaluate import page as html
 from evaluate import report_tables as tables_of
 from evaluate import table as t
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.figures.series import Series, series_of
+from evaluate.options import REPORT_FILE, SEED_PATTERN
 from evaluate.published import CITATION
 from evaluate.report_sections import Shown, anchor, probe_section, section
-from evaluate.seed_groups import SEED_PATTERN
 
-PAGE_FILE = "report.html"
+if TYPE_CHECKING:
+    import pandas as pd
+
+
 FIGURES_FOLDER = "figures"
 Features = Mapping[str, Mapping[str, np.ndarray]]
 """Benchmark -> title (as "fsdd, relu3") -> (S, D) features."""
@@ -64,6 +69,8 @@ def write_report(
     Raises:
         TableError: No table has a score.
     """
+    import pandas as pd
+
     folder = Path(folder)
     series = series_of(tables) if tables else []
     rows = pd.concat([one.rows for one in series], ignore_index=True) if series else t.make_table([])
@@ -95,8 +102,8 @@ def write_report(
     if progress:
         progress("page", len(names), len(names))
     parts = [*_head(names, sounds, series, tables), *sections, *_foot()]
-    t.write_atomically(folder / PAGE_FILE, html.page("Brain scores", parts).encode())
-    return Report(folder / PAGE_FILE, tuple(files))
+    t.write_atomically(folder / REPORT_FILE, html.page("Brain scores", parts).encode())
+    return Report(folder / REPORT_FILE, tuple(files))
 
 
 def _head(

@@ -1,11 +1,13 @@
 """Features of networks for the report, taken from the activations that `score` has kept; nothing is computed."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from evaluate import table as t
 from evaluate.benchmarks.benchmark import ALL, Benchmark
@@ -14,6 +16,10 @@ from evaluate.figures.series import Series, entries_of
 from evaluate.fingerprint import network_fingerprint
 from networks import CheckpointError, load_network
 from networks.sources import SourceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 MAX_NETWORKS = 7
 """With the responses, two rows of matrices."""

@@ -1,11 +1,12 @@
 """Sections of the report: all about one benchmark, figures and tables in order."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from evaluate import page as html
@@ -18,7 +19,12 @@ from evaluate.figures import selection as s
 from evaluate.figures.probes import probe_figure
 from evaluate.figures.selection import ScoreKind
 from evaluate.figures.series import Series, entries_of
-from evaluate.seed_groups import SEED_PATTERN, groups_of
+from evaluate.options import SEED_PATTERN
+from evaluate.seed_groups import groups_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 FILE_KINDS = ("png", "pdf")
 NUM_UNFOLDED_RUNS = 2

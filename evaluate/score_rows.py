@@ -1,15 +1,20 @@
 """Rows of the score table, made from values of regions and subjects."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from evaluate import table as t
 from evaluate.benchmarks.benchmark import ALL, Benchmark
 from evaluate.stage_selection import mean_defined
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 Values = Mapping[tuple[str, str], float]
 """Values by region and subject."""

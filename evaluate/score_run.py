@@ -1,26 +1,31 @@
 """Scoring many networks: spread over processes, kept piece by piece, unharmed by networks that cannot be scored."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import pandas as pd
 import torch
 from torch import nn
 
-from evaluate.activations import DEFAULT_BATCH_SIZE, Progress, resolve_stages
+from evaluate.activations import Progress, resolve_stages
 from evaluate.benchmarks.benchmark import Benchmark, BenchmarkError
 from evaluate.cache import ActivationCache, activation_key, cached_activations
 from evaluate.fingerprint import content_key, network_fingerprint
 from evaluate.metrics import METRICS, Computing
+from evaluate.options import DEFAULT_BATCH_SIZE, DEFAULT_MEMORY_LIMIT_GIB
 from evaluate.parts import Parts
 from evaluate.ranks import Ranks
 from evaluate.score_rows import Origin
-from evaluate.scores import DEFAULT_MEMORY_LIMIT_GIB
 from evaluate.shares import Share, plan_rounds
 from networks import LoadedNetwork, load_network
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 MAX_REASON_CHARACTERS = 300
 
@@ -204,6 +209,8 @@ class ScoreRun:
 
     def _publish(self, measured: list[_Measured], publish: Callable[[pd.DataFrame], None]) -> None:
         """Make rows of finished networks, on rank 0."""
+        import pandas as pd
+
         if self.ranks.rank != 0:
             return
         for one in measured:

@@ -5,25 +5,30 @@ The way of the data, one function each: `cached_activations` (network, sounds ->
 spreads the work over processes or keeps results calls the three; `score_network` calls them in a row.
 """
 
+from __future__ import annotations
+
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
 from evaluate import table as t
-from evaluate.activations import DEFAULT_BATCH_SIZE, Progress
+from evaluate.activations import Progress, device_of
 from evaluate.benchmarks.benchmark import ALL, Benchmark
 from evaluate.cache import ActivationCache, cached_activations
 from evaluate.encoding import encode
+from evaluate.options import DEFAULT_BATCH_SIZE, DEFAULT_MEMORY_LIMIT_GIB
 from evaluate.score_rows import Origin, add_means, rows_of, with_origin
 from evaluate.splits import Splits, published_splits
 from evaluate.stage_selection import best_stage, best_stage_by_region, mean_defined, median_defined, unit_stage_curves
 
-DEFAULT_MEMORY_LIMIT_GIB = 2.0
-"""Working memory of encoding beyond features, responses and result."""
+if TYPE_CHECKING:
+    import pandas as pd
+
+_log = logging.getLogger(__name__)
 
 
 class StageScores(NamedTuple):
@@ -62,7 +67,7 @@ def score_network(
         stages: Stages to score, or None for all.
         splits: Train and test sounds, or None for the published ten splits.
         batch_size: Sounds per forward pass.
-        device: Where the network is, None for where its parameters are.
+        device: Where the network is, None for where its parameters are; encoding follows it to a CUDA GPU.
         run: Name of the run, for the table.
         checkpoint: Name of the checkpoint, for the table.
         step: Optimiser steps trained, for the table.
@@ -81,8 +86,15 @@ def score_network(
     features = cached_activations(
         net, benchmark, cache=cache, stages=stages, batch_size=batch_size, device=device, progress=progress
     )
-    scores = encode_stages(features, benchmark, splits, progress=progress)
+    where = encoding_device(device if device is not None else device_of(net))
+    scores = encode_stages(features, benchmark, splits, device=where, progress=progress)
     return tabulate(scores, benchmark, Origin(run=run, checkpoint=checkpoint, step=step, epoch=epoch))
+
+
+def encoding_device(network_device: torch.device | str) -> torch.device:
+    """Where to encode the features of a network: on its GPU if that computes in float64, else on the CPU."""
+    device = torch.device(network_device)
+    return device if device.type == "cuda" else torch.device("cpu")
 
 
 def encode_stages(
@@ -90,6 +102,7 @@ def encode_stages(
     benchmark: Benchmark,
     splits: Splits,
     *,
+    device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> dict[str, StageScores]:
     """Encode stage after stage, see `encode_stage`.
@@ -98,6 +111,7 @@ def encode_stages(
         features: (S, D) features of each stage.
         benchmark: Responses to predict.
         splits: Train and test sounds.
+        device: Where to compute. A stage for which a GPU lacks memory (training may fill it) is encoded on the CPU.
         progress: Called after each stage as `progress("encoding", num_done, num_total)`.
 
     Returns:
@@ -105,7 +119,11 @@ def encode_stages(
     """
     scores = {}
     for num_done, (stage, stage_features) in enumerate(features.items(), start=1):
-        scores[stage] = encode_stage(stage_features, benchmark, splits, stage=stage)
+        try:
+            scores[stage] = encode_stage(stage_features, benchmark, splits, stage=stage, device=device)
+        except torch.OutOfMemoryError:
+            _log.warning("encoding %s on the CPU: the GPU is out of memory", stage)
+            scores[stage] = encode_stage(stage_features, benchmark, splits, stage=stage)
         if progress:
             progress("encoding", num_done, len(features))
     return scores

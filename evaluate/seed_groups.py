@@ -11,10 +11,8 @@ from evaluate.comparisons import summarise
 from evaluate.figures.selection import ScoreKind
 from evaluate.figures.series import Entry, State, entries_of
 from evaluate.figures.series import Series as Run
+from evaluate.options import SEED_PATTERN
 from evaluate.statistics import standard_error
-
-SEED_PATTERN = r"(^|[-_ ])seed[-_ ]?\d+"
-"""What is taken out of runs' names: those that are equal without it are one group."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,14 +1,18 @@
 """The tidy table of scores: one row per number, read alike by logger, command, pictures and report."""
 
+from __future__ import annotations
+
 import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from evaluate.locks import locked
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 RUN, CHECKPOINT, STEP, EPOCH = "run", "checkpoint", "step", "epoch"
 BENCHMARK, METRIC, STAGE, REGION, SUBJECT, VALUE = (
@@ -90,6 +94,8 @@ def make_table(rows: list[dict[str, Any]] | pd.DataFrame) -> pd.DataFrame:
     Raises:
         TableError: A column is missing, unknown or of the wrong type; names it.
     """
+    import pandas as pd
+
     table = pd.DataFrame(rows if len(rows) or isinstance(rows, pd.DataFrame) else {name: [] for name in COLUMNS})
     missing = [name for name in COLUMNS if name not in table.columns]
     unknown = [str(name) for name in table.columns if name not in COLUMNS]
@@ -115,6 +121,8 @@ def merge_rows(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A new table: old rows first, new rows last, each key once.
     """
+    import pandas as pd
+
     if table.empty or rows.empty:
         merged = rows if table.empty else table
     else:
@@ -134,6 +142,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
     Raises:
         TableError: The file is missing, is no CSV file, or has other columns; names the file.
     """
+    import pandas as pd
+
     path = Path(path)
     if not path.is_file():
         raise TableError(f"there is no score table {path}")

@@ -1,15 +1,19 @@
 """Brain scores from beside a training run, in Weights & Biases, over the checkpoint's step."""
 
+from __future__ import annotations
+
 import logging
 import os
 from math import isnan
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from evaluate import table as t
 from evaluate.logged import PREFIX, STEP_KEY, logged_values
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 WANDB_ID_FILE = "wandb_id.txt"
 """Where a run directory keeps the identity of its run at Weights & Biases."""

@@ -1,5 +1,7 @@
 """Scoring checkpoints as they appear, beside the training that saves them and without touching it."""
 
+from __future__ import annotations
+
 import json
 import logging
 import tempfile
@@ -7,16 +9,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, NamedTuple
 
 from evaluate import table as t
 from evaluate.activations import Progress
 from evaluate.cache import ActivationCache
 from evaluate.checkpoint_files import (
     DIVERGED_FILE,
-    PATTERN,
     CheckpointFile,
     Content,
     IncompleteError,
@@ -27,10 +26,15 @@ from evaluate.checkpoint_files import (
 )
 from evaluate.fingerprint import content_key
 from evaluate.metrics import METRICS
+from evaluate.options import CHECKPOINT_PATTERN
 from evaluate.parts import Parts
 from evaluate.score_run import Failure, Request, ScoreRun, one_line
 from networks import LoadedNetwork, load_network
 from networks.weights import CheckpointError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 GIVEN_UP_AFTER_S = 600.0
 """A file that is still not whole so long after it was written last is damaged: it is not looked at again."""
@@ -145,7 +149,7 @@ class Watcher:
     parts: Parts
     publish: Callable[[pd.DataFrame], None]
     tell: Callable[[str], None]
-    pattern: str = PATTERN
+    pattern: str = CHECKPOINT_PATTERN
     cache: ActivationCache | None = None
     progress: Progress | None = None
     failures: list[Failure] = field(default_factory=list, init=False)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 KAISER_BETA = 5.0  # Tuckute, Feather et al. 2023: window of the low-pass kernel
+MAGNITUDE_FLOOR = 1e-8  # Feather et al. 2023: least magnitude of a subband; the gradient is 0 there
 DIRECT_BANDS_AT_ONCE = 16  # bounds the memory of the direct method: bands whose subbands exist at one time
 
 
@@ -64,7 +65,7 @@ class DirectEnvelopes(nn.Module):
         for responses in self.get_buffer("responses").split(DIRECT_BANDS_AT_ONCE):
             # ifft pads the one-sided spectrum with zeros: the negative frequencies of the analytic signal.
             subbands = torch.fft.ifft(spectrum[:, None] * responses, n=self.num_samples)
-            envelopes = subbands.abs().flatten(0, 1)[:, None]  # (B * bands, 1, T)
+            envelopes = subbands.abs().clamp(min=MAGNITUDE_FLOOR).flatten(0, 1)[:, None]  # (B * bands, 1, T)
             low_passed = nn.functional.conv1d(envelopes, self.get_buffer("taps"), stride=self.stride)
             frames.append(low_passed.unflatten(0, (len(waveform), len(responses)))[:, :, 0])
         return torch.cat(frames, dim=1)

@@ -19,3 +19,19 @@ def shared_dir() -> Path:
     if not (path / "golden").is_dir():
         pytest.fail(f"AUDITORY_TEST_DATA={folder} has no folder 'golden'")
     return path
+
+
+@pytest.fixture
+def every_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a terminal, every report of progress is a line."""
+    for name in ("LINE_EVERY_S", "FIRST_LINE_AFTER_S"):
+        monkeypatch.setattr(f"datamodules.progress.{name}", 0.0)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is no GPU."""
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device: run `make gpu-check` on a machine that has one")

@@ -9,12 +9,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("train", "evaluate", "datamodules", "networks")
-# evaluate reads sounds and synthesises textures with these two, which stand on nothing but numpy, torch and soundfile.
-# networks.installation stands on the standard library alone.
+# evaluate reads sounds, synthesises textures and shows its progress with these three, which stand on nothing but numpy,
+# torch, soundfile and rich. networks.installation stands on the standard library alone.
 MAY_IMPORT = {
     "networks": set(),
     "datamodules": {"networks.installation"},
-    "evaluate": {"networks", "datamodules.audio", "datamodules.synthesis"},
+    "evaluate": {"networks", "datamodules.audio", "datamodules.progress", "datamodules.synthesis"},
     "train": {"networks", "datamodules", "evaluate"},
 }
 LIGHTNING_IN = {"evaluate/callback.py", "datamodules/word_speaker_noise.py"}

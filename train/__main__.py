@@ -1,11 +1,14 @@
 """``python -m train fit --config configs/NAME.yaml``: train a network, watch its brain scores."""
 
 import sys
+import time
 from typing import NoReturn
 
-from rich.console import Console
-
 from networks.installation import InstallationError, check_evaluate
+from train.quiet import rank
+
+FIRST_SPEAKS_WITHIN_S = 3.0
+"""Other processes keep an error to themselves for so long."""
 
 
 def main() -> None:
@@ -15,6 +18,8 @@ def main() -> None:
     except InstallationError as error:
         _tell(str(error))
 
+    # Before rich: `typing` keeps the order in which a union is written first. Lightning writes "int, float" for numbers
+    # of batches, rich "float, int", with which jsonargparse would make 1.0 (all batches) of 1.
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
     from datamodules.mixing import MixingError
@@ -57,6 +62,11 @@ def main() -> None:
 
 
 def _tell(message: str, *, status: int = 2) -> NoReturn:
+    from rich.console import Console
+
+    if rank() != 0:
+        # The first process has most likely the same error. When it has ended, torchrun ends this one, too.
+        time.sleep(FIRST_SPEAKS_WITHIN_S)
     Console(stderr=True).print(f"error: {message}", style="red", markup=False, soft_wrap=True)
     sys.exit(status)
 

@@ -1,8 +1,10 @@
 """Callbacks of every run: the saved configuration, the untrained checkpoint, the closing summary."""
 
-from pathlib import Path
+from __future__ import annotations
 
-import pandas as pd
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytorch_lightning as pl
 from jsonargparse import Namespace
 from pytorch_lightning.cli import LightningArgumentParser
@@ -20,6 +22,10 @@ from train.run_directory import (
     UNTRAINED_CHECKPOINT,
     checkpoints_in,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 HEADLINE_METRICS = ("top1", "ranking_average_precision", "average_precision")
 """One for each kind of task; both have a chance level beside them."""
@@ -76,6 +82,8 @@ class Summary(pl.Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Summarise the last validation and evaluation, also where they were before the run went on."""
+        import pandas as pd
+
         if not trainer.is_global_zero:
             return
         folder = Path(trainer.default_root_dir)
@@ -104,6 +112,8 @@ def summary_rows(metrics: dict[str, float]) -> pd.DataFrame:
         One row for each condition and task: top-1 accuracy beside the share of the commonest class, or average
         precision beside the share of positives.
     """
+    import pandas as pd
+
     rows = []
     for name, value in metrics.items():
         parts = name.split("/")
@@ -124,6 +134,8 @@ def brain_rows(metrics: dict[str, float]) -> pd.DataFrame:
     Returns:
         One row for each benchmark, in the place of a task of the condition "brain"; chance is empty.
     """
+    import pandas as pd
+
     rows = [
         {"condition": PREFIX, "task": benchmark, "metric": BEST, "value": value, "chance": float("nan")}
         for benchmark, value in brain_scores(metrics).items()

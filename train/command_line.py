@@ -1,5 +1,6 @@
 """The command line of training: LightningCLI with a run directory, loggers, checkpoints and brain scores set up."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pytorch_lightning.utilities import rank_zero_info
 
 from datamodules.word_speaker_noise import WordSpeakerNoise
 from evaluate.callback import BrainScoreCallback
+from networks import CochCNN9, Cochleagram, CochResNet, CochResNet50, MelSpectrogram
 from train.callbacks import SaveRunConfig, SaveUntrained, Summary
 from train.checkpoint_files import AtomicCheckpointIO, remove_abandoned
 from train.early_stopping import StopByBrainScore
@@ -44,7 +46,9 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }
 
 
-KNOWN_BY_NAME = (StopByBrainScore,)
+SUBCOMMANDS = ("fit", "validate", "test")
+
+KNOWN_BY_NAME = (StopByBrainScore, Cochleagram, MelSpectrogram, CochCNN9, CochResNet, CochResNet50)
 """Classes that a configuration can name without their module: they need only be imported."""
 
 
@@ -76,7 +80,9 @@ class TrainCLI(LightningCLI):
     def subcommands() -> dict[str, set[str]]:
         """Fit, validate and test; prediction is evaluation's (``python -m evaluate``)."""
         every = LightningCLI.subcommands()
-        return {name: every[name] for name in ("fit", "validate", "test")}
+        # Where the command line names one, the parsers of the others, a third of a second each, are left out.
+        named = tuple(name for name in SUBCOMMANDS if sys.argv[1:2] == [name])
+        return {name: every[name] for name in named or SUBCOMMANDS}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the groups named above and take tasks and conditions from the data."""

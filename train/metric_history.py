@@ -1,13 +1,15 @@
 """What a run has logged so far, from its folder ``csv/``: also what came before it was interrupted and resumed."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 METRICS_FILES = "csv/*/metrics.csv"
 STEP = "step"
 
-History = dict[str, pd.Series]
+History = dict[str, "pd.Series"]
 """Name of a metric -> its values by optimiser step."""
 
 
@@ -23,6 +25,8 @@ def read_history(run_dir: str | Path) -> History:
     Returns:
         Metrics with at least one value, each step once, in order of steps.
     """
+    import pandas as pd
+
     paths = sorted(Path(run_dir).glob(METRICS_FILES), key=lambda path: (_version(path.parent.name), path.parent.name))
     frames: list[pd.DataFrame] = []
     for path in paths:

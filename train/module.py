@@ -10,7 +10,6 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable, Reduce
 from pytorch_lightning.utilities import rank_zero_info
 from pytorch_lightning.utilities.types import LRSchedulerTypeUnion
 from torch import Tensor, nn
-from torchmetrics.classification import MulticlassAccuracy
 
 from datamodules.tasks import Task
 from networks import AuditoryNetwork, Backbone, CheckpointError, FrontEnd
@@ -18,7 +17,7 @@ from networks.checkpoint import NETWORK_KEY, describe_network
 from train.errors import TrainingError
 from train.gradient_norms import gradient_norm
 from train.losses import Losses, weighted_losses
-from train.metrics import accuracy
+from train.metrics import Accuracy, accuracy
 from train.optimizers import keep_settings, set_by
 from train.schedules import CONSTANT, Schedule, scale_rates, with_schedule
 from train.uncertainty import UncertaintyWeights
@@ -114,8 +113,8 @@ class AuditoryModule(pl.LightningModule):
     def _conditions(self) -> list[ConditionMetrics]:
         return cast(list[ConditionMetrics], list(self.conditions))
 
-    def _accuracies(self) -> Iterable[tuple[str, MulticlassAccuracy]]:
-        return cast(Iterable[tuple[str, MulticlassAccuracy]], self.train_accuracy.items())
+    def _accuracies(self) -> Iterable[tuple[str, Accuracy]]:
+        return cast(Iterable[tuple[str, Accuracy]], self.train_accuracy.items())
 
     def forward(self, waveform: Tensor) -> dict[str, Tensor]:
         """(B, T) waveforms -> logits (B, classes) by task."""

@@ -101,25 +101,3 @@ def batches_left(trainer: pl.Trainer) -> int | None:
         limits.append((trainer.max_steps - trainer.global_step) * trainer.accumulate_grad_batches)
     fewest = min(limits, default=float("inf"))
     return max(0, int(fewest)) if fewest < float("inf") else None
-
-
-def duration(seconds: float | None) -> str:
-    """Write a duration.
-
-    Args:
-        seconds: How long, or None.
-
-    Returns:
-        As "45 s", "12 min", "3 h 05 min" or "2 d 04 h"; "?" for None.
-    """
-    if seconds is None:
-        return "?"
-    minutes = round(seconds / 60)
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if minutes < 100:
-        return f"{minutes} min"
-    hours = round(seconds / 3600)
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h {minutes % 60:02d} min"
-    return f"{hours // 24} d {hours % 24:02d} h"

@@ -1,41 +1,50 @@
 """The live view of a terminal while training; lines of a log where there is no terminal."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar
 from rich.console import Console, Group, RenderableType
-from rich.progress import ProgressColumn, Task
+from rich.progress import ProgressColumn, Task, TaskID
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from datamodules.progress import FIRST_LINE_AFTER_S, LINE_EVERY_S, Step, duration, write_line
+from evaluate.callback import BrainScoreCallback
 from train.live_view import LiveView
 from train.logged_values import values_of
-from train.pace import Pace, duration
+from train.pace import Pace
 from train.stop_signals import StoppedBySignal
 
 BAR_WIDTH = 20
 REFRESHES_PER_S = 4
 VALUES_EVERY_S = 0.5
 """Reading a value from a GPU waits for it: not at every batch."""
-LINE_EVERY_S = 60.0
-"""Without a terminal, a line is written for each validation, and so often in between."""
 
 
 class TrainingProgress(RichProgressBar):
     """Progress bars with losses, accuracies, brain scores, samples per second and time left in rows below.
 
-    Where the output is no terminal, nothing is drawn: one line is written for each validation and each minute. That of
-    a validation at the end of an epoch has the epoch's brain scores, and comes after them.
+    Where the output is no terminal, nothing is drawn: one line is written for each validation, and each half minute,
+    also within validations and evaluations. That of a validation at the end of an epoch has the epoch's brain scores,
+    and comes after them.
 
     Args:
         pace: Measures how fast training goes; a callback of the same trainer.
         console_kwargs: Arguments of `rich.console.Console`.
+        clock: Gives seconds that only go up.
     """
 
-    def __init__(self, pace: Pace, *, console_kwargs: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        pace: Pace,
+        *,
+        console_kwargs: dict[str, Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(refresh_rate=REFRESHES_PER_S, leave=False, console_kwargs=console_kwargs)
         self.pace = pace
         self._plain = Console(**self._console_kwargs)
@@ -43,6 +52,9 @@ class TrainingProgress(RichProgressBar):
         self._shown: RenderableType = ""
         self._last_values_s = self._last_line_s = float("-inf")
         self._validated: str | None = None
+        self._clock = clock
+        self._step = Step(clock())
+        self._step_bar: TaskID | None = None
 
     @property
     def is_enabled(self) -> bool:
@@ -53,10 +65,14 @@ class TrainingProgress(RichProgressBar):
         """Give the one column that holds all."""
         return [_View(self, trainer)]
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin; the first line of a log comes after a while."""
-        super().on_train_start(trainer, pl_module)
-        self._last_line_s = time.monotonic()
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Show evaluations, too; the first line of a log comes after a few seconds."""
+        super().setup(trainer, pl_module, stage)
+        self._last_line_s = self._clock() - LINE_EVERY_S + FIRST_LINE_AFTER_S
+        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        for scoring in callbacks:
+            if isinstance(scoring, BrainScoreCallback):
+                scoring.progress = lambda *told: self._show_step(trainer, *told)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the values of the last epoch."""
@@ -69,6 +85,7 @@ class TrainingProgress(RichProgressBar):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Write the line of a validation within an epoch."""
+        self._hide_step()
         self._write_validated(trainer)
 
     def on_train_batch_end(
@@ -76,8 +93,36 @@ class TrainingProgress(RichProgressBar):
     ) -> None:
         """Move the bar; write a line where it is time."""
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-        if time.monotonic() - self._last_line_s >= LINE_EVERY_S:
-            self._write_line(trainer, self._place(trainer))
+        if self._is_line_due():
+            self._write_line(trainer, self._place(trainer, batch=batch_idx + 1))
+
+    def on_validation_batch_end(  # noqa: PLR0917 - as Lightning calls it
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Move the bar; write a line where it is time."""
+        super().on_validation_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
+        total = trainer.num_val_batches[dataloader_idx]
+        self._follow_batches(trainer, f"validation, {_condition(pl_module, dataloader_idx)}", batch_idx, total)
+
+    def on_test_batch_end(  # noqa: PLR0917 - as Lightning calls it
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Move the bar; write a line where it is time."""
+        super().on_test_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
+        total = trainer.num_test_batches[dataloader_idx]
+        self._follow_batches(trainer, f"test, {_condition(pl_module, dataloader_idx)}", batch_idx, total)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave values alone: those of the epoch are not there yet, and asking for them could wait for others."""
@@ -92,6 +137,7 @@ class TrainingProgress(RichProgressBar):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the last values."""
+        self._hide_step()
         self._last_values_s = float("-inf")
         super().on_train_end(trainer, pl_module)
 
@@ -132,37 +178,82 @@ class TrainingProgress(RichProgressBar):
         counted = f"Epoch {current_epoch + 1}" + (f"/{most}" if most is not None and most > 0 else "")
         return f"{counted:{len(self.validation_description)}}"
 
-    def _about(self, trainer: pl.Trainer) -> str:
+    def _about(self, trainer: pl.Trainer, unit: str = "") -> str:
         rate = self.pace.samples_per_s
         left = self.pace.seconds_left(trainer)
         parts = [f"step {trainer.global_step}"]
-        parts += [f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s"] if rate is not None else []
+        parts += [f"{rate:.0f}{unit}/s" if rate >= 10 else f"{rate:.1f}{unit}/s"] if rate is not None else []
         parts += [f"{duration(left)} left"] if left is not None else []
         return ", ".join(parts)
 
     # Lightning 2.6.0 passes more: the position of its bar.
     def _update_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any) -> None:
         """Read the values, now and then; what is drawn from them is not changed afterwards."""
-        now = time.monotonic()
+        now = self._clock()
         if not self.is_enabled or now - self._last_values_s < VALUES_EVERY_S:
             return
         self._last_values_s = now
         self._shown = LiveView(values_of(trainer))
 
-    def _place(self, trainer: pl.Trainer) -> str:
+    def _place(self, trainer: pl.Trainer, *, batch: int | None = None) -> str:
         """Where training is, in words."""
-        return f"{self._get_train_description(trainer.current_epoch).strip()}, {self._about(trainer)}"
+        parts = [self._get_train_description(trainer.current_epoch).strip()]
+        if batch is not None:
+            total = trainer.num_training_batches
+            parts.append(f"batch {batch}" + (f" of {total}" if total < float("inf") else ""))
+        return ", ".join([*parts, self._about(trainer, " examples")])
+
+    def _follow_batches(self, trainer: pl.Trainer, what: str, batch_idx: int, total: float) -> None:
+        """Write a line about a pass over held-out examples where it is time; Lightning draws its bar."""
+        num_total = int(total) if total < float("inf") else None
+        self._step = self._step.then(self._clock(), what, batch_idx + 1, num_total, "batches")
+        if self._is_line_due():
+            self._write_step(trainer)
+
+    def _show_step(self, trainer: pl.Trainer, what: str, num_done: int, num_total: int) -> None:
+        """Draw a bar for what is done between two batches, or write a line where it is time."""
+        self._step = self._step.then(self._clock(), what, num_done, num_total, "")
+        if self._is_line_due():
+            self._write_step(trainer)
+        if not self.is_enabled or self.progress is None:
+            return
+        if self._step_bar is None:
+            self._step_bar = self._add_task(num_total, what)
+        self.progress.update(self._step_bar, description=what, total=num_total, completed=num_done, visible=True)
+        self.refresh()
+
+    def _hide_step(self) -> None:
+        if self._step_bar is not None and self.progress is not None:
+            self.progress.update(self._step_bar, visible=False)
+
+    def _is_line_due(self) -> bool:
+        return self._clock() - self._last_line_s >= LINE_EVERY_S
+
+    def _write_step(self, trainer: pl.Trainer) -> None:
+        """Say how far a step is; values that were logged are not asked for, which may wait for other processes."""
+        is_fit = trainer.state.fn == "fit"
+        epoch = self._get_train_description(trainer.current_epoch).strip() if is_fit else ""
+        place = f"{epoch}, step {trainer.global_step}; " if is_fit else ""
+        self._write(trainer, f"{place}{self._step.line(self._clock())}")
 
     def _write_validated(self, trainer: pl.Trainer) -> None:
         if self._validated is not None:
             self._write_line(trainer, self._validated)
 
     def _write_line(self, trainer: pl.Trainer, place: str) -> None:
-        self._last_line_s, self._validated = time.monotonic(), None
+        self._validated = None
         if self._has_terminal or not trainer.is_global_zero:
             return
-        line = f"{place}; {LiveView(values_of(trainer)).line()}"
-        self._plain.print(line, soft_wrap=True, markup=False, highlight=False)
+        self._write(trainer, "; ".join(filter(None, [place, LiveView(values_of(trainer)).line()])))
+
+    def _write(self, trainer: pl.Trainer, line: str) -> None:
+        self._last_line_s = self._clock()
+        if not self._has_terminal and trainer.is_global_zero:
+            write_line(line, self._plain)
+
+
+def _condition(pl_module: pl.LightningModule, number: int) -> str:
+    return str(pl_module.val_conditions[number])  # type: ignore[index]
 
 
 class _View(ProgressColumn):

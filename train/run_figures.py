@@ -1,10 +1,12 @@
 """Figures of the run page: curves, confusion of classes, a few mixtures."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from math import ceil, isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,6 +15,10 @@ from evaluate.figures import style
 from train.callbacks import HEADLINE_METRICS
 from train.metric_history import History
 from train.validation_sample import Confusion, Mixtures
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 TRAINING_COLOUR = "#8A929B"
 MAX_POINTS = 600

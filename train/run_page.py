@@ -12,10 +12,11 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from datamodules.progress import duration
 from evaluate import page as html
 from evaluate import table as t
 from evaluate.isolation import undisturbed
-from train.pace import Pace, batches_left, duration
+from train.pace import Pace, batches_left
 from train.run_sections import MAX_SHARE, REFRESH_S, RunState, brain_section, sections, sections_of
 from train.validation_sample import ValidationSample
 

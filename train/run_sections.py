@@ -1,14 +1,15 @@
 """Sections of the run page: state, accuracies, curves, brain scores, confusions, mixtures."""
 
+from __future__ import annotations
+
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pytorch_lightning as pl
 import torch
 from matplotlib.figure import Figure
@@ -25,6 +26,10 @@ from train.logged_values import values_of
 from train.metric_history import read_history
 from train.run_figures import confusion_figure, curves_figure, mixtures_figure
 from train.validation_sample import Mixtures, ValidationSample
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 REFRESH_S = 60
 MAX_SHARE = 0.02

@@ -5,11 +5,11 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics import MetricCollection
 
 from datamodules.tasks import Task
 from train.losses import Losses
-from train.metrics import task_metrics
+from train.metrics import WeightedMean, task_metrics
 
 TOTAL = "<total>"
 """Entry of the weighted sum among the losses; task names are words."""
@@ -25,11 +25,11 @@ class ConditionMetrics(nn.Module):
     def __init__(self, tasks: Sequence[Task]) -> None:
         super().__init__()
         self.tasks = tuple(tasks)
-        self.losses = nn.ModuleDict({name: MeanMetric() for name in (TOTAL, *(task.name for task in tasks))})
+        self.losses = nn.ModuleDict({name: WeightedMean() for name in (TOTAL, *(task.name for task in tasks))})
         self.metrics = nn.ModuleDict({task.name: task_metrics(task) for task in tasks})
 
-    def _loss(self, name: str) -> MeanMetric:
-        return cast(MeanMetric, self.losses[name])
+    def _loss(self, name: str) -> WeightedMean:
+        return cast(WeightedMean, self.losses[name])
 
     def _metrics(self, task: Task) -> MetricCollection:
         return cast(MetricCollection, self.metrics[task.name])
@@ -60,4 +60,4 @@ class ConditionMetrics(nn.Module):
     def reset(self) -> None:
         """Forget everything gathered."""
         for metric in (*self.losses.values(), *self.metrics.values()):
-            cast(MeanMetric | MetricCollection, metric).reset()
+            cast(WeightedMean | MetricCollection, metric).reset()

@@ -9,6 +9,7 @@ from rich.table import Table
 from datamodules.build import build_shards
 from datamodules.commands.build_arguments import add_build_arguments, build_settings, manifest_beside, show
 from datamodules.corpora.audioset import COLUMN, MAX_ZERO_FRACTION, make_manifest
+from datamodules.progress import ProgressDisplay
 
 DESCRIPTION = """
 Segments without speech, whispering or silence, nor music with no finer label, and with at most 10 % zeros (the
@@ -31,9 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Build, and show what was built and left out."""
-    manifest = make_manifest(
-        {"train": args.train, "val": args.val}, args.ontology, args.clips, manifest_beside(args.out)
-    )
+    with ProgressDisplay(f"selecting segments with a sound in {args.clips}"):
+        manifest = make_manifest(
+            {"train": args.train, "val": args.val}, args.ontology, args.clips, manifest_beside(args.out)
+        )
     removed = Table("split", "left out", "segments", title="segments that were left out")
     for split, counts in manifest.removed.items():
         for reason, times in counts.most_common():

@@ -1,10 +1,12 @@
 """`python -m datamodules check`: verify shard sets in full."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
+from datamodules.progress import ProgressDisplay
 from datamodules.shard_index import INDEX_FILE
 from datamodules.verify import damages, disagreements
 
@@ -23,8 +25,10 @@ def run(args: argparse.Namespace) -> int:
     for folder in args.shards:
         shard_folders = _shard_folders(folder)
         for shard_folder in shard_folders:
-            with console.status(f"checking {shard_folder}"):
-                found = list(damages(shard_folder))
+            what = f"checking {shard_folder}"
+            with ProgressDisplay(what) as display:
+                report = partial(display.report, what, unit="clips")
+                found = list(damages(shard_folder, progress=report))
             is_damaged |= _tell(console, found)
             console.print(f"{shard_folder}: {'DAMAGED' if found else 'sound'}", markup=False)
         is_damaged |= _tell(console, list(disagreements(shard_folders)))

@@ -8,6 +8,7 @@ from rich.console import Console
 from datamodules.build import build_shards
 from datamodules.commands.build_arguments import add_build_arguments, build_settings, show
 from datamodules.corpora.published_hdf5 import make_manifest
+from datamodules.progress import ProgressDisplay
 from datamodules.tasks import Side
 
 DESCRIPTION = """
@@ -29,7 +30,8 @@ def run(args: argparse.Namespace) -> None:
     """Convert both sides and show what was built."""
     sides: tuple[Side, ...] = ("signal", "noise")
     for side in sides:
-        manifest = make_manifest(args.folder, args.out / "manifests", side=side)
+        with ProgressDisplay(f"reading the {side} labels of {args.folder}"):
+            manifest = make_manifest(args.folder, args.out / "manifests", side=side)
         report = build_shards(
             manifest.path,
             args.out / side,

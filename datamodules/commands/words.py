@@ -13,6 +13,7 @@ from datamodules.commands.help_format import DefaultsHelpAsWritten
 from datamodules.corpora import recordings
 from datamodules.corpora.aligned_words import make_manifest
 from datamodules.corpora.word_selection import SelectionRules
+from datamodules.progress import ProgressDisplay
 
 CLIP_DURATION_S = 2.2
 """The published 2 s, and a tenth of a second on either side for jitter."""
@@ -56,14 +57,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Select and build, and show what each rule removed and what was built."""
     rules = SelectionRules(**{rule.name: getattr(args, rule.name) for rule in fields(SelectionRules)})
-    manifest = make_manifest(
-        args.folder,
-        manifest_beside(args.out),
-        layout=args.layout,
-        alignments=args.alignments,
-        tier=args.tier,
-        rules=rules,
-    )
+    with ProgressDisplay(f"selecting words of {args.folder}"):
+        manifest = make_manifest(
+            args.folder,
+            manifest_beside(args.out),
+            layout=args.layout,
+            alignments=args.alignments,
+            tier=args.tier,
+            rules=rules,
+        )
     console = Console()
     removed = Table("rule", "removed", "classes", title=f"{manifest.num_clips} words are left")
     for removal in manifest.removals:

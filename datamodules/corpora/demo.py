@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import pandas as pd
 
 from datamodules.corpora import fsdd
 from datamodules.corpora.building import add_build_arguments, add_part_argument, building
@@ -192,6 +191,8 @@ def run(args: argparse.Namespace) -> None:
 
 def _joined(words: Path, digits: Path) -> Path:
     """Add the rows of the digits' manifest, whose paths are absolute, to that of the words."""
+    import pandas as pd
+
     tables = [pd.read_csv(manifest) for manifest in (words, digits)]
     joined = pd.concat(tables, ignore_index=True)
     return write_manifest(words, [{str(k): v for k, v in row.items()} for row in joined.to_dict("records")])

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from datamodules.corpora.sounds import CorpusError, find_sounds
 
 COMMON_VOICE_TABLE = "validated.tsv"
@@ -76,6 +74,8 @@ def _listed(root: Path) -> Iterator[Recording]:
 
 
 def _table(path: Path, separator: str, columns: tuple[str, str]) -> list[dict[str, str]]:
+    import pandas as pd
+
     try:
         table = pd.read_csv(
             path, sep=separator, dtype=str, keep_default_na=False, quoting=3 if separator == "\t" else 0

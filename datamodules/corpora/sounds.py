@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import pandas as pd
 import soundfile
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from datamodules.build_report import BuildError
 from datamodules.files import replacing
+from datamodules.progress import ProgressDisplay
 
 PEAK = 0.99
 """Sounds with larger peaks are scaled to this before they become 16-bit samples: mixing sets levels anew."""
@@ -77,6 +75,8 @@ def find_sounds(folder: Path, *, depth: int | None = None) -> list[Path]:
 def write_manifest(path: Path, rows: Sequence[Row]) -> Path:
     """Write the rows of a manifest (see `datamodules.manifests`) as CSV or Parquet, and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    import pandas as pd
+
     table = pd.DataFrame([dict(row) for row in rows])
     with replacing(path) as temporary:
         if path.suffix == ".parquet":
@@ -100,21 +100,28 @@ def run_jobs(
         work: function at module level that does one job.
         jobs: what it is called with, one by one.
         num_workers: number of processes; 0 and 1 mean this process alone.
-        description: words beside the progress bar.
-        show_progress: whether to show the bar on stderr.
+        description: what is made, e.g. "textures".
+        show_progress: whether to show on stderr how far it is.
 
     Returns:
         The results in the order of the jobs.
     """
-    with _progress(show_progress) as progress:
-        bar = progress.add_task(description, total=len(jobs))
+    what, num_done = f"synthesising {description}", 0
+    with ProgressDisplay(what, is_shown=show_progress) as display:
+
+        def report(number: int) -> None:
+            nonlocal num_done
+            num_done += number
+            display.report(what, num_done, len(jobs), unit="clips")
+
+        report(0)
         if num_workers <= 1:
             rows = []
             for job in jobs:
                 rows.append(work(job))
-                progress.advance(bar)
+                report(1)
             return rows
-        return _run_in_processes(work, jobs, num_workers, lambda done: progress.advance(bar, done))
+        return _run_in_processes(work, jobs, num_workers, report)
 
 
 def _run_in_processes(
@@ -150,8 +157,3 @@ def _process_context() -> BaseContext:
 
 def _do_chunk(work: Callable[[Job], Row], jobs: Sequence[Job]) -> list[Row]:
     return [work(job) for job in jobs]
-
-
-def _progress(show: bool) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=not show)

@@ -1,11 +1,15 @@
 """Which spoken words become clips and classes: the rules of the published data (Feather et al. 2019)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ def select_words(
     Returns:
         What is kept, and what each rule has removed.
     """
+    import pandas as pd
+
     rules = rules or SelectionRules()
     table = pd.DataFrame({"word": pd.Categorical(list(words)), "speaker": pd.Categorical(list(speakers))})
     midpoint_s, duration_s = np.asarray(midpoints_s, dtype=float), np.asarray(durations_s, dtype=float)
@@ -103,7 +109,7 @@ def select_words(
     return WordSelection(kept, (*removals, *(Removal(rule, *map(int, found)) for rule, found in removed.items())))
 
 
-_ClassRule = tuple[str, str, str, Callable[[pd.DataFrame], pd.Index]]
+_ClassRule = tuple[str, str, str, "Callable[[pd.DataFrame], pd.Index]"]
 
 
 def _class_rules(rules: SelectionRules) -> list[_ClassRule]:
@@ -141,6 +147,8 @@ def _class_rules(rules: SelectionRules) -> list[_ClassRule]:
 
 def _counts(table: pd.DataFrame, one: str, partner: str) -> pd.DataFrame:
     """For each class its clips, its partners, and the clips with the most frequent of these."""
+    import pandas as pd
+
     pairs = table.groupby([one, partner], observed=True).size()
     grouped = pairs.groupby(level=0, observed=True)
     return pd.DataFrame({"clips": grouped.sum(), "partners": grouped.size(), "most": grouped.max()})

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import signal
 
 from datamodules.synthesis.primitives import high_pass, log_uniform, times_s
 
@@ -51,6 +50,8 @@ def unchanged(_rng: np.random.Generator, waveform: np.ndarray, _sample_rate_hz: 
 
 def whispered(rng: np.random.Generator, waveform: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """Noise in place of voicing, with the spectral envelope of each frame (cepstrum up to 2 ms): (T,) float64."""
+    from scipy import signal
+
     frame, hop = (round(length_s * sample_rate_hz) for length_s in (FRAME_S, HOP_S))
     transform = signal.ShortTimeFFT(np.hanning(frame), hop, sample_rate_hz)
     spectra = np.abs(transform.stft(waveform))
@@ -75,6 +76,8 @@ def shouted(rng: np.random.Generator, waveform: np.ndarray, sample_rate_hz: int)
 
 def with_vibrato(rng: np.random.Generator, waveform: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """Pitch that sways, by a time that runs faster and slower: (T,) float64."""
+    from scipy import signal
+
     t = times_s(len(waveform), sample_rate_hz)
     rate_hz, part = rng.uniform(*VIBRATO_HZ), rng.uniform(*VIBRATO_PART)
     sway_s = part / (2 * np.pi * rate_hz) * np.sin(2 * np.pi * (rate_hz * t + rng.uniform()))

@@ -2,15 +2,47 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evaluate.benchmarks.benchmark import ALL, Benchmark
-from evaluate.benchmarks.natural_sounds import COMPONENTS_FILE, STIMULI_FOLDER, components_benchmark
 from evaluate.benchmarks.problems import BenchmarkError
-from evaluate.benchmarks.published_release import data_sets_in, find_release_folder, release_benchmark
-from evaluate.benchmarks.recordings import is_recordings, recordings_benchmark
-from evaluate.benchmarks.simulated_cortex import simulated_cortex
+from networks.lazy import lazy_names
 
-BENCHMARKS: dict[str, Callable[[], Benchmark]] = {"simulated": simulated_cortex}
+if TYPE_CHECKING:
+    from evaluate.benchmarks.natural_sounds import components_benchmark
+    from evaluate.benchmarks.published_release import release_benchmark
+    from evaluate.benchmarks.recordings import recordings_benchmark
+    from evaluate.benchmarks.simulated import simulated_cortex
+
+__all__ = [
+    "ALL",
+    "BENCHMARKS",
+    "Benchmark",
+    "BenchmarkError",
+    "components_benchmark",
+    "load_benchmark",
+    "recordings_benchmark",
+    "release_benchmark",
+    "simulated_cortex",
+]
+
+_HOMES = {
+    "components_benchmark": "evaluate.benchmarks.natural_sounds",
+    "recordings_benchmark": "evaluate.benchmarks.recordings",
+    "release_benchmark": "evaluate.benchmarks.published_release",
+    "simulated_cortex": "evaluate.benchmarks.simulated",
+}
+
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)
+
+
+def _simulated() -> Benchmark:
+    from evaluate.benchmarks.simulated import simulated_cortex
+
+    return simulated_cortex()
+
+
+BENCHMARKS: dict[str, Callable[[], Benchmark]] = {"simulated": _simulated}
 """Benchmarks that are known by name. Add your own: `BENCHMARKS["mine"] = build_mine`."""
 
 
@@ -32,6 +64,10 @@ def load_benchmark(name_or_path: str | Path) -> Benchmark:
         BenchmarkError: Nothing of that; lists what is known. Or the data are not right: `problems` has all that is
             wrong with them.
     """
+    from evaluate.benchmarks.natural_sounds import COMPONENTS_FILE, STIMULI_FOLDER, components_benchmark
+    from evaluate.benchmarks.published_release import data_sets_in, find_release_folder, release_benchmark
+    from evaluate.benchmarks.recordings import is_recordings, recordings_benchmark
+
     if str(name_or_path) in BENCHMARKS:
         return BENCHMARKS[str(name_or_path)]()
     path = Path(name_or_path)
@@ -51,16 +87,3 @@ def load_benchmark(name_or_path: str | Path) -> Benchmark:
         f"ROOT:NH2015comp of the public release, a folder with {COMPONENTS_FILE} and {STIMULI_FOLDER}/, or a folder or "
         "file of recordings (see `python -m evaluate convert --help`)"
     )
-
-
-__all__ = [
-    "ALL",
-    "BENCHMARKS",
-    "Benchmark",
-    "BenchmarkError",
-    "components_benchmark",
-    "load_benchmark",
-    "recordings_benchmark",
-    "release_benchmark",
-    "simulated_cortex",
-]

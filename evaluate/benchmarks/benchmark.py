@@ -4,16 +4,21 @@ Nothing here knows where the data came from or how they are scored. NH2015, the 
 cortex and a user's own recordings are all built by small functions that return a `Benchmark`.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
 from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 ALL = "all"
 """Name that stands for "over all subjects" or "over all regions" in score tables."""
@@ -270,6 +275,8 @@ def _as_float64(responses: np.ndarray, owner: str) -> np.ndarray:
 
 def _check_unique(names: Sequence[str], what: str) -> None:
     """Raise where a name comes twice, naming those that do."""
+    import pandas as pd
+
     counts = pd.Series(list(names), dtype=object).value_counts(sort=False)
     doubled = [str(name) for name in counts.index[counts > 1]]
     if doubled:
@@ -281,7 +288,7 @@ def _encode_names(names: Sequence[str]) -> bytes:
     return b"".join(len(data := name.encode()).to_bytes(8, "little") + data for name in names)
 
 
-def _update_with_array(digest: "hashlib._Hash", array: np.ndarray) -> None:
+def _update_with_array(digest: hashlib._Hash, array: np.ndarray) -> None:
     """Add type, shape and values of an array to a hash."""
     digest.update(f"{array.dtype.str}{array.shape}".encode())
     digest.update(np.ascontiguousarray(array).data)

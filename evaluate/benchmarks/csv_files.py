@@ -1,10 +1,14 @@
 """Reading tables from CSV files, texts as they are written."""
 
-import io
+from __future__ import annotations
 
-import pandas as pd
+import io
+from typing import TYPE_CHECKING
 
 from evaluate.benchmarks.problems import BenchmarkError, shorten
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def read_table(content: bytes, where: str, required: tuple[str, ...], texts: tuple[str, ...]) -> pd.DataFrame:
@@ -22,6 +26,8 @@ def read_table(content: bytes, where: str, required: tuple[str, ...], texts: tup
     Raises:
         BenchmarkError: It cannot be read, has no rows, or lacks a column; names it.
     """
+    import pandas as pd
+
     try:
         table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (ValueError, pd.errors.ParserError) as error:  # ValueError: also text that is not UTF-8
@@ -38,6 +44,8 @@ def read_table(content: bytes, where: str, required: tuple[str, ...], texts: tup
 
 def _as_numbers(values: pd.Series) -> pd.Series:
     """Numbers where all that is not empty is one."""
+    import pandas as pd
+
     filled = values[values != ""]
     numbers = pd.to_numeric(filled, errors="coerce")
     if not len(filled) or numbers.isna().any():

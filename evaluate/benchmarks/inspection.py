@@ -1,9 +1,11 @@
 """What is in a benchmark, and what about it a user should know."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.benchmarks.problems import NUM_SHOWN, shorten
@@ -11,6 +13,10 @@ from evaluate.benchmarks.published_release import PUBLISHED_SIZES, PublishedSize
 from evaluate.benchmarks.sound_files import NETWORK_INPUT_S, SoundInfo, SoundSet
 from evaluate.noise_ceiling import reliability
 from evaluate.stage_selection import mean_defined
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Where the distribution of reliabilities is shown."""
@@ -51,6 +57,8 @@ def inspect_benchmark(benchmark: Benchmark) -> Inspection:
     Returns:
         What is in it, and what is wrong.
     """
+    import pandas as pd
+
     sounds = benchmark.waveforms.inspect() if isinstance(benchmark.waveforms, SoundSet) else None
     responses = benchmark.responses
     reliabilities = reliability(responses) if benchmark.num_repetitions > 1 else None

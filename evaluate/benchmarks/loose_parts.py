@@ -1,10 +1,12 @@
 """Recordings whose parts are in files of several kinds, before they are in one format."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.benchmarks.csv_files import read_table
@@ -12,6 +14,10 @@ from evaluate.benchmarks.npy_files import read_npy
 from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
 from evaluate.benchmarks.recordings import UNIT_TEXTS, Metadata, make_recordings
 from evaluate.benchmarks.sound_files import sounds_in_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 ROW_COLUMNS = ("stimulus", "subject", "unit", "response")
 """Columns of a table with a row per response; `repetition` is optional."""
@@ -84,6 +90,8 @@ def array_from_rows(rows: pd.DataFrame, names: Sequence[str], units: pd.DataFram
     Raises:
         BenchmarkError: A stimulus or unit is unknown, a repetition comes twice, a response is no number; names it.
     """
+    import pandas as pd
+
     stimuli = pd.Index(names)
     keys = pd.MultiIndex.from_frame(units[["subject", "unit"]])
     if not stimuli.is_unique or not keys.is_unique:

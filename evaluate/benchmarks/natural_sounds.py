@@ -3,16 +3,21 @@
 Norman-Haignere, Kanwisher & McDermott 2015, Neuron 88:1281-1296, doi:10.1016/j.neuron.2015.11.035.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from evaluate.benchmarks.benchmark import ALL, Benchmark
 from evaluate.benchmarks.matlab_files import cell_strings, read_matlab
 from evaluate.benchmarks.problems import BenchmarkError
 from evaluate.benchmarks.sound_files import sounds_in_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 COMPONENTS_FILE = "components.mat"
 STIMULI_FOLDER = "stimuli"
@@ -86,6 +91,8 @@ def read_components(path: Path) -> Components:
     Raises:
         BenchmarkError: The file is missing or broken, or its arrays do not fit; names what.
     """
+    import pandas as pd
+
     arrays = read_matlab(path, ("R", "stim_names", "component_names"))
     stimulus_names = cell_strings(arrays["stim_names"], "stim_names", path)
     component_names = cell_strings(arrays["component_names"], "component_names", path)

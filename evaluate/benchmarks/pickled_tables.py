@@ -4,16 +4,21 @@ The published data come with unit tables as pickles of pandas 1.1 (`df_roi_meta.
 are read, with columns of numbers, booleans and Python objects that are texts, numbers or missing.
 """
 
+from __future__ import annotations
+
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from evaluate.benchmarks.pickle_records import Call, Global, read_records
 from evaluate.benchmarks.problems import BenchmarkError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 _FRAME, _MANAGER, _BLOCK, _SLICE = "frame", "manager", "block", "slice"
 _NEW_INDEX, _INDEX, _RANGE_INDEX = "new_index", "index", "range_index"
@@ -105,6 +110,8 @@ def _is_call(record: Any, kind: str, num_arguments: int | None = None) -> bool:
 
 
 def _frame(record: Any) -> pd.DataFrame:
+    import pandas as pd
+
     _expect(_is_call(record, _FRAME) and isinstance(record.state, dict), "it holds no DataFrame")
     manager: Any = next((record.state[key] for key in _STATE_KEYS if key in record.state), None)
     _expect(_is_call(manager, _MANAGER), "the DataFrame holds no blocks")

@@ -3,11 +3,12 @@
 The release unpacks to `neural/NAME/` and `stimuli/165_natural_sounds/`. It is read as it is; nothing of it is run.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.benchmarks.matlab_files import cell_strings, read_matlab
@@ -17,6 +18,10 @@ from evaluate.benchmarks.npy_files import read_npy
 from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
 from evaluate.benchmarks.published_units import match_table, unit_table
 from evaluate.benchmarks.sound_files import SoundSet, sounds_in_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 NH2015, B2021, NH2015COMP = "NH2015", "B2021", "NH2015comp"
 RELEASE_NAMES = (NH2015, B2021, NH2015COMP)
@@ -263,6 +268,8 @@ def _read_responses(folder: Path) -> np.ndarray:
 
 def _read_voxels(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     """Rows of the voxels' structured array; a plain array of numbers is one of voxel ids."""
+    import pandas as pd
+
     array = read_npy(path)
     if array.dtype.names is None and array.dtype.kind in "iuf" and columns == ("voxel_id",):
         return pd.DataFrame({"voxel_id": array.ravel()})

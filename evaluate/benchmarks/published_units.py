@@ -1,13 +1,19 @@
 """The unit tables of the published voxels."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from evaluate.benchmarks.benchmark import NO_REGION
 from evaluate.benchmarks.pickled_tables import read_pickled_table
 from evaluate.benchmarks.problems import BenchmarkError, shorten
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 UNIT_FIELD, SUBJECT_FIELD, REGION_FIELD = "voxel_id", "subj_idx", "roi_label_general"
 
@@ -50,6 +56,8 @@ def match_table(table: pd.DataFrame, voxels: pd.DataFrame, path: Path) -> pd.Dat
     Raises:
         BenchmarkError: A voxel is twice among the responses or not in the table, or the table has others.
     """
+    import pandas as pd
+
     keys = list(voxels.columns)
     wanted = voxels.assign(**{key: _whole(voxels[key], f"the voxels' {key}") for key in keys})
     doubled = wanted.duplicated(keys)
@@ -79,6 +87,8 @@ def match_table(table: pd.DataFrame, voxels: pd.DataFrame, path: Path) -> pd.Dat
 
 
 def _whole(values: pd.Series, what: str) -> pd.Series:
+    import pandas as pd
+
     numbers = pd.to_numeric(values, errors="coerce")
     if numbers.isna().any() or (numbers % 1 != 0).any():
         raise BenchmarkError(f"{what} holds values that are no whole numbers")

@@ -10,6 +10,8 @@
 `.zip` or `.npz`. Nothing in it is pickled.
 """
 
+from __future__ import annotations
+
 import io
 import json
 import logging
@@ -17,10 +19,9 @@ import zipfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import yaml
 
 from evaluate.benchmarks.benchmark import Benchmark, incomplete_units
@@ -29,6 +30,10 @@ from evaluate.benchmarks.csv_files import read_table
 from evaluate.benchmarks.npy_files import read_npy_bytes
 from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
 from evaluate.benchmarks.sound_files import SoundFile, SoundSet, match_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 METADATA_FILES = ("benchmark.json", "benchmark.yaml", "benchmark.yml")
 RESPONSES_FILES = ("responses.npy", "responses.npz")

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import pandas as pd
 import soundfile
 
 from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ
@@ -74,6 +73,8 @@ def write_recordings(
 
 def _files(benchmark: Benchmark) -> Iterator[tuple[str, bytes]]:
     """Name and content of every file."""
+    import pandas as pd
+
     metadata = {
         "name": benchmark.name,
         "version": benchmark.version,

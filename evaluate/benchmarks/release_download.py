@@ -11,7 +11,6 @@ from pathlib import Path
 
 from evaluate.benchmarks.download import FIRST_WAIT_S, download, file_sha256
 from evaluate.benchmarks.problems import BenchmarkError, shorten
-from evaluate.benchmarks.published_release import NEURAL_FOLDER, data_sets_in
 
 RELEASE_URL = "https://mcdermottlab.mit.edu//tuckute_feather_2023/data.tar"
 """Where `setup_utils/download_files.py` of github.com/gretatuckute/auditory_brain_dnn has the data (about 180 MB). No
@@ -66,6 +65,8 @@ def fetch_release(
         BenchmarkError: The archive cannot be downloaded, is damaged, or is not the release.
         OSError: Files cannot be written.
     """
+    from evaluate.benchmarks.published_release import data_sets_in
+
     folder = destination / DATA_FOLDER
     if names := data_sets_in(folder):
         return FetchedRelease(folder, tuple(names), None)
@@ -119,6 +120,8 @@ def _check_end(members: tarfile.TarFile) -> None:
 
 def _release_root(folder: Path, archive: Path) -> Path:
     """The folder with `neural/`, at most one level down."""
+    from evaluate.benchmarks.published_release import NEURAL_FOLDER
+
     options = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
     found = next((option for option in options if (option / NEURAL_FOLDER).is_dir()), None)
     if found is None:

@@ -1,19 +1,27 @@
 """The command `python -m evaluate check`: what is in a benchmark, and all that is wrong with it."""
 
+from __future__ import annotations
+
 import argparse
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from datamodules.audio import AudioError
+from datamodules.progress import ProgressDisplay
 from evaluate.benchmarks import BENCHMARKS, Benchmark, load_benchmark
-from evaluate.benchmarks.inspection import QUANTILES, Inspection, inspect_benchmark
 from evaluate.benchmarks.problems import BenchmarkError
-from evaluate.benchmarks.sound_files import SoundInfo
 from networks.commands.tables import print_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evaluate.benchmarks.inspection import Inspection
+    from evaluate.benchmarks.sound_files import SoundInfo
+
 
 EXIT_PROBLEMS = 1
 MOST_REGIONS = 12
@@ -56,10 +64,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(name: str, console: Console) -> int:
     """Check one; 1 where there are problems."""
+    from evaluate.benchmarks.inspection import inspect_benchmark
+
     problems: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     try:
-        with console.status(f"checking {name}"):
+        with ProgressDisplay(f"checking {name}"):
             benchmark = load_benchmark(name)
             inspection = inspect_benchmark(benchmark)
     except BenchmarkError as error:
@@ -80,6 +90,8 @@ def _check(name: str, console: Console) -> int:
 
 
 def _show(benchmark: Benchmark, inspection: Inspection, console: Console) -> None:
+    import pandas as pd
+
     corrected = "corrected for noise" if benchmark.noise_corrected else "not corrected for noise"
     lines = [
         f"{benchmark.name}, version {benchmark.version}: {benchmark.num_stimuli} stimuli, {benchmark.num_units} "
@@ -101,6 +113,8 @@ def _show(benchmark: Benchmark, inspection: Inspection, console: Console) -> Non
 
 
 def _sounds_line(sounds: list[SoundInfo] | None) -> str:
+    import pandas as pd
+
     if sounds is None:
         return "sounds: synthesised"
     whole = [sound for sound in sounds if sound.problem is None]
@@ -118,6 +132,8 @@ def _sounds_line(sounds: list[SoundInfo] | None) -> str:
 
 def _reliability_line(values: np.ndarray) -> str:
     """Distribution of the correlation between single repetitions over units."""
+    from evaluate.benchmarks.inspection import QUANTILES
+
     defined = values[~np.isnan(values)]
     if not len(defined):
         return "reliability: undefined for all units"

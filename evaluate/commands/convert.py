@@ -2,15 +2,13 @@
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from datamodules.progress import ProgressDisplay
 from evaluate.benchmarks import Benchmark, load_benchmark
-from evaluate.benchmarks.loose_parts import benchmark_from_parts
-from evaluate.benchmarks.recordings import METADATA_FILES, Metadata, recordings_benchmark
-from evaluate.benchmarks.recordings_writer import write_recordings
 from evaluate.commands.errors import CommandError
 
 DESCRIPTION = """\
@@ -77,18 +75,15 @@ def run(args: argparse.Namespace) -> int:
         CommandError: Loose parts without a name.
         BenchmarkError: The source is not right, or the destination is there already.
     """
+    from evaluate.benchmarks.recordings_writer import write_recordings
+
     console = Console(soft_wrap=True, highlight=False, markup=False)
     if args.destination.exists():
         raise CommandError(f"{args.destination} is there already: give a new name, or remove it first")
-    benchmark = _from_parts(args) if _has_loose_parts(args) else _loaded(args)
-    columns = (TextColumn("writing"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task("writing", total=None)
-        write_recordings(
-            benchmark,
-            args.destination,
-            progress=lambda num_done, num_total: bars.update(bar, completed=num_done, total=num_total),
-        )
+    with ProgressDisplay(f"writing {args.destination}") as display:
+        display.report("reading")
+        benchmark = _from_parts(args) if _has_loose_parts(args) else _loaded(args)
+        write_recordings(benchmark, args.destination, progress=partial(display.report, "writing", unit="files"))
     console.print(
         f"wrote {args.destination}: {benchmark.name}, {benchmark.num_stimuli} stimuli, {benchmark.num_units} units, "
         f"{benchmark.num_repetitions} repetitions"
@@ -97,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _has_loose_parts(args: argparse.Namespace) -> bool:
+    from evaluate.benchmarks.recordings import METADATA_FILES
+
     if any(getattr(args, part) is not None for part in PART_OPTIONS):
         return True
     source = Path(args.source)
@@ -105,6 +102,9 @@ def _has_loose_parts(args: argparse.Namespace) -> bool:
 
 
 def _from_parts(args: argparse.Namespace) -> Benchmark:
+    from evaluate.benchmarks.loose_parts import benchmark_from_parts
+    from evaluate.benchmarks.recordings import Metadata
+
     if not args.name:
         raise CommandError("loose parts need a name for the benchmark: --name NAME")
     metadata = Metadata(
@@ -122,6 +122,8 @@ def _from_parts(args: argparse.Namespace) -> Benchmark:
 
 
 def _loaded(args: argparse.Namespace) -> Benchmark:
+    from evaluate.benchmarks.recordings import recordings_benchmark
+
     if args.drop_incomplete:
         benchmark = recordings_benchmark(args.source, drop_incomplete=True)
     else:

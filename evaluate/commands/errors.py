@@ -1,35 +1,43 @@
 """Errors of the user's: told in one line."""
 
-from pathlib import Path
+from __future__ import annotations
 
-import torch
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 
-from datamodules.audio import AudioError
-from evaluate.activations import StageError
-from evaluate.benchmarks import BenchmarkError
 from evaluate.folders import check_writable
-from evaluate.table import TableError
-from networks import CheckpointError
-from networks.installation import InstallationError
-from networks.sources import SourceError
+
+if TYPE_CHECKING:
+    import torch
 
 
 class CommandError(ValueError):
     """Something the user asked for cannot be done; the message says what and why."""
 
 
-USER_ERRORS = (
-    CommandError,
-    BenchmarkError,
-    StageError,
-    AudioError,
-    TableError,
-    CheckpointError,
-    SourceError,
-    InstallationError,
-    OSError,
-)
+def user_errors() -> tuple[type[Exception], ...]:
+    """All of them; imported when a command runs, not for its help."""
+    from datamodules.audio import AudioError
+    from evaluate.activations import StageError
+    from evaluate.benchmarks import BenchmarkError
+    from evaluate.table import TableError
+    from networks import CheckpointError
+    from networks.installation import InstallationError
+    from networks.source_names import SourceError
+
+    return (
+        CommandError,
+        BenchmarkError,
+        StageError,
+        AudioError,
+        TableError,
+        CheckpointError,
+        SourceError,
+        InstallationError,
+        OSError,
+    )
 
 
 def check_out(folder: Path) -> None:
@@ -71,6 +79,8 @@ def find_device(name: str | None) -> torch.device:
     Raises:
         CommandError: No such device here.
     """
+    import torch
+
     has_gpu = torch.cuda.is_available()
     try:
         device = torch.device(name or ("cuda" if has_gpu else "cpu"))

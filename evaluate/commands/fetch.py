@@ -1,17 +1,14 @@
 """The command `python -m evaluate fetch`: the public release of brain responses, downloaded and unpacked."""
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from datamodules.progress import BYTES, ProgressDisplay
 from evaluate.benchmarks import load_benchmark
 from evaluate.benchmarks.problems import BenchmarkError
 from evaluate.benchmarks.release_download import RELEASE_URL, fetch_release
-from evaluate.benchmarks.release_download import Progress as Reporter
 from evaluate.commands.errors import CommandError
 
 NUM_SHA256_DIGITS = 64
@@ -54,7 +51,12 @@ def run(args: argparse.Namespace) -> int:
     digits = (args.sha256 or "").lower()
     if args.sha256 is not None and (len(digits) != NUM_SHA256_DIGITS or set(digits) - set("0123456789abcdef")):
         raise CommandError(f"--sha256 is {NUM_SHA256_DIGITS} hexadecimal digits, got {args.sha256!r}")
-    with _progress(console) as report:
+    with ProgressDisplay(f"fetching {args.url}") as display:
+
+        def report(what: str, num_done: int, num_total: int | None) -> None:
+            display.report(what, num_done, num_total, unit="files" if what == "unpacking" else BYTES)
+
+        display.report("connecting")
         release = fetch_release(
             args.destination, url=args.url, sha256=args.sha256, keep_archive=args.keep_archive, progress=report
         )
@@ -73,19 +75,3 @@ def run(args: argparse.Namespace) -> int:
         else:
             console.print(f"{name}: {benchmark.num_stimuli} sounds, {benchmark.num_units} units")
     return EXIT_PROBLEMS if has_problems else 0
-
-
-@contextmanager
-def _progress(console: Console) -> Iterator[Reporter]:
-    """Show a bar while downloading, a counter while unpacking."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task("connecting", total=None)
-
-        def report(what: str, num_done: int, num_total: int | None) -> None:
-            if what == "unpacking":
-                bars.update(bar, description=f"unpacking: {num_done} files")
-            else:
-                bars.update(bar, description=what, completed=num_done, total=num_total)
-
-        yield report

@@ -4,15 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from evaluate.checkpoint_files import (
-    DIVERGED_FILE,
-    PATTERN,
-    folder_of_checkpoints,
-    in_training_order,
-    list_checkpoints,
-)
 from evaluate.commands.errors import CommandError
-from networks.sources import known_forms, parse_source
+from evaluate.options import CHECKPOINT_PATTERN
+from networks.source_names import known_forms, parse_source
 
 HELP = (
     "run directories or folders: all checkpoints in them, in order of steps, copies of the same network once; "
@@ -54,6 +48,8 @@ def networks_named(names: Sequence[str]) -> NamedNetworks:
         CommandError: A folder without checkpoints.
         SourceError: A network that is not known.
     """
+    from evaluate.checkpoint_files import DIVERGED_FILE, folder_of_checkpoints
+
     diverged = [name for name in names if Path(name).name == DIVERGED_FILE]
     if len(diverged) == len(names):
         diverged = []
@@ -63,10 +59,12 @@ def networks_named(names: Sequence[str]) -> NamedNetworks:
 
 
 def _sources_of(name: str) -> list[str]:
+    from evaluate.checkpoint_files import folder_of_checkpoints, in_training_order, list_checkpoints
+
     folder = Path(name)
     if not folder.is_dir():
         return [str(parse_source(name))]
     checkpoints = [file.path for file in list_checkpoints(folder_of_checkpoints(folder))]
     if not checkpoints:
-        raise CommandError(f"there are no checkpoints ({PATTERN}) in {folder_of_checkpoints(folder)}")
+        raise CommandError(f"there are no checkpoints ({CHECKPOINT_PATTERN}) in {folder_of_checkpoints(folder)}")
     return [str(parse_source(str(path))) for path in in_training_order(checkpoints)]

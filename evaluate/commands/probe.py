@@ -1,32 +1,34 @@
 """The command `python -m evaluate probe`: the published transfer check on a collection of labelled sounds."""
 
+from __future__ import annotations
+
 import argparse
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import torch
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from datamodules.progress import ProgressDisplay
 from evaluate import probe as p
 from evaluate import table as t
-from evaluate.activations import DEFAULT_BATCH_SIZE, resolve_stages
 from evaluate.benchmarks import ALL
 from evaluate.commands.errors import CommandError, check_out, find_device, remark
 from evaluate.commands.named_networks import HELP, networks_named
 from evaluate.commands.shown_scores import NO_VALUE
-from evaluate.crop_features import PUBLISHED_NUM_CROPS, crop_features
 from evaluate.labelled_sounds import LabelledSounds, LabelledSoundsError, find_labelled_sounds
+from evaluate.options import DEFAULT_BATCH_SIZE, PUBLISHED_NUM_CROPS, PUBLISHED_NUM_FOLDS
 from evaluate.score_rows import Origin
-from networks import load_network
 from networks.commands.tables import print_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
 
 DESCRIPTION = f"""
 Transfer check (Tuckute, Feather et al. 2023, on ESC-50): a linear support vector machine tells labelled sounds apart by
@@ -64,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--folds",
         type=int,
-        default=p.PUBLISHED_NUM_FOLDS,
+        default=PUBLISHED_NUM_FOLDS,
         help="folds to deal the sounds out to, where the table has none (default: %(default)s)",
     )
     parser.add_argument("--crops", type=int, default=PUBLISHED_NUM_CROPS, help="per sound (default: %(default)s)")
@@ -90,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
         StageError: A stage that a network does not have, or whose activations cannot be used.
         AudioError: A sound that cannot be read.
     """
+    import pandas as pd
+
     for name, number, least in (("folds", args.folds, 3), ("crops", args.crops, 1), ("batch-size", args.batch_size, 1)):
         if number < least:
             raise CommandError(f"--{name} is at least {least}, got {number}")
@@ -107,9 +111,12 @@ def run(args: argparse.Namespace) -> int:
         folds = _folds_of(sounds, args)
         if (args.out / t.PROBE_FILE).exists():
             t.read_table(args.out / t.PROBE_FILE)  # what is no table shows now, not after hours
-        with _progress(console, named.sources) as advance:
+        what = f"probing {len(named.sources)} network{'s' * (len(named.sources) > 1)}"
+        with ProgressDisplay(what, num_parts=len(named.sources), part="network") as display:
             for source in named.sources:
-                rows = _probe(source, sounds, folds, args, device=device, advance=advance)
+                display.report(f"loading {Path(source).name}")
+                rows = _probe(source, sounds, folds, args, device=device, progress=display.report)
+                display.finish_part()
                 t.append_rows(args.out / t.PROBE_FILE, rows)
                 results.append(rows)
     except (LabelledSoundsError, p.ProbeError) as error:
@@ -132,9 +139,13 @@ def _probe(
     args: argparse.Namespace,
     *,
     device: torch.device,
-    advance: p.Progress,
+    progress: p.Progress,
 ) -> pd.DataFrame:
     """Probe the wanted stages of one network."""
+    from evaluate.activations import resolve_stages
+    from evaluate.crop_features import crop_features
+    from networks import load_network
+
     loaded = load_network(source)
     net = loaded.network.to(device)
     stages = resolve_stages(net, args.stage or (None if args.stages else [net.stages[-1]]))
@@ -146,7 +157,7 @@ def _probe(
         seed=args.seed,
         batch_size=args.batch_size,
         device=device,
-        progress=advance,
+        progress=progress,
     )
     origin = Origin(run=loaded.run, checkpoint=loaded.checkpoint, step=loaded.step, epoch=loaded.epoch)
     rows = []
@@ -155,12 +166,11 @@ def _probe(
             features.pop(stage),
             sounds.labels,
             folds,
-            progress=lambda _, num_done, num_total, stage=stage: advance(  # type: ignore[misc]
+            progress=lambda _, num_done, num_total, stage=stage: progress(  # type: ignore[misc]
                 f"classifiers of {stage}", num_done, num_total
             ),
         )
         rows += probe_rows(result, np.unique(folds), stage, sounds.name, origin)
-    advance("", 0, 0)
     return t.make_table(rows)
 
 
@@ -218,21 +228,3 @@ def show_probes(rows: pd.DataFrame, console: Console) -> None:
 
 def _percent(share: float | None) -> str:
     return NO_VALUE if share is None else f"{100 * share:.1f}"
-
-
-@contextmanager
-def _progress(console: Console, sources: Sequence[str]) -> Iterator[p.Progress]:
-    """Show a bar for the networks and one for what is being done; gives what moves both."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
-        overall = bars.add_task("networks", total=len(sources))
-        current = bars.add_task("loading", total=None)
-
-        def advance(what: str, num_done: int, num_total: int) -> None:
-            if num_total:
-                bars.update(current, description=what, completed=num_done, total=num_total)
-            else:  # a network is finished
-                bars.advance(overall)
-                bars.update(current, description="loading", completed=0, total=None)
-
-        yield advance

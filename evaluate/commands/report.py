@@ -1,27 +1,29 @@
 """The command `python -m evaluate report`: one page, and figures, from the score tables of runs."""
 
+from __future__ import annotations
+
 import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
+from datamodules.progress import ProgressDisplay
 from evaluate import table as t
 from evaluate.benchmarks import Benchmark, load_benchmark
-from evaluate.checkpoint_files import run_dir_of
 from evaluate.commands.errors import CommandError, check_out, remark
 from evaluate.commands.probe import show_probes
 from evaluate.commands.scoring_arguments import CACHE_FOLDER
 from evaluate.commands.shown_scores import show_scores
-from evaluate.figures.series import series_of
 from evaluate.folders import short_names
-from evaluate.report import FIGURES_FOLDER, PAGE_FILE, Report, write_report
-from evaluate.report_features import kept_features
-from evaluate.report_sections import FILE_KINDS
-from evaluate.seed_groups import SEED_PATTERN
+from evaluate.options import REPORT_FILE, SEED_PATTERN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evaluate.report import Report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: Gets the arguments.
     """
     parser.description = (
-        f"Write one self-contained page ({PAGE_FILE}) and figures (figures/*.png, *.pdf) from RUN_DIR/{t.SCORES_FILE} "
-        f"and RUN_DIR/{t.PROBE_FILE}; several runs are compared."
+        f"Write one self-contained page ({REPORT_FILE}) and figures (figures/*.png, *.pdf) from "
+        f"RUN_DIR/{t.SCORES_FILE} and RUN_DIR/{t.PROBE_FILE}; several runs are compared."
     )
     parser.add_argument(
         "run_dirs", nargs="+", type=Path, metavar="RUN_DIR", help="folders of runs, or the --out of score or probe"
@@ -71,6 +73,9 @@ def run(args: argparse.Namespace) -> int:
         TableError: A folder without a score table, or without scores in it.
         BenchmarkError: A benchmark that cannot be loaded.
     """
+    from evaluate.report import FIGURES_FOLDER
+    from evaluate.report_sections import FILE_KINDS
+
     console = Console()
     if args.out is None and len(args.run_dirs) > 1:
         raise CommandError(f"say where the report on {len(args.run_dirs)} runs goes: --out DIR")
@@ -85,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         remark(f"{each} is left out: it holds no scores", console)
     tables = read_tables(args.run_dirs)
     benchmarks = [load_benchmark(name) for name in args.benchmark]
-    report = _write(tables, folder, benchmarks, args, console)
+    report = _write(tables, folder, benchmarks, args)
     for table in tables.values():
         show_scores(table, console)
         for _, rows in table[table[t.METRIC].isin(t.PROBE_METRICS)].groupby(t.BENCHMARK, sort=False):
@@ -119,6 +124,8 @@ def read_tables(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
 
 def _folder_named(path: Path) -> Path:
     """The folder that is meant: a run's, where its checkpoints or its table are given."""
+    from evaluate.checkpoint_files import run_dir_of
+
     return path.parent if path.name in (t.SCORES_FILE, t.PROBE_FILE) and path.is_file() else run_dir_of(path)
 
 
@@ -137,6 +144,8 @@ def _files_of(folder: Path) -> list[Path]:
 
 
 def _read_tables_of(folder: Path) -> pd.DataFrame:
+    import pandas as pd
+
     return pd.concat([t.read_table(path) for path in _files_of(folder)], ignore_index=True)
 
 
@@ -145,12 +154,14 @@ def _write(
     folder: Path,
     benchmarks: list[Benchmark],
     args: argparse.Namespace,
-    console: Console,
 ) -> Report:
-    """Write the report behind a progress bar."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-    with Progress(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task("report: activations", total=None)
+    """Write the report, and show how far it is."""
+    from evaluate.figures.series import series_of
+    from evaluate.report import write_report
+    from evaluate.report_features import kept_features
+
+    with ProgressDisplay(f"writing the report to {folder}") as display:
+        display.report("reading activations")
         series = series_of(tables)
         caches = [run_dir / CACHE_FOLDER for run_dir in args.run_dirs]
         features = {one.name: kept_features(series, one, caches, args.run_dirs) for one in benchmarks}
@@ -160,9 +171,7 @@ def _write(
             benchmarks=benchmarks,
             features=features,
             seed_pattern=args.group,
-            progress=lambda what, num_done, num_total: bars.update(
-                bar, description=f"report: {what}", completed=num_done, total=num_total
-            ),
+            progress=lambda what, *numbers: display.report(f"report: {what}", *numbers),
         )
 
 

@@ -1,20 +1,18 @@
 """The command `python -m evaluate score`: many networks, benchmarks and metrics, on one or several processes."""
 
+from __future__ import annotations
+
 import argparse
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from torch import distributed as dist
 
+from datamodules.progress import ProgressDisplay
 from evaluate import table as t
-from evaluate.cache import ActivationCache
-from evaluate.checkpoint_files import run_dir_of
 from evaluate.commands.errors import CommandError, check_out, remark
 from evaluate.commands.named_networks import HELP, NamedNetworks, networks_named
 from evaluate.commands.scoring_arguments import (
@@ -25,11 +23,14 @@ from evaluate.commands.scoring_arguments import (
     make_request,
 )
 from evaluate.commands.shown_scores import show_scores
-from evaluate.figures import write_figures
-from evaluate.parts import Parts
-from evaluate.ranks import EVALUATION_TIMEOUT, OtherRankError, Ranks
-from evaluate.score_run import Failure, Request, ScoreRun
-from evaluate.shares import plan_rounds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evaluate.cache import ActivationCache
+    from evaluate.ranks import Ranks
+    from evaluate.score_run import Failure, Request
+
 
 EXIT_SOME_FAILED = 1
 EXIT_ALL_FAILED = 2
@@ -42,8 +43,6 @@ Under torchrun, as in `torchrun --nproc-per-node 4 -m evaluate score ...`, netwo
 processes, which must all see DIR. Exit code: 0; 1 where some networks could not be scored (the others are in the
 table); 2 where none could, or what was asked for cannot be done.
 """
-
-Reporter = Callable[[str, int, int], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +77,9 @@ def run(args: argparse.Namespace) -> int:
         BenchmarkError: A benchmark that cannot be loaded.
         TableError: What is in the table's place is no score table.
     """
+    from evaluate.checkpoint_files import run_dir_of
+    from evaluate.ranks import OtherRankError
+
     named = networks_named(args.networks)
     if args.out is None:
         if len(args.networks) > 1 or not Path(args.networks[0]).is_dir():
@@ -104,6 +106,8 @@ def _request(args: argparse.Namespace, named: NamedNetworks) -> Request:
 
 def _device_name(name: str | None) -> str | None:
     """Deal GPUs out among the processes of a machine, unless one was asked for."""
+    import torch
+
     if name in (None, "cuda") and torch.cuda.is_available() and "LOCAL_RANK" in os.environ:
         return f"cuda:{int(os.environ['LOCAL_RANK']) % torch.cuda.device_count()}"
     return name
@@ -112,6 +116,10 @@ def _device_name(name: str | None) -> str | None:
 @contextmanager
 def _connected() -> Iterator[Ranks]:
     """Join the processes that torchrun started; alone where it did not."""
+    from torch import distributed as dist
+
+    from evaluate.ranks import EVALUATION_TIMEOUT, Ranks
+
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "MASTER_ADDR" not in os.environ:
         yield Ranks()
         return
@@ -124,6 +132,10 @@ def _connected() -> Iterator[Ranks]:
 
 def _score(request: Request, named: NamedNetworks, args: argparse.Namespace, ranks: Ranks) -> int:
     """Score all networks; the table in the file grows round by round."""
+    from evaluate.cache import ActivationCache
+    from evaluate.parts import Parts
+    from evaluate.score_run import ScoreRun
+
     is_first = ranks.rank == 0
     console = Console(quiet=not is_first)
     errors = Console(stderr=True, soft_wrap=True, quiet=not is_first)
@@ -137,16 +149,16 @@ def _score(request: Request, named: NamedNetworks, args: argparse.Namespace, ran
         t.append_rows(args.out / t.SCORES_FILE, rows)
         scored.append(rows)
 
-    with _progress(console, request, ranks) as (advance, report):
+    with _display(request, ranks) as display:
         work = ScoreRun(
-            request=request, parts=Parts(args.out / PARTS_FOLDER), cache=cache, ranks=ranks, progress=report
+            request=request, parts=Parts(args.out / PARTS_FOLDER), cache=cache, ranks=ranks, progress=display.report
         )
         for failed in work.run(publish):
             failures += failed
             for failure in failed:
                 line = f"error: {failure.source} is left out: {failure.reason}"
                 errors.print(line, style="red", markup=False, highlight=False)
-            advance()
+            display.finish_part()
     if cache is not None:
         counts = ranks.gather((cache.num_found, cache.num_missed))
         cache.num_found, cache.num_missed = (sum(numbers) for numbers in zip(*counts, strict=True))
@@ -158,6 +170,10 @@ def _score(request: Request, named: NamedNetworks, args: argparse.Namespace, ran
 
 def _finish(scored: list[pd.DataFrame], cache: ActivationCache | None, folder: Path, console: Console) -> None:
     """Show the scores, draw the pictures, say where all is; on rank 0, which has the rows."""
+    import pandas as pd
+
+    from evaluate.figures import write_figures
+
     show_scores(pd.concat(scored, ignore_index=True), console)
     pictures = write_figures(t.read_table(folder / t.SCORES_FILE), folder / FIGURES_FOLDER)
     for path in (folder / t.SCORES_FILE, *pictures):
@@ -166,17 +182,14 @@ def _finish(scored: list[pd.DataFrame], cache: ActivationCache | None, folder: P
         console.print(f"activations in {cache}", soft_wrap=True, highlight=False, markup=False)
 
 
-@contextmanager
-def _progress(console: Console, request: Request, ranks: Ranks) -> Iterator[tuple[Callable[[], None], Reporter]]:
-    """Show a bar for the networks and one for what is being done; gives what moves each."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    num_rounds = len(plan_rounds(request.sources, ranks.num_ranks))
-    with Progress(*columns, console=console, transient=True, disable=ranks.rank != 0) as bars:
-        title = "networks" if ranks.num_ranks == 1 else f"rounds of {ranks.num_ranks} processes"
-        overall = bars.add_task(title, total=num_rounds)
-        current = bars.add_task("loading", total=None)
+def _display(request: Request, ranks: Ranks) -> ProgressDisplay:
+    """Show how far it is, on one process."""
+    from evaluate.shares import plan_rounds
 
-        def report(what: str, num_done: int, num_total: int) -> None:
-            bars.update(current, description=what, completed=num_done, total=num_total)
-
-        yield (lambda: bars.advance(overall)), report
+    num_networks, num_rounds = len(request.sources), len(plan_rounds(request.sources, ranks.num_ranks))
+    return ProgressDisplay(
+        f"scoring {num_networks} network{'s' * (num_networks > 1)}",
+        num_parts=num_rounds,
+        part="network" if ranks.num_ranks == 1 else f"round of {ranks.num_ranks} processes",
+        is_shown=ranks.rank == 0,
+    )

@@ -1,27 +1,29 @@
 """Arguments that commands which score networks share, and the request that is made of them."""
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
-from evaluate.activations import DEFAULT_BATCH_SIZE
 from evaluate.benchmarks import BENCHMARKS, load_benchmark
-from evaluate.cache import DEFAULT_LIMIT_GIB
 from evaluate.commands.errors import CommandError, find_device
-from evaluate.metrics import METRICS
-from evaluate.score_run import Request
-from evaluate.scores import DEFAULT_MEMORY_LIMIT_GIB
+from evaluate.options import DEFAULT_BATCH_SIZE, DEFAULT_CACHE_GIB, DEFAULT_MEMORY_LIMIT_GIB, METRIC_NAMES
+
+if TYPE_CHECKING:
+    import torch
+
+    from evaluate.score_run import Request
+
 
 CACHE_FOLDER = "cache"
 PARTS_FOLDER = "parts"
 FIGURES_FOLDER = "figures"
-DEFAULT_METRIC = "encoding"
 
 
 def add_scoring_arguments(
-    parser: argparse.ArgumentParser, *, folder: str, default_cache_gib: float = DEFAULT_LIMIT_GIB
+    parser: argparse.ArgumentParser, *, folder: str, default_cache_gib: float = DEFAULT_CACHE_GIB
 ) -> None:
     """Declare what to score on, with what, and where.
 
@@ -41,8 +43,8 @@ def add_scoring_arguments(
     parser.add_argument(
         "--metric",
         action="append",
-        choices=list(METRICS),
-        help=f"give it again for more metrics (default: {DEFAULT_METRIC})",
+        choices=METRIC_NAMES,
+        help=f"give it again for more metrics (default: {METRIC_NAMES[0]})",
     )
     parser.add_argument("--stages", nargs="+", metavar="STAGE", help="stages to score (default: all)")
     parser.add_argument("--device", help="where to compute, as cpu or cuda:0 (default: a GPU if there is one)")
@@ -86,6 +88,8 @@ def make_request(args: argparse.Namespace, sources: Sequence[str], device_name: 
         CommandError: Numbers or a device that cannot be, two benchmarks of one name.
         BenchmarkError: A benchmark that cannot be loaded.
     """
+    from evaluate.score_run import Request
+
     if args.batch_size < 1:
         raise CommandError(f"--batch-size is at least 1, got {args.batch_size}")
     if not args.memory_gib > 0:
@@ -101,7 +105,7 @@ def make_request(args: argparse.Namespace, sources: Sequence[str], device_name: 
     return Request(
         sources=tuple(sources),
         benchmarks=benchmarks,
-        metrics=tuple(metric for metric in METRICS if metric in (args.metric or [DEFAULT_METRIC])),
+        metrics=tuple(metric for metric in METRIC_NAMES if metric in (args.metric or [METRIC_NAMES[0]])),
         stages=None if args.stages is None else tuple(args.stages),
         batch_size=args.batch_size,
         device=device,

@@ -1,9 +1,11 @@
 """Score tables in a terminal: a few numbers per network, not all rows."""
 
+from __future__ import annotations
+
 from math import isnan
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +14,10 @@ from evaluate import table as t
 from evaluate.figures.selection import regions_of
 from evaluate.published import BASELINE_MODEL, published_value
 from networks.commands.tables import print_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 NETWORK_COLUMNS = [t.RUN, t.CHECKPOINT, t.STEP]
 NO_VALUE = "–"

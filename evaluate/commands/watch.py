@@ -1,5 +1,7 @@
 """The command `python -m evaluate watch`: scores checkpoints of a run while it trains, from another process."""
 
+from __future__ import annotations
+
 import argparse
 import logging
 import math
@@ -8,15 +10,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from datamodules.progress import ProgressDisplay
 from evaluate import table as t
 from evaluate.benchmarks import ALL
-from evaluate.cache import ActivationCache
-from evaluate.checkpoint_files import PATTERN, folder_of_checkpoints, list_checkpoints, run_dir_of
 from evaluate.commands.errors import CommandError
 from evaluate.commands.scoring_arguments import (
     CACHE_FOLDER,
@@ -25,12 +25,15 @@ from evaluate.commands.scoring_arguments import (
     add_scoring_arguments,
     make_request,
 )
-from evaluate.figures import write_figures
-from evaluate.locks import LockTimeoutError, locked
-from evaluate.parts import Parts
-from evaluate.score_run import Request
-from evaluate.wandb_scores import WandbScores
-from evaluate.watching import Ledger, Watcher, request_key
+from evaluate.options import CHECKPOINT_PATTERN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evaluate.score_run import Request
+    from evaluate.wandb_scores import WandbScores
+    from evaluate.watching import Ledger
+
 
 WATCH_FOLDER = "watch"
 DEFAULT_POLL_S = 20.0
@@ -75,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--pattern",
-        default=PATTERN,
+        default=CHECKPOINT_PATTERN,
         help="names of checkpoints to score, as 'step-*.ckpt' to leave out last.ckpt (default: %(default)s)",
     )
     parser.add_argument("--no-figures", action="store_true", help="draw no pictures")
@@ -106,6 +109,10 @@ def run(args: argparse.Namespace) -> int:
         BenchmarkError: A benchmark that cannot be loaded.
         TableError: What is in the table's place is no score table.
     """
+    from evaluate.checkpoint_files import run_dir_of
+    from evaluate.locks import LockTimeoutError, locked
+    from evaluate.watching import Ledger, request_key
+
     args.run_dir = run_dir_of(args.run_dir)
     _check(args)
     request = make_request(args, (), args.device)
@@ -137,6 +144,8 @@ def _check(args: argparse.Namespace) -> None:
 
 def _wait_for_first(args: argparse.Namespace, console: Console) -> bool:
     """Wait for a run that has not begun, without leaving anything; whether there is a checkpoint now."""
+    from evaluate.checkpoint_files import folder_of_checkpoints, list_checkpoints
+
     begin_s, is_told = time.monotonic(), False
     try:
         while not list_checkpoints(folder_of_checkpoints(args.run_dir), args.pattern):
@@ -154,16 +163,20 @@ def _wait_for_first(args: argparse.Namespace, console: Console) -> bool:
 
 
 def _watch(args: argparse.Namespace, request: Request, key: str, ledger: Ledger) -> int:
+    from evaluate.cache import ActivationCache
+    from evaluate.parts import Parts
+    from evaluate.wandb_scores import WandbScores
+    from evaluate.watching import Watcher
+
     console = Console()
     wandb = WandbScores(args.run_dir, project=args.wandb, key=key, is_joined=args.wandb_join) if args.wandb else None
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
-        with Progress(*columns, console=console, transient=True) as bars:
-            bar = bars.add_task(f"watching {args.run_dir}", total=None)
+        with ProgressDisplay(f"watching {args.run_dir}") as display:
 
             def tell(sentence: str) -> None:
                 style = "red" if sentence.startswith("error") else None
-                bars.console.print(sentence, style=style, soft_wrap=True, highlight=False, markup=False)
+                console.print(sentence, style=style, soft_wrap=True, highlight=False, markup=False)
+                display.rest("waiting for checkpoints")
 
             def publish(rows: pd.DataFrame) -> None:
                 _publish(rows, args, wandb)
@@ -180,9 +193,7 @@ def _watch(args: argparse.Namespace, request: Request, key: str, ledger: Ledger)
                 cache=ActivationCache(args.cache or args.run_dir / CACHE_FOLDER, args.cache_gib)
                 if args.cache_gib
                 else None,
-                progress=lambda what, num_done, num_total: bars.update(
-                    bar, description=what, completed=num_done, total=num_total
-                ),
+                progress=display.report,
             )
             tell(f"watching {args.run_dir}, every {args.poll_seconds:g} s; Ctrl-C stops")
             try:
@@ -199,6 +210,8 @@ def _watch(args: argparse.Namespace, request: Request, key: str, ledger: Ledger)
 
 def _publish(rows: pd.DataFrame, args: argparse.Namespace, wandb: WandbScores | None) -> None:
     """Write a checkpoint's rows into the table, then the pictures, then Weights & Biases."""
+    from evaluate.figures import write_figures
+
     table = t.append_rows(args.run_dir / t.SCORES_FILE, rows)
     if wandb is not None:
         wandb.log(rows)

@@ -1,10 +1,11 @@
 """Figures that compare networks on one benchmark: over training, along the stages, and where regions map to."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,6 +17,10 @@ from evaluate.figures import style
 from evaluate.figures.selection import ScoreKind
 from evaluate.figures.series import Entry, Series, marker_look
 from evaluate.published import BASELINE_MODEL
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 BAND_ALPHA = 0.18
 
@@ -114,6 +119,8 @@ def _of_metric(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 def _all_regions(frames: Sequence[pd.DataFrame]) -> list[str]:
     """Regions that any network was scored in over all subjects."""
+    import pandas as pd
+
     return s.regions_of(t.summary_rows(pd.concat(frames, ignore_index=True))) if frames else []
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluate.figures import style
-from evaluate.rsa import category_order, similarity_matrix, z_score
+from evaluate.similarity import category_order, similarity_matrix, z_score
 from evaluate.stage_selection import mean_defined
 
 LABEL_HEIGHT = 0.045

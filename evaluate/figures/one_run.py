@@ -1,11 +1,12 @@
 """Figures of one run on one benchmark: scores over training by stage, stage curves, stage x region heat map."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,6 +14,10 @@ from evaluate import table as t
 from evaluate.figures import selection as s
 from evaluate.figures import style
 from evaluate.published import BASELINE_MODEL
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 MAX_HEAT_MAP_STAGES = 60
 """Above so many stages the heat map leaves the numbers out: they would overlap."""

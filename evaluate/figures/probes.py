@@ -1,9 +1,11 @@
 """Figure of linear probes: how well stages tell labelled sounds apart."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from evaluate import table as t
@@ -11,6 +13,9 @@ from evaluate.benchmarks.benchmark import ALL
 from evaluate.figures import selection as s
 from evaluate.figures import style
 from evaluate.figures.series import Entry, marker_look
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def probe_figure(entries: Sequence[Entry], sounds: str) -> Figure | None:

@@ -1,10 +1,11 @@
 """Where in the networks the best stage of each region lies."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -16,6 +17,10 @@ from evaluate.figures import selection as s
 from evaluate.figures import style
 from evaluate.figures.series import Entry, marker_look
 from evaluate.published import published_positions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 LANE_WIDTH = 0.08
 """Half the distance of two networks side by side, where there are few; regions are 1 apart."""
@@ -113,4 +118,6 @@ def _of_metric(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _regions(frames: Sequence[pd.DataFrame]) -> list[str]:
+    import pandas as pd
+
     return s.regions_of(t.summary_rows(pd.concat(frames, ignore_index=True))) if frames else []

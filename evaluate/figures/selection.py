@@ -1,14 +1,19 @@
 """Which rows of a score table a figure shows."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from evaluate import table as t
 from evaluate.benchmarks.benchmark import ALL, NO_REGION
 from evaluate.published import BASELINE_MODEL, PUBLISHED_MODELS, published_value
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,17 +1,21 @@
 """What a report compares: runs, their permuted controls and baselines, each a line in its own colour."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Literal
 
 from evaluate import table as t
 from evaluate.figures import selection as s
 from evaluate.figures import style
 from evaluate.folders import short_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 SeriesKind = Literal["run", "untrained", "permuted", "baseline"]
 State = Literal["trained", "untrained", "permuted", "baseline"]
@@ -90,6 +94,8 @@ def series_of(tables: Mapping[str, pd.DataFrame]) -> list[Series]:
     Returns:
         Runs, then untrained and permuted controls, then baselines, each kind in the tables' order.
     """
+    import pandas as pd
+
     parts: dict[tuple[SeriesKind, str, str, str], dict[str, list[pd.DataFrame]]] = {}
     runs_of_files = _runs_of_files(tables)
     for folder, table in tables.items():
@@ -147,6 +153,8 @@ def _entry(series: Series, rows: pd.DataFrame, step: int, *, has_later: bool) ->
 
 def _runs_of_files(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
     """Checkpoint -> run, of all rows that name both: those of the checkpoint itself, else those of its controls."""
+    import pandas as pd
+
     pairs = pd.concat([table[[t.CHECKPOINT, t.RUN]] for table in tables.values()]).drop_duplicates()
     found: dict[str, str] = {}
     of_controls: dict[str, str] = {}

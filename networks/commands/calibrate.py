@@ -3,10 +3,6 @@
 import argparse
 
 from rich.console import Console
-from rich.progress import track
-
-from networks.cochleagram import Cochleagram
-from networks.multirate import chosen, stored
 
 DESCRIPTION = """
 Measure anew at how many points each band of the published cochleagram is computed by the multirate method, for the
@@ -21,8 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure and store."""
+    from networks.cochleagram import Cochleagram
+    from networks.multirate import chosen, stored
+
     stored.store({})
-    for tolerance in track(stored.TOLERANCES, description="tolerances", console=Console(stderr=True)):
+    errors = Console(stderr=True, highlight=False)
+    for number, tolerance in enumerate(stored.TOLERANCES, start=1):
+        errors.print(f"measuring tolerance {tolerance:g} ({number} of {len(stored.TOLERANCES)})")
         Cochleagram(method="multirate", tolerance=tolerance)
     stored.store(chosen.CHOSEN)
     Console().print(f"wrote {stored.FILE}")

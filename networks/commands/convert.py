@@ -5,9 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from networks.checkpoint import save_checkpoint
 from networks.commands.errors import CommandError
-from networks.published import PUBLISHED_TASKS, architectures, published_network, read_published
+from networks.source_names import PUBLISHED_ARCHITECTURES
 
 DESCRIPTION = """
 Read weights published with Tuckute, Feather et al. 2023, single- or multi-task, and write them as a checkpoint that
@@ -25,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("published", type=Path, metavar="PUBLISHED", help="published file, as NAME.pt")
     parser.add_argument("out", type=Path, metavar="OUT", help="checkpoint to be written, as NAME.ckpt")
     parser.add_argument(
-        "--architecture", choices=architectures(), help="what the weights are of (default: recognised by their names)"
+        "--architecture",
+        choices=PUBLISHED_ARCHITECTURES,
+        help="what the weights are of (default: recognised by their names)",
     )
     parser.add_argument(
         "--task",
@@ -49,6 +50,9 @@ def run(args: argparse.Namespace) -> None:
         CheckpointError: the file cannot be read safely, or its weights do not fit.
         OSError: a file is not there or cannot be written.
     """
+    from networks.checkpoint import save_checkpoint
+    from networks.published import PUBLISHED_TASKS, published_network, read_published
+
     if args.out.exists() and not args.force:
         raise CommandError(f"{args.out} is there already: name another file, or replace it with --force")
     published = read_published(args.published)

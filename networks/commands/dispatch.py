@@ -21,7 +21,7 @@ def dispatch(
     """Run one command of a package.
 
     Args:
-        package: its name; `PACKAGE.commands.errors.USER_ERRORS` are the errors that are told in one line.
+        package: its name; `PACKAGE.commands.errors.user_errors()` are the errors that are told in one line.
         description: of the package, for `--help`.
         commands: for each its module, with `add_arguments(parser)` and `run(args)`, imported when it is needed, and
             what it does.
@@ -46,7 +46,7 @@ def dispatch(
             implementation = importlib.import_module(module)
             implementation.add_arguments(command)
     args = parser.parse_args(arguments)
-    user_errors = importlib.import_module(f"{package}.commands.errors").USER_ERRORS
+    user_errors = importlib.import_module(f"{package}.commands.errors").user_errors()
     try:
         return implementation.run(args) or 0
     except user_errors as error:

@@ -1,12 +1,14 @@
 """Errors of the user's: told in one line."""
 
-from networks.installation import InstallationError
-from networks.sources import SourceError
-from networks.weights import CheckpointError
-
 
 class CommandError(ValueError):
     """Something the user asked for cannot be done; the message says what and why."""
 
 
-USER_ERRORS = (CommandError, CheckpointError, SourceError, InstallationError, OSError)
+def user_errors() -> tuple[type[Exception], ...]:
+    """All of them; imported when a command runs, not for its help."""
+    from networks.installation import InstallationError
+    from networks.source_names import SourceError
+    from networks.weights import CheckpointError
+
+    return (CommandError, CheckpointError, SourceError, InstallationError, OSError)

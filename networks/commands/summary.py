@@ -1,22 +1,23 @@
 """The command `python -m networks summary`: what a network consists of."""
 
+from __future__ import annotations
+
 import argparse
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
 from rich.console import Console
 from rich.table import Table
-from torch import nn
 
-from networks.auditory_network import AuditoryNetwork
 from networks.commands.errors import CommandError
 from networks.commands.tables import print_table
-from networks.description import build
-from networks.ready import READY
-from networks.sources import SourceError, load_network, parse_source
-from networks.summary import REST, StageSummary, summarise
+from networks.source_names import READY, SourceError, parse_source
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from networks.summary import StageSummary
 
 DESCRIPTION = """
 Show a network stage by stage: shape of the activation, units after averaging over time, and of all that is computed
@@ -54,6 +55,8 @@ def run(args: argparse.Namespace) -> None:
         SourceError: a network that is not known.
         CheckpointError: weights that cannot be read.
     """
+    from networks.summary import REST, summarise
+
     is_configuration = Path(args.network).suffix in _YAML
     network = _of_configuration(Path(args.network)) if is_configuration else _of_name(args.network)
     rows = summarise(network)
@@ -65,6 +68,8 @@ def run(args: argparse.Namespace) -> None:
 
 def _of_name(name: str) -> nn.Module:
     """A network by name; a class's name alone stands for its untrained network."""
+    from networks.sources import load_network
+
     try:
         network = load_network(name).network
     except SourceError as error:
@@ -81,6 +86,9 @@ def _of_name(name: str) -> nn.Module:
 
 def _of_configuration(path: Path) -> nn.Module:
     """The network of a configuration, whose parts may be files beside it."""
+    from networks.auditory_network import AuditoryNetwork
+    from networks.description import build
+
     settings = _part(_read(path), "model", path)
     if "backbone" not in settings:
         raise CommandError(f"{path}: expected a network under model.backbone, got {', '.join(settings) or 'nothing'}")
@@ -103,6 +111,8 @@ def _part(settings: Any, name: str, path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Any:
+    import yaml
+
     try:
         return yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:

@@ -6,12 +6,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd.function import once_differentiable
 
-from networks.envelopes import LowPass
+from networks.envelopes import MAGNITUDE_FLOOR, LowPass
+from networks.multirate import device, tables
 from networks.multirate import fused as compiled
-from networks.multirate import tables
 from networks.multirate.chosen import choose_groups
+from networks.multirate.faster import Way, is_faster
 from networks.multirate.groups import Group, bins_and_gains, supports
 from networks.multirate.interpolation import magnitude
 from networks.multirate.low_pass import Blocks
@@ -43,7 +45,8 @@ class MultirateEnvelopes(nn.Module):
         oversampling: least points of a band's envelope per bin of the band.
         power: exponent of the compression, in which errors are measured; it is not applied here.
         offset: added before it.
-        fused: whether single-precision waveforms on a CPU go through compiled code (:mod:`networks.multirate.fused`).
+        fused: whether single-precision waveforms on a CPU go through compiled code (:mod:`networks.multirate.fused`);
+            None: if it is the faster way on this machine.
 
     Raises:
         ValueError: if the tolerance is not positive or the oversampling below 1.
@@ -59,7 +62,7 @@ class MultirateEnvelopes(nn.Module):
         oversampling: float,
         power: float,
         offset: float,
-        fused: bool = False,
+        fused: bool | None = None,
     ) -> None:
         super().__init__()
         if tolerance <= 0:
@@ -90,9 +93,15 @@ class MultirateEnvelopes(nn.Module):
                 self._keep(f"matrix_{index}", matrix)
                 padding = -len(matrix) % COLUMNS_AT_ONCE
                 self._keep(f"transposed_{index}", np.pad(matrix.T, ((0, 0), (0, padding))))
-            if fused:
+            if fused is not False:
                 for name, table in tables.tables_of(group, self.blocks, matrix).items():
                     self._keep(f"{name}_{index}", table)
+        self.stacks = device.stacks(self.groups, self.blocks)
+        self.has_kernels = fused is not False and device.suits(self.blocks)
+        if self.has_kernels:
+            matrices = [group.matrix(int(widths[list(group.bands)].max())) for group in self.groups]
+            for name, table in device.tables_of(self.groups, self.blocks, matrices).items():
+                self._keep(name, table)
 
     @property
     def num_points(self) -> int:
@@ -101,16 +110,37 @@ class MultirateEnvelopes(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """(B, T) -> (B, F, N)."""
-        if self.fused and compiled.runs_on(waveform):
-            shape = (len(self.get_buffer("order")), self.blocks.num_frames)
-            groups = [self._arguments(index, part) for index, part in enumerate(self.parts())]
-            return compiled.envelopes(waveform, groups, shape)
+        if self.fused is False:
+            return self._tensors(waveform)
+        if compiled.takes(waveform) and self._wanted(self._compiled, waveform, compiled.library_path().name):
+            return self._compiled(waveform)
+        if self.has_kernels and device.takes(waveform):
+            # A pretend device cannot be measured; what is counted on it is the layout for one.
+            is_pretend = isinstance(waveform, FakeTensor)
+            if is_pretend or self._wanted(self._on_device, waveform, device.identity(waveform.device)):
+                return self._on_device(waveform)
+        return self._tensors(waveform)
+
+    def _wanted(self, own: Way, waveform: Tensor, identity: str) -> bool:
+        setting = f"{identity} {self.groups} {self.blocks.low_pass} {self.blocks.num_samples}"
+        return bool(self.fused) or is_faster(own, self._tensors, waveform, identity=setting)
+
+    def _compiled(self, waveform: Tensor) -> Tensor:
+        shape = (len(self.get_buffer("order")), self.blocks.num_frames)
+        groups = [self._arguments(index, part) for index, part in enumerate(self.parts())]
+        return compiled.envelopes(waveform, groups, shape)
+
+    def _on_device(self, waveform: Tensor) -> Tensor:
+        result: Tensor = device.OnDevice.apply(waveform, self)
+        return result
+
+    def _tensors(self, waveform: Tensor) -> Tensor:
         result: Tensor = _Multirate.apply(waveform, self)
         return result
 
-    def chunks(self, device: torch.device, num_sounds: int) -> list[slice]:
+    def chunks(self, on: torch.device, num_sounds: int) -> list[slice]:
         """Sounds that are worked on together."""
-        at_once = CPU_POINTS_AT_ONCE * torch.get_num_threads() if device.type == "cpu" else DEVICE_POINTS_AT_ONCE
+        at_once = CPU_POINTS_AT_ONCE * torch.get_num_threads() if on.type == "cpu" else DEVICE_POINTS_AT_ONCE
         size = max(1, at_once // max(len(group.bands) * group.num_points for group in self.groups))
         return [slice(start, min(start + size, num_sounds)) for start in range(0, num_sounds, size)]
 
@@ -131,11 +161,34 @@ class MultirateEnvelopes(nn.Module):
         return parts
 
     def _arguments(self, index: int, part: "_Part") -> compiled.GroupArguments:
-        bands = part.of_bands
-        order, lows, widths = (self.get_buffer(name)[bands] for name in ("order", "lows", "widths"))
-        roots, *matrices = (self.get_buffer(f"{name}_{index}") for name in tables.table_names(part.group))
-        numbers = tables.numbers(part.group, self.blocks)
-        return compiled.GroupArguments((order, lows, widths, part.gains, roots, matrices, numbers))
+        order, lows, widths = (self.get_buffer(name)[part.of_bands] for name in ("order", "lows", "widths"))
+        of_group = [self.get_buffer(f"{name}_{index}") for name in tables.table_names(part.group)]
+        numbers = [len(order), *tables.numbers(part.group, self.blocks)]
+        return compiled.GroupArguments([order, lows, widths, part.gains, *of_group], numbers)
+
+    def order_of(self, stack: device.Stack) -> Tensor:
+        """Numbers of a stack's bands."""
+        return self.get_buffer("order")[stack.bands]
+
+    def bin_tables(self, stack: device.Stack) -> tuple[Tensor, Tensor, Tensor]:
+        """First bins, numbers of bins and gains of a stack's bands."""
+        lows, widths = (self.get_buffer(name)[stack.bands] for name in ("lows", "widths"))
+        return lows, widths, self.get_buffer("gains")[stack.bins]
+
+    def point_tables(self, stack: device.Stack) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What makes frames of the points of a stack's subbands; see `device.tables_of`."""
+        taps, firsts, weights = (self.get_buffer(name) for name in ("taps", "firsts", "weights"))
+        return self.get_buffer("phases")[stack.bands], taps, firsts, weights
+
+    def gradient_tables(self, stack: device.Stack) -> tuple[Tensor, Tensor]:
+        """Where the interpolated points of a stack's bands begin, and how many they are in a stride."""
+        return self.get_buffer("starts")[stack.bands], self.get_buffer("counts")[stack.bands]
+
+    def adjoint_tables(self, stack: device.Stack) -> tuple[Tensor, ...]:
+        """What makes the gradient for a stack's subbands of that for their interpolated points."""
+        names = ("adjoint_rows", "adjoint_taps", "adjoint_firsts", "nums_adjoint_taps")
+        rows, taps, firsts, nums_taps = (self.get_buffer(name) for name in names)
+        return (rows[stack.bands], taps, firsts, nums_taps[stack.bands], *self.gradient_tables(stack))
 
     def _keep(self, name: str, values: NDArray) -> None:
         dtype = torch.float32 if values.dtype == np.float64 else torch.int64
@@ -202,7 +255,11 @@ class _Multirate(torch.autograd.Function):
                 subbands = part.subbands(spectrum)
                 if ctx.needs_input_grad[0]:
                     saved.append(subbands)  # and not the points made from them, which are four times as many
-                blocks.put(magnitude(part.more_points(subbands)), part.weights, sums[:, :, :, part.of_bands])
+                blocks.put(
+                    magnitude(part.more_points(subbands)).clamp_(min=MAGNITUDE_FLOOR),
+                    part.weights,
+                    sums[:, :, :, part.of_bands],
+                )
             frames.append(blocks.frames_in_order(sums)[:, restore])
         ctx.save_for_backward(*saved)
         ctx.envelopes = envelopes
@@ -222,9 +279,10 @@ class _Multirate(torch.autograd.Function):
             for part in parts:
                 envelope = blocks.adjoint(sums[:, :, :, part.of_bands], part.weights)
                 values = part.more_points(next(saved))
-                # Where the magnitude is 0 so are the values, and with them the gradient, as torch has it for abs.
-                values.div_(magnitude(values).clamp_(min=torch.finfo(values.dtype).tiny))
-                subbands = part.fewer_points(values.mul_(envelope))
+                magnitudes = magnitude(values)
+                # At the floor the gradient is 0.
+                scale = torch.where(magnitudes > MAGNITUDE_FLOOR, envelope.div_(magnitudes), 0.0)
+                subbands = part.fewer_points(values.mul_(scale))
                 taken[:, part.of_bins] = torch.fft.fft(subbands).flatten(1)
             torch.view_as_real(taken[:, :num_bins]).mul_(envelopes.get_buffer("gains"))
             results.append(_waveform_gradient(taken, envelopes))

@@ -1,67 +1,45 @@
-// Band envelopes of one group of bands, and their gradient, of LANES bands and sounds at once.
+// Band envelopes of groups of bands, and their gradient, of LANES bands and sounds at once.
 //
 // The same steps as envelopes.py takes tensor by tensor: bins of the spectrum times gains, inverse FFT, interpolation
 // window by window, magnitude, low-pass block by block. A few points go through all the steps after the FFT in
-// registers. Nothing is kept for the gradient: what it needs of the forward pass is computed anew, which takes less
-// time than writing and reading it.
+// registers. Nothing is kept for the gradient: computing it again takes less time than writing and reading it.
+//
+// The interface is plain C over raw pointers, so that one build serves every release of torch; fused.py calls it.
 #include "lanes.h"
 #include "lanes_fft.h"
-
-#include <ATen/ATen.h>
-#include <ATen/Parallel.h>
-#include <ATen/core/LegacyTypeDispatch.h>
-#include <torch/library.h>
 
 #include <algorithm>
 #include <vector>
 
 namespace {
 
-using at::Tensor;
 using lanes_fft::POINT;
 
-constexpr int64_t SOUNDS_AT_ONCE = LANES;
-constexpr int64_t POINTS = POINTS_TOGETHER;  // that go through the steps together (tables.py)
+constexpr int64_t SOUNDS_AT_ONCE = 16;  // whose spectra stay in a core's cache while all groups read them
+constexpr int64_t POINTS = POINTS_TOGETHER;  // columns of a cut of a matrix (tables.py)
+// Points interpolated at a time: their real and imaginary sums, and what they are made of, are held in registers.
+constexpr int64_t POINTS_IN_REGISTERS = REGISTERS >= 32 ? 8 : 4;
+constexpr float SMALLEST_SQUARE = 1e-16f;  // of a magnitude: the published floor of 1e-8
 
 // A banded matrix, cut into POINTS columns each (tables.py).
 struct Banded {
-  const int64_t* rows;   // (vectors, 3): first row that is not 0, how many rows, where their weights begin
-  const float* weights;  // (rows of all vectors, POINTS)
-
-  Banded(const Tensor& rows, const Tensor& weights)
-      : rows(rows.const_data_ptr<int64_t>()), weights(weights.const_data_ptr<float>()) {}
+  const int64_t* rows;   // (cuts, 3): first row that is not 0, how many rows, where their weights begin
+  const float* weights;  // (rows of all cuts, POINTS)
 };
 
+}  // namespace
+
+// Bands that are computed together. fused.py declares the same fields in the same order.
 struct Group {
   const int64_t *bands, *lows, *widths;  // of each band: its place among all, first bin, number of bins
   const float* gains;                    // (bands, M, 2), the same for real and imaginary parts, 0 outside the band
   const float* roots;                    // (M, 2) of 1
+  Banded low_pass, interpolation;        // (frames, points of some blocks), (points read, points made) of a window
   int64_t num_bands;
   int64_t length, num_points;          // M, H
   int64_t size, half_taps;             // of the interpolation's windows; no taps where H is M
   int64_t count, frames, lead, width;  // of the low-pass's blocks; each touches `width` frames, the first `lead` before
   int64_t blocks_at_once;              // of which the low-pass's matrix is
-  Banded low_pass, interpolation;      // (frames, points of some blocks), (points read, points made) of a window
-
-  Group(const Tensor& bands, const Tensor& lows, const Tensor& widths, const Tensor& gains, const Tensor& roots,
-        at::TensorList matrices, at::IntArrayRef numbers)
-      : bands(bands.const_data_ptr<int64_t>()),
-        lows(lows.const_data_ptr<int64_t>()),
-        widths(widths.const_data_ptr<int64_t>()),
-        gains(gains.const_data_ptr<float>()),
-        roots(roots.const_data_ptr<float>()),
-        num_bands(bands.numel()),
-        length(numbers.at(0)),
-        num_points(numbers.at(1)),
-        size(numbers.at(2)),
-        half_taps(numbers.at(3)),
-        count(numbers.at(4)),
-        frames(numbers.at(5)),
-        lead(numbers.at(6)),
-        width(numbers.at(7)),
-        blocks_at_once(numbers.at(8)),
-        low_pass(matrices.at(0), matrices.at(1)),
-        interpolation(matrices.at(matrices.size() - 2), matrices.at(matrices.size() - 1)) {}
 
   bool interpolates() const { return half_taps > 0; }
   int64_t before() const { return std::max<int64_t>(half_taps - 1, 0); }  // points that are read before a window
@@ -70,17 +48,19 @@ struct Group {
   int64_t num_touched() const { return (count - 1) * frames + width; }
 };
 
-// Room that a thread uses again for all its sounds.
+namespace {
+
+// Room that is used again for all bands and sounds of a group.
 struct Scratch {
   std::vector<float> spectrum, room;  // M points each
   std::vector<float> around;          // with what is before the first point and after the last
   std::vector<float> gradient;        // for `around`
   std::vector<float> touched;         // frames
-  explicit Scratch(const Group& g)
+  Scratch(const Group& g, bool with_gradient)
       : spectrum(POINT * g.length),
         room(POINT * g.length),
         around(POINT * (g.before() + g.length + g.half_taps + POINTS)),
-        gradient(around.size()),
+        gradient(with_gradient ? around.size() : 0),
         touched(LANES * (g.num_touched() + LANES)) {}
 };
 
@@ -139,8 +119,7 @@ void for_bins(const Group& g, const Members& members, const Work& work) {
 }
 
 // The members' bins, centred on 0, to room.spectrum.
-void take_bins(const Group& g, const Members& members, const Tensor& spectrum, Scratch& room) {
-  const auto* from = reinterpret_cast<const float*>(spectrum.const_data_ptr());
+void take_bins(const Group& g, const Members& members, const float* spectrum, int64_t num_bins, Scratch& room) {
   float* spectrum_of_band = room.spectrum.data();
   const int64_t widest = widest_of(g, members);
   std::fill(spectrum_of_band + POINT * (widest - widest / 2), spectrum_of_band + POINT * (g.length - widest / 2), 0.0f);
@@ -148,7 +127,7 @@ void take_bins(const Group& g, const Members& members, const Tensor& spectrum, S
     Lanes rows[LANES] = {};
     for (int64_t i = 0; i < members.count; ++i) {
       const Own own = own_of(i);
-      const float* bins = from + 2 * (members.sounds[i] * spectrum.size(1) + own.bin);
+      const float* bins = spectrum + 2 * (members.sounds[i] * num_bins + own.bin);
       if (own.count == BINS) {
         rows[i] = load(bins) * load(own.gains);
         continue;
@@ -163,15 +142,14 @@ void take_bins(const Group& g, const Members& members, const Tensor& spectrum, S
 }
 
 // Adds room.spectrum to the members' bins.
-void add_bins(const Group& g, const Members& members, const Scratch& room, Tensor& spectrum) {
-  auto* to = reinterpret_cast<float*>(spectrum.data_ptr());
+void add_bins(const Group& g, const Members& members, const Scratch& room, float* spectrum, int64_t num_bins) {
   for_bins(g, members, [&](int64_t point, int64_t points, const auto& own_of) {
     Lanes rows[LANES] = {};
     for (int64_t j = 0; j < 2 * points; ++j) rows[j] = load(room.spectrum.data() + point * POINT + j * LANES);
     transpose(rows);
     for (int64_t i = 0; i < members.count; ++i) {
       const Own own = own_of(i);
-      float* bins = to + 2 * (members.sounds[i] * spectrum.size(1) + own.bin);
+      float* bins = spectrum + 2 * (members.sounds[i] * num_bins + own.bin);
       if (own.count == BINS) {
         store(bins, load(bins) + rows[i] * load(own.gains));
         continue;
@@ -183,21 +161,12 @@ void add_bins(const Group& g, const Members& members, const Scratch& room, Tenso
   });
 }
 
-// Not normalised.
-template <bool INVERSE>
-void transform(const Group& g, float* in, float* out, Scratch& room) {
-  if (lanes_fft::takes(g.length)) return lanes_fft::transform<INVERSE>(in, room.room.data(), out, g.length, g.roots);
-  const Tensor values = at::from_blob(in, {g.length, 2, LANES}, at::kFloat).permute({2, 0, 1}).contiguous();
-  const Tensor transformed = at::view_as_real(at::_fft_c2c(at::view_as_complex(values), {1}, 0, !INVERSE));
-  at::from_blob(out, {g.length, 2, LANES}, at::kFloat).copy_(transformed.permute({1, 2, 0}));
-}
-
 // The members' analytic signals, centred on 0, to room.around, which is periodic.
-void subbands(const Group& g, const Members& members, const Tensor& spectrum, Scratch& room) {
-  take_bins(g, members, spectrum, room);
+void subbands(const Group& g, const Members& members, const float* spectrum, int64_t num_bins, Scratch& room) {
+  take_bins(g, members, spectrum, num_bins, room);
   float* around = room.around.data();
   const int64_t before = g.before() * POINT, all = g.length * POINT;
-  transform<true>(g, room.spectrum.data(), around + before, room);
+  lanes_fft::transform<true>(room.spectrum.data(), room.room.data(), around + before, g.length, g.roots);
   std::copy_n(around + all, before, around);
   std::copy_n(around + before, g.half_taps * POINT, around + before + all);
 }
@@ -234,26 +203,31 @@ void for_few_points(const Group& g, const Work& work) {
   }
 }
 
-inline void interpolate(const Few& few, const float* around, Lanes (&reals)[POINTS], Lanes (&imaginaries)[POINTS]) {
-  Lanes real[POINTS] = {}, imaginary[POINTS] = {};
+// POINTS_IN_REGISTERS of the few points, from the given one on.
+inline void interpolate(const Few& few, int64_t first, const float* around, Lanes* reals, Lanes* imaginaries) {
+  Lanes real[POINTS_IN_REGISTERS] = {}, imaginary[POINTS_IN_REGISTERS] = {};
   const float* in = around + few.first * POINT;
+  const float* weights = few.weights + first;
   for (int64_t tap = 0; tap < few.taps; ++tap) {
     const Lanes a = load(in + tap * POINT), b = load(in + tap * POINT + LANES);
-    for (int64_t i = 0; i < POINTS; ++i) {
-      const float weight = few.weights[tap * POINTS + i];
+    for (int64_t i = 0; i < POINTS_IN_REGISTERS; ++i) {
+      const float weight = weights[tap * POINTS + i];
       real[i] += weight * a;
       imaginary[i] += weight * b;
     }
   }
-  for (int64_t i = 0; i < POINTS; ++i) {
-    reals[i] = real[i];
-    imaginaries[i] = imaginary[i];
+  for (int64_t i = 0; i < POINTS_IN_REGISTERS; ++i) {
+    reals[first + i] = real[i];
+    imaginaries[first + i] = imaginary[i];
   }
 }
 
 inline void read(const Group& g, const Few& few, const float* around, Lanes (&reals)[POINTS],
                  Lanes (&imaginaries)[POINTS]) {
-  if (g.interpolates()) return interpolate(few, around, reals, imaginaries);
+  if (g.interpolates()) {
+    for (int64_t i = 0; i < POINTS; i += POINTS_IN_REGISTERS) interpolate(few, i, around, reals, imaginaries);
+    return;
+  }
   for (int64_t i = 0; i < POINTS; ++i) {
     reals[i] = load(around + (few.first + i) * POINT);
     imaginaries[i] = load(around + (few.first + i) * POINT + LANES);
@@ -267,7 +241,7 @@ void low_passed(const Group& g, Scratch& room) {
     Lanes reals[POINTS], imaginaries[POINTS], envelopes[POINTS];
     read(g, few, room.around.data(), reals, imaginaries);
     for (int64_t i = 0; i < POINTS; ++i) {
-      const Lanes square = reals[i] * reals[i] + imaginaries[i] * imaginaries[i];
+      const Lanes square = at_least(reals[i] * reals[i] + imaginaries[i] * imaginaries[i], SMALLEST_SQUARE);
       envelopes[i] = square * inverse_root(square);
     }
     float* to = room.touched.data() + few.frame * LANES;
@@ -293,7 +267,7 @@ void low_passed_gradient(const Group& g, Scratch& room) {
     read(g, few, room.around.data(), reals, imaginaries);
     for (int64_t i = 0; i < POINTS; ++i) {
       const Lanes square = reals[i] * reals[i] + imaginaries[i] * imaginaries[i];
-      const Lanes scale = square > 0 ? grads[i] * inverse_root(square) : Lanes{};  // 0 at 0, as torch has it for abs
+      const Lanes scale = square > SMALLEST_SQUARE ? grads[i] * inverse_root(square) : Lanes{};  // 0 at the floor
       reals[i] *= scale;
       imaginaries[i] *= scale;
     }
@@ -305,90 +279,93 @@ void low_passed_gradient(const Group& g, Scratch& room) {
       }
       return;
     }
-    for (int64_t tap = 0; tap < few.taps; ++tap) {
-      Lanes a = load(to + tap * POINT), b = load(to + tap * POINT + LANES);
-      for (int64_t i = 0; i < POINTS; ++i) {
-        const float weight = few.weights[tap * POINTS + i];
-        a += weight * reals[i];
-        b += weight * imaginaries[i];
+    for (int64_t first = 0; first < POINTS; first += POINTS_IN_REGISTERS)
+      for (int64_t tap = 0; tap < few.taps; ++tap) {
+        Lanes a = load(to + tap * POINT), b = load(to + tap * POINT + LANES);
+        for (int64_t i = first; i < first + POINTS_IN_REGISTERS; ++i) {
+          const float weight = few.weights[tap * POINTS + i];
+          a += weight * reals[i];
+          b += weight * imaginaries[i];
+        }
+        store(to + tap * POINT, a);
+        store(to + tap * POINT + LANES, b);
       }
-      store(to + tap * POINT, a);
-      store(to + tap * POINT + LANES, b);
-    }
   });
   const int64_t before = g.before() * POINT, all = g.length * POINT;
   for (int64_t i = 0; i < before; ++i) gradient[all + i] += gradient[i];
   for (int64_t i = 0; i < g.half_taps * POINT; ++i) gradient[before + i] += gradient[before + all + i];
 }
 
-template <typename Work>
-void for_sounds(const Group& g, int64_t num_sounds, const Work& work) {
-  const int64_t each = std::clamp<int64_t>(num_sounds / at::get_num_threads(), 1, SOUNDS_AT_ONCE);
-  at::parallel_for(0, (num_sounds + each - 1) / each, 1, [&](int64_t begin, int64_t end) {
-    at::AutoDispatchBelowADInplaceOrView without_autograd;
-    Scratch room(g);
-    for (int64_t batch = begin; batch < end; ++batch)
-      for_members(g, batch * each, std::min(each, num_sounds - batch * each),
-                  [&](const Members& members) { work(members, room); });
-  });
-}
-
-// Writes the group's envelopes at the frame rate to their places in result (B, F, N).
-void forward(const Tensor& spectrum, const Tensor& bands, const Tensor& lows, const Tensor& widths, const Tensor& gains,
-             const Tensor& roots, at::TensorList matrices, at::IntArrayRef numbers, Tensor& result) {
-  const Group g(bands, lows, widths, gains, roots, matrices, numbers);
-  const int64_t num_frames = result.size(2);
-  for_sounds(g, spectrum.size(0), [&](const Members& members, Scratch& room) {
-    subbands(g, members, spectrum, room);
+// Writes the frames of some sounds, (F, N) each, that belong to the group's bands.
+void envelopes_of_group(const Group& g, const float* spectrum, int64_t num_bins, int64_t first_sound,
+                        int64_t num_sounds, float* result, int64_t num_bands, int64_t num_frames) {
+  Scratch room(g, false);
+  for_members(g, first_sound, num_sounds, [&](const Members& members) {
+    subbands(g, members, spectrum, num_bins, room);
     low_passed(g, room);
     for (int64_t frame = 0; frame < num_frames; frame += LANES) {
       Lanes rows[LANES];
       for (int64_t j = 0; j < LANES; ++j) rows[j] = load(room.touched.data() + (g.lead + frame + j) * LANES);
       transpose(rows);
       for (int64_t i = 0; i < members.count; ++i) {
-        const int64_t row = members.sounds[i] * result.size(1) + g.bands[members.bands[i]];
-        store_first(result.data_ptr<float>() + row * num_frames + frame, rows[i], num_frames - frame);
+        const int64_t row = members.sounds[i] * num_bands + g.bands[members.bands[i]];
+        store_first(result + row * num_frames + frame, rows[i], num_frames - frame);
       }
     }
   });
 }
 
-// Adds the group's gradient to that of the spectrum, (B, K) complex, from that of the frames (B, F, N).
-void backward(const Tensor& spectrum, const Tensor& bands, const Tensor& lows, const Tensor& widths,
-              const Tensor& gains, const Tensor& roots, at::TensorList matrices, at::IntArrayRef numbers,
-              const Tensor& grads, Tensor& result) {
-  const Group g(bands, lows, widths, gains, roots, matrices, numbers);
-  const int64_t num_frames = grads.size(2);
-  for_sounds(g, spectrum.size(0), [&](const Members& members, Scratch& room) {
-    subbands(g, members, spectrum, room);
+// Adds the group's part of the gradient for some sounds' spectra.
+void gradient_of_group(const Group& g, const float* spectrum, int64_t num_bins, int64_t first_sound, int64_t num_sounds,
+                       const float* grads, int64_t num_bands, int64_t num_frames, float* result) {
+  Scratch room(g, true);
+  for_members(g, first_sound, num_sounds, [&](const Members& members) {
+    subbands(g, members, spectrum, num_bins, room);
     std::fill(room.touched.begin(), room.touched.end(), 0.0f);
     for (int64_t frame = 0; frame < num_frames; frame += LANES) {
       Lanes rows[LANES] = {};
       for (int64_t i = 0; i < members.count; ++i) {
-        const int64_t row = members.sounds[i] * grads.size(1) + g.bands[members.bands[i]];
-        rows[i] = load_first(grads.const_data_ptr<float>() + row * num_frames + frame, num_frames - frame);
+        const int64_t row = members.sounds[i] * num_bands + g.bands[members.bands[i]];
+        rows[i] = load_first(grads + row * num_frames + frame, num_frames - frame);
       }
       transpose(rows);
       const int64_t left = std::min(LANES, num_frames - frame);
       for (int64_t j = 0; j < left; ++j) store(room.touched.data() + (g.lead + frame + j) * LANES, rows[j]);
     }
     low_passed_gradient(g, room);
-    transform<false>(g, room.gradient.data() + g.before() * POINT, room.spectrum.data(), room);
-    add_bins(g, members, room, result);
+    float* gradient = room.gradient.data() + g.before() * POINT;
+    lanes_fft::transform<false>(gradient, room.room.data(), room.spectrum.data(), g.length, g.roots);
+    add_bins(g, members, room, result, num_bins);
   });
+}
+
+// Calls work(first sound, sounds) for a few sounds at a time.
+template <typename Work>
+void for_sounds(int64_t num_sounds, const Work& work) {
+  for (int64_t first = 0; first < num_sounds; first += SOUNDS_AT_ONCE)
+    work(first, std::min(SOUNDS_AT_ONCE, num_sounds - first));
 }
 
 }  // namespace
 
-#define GROUP \
-  "Tensor bands, Tensor lows, Tensor widths, Tensor gains, Tensor roots, Tensor[] matrices, int[] numbers"
+extern "C" {
 
-TORCH_LIBRARY(cochlearn_multirate, library) {
-  library.def("forward(Tensor spectrum, " GROUP ", Tensor(a!) result) -> ()");
-  library.def("backward(Tensor spectrum, " GROUP ", Tensor grads, Tensor(a!) result) -> ()");
+// Envelopes at the frame rate, result (B, F, N), from spectra (B, K) of real and imaginary parts.
+void multirate_forward(const Group* groups, int64_t num_groups, const float* spectrum, int64_t num_sounds,
+                       int64_t num_bins, float* result, int64_t num_bands, int64_t num_frames) {
+  for_sounds(num_sounds, [&](int64_t first, int64_t sounds) {
+    for (int64_t i = 0; i < num_groups; ++i)
+      envelopes_of_group(groups[i], spectrum, num_bins, first, sounds, result, num_bands, num_frames);
+  });
 }
 
-TORCH_LIBRARY_IMPL(cochlearn_multirate, CPU, library) {
-  library.impl("forward", &forward);
-  library.impl("backward", &backward);
+// The gradient for the spectra, result (B, K), which begins as 0, from that for the envelopes, grads (B, F, N).
+void multirate_backward(const Group* groups, int64_t num_groups, const float* spectrum, int64_t num_sounds,
+                        int64_t num_bins, const float* grads, int64_t num_bands, int64_t num_frames, float* result) {
+  for_sounds(num_sounds, [&](int64_t first, int64_t sounds) {
+    for (int64_t i = 0; i < num_groups; ++i)
+      gradient_of_group(groups[i], spectrum, num_bins, first, sounds, grads, num_bands, num_frames, result);
+  });
 }
+
+}  // extern "C"

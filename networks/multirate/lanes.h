@@ -1,4 +1,7 @@
-// LANES numbers that go through the same steps: of as many sounds and bands.
+// LANES numbers that go through the same steps: one of each of as many sounds and bands.
+//
+// LANES is what one vector register of the processor holds. More would not fit the registers that the steps need, and
+// spilled registers cost several times what the wider loop saves.
 #pragma once
 
 #include <algorithm>
@@ -6,11 +9,24 @@
 #include <cstdint>
 #include <cstring>
 
-#ifdef __AVX512F__
+#if defined(__AVX512F__) || defined(__AVX__)
 #include <immintrin.h>
 #endif
 
+#if defined(__AVX512F__)
 constexpr int64_t LANES = 16;
+constexpr int64_t REGISTERS = 32;
+#elif defined(__AVX__)
+constexpr int64_t LANES = 8;
+constexpr int64_t REGISTERS = 16;
+#elif defined(__aarch64__)
+constexpr int64_t LANES = 4;  // NEON
+constexpr int64_t REGISTERS = 32;
+#else
+constexpr int64_t LANES = 4;  // SSE2, which every 64-bit x86 processor has
+constexpr int64_t REGISTERS = 16;
+#endif
+
 typedef float Lanes __attribute__((vector_size(LANES * sizeof(float))));
 
 inline Lanes load(const float* from) {
@@ -33,17 +49,31 @@ inline void store_first(float* to, const Lanes& lanes, int64_t count) {
   std::memcpy(to, &lanes, std::min(count, LANES) * sizeof(float));
 }
 
-// 1 / sqrt(x), a large number where x is 0.
-inline Lanes inverse_root(const Lanes& x) {
-  constexpr float LEAST = 1.2e-38f;
-#ifdef __AVX512F__
-  // An estimate to 14 bits and a step of Newton's: a root and a quotient take three times as long.
-  const __m512 least = _mm512_set1_ps(LEAST), above = _mm512_max_ps(least, reinterpret_cast<__m512>(x));
-  const Lanes y = reinterpret_cast<Lanes>(_mm512_rsqrt14_ps(above)), half = 0.5f * reinterpret_cast<Lanes>(above);
-  return y * (1.5f - half * y * y);
+// max(x, least) that keeps NaN.
+inline Lanes at_least(const Lanes& x, float least) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Lanes>(_mm512_max_ps(_mm512_set1_ps(least), reinterpret_cast<__m512>(x)));
+#elif defined(__AVX__)
+  return reinterpret_cast<Lanes>(_mm256_max_ps(_mm256_set1_ps(least), reinterpret_cast<__m256>(x)));
 #else
   Lanes result;
-  for (int64_t i = 0; i < LANES; ++i) result[i] = 1.0f / std::sqrt(x[i] > LEAST || x[i] != x[i] ? x[i] : LEAST);
+  for (int64_t i = 0; i < LANES; ++i) result[i] = x[i] < least ? least : x[i];
+  return result;
+#endif
+}
+
+// 1 / sqrt(x), to within a few units of the last place. With AVX an estimate of 14 or 12 bits and one step of Newton's
+// method: a square root and a division take three times as long.
+inline Lanes inverse_root(const Lanes& x) {
+#if defined(__AVX512F__)
+  const Lanes y = reinterpret_cast<Lanes>(_mm512_rsqrt14_ps(reinterpret_cast<__m512>(x)));
+  return y * (1.5f - 0.5f * x * y * y);
+#elif defined(__AVX__)
+  const Lanes y = reinterpret_cast<Lanes>(_mm256_rsqrt_ps(reinterpret_cast<__m256>(x)));
+  return y * (1.5f - 0.5f * x * y * y);
+#else
+  Lanes result;
+  for (int64_t i = 0; i < LANES; ++i) result[i] = 1.0f / std::sqrt(x[i]);
   return result;
 #endif
 }

@@ -1,4 +1,4 @@
-// FFTs of LANES sequences at once, of lengths that are products of 2, 3, 4 and 5; not normalised.
+// FFTs of LANES sequences at once, not normalised: of any length, fast where it is a product of 2, 3, 4 and 5.
 //
 // Stockham's algorithm (Cochran et al. 1967, Proc. IEEE 55:1664): a pass for each factor, from one array to another,
 // in which the order comes out right. A sequence is an array of points, each LANES real and LANES imaginary parts.
@@ -93,15 +93,33 @@ void pass(const float* in, float* out, int64_t rest, int64_t parts, const float*
   }
 }
 
+// The same pass for any prime factor, by the definition: radix^2 products.
+template <bool INVERSE>
+void pass_of_any(int64_t radix, const float* in, float* out, int64_t rest, int64_t parts, const float* roots) {
+  for (int64_t p = 0; p < rest; ++p)
+    for (int64_t q = 0; q < parts; ++q)
+      for (int64_t i = 0; i < radix; ++i) {
+        Complex sum = {};
+        for (int64_t j = 0; j < radix; ++j) {
+          // exp(2 pi i (i j / radix + p i / (radix rest))), of the butterfly and of the twiddle factor
+          const int64_t turn_of = i * (j * rest + p) % (radix * rest) * parts;
+          const float cosine = roots[2 * turn_of], sine = INVERSE ? roots[2 * turn_of + 1] : -roots[2 * turn_of + 1];
+          const float* from = in + POINT * (q + parts * (p + j * rest));
+          const Complex x = {load(from), load(from + LANES)};
+          sum = sum + Complex{x.real * cosine - x.imaginary * sine, x.real * sine + x.imaginary * cosine};
+        }
+        float* to = out + POINT * (q + parts * (radix * p + i));
+        store(to, sum.real);
+        store(to + LANES, sum.imaginary);
+      }
+}
+
 inline int64_t next_factor(int64_t number) {
   for (const int64_t factor : {4, 5, 3, 2})
     if (number % factor == 0) return factor;
-  return 0;
-}
-
-inline bool takes(int64_t length) {
-  while (length > 1 && next_factor(length)) length /= next_factor(length);
-  return length == 1;
+  int64_t factor = 7;
+  while (factor * factor <= number && number % factor) factor += 2;
+  return number % factor ? number : factor;
 }
 
 // Transforms `in`, which is overwritten, to `out`, with as much room besides.
@@ -117,6 +135,7 @@ void transform(float* in, float* room, float* out, int64_t length, const float* 
     if (factor == 5) pass<5, INVERSE>(in, to, rest, parts, roots);
     if (factor == 3) pass<3, INVERSE>(in, to, rest, parts, roots);
     if (factor == 2) pass<2, INVERSE>(in, to, rest, parts, roots);
+    if (factor > 5) pass_of_any<INVERSE>(factor, in, to, rest, parts, roots);
     room = in;
     in = to;
     parts *= factor;

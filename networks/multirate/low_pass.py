@@ -25,12 +25,15 @@ class Blocks:
 
     Attributes:
         count: number of blocks; divides every length that :meth:`weights` takes.
+        grid: strides in the waveform, or 1 if these are no whole number: lengths that are multiples of it have a
+            whole number of points in a stride.
     """
 
     def __init__(self, low_pass: LowPass, num_samples: int) -> None:
         self.low_pass, self.num_samples = low_pass, num_samples
         self.num_frames = low_pass.num_frames(num_samples)
         strides, rest = divmod(num_samples, low_pass.stride)
+        self.grid = 1 if rest else strides
         if rest:
             self.count, self.frames, self.lead, self.pieces = 1, self.num_frames, 0, 1
             return

@@ -147,18 +147,18 @@ def _window_sizes(length: int, half_taps: int) -> list[int]:
 
 
 def _allowed_lengths(blocks: Blocks, half_taps: int) -> Iterator[int]:
-    """Lengths below that of the waveform: small prime factors, whole windows, whole numbers of points in a block."""
+    """Lengths below that of the waveform: small prime factors, whole windows, whole numbers of points in a frame."""
     last = 0.0
-    for points in range(1, blocks.num_samples // blocks.count):
-        length = points * blocks.count
+    for points in range(1, blocks.num_samples // blocks.grid):
+        length = points * blocks.grid
         is_apart = points >= LENGTH_SPACING * last
         if is_apart and _largest_prime_factor(points) <= 5 and _window_sizes(length, half_taps):
             yield length
             last = points
 
 
-def _allowed_points(length: int, half_taps: int, count: int) -> list[tuple[int, Windows]]:
-    """Numbers of points, whole numbers in each of ``count`` blocks, with their windows.
+def _allowed_points(length: int, half_taps: int, grid: int) -> list[tuple[int, Windows]]:
+    """Numbers of points, multiples of ``grid``, with their windows.
 
     A window has a multiple of the points that compiled code makes together; matrix products too take a third longer
     with a column more.
@@ -167,7 +167,7 @@ def _allowed_points(length: int, half_taps: int, count: int) -> list[tuple[int, 
     for size in _window_sizes(length, half_taps):
         for outputs in range(POINTS_TOGETHER, MOST_POINTS * size, POINTS_TOGETHER):
             num_points = outputs * length // size
-            if num_points % count == 0:
+            if num_points % grid == 0:
                 found.setdefault(num_points, Windows(size, half_taps))  # the smallest window is the cheapest
     return sorted(found.items())
 
@@ -232,7 +232,7 @@ class _Calibration:
             reference = torch.cat([self.direct[band] for band in bands], dim=1)
             subbands = self._subbands(tuple(bands), length)
             last = 0.0
-            for num_points, windows in _allowed_points(length, half_taps, self.blocks.count):
+            for num_points, windows in _allowed_points(length, half_taps, self.blocks.grid):
                 if num_points < max(least, POINTS_SPACING * last) or num_points >= num_samples:
                     continue
                 matrix = windows.matrix(num_points * windows.size // length, widest / length)

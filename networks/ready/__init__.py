@@ -1,18 +1,20 @@
 """Networks of other packages, ready to be scored: waveform in, stages named, weights from a folder or untrained."""
 
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from networks.ready.hugging_face import ast, speech2text, wav2vec2
-from networks.ready.torchaudio_wav2vec2 import torchaudio_wav2vec2
-from networks.staged import StagedNetwork
+from networks.lazy import lazy_names
 
-READY: dict[str, Callable[[Path | None], StagedNetwork]] = {
-    "AST": ast,
-    "Wav2Vec2": wav2vec2,
-    "Speech2Text": speech2text,
-    "TorchaudioWav2Vec2": torchaudio_wav2vec2,
+if TYPE_CHECKING:
+    from networks.ready.hugging_face import ast, speech2text, wav2vec2
+    from networks.ready.torchaudio_models import torchaudio_wav2vec2
+
+__all__ = ["ast", "speech2text", "torchaudio_wav2vec2", "wav2vec2"]
+
+_HOMES = {
+    "ast": "networks.ready.hugging_face",
+    "speech2text": "networks.ready.hugging_face",
+    "torchaudio_wav2vec2": "networks.ready.torchaudio_models",
+    "wav2vec2": "networks.ready.hugging_face",
 }
-"""Known by name on the command line, as in `AST:FOLDER` and `untrained:AST`."""
 
-__all__ = ["READY", "ast", "speech2text", "torchaudio_wav2vec2", "wav2vec2"]
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -2,6 +2,8 @@
 
 import importlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -129,9 +131,10 @@ def _model(name: str, class_name: str, folder: str | Path | None, config: dict[s
     if not (Path(folder) / "config.json").is_file():
         raise FileNotFoundError(f"{folder}: expected a folder with {name}'s config.json and weights")
     try:
-        model, loading = getattr(transformers, class_name).from_pretrained(
-            str(folder), local_files_only=True, output_loading_info=True
-        )
+        with _without_bars(transformers):
+            model, loading = getattr(transformers, class_name).from_pretrained(
+                str(folder), local_files_only=True, output_loading_info=True
+            )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{folder}: transformers cannot load {class_name}: {line}") from error
@@ -140,6 +143,19 @@ def _model(name: str, class_name: str, folder: str | Path | None, config: dict[s
     if missing:
         raise CheckpointError(f"{folder}: weights of {class_name} are missing: {', '.join(missing[:NAMES_SHOWN])}")
     return model
+
+
+@contextmanager
+def _without_bars(transformers: ModuleType) -> Iterator[None]:
+    """Keep transformers from drawing its progress bars, which fill a log with carriage returns."""
+    settings = transformers.utils.logging
+    was_enabled = settings.is_progress_bar_enabled()
+    settings.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            settings.enable_progress_bar()
 
 
 def _transformers(name: str) -> ModuleType:

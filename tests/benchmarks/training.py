@@ -9,20 +9,23 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from datamodules.word_speaker_noise import WordSpeakerNoise
+from datamodules.batch_mixing import mixed
 from networks import CochCNN9, Cochleagram, CochResNet50
 from train.module import AuditoryModule
+
+if TYPE_CHECKING:  # the GPU check measures where it cannot be imported
+    from datamodules.word_speaker_noise import WordSpeakerNoise
 
 PUBLISHED_SPEECH_CLIPS = 230_356
 """Clips of one pass over the published training data (Feather et al. 2019)."""
 BACKBONES = {"CochCNN9": CochCNN9, "CochResNet50": CochResNet50}
 
 
-def make_module(data: WordSpeakerNoise, arguments: argparse.Namespace, **settings: Any) -> AuditoryModule:
+def make_module(data: "WordSpeakerNoise", arguments: argparse.Namespace, **settings: Any) -> AuditoryModule:
     """The network with the front end asked for."""
     torch.manual_seed(0)
     backbone = BACKBONES[arguments.backbone](width=arguments.width)
@@ -30,7 +33,7 @@ def make_module(data: WordSpeakerNoise, arguments: argparse.Namespace, **setting
     return AuditoryModule(backbone=backbone, tasks=data.tasks, front_end=front_end, **settings).to(arguments.device)
 
 
-def random_batches(data: WordSpeakerNoise, batch_size: int, device: str) -> Iterator[dict[str, Any]]:
+def random_batches(data: "WordSpeakerNoise", batch_size: int, device: str) -> Iterator[dict[str, Any]]:
     """One batch of noise, again and again."""
     waveform = 0.1 * torch.randn(batch_size, data.num_samples, device=device)
     targets = {task.name: torch.zeros(batch_size, dtype=torch.long, device=device) for task in data.tasks}
@@ -38,13 +41,15 @@ def random_batches(data: WordSpeakerNoise, batch_size: int, device: str) -> Iter
         yield {"waveform": waveform, "targets": targets}
 
 
-def shard_batches(data: WordSpeakerNoise, device: str) -> Iterator[dict[str, Any]]:
+def shard_batches(data: "WordSpeakerNoise", device: str) -> Iterator[dict[str, Any]]:
     """Batches of training, epoch after epoch."""
     loader = data.train_dataloader()
     while True:
         for batch in loader:
             targets = {name: target.to(device, non_blocking=True) for name, target in batch["targets"].items()}
-            yield {"waveform": batch["waveform"].to(device, non_blocking=True), "targets": targets}
+            sounds = {name: batch[name] for name in ("waveform", "signal", "noise", "snr_db") if name in batch}
+            moved = {name: sound.to(device, non_blocking=True) for name, sound in sounds.items()}
+            yield mixed({**moved, "targets": targets})
 
 
 def wait(device: str) -> None:
@@ -81,7 +86,7 @@ def step_seconds(
         losses.total.backward()
         optimizer.step()
 
-    return seconds_each(step, arguments.device, arguments.steps)
+    return seconds_each(step, arguments.device, arguments.steps, arguments.warm)
 
 
 def main() -> None:
@@ -96,8 +101,11 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--warm", type=int, default=2, help="steps before those that are timed")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
+    from datamodules.word_speaker_noise import WordSpeakerNoise
+
     size, device = arguments.batch_size, arguments.device
     data = WordSpeakerNoise(
         signal=arguments.signal,

@@ -1,5 +1,6 @@
 import csv
 import io
+import re
 import shutil
 from pathlib import Path
 
@@ -305,3 +306,36 @@ def test_flac_and_other_formats_are_read(tmp_path, make_manifest):
     rows = [{"path": name, "word": "w"} for name in ("a.flac", "b.ogg", "c.aiff")]
     report = build(make_manifest(tmp_path / "m.csv", rows), tmp_path / "out")
     assert len(report.shard_sets["train"]) == 3
+
+
+@pytest.mark.usefixtures("every_line")
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_build_without_a_terminal_shows_how_far_it_is(corpus, tmp_path, capsys, num_workers):
+    build(corpus / "words.csv", tmp_path / "out", clips_per_shard=6, progress=True, num_workers=num_workers)
+    out, log = capsys.readouterr()
+    lines = [line[9:] for line in log.splitlines()]
+    assert out == ""
+    assert f"reading {corpus / 'words.csv'}" in lines
+    counted = [line for line in lines if line.startswith("writing shards: ")]
+    assert counted[0] == "writing shards: 0 of 30 clips (0 %)"
+    assert re.fullmatch(r"writing shards: 30 of 30 clips \(100 %\), [\d. ]+ clips/s", counted[-1])
+    assert re.fullmatch(rf"building {tmp_path / 'out'}: done in \d+ s", lines[-1])
+    assert "\x1b" not in log
+    assert "\r" not in log
+
+
+@pytest.mark.usefixtures("every_line")
+def test_a_build_that_goes_on_counts_what_is_there(corpus, tmp_path, capsys):
+    for part in (0, 1):
+        build(corpus / "words.csv", tmp_path / "out", clips_per_shard=6, part=(part, 2))
+    build(corpus / "words.csv", tmp_path / "out", clips_per_shard=6, progress=True, part=(0, 2))
+    log = capsys.readouterr().err
+    assert "verifying shards that are there: 18 of 18 clips (100 %)" in log
+
+
+@pytest.mark.usefixtures("every_line")
+def test_checking_without_a_terminal_shows_how_far_it_is(signal_folder, capsys):
+    assert main(["check", str(signal_folder)]) == 0
+    out, log = capsys.readouterr()
+    assert f"checking {signal_folder / 'train'}: 23 of 23 clips (100 %)" in log
+    assert out.splitlines() == [f"{signal_folder / split}: sound" for split in ("train", "val")]

@@ -2,6 +2,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import tarfile
@@ -108,6 +109,19 @@ def test_fetch(server, tmp_path, capsys):
     assert run("fetch", tmp_path, "--url", server.url) == 0
     assert "is there already" in capsys.readouterr().out
     assert server.requests == [None]
+
+
+@pytest.mark.usefixtures("every_line")
+def test_fetching_without_a_terminal_shows_how_far_it_is(server, tmp_path, capsys):
+    assert run("fetch", tmp_path, "--url", server.url) == 0
+    out, log = capsys.readouterr()
+    lines = [line[9:] for line in log.splitlines()]
+    size = f"{len(server.content) / 1e6:.1f} MB"
+    assert "connecting" in lines
+    assert any(line.startswith(f"downloading: {size} of {size} (100 %)") for line in lines)
+    assert any(re.match(r"unpacking: \d+ files", line) for line in lines)
+    assert re.fullmatch(rf"fetching {re.escape(server.url)}: done in \d+ s", lines[-1])
+    assert "unpacking" not in out
 
 
 def test_fetch_goes_on_after_breaks(server, tmp_path):

@@ -13,7 +13,6 @@ from sklearn.svm import SVC
 from evaluate import __main__ as command
 from evaluate import table as t
 from evaluate.activations import stage_activations
-from evaluate.commands import probe as probe_command
 from evaluate.crop_features import crop_features, random_crops
 from evaluate.labelled_sounds import LabelledSoundsError, find_labelled_sounds
 from evaluate.probe import ProbeError, majority, probe, stratified_folds
@@ -274,7 +273,7 @@ def networks(monkeypatch, tmp_path, tiny_network):
     def load(source):
         return LoadedNetwork(tiny_network.eval(), 7, 1, Path(source).stem, [], source)
 
-    monkeypatch.setattr(probe_command, "load_network", load)
+    monkeypatch.setattr("networks.load_network", load)
     for name in ("one", "two"):
         (tmp_path / f"{name}.ckpt").touch()
     return [str(tmp_path / "one.ckpt"), str(tmp_path / "two.ckpt")]

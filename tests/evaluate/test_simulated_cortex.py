@@ -4,7 +4,7 @@ import pytest
 from datamodules.synthesis.textures import TEXTURE_LABELS
 from evaluate.benchmarks import acoustic_drives as acoustic
 from evaluate.benchmarks.formant_voice import CONSONANTS, VOWELS, WORDS, Voice, say_word, sing_vowel
-from evaluate.benchmarks.simulated_cortex import (
+from evaluate.benchmarks.simulated import (
     REGION_DRIVES,
     SECOND_SHARE,
     add_noise,

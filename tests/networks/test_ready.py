@@ -12,7 +12,7 @@ import torchaudio
 from evaluate import components_benchmark, score_network, stage_activations
 from networks import CheckpointError, load_network, ready
 from networks.installation import InstallationError
-from networks.ready.torchaudio_wav2vec2 import torchaudio_wav2vec2
+from networks.ready.torchaudio_models import torchaudio_wav2vec2
 from networks.sources import SourceError, parse_source
 
 LAYERS = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 32}
@@ -104,10 +104,12 @@ def test_inputs_equal_the_feature_extractors(name, sounds):
 
 
 @pytest.mark.parametrize("name", ["AST", "Wav2Vec2"])
-def test_weights_come_from_a_folder(name, sounds, tmp_path):
+def test_weights_come_from_a_folder(name, sounds, tmp_path, capfd):
     net = make(name)
     net.module.save_pretrained(tmp_path)
+    capfd.readouterr()
     loaded = load_network(f"{name}:{tmp_path}")
+    assert "\r" not in capfd.readouterr().err
     assert loaded[1:] == (0, 0, f"{name}:{tmp_path}", [], f"{name}:{tmp_path}")
     before, after = stage_activations(net, sounds), stage_activations(loaded.network, sounds)
     for stage, values in before.items():

@@ -5,11 +5,12 @@ import pytest
 import torch
 from scipy.stats import norm
 from sklearn.metrics import average_precision_score, roc_auc_score
+from torchmetrics.classification import MulticlassAccuracy
 
 from datamodules.tasks import Task
 from train.callbacks import summary_rows
 from train.losses import task_loss, weighted_losses
-from train.metrics import ManyLabelRanking, task_metrics
+from train.metrics import ManyLabelRanking, accuracy, task_metrics
 
 WORD = Task("word", "one_label", "signal", labels=("<null>", *"abcdef"))
 TAGS = Task("tags", "many_labels", "noise", loss_weight=300.0, labels=("<null>", *"abcd"))
@@ -81,6 +82,40 @@ def test_accuracies_and_their_chance_level():
     assert result["chance"] == 0.5
     few = Task("w", "one_label", "signal", labels=("<null>", "a"))
     assert set(task_metrics(few)) == {"top1", "chance"}
+
+
+def test_metrics_that_agree_on_the_first_batch_stay_apart():
+    metrics = task_metrics(WORD)
+    logits = torch.tensor([[9.0, 8, 7, 6, 5, 4, 3]]).repeat(4, 1)
+    metrics.update(logits, torch.tensor([6, 6, 5, 5]))  # neither first nor among the first five
+    metrics.update(logits, torch.tensor([4, 4, 4, -1]))  # one without a label
+    result = metrics.compute()
+    assert result["top1"] == 0
+    assert result["top5"] == pytest.approx(3 / 7)
+    assert result["chance"] == pytest.approx(3 / 7)
+
+
+@pytest.mark.parametrize("top_k", [1, 5])
+def test_accuracy_is_that_of_torchmetrics(top_k):
+    ours, theirs = accuracy(WORD, top_k=top_k), MulticlassAccuracy(7, top_k=top_k, average="micro", ignore_index=-1)
+    for seed in range(3):
+        generator = torch.Generator().manual_seed(seed)
+        logits = torch.randn(20, 7, generator=generator)
+        targets = torch.randint(-1, 7, (20,), generator=generator)
+        ours.update(logits, targets)
+        theirs.update(logits, targets)
+    assert ours.compute() == theirs.compute()
+
+
+def test_examples_without_labels_are_left_out_of_the_ranking():
+    generator = torch.Generator().manual_seed(0)
+    logits, targets = torch.randn(30, 5, generator=generator), torch.rand(30, 5, generator=generator).round()
+    unlabelled = targets.clone()
+    unlabelled[20:] = torch.nan
+    some, all_labelled = ManyLabelRanking(5), ManyLabelRanking(5)
+    some.update(logits, unlabelled)
+    all_labelled.update(logits[:20], targets[:20])
+    assert some.compute() == all_labelled.compute()
 
 
 def test_summary_has_a_row_for_each_task_and_condition():

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import itertools
 import os
 import re
 import signal
@@ -13,12 +14,13 @@ import pytest
 import yaml
 from rich.console import Console
 
+from datamodules.progress import duration
 from evaluate import callback as callback_module
 from train import command_line, progress
 from train.__main__ import main
 from train.live_view import LiveView
 from train.module import AuditoryModule
-from train.pace import Pace, batches_left, duration
+from train.pace import Pace, batches_left
 from train.progress import TrainingProgress
 
 
@@ -70,6 +72,19 @@ def test_average_precision_of_many_labels():
     assert drawn(view)[1].split() == ["mixed", "–", "0.100", "40", "%"]
 
 
+@pytest.fixture(autouse=True)
+def standing_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, no line is due in between."""
+    monkeypatch.setattr(
+        command_line, "TrainingProgress", functools.partial(TrainingProgress, clock=lambda: 0.0), raising=True
+    )
+
+
+def epoch_lines(printed: str) -> list[str]:
+    """Lines about training, without the time of day."""
+    return [line[9:] for line in printed.split("\n") if re.match(r"\d\d:\d\d:\d\d Epoch ", line)]
+
+
 def run(config: dict, tmp_path, monkeypatch) -> None:
     settings = config | {"trainer": config["trainer"] | {"enable_progress_bar": True}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
@@ -93,13 +108,40 @@ def test_a_terminal_of_80_columns(config, tmp_path, monkeypatch):
 def test_lines_where_there_is_no_terminal(config, tmp_path, monkeypatch, capsys):
     run(config, tmp_path, monkeypatch)
     printed = capsys.readouterr().out
-    lines = [line for line in printed.split("\n") if line.startswith("Epoch ")]
+    lines = epoch_lines(printed)
     assert len(lines) == 2
-    assert re.match(r"Epoch 2/2, step 12, [\d.]+/s, \d+ s left; train: [\d.]+, word [\d.]+ +\d+ %, speaker", lines[1])
+    assert re.match(
+        r"Epoch 2/2, step 12, [\d.]+ examples/s, \d+ s left; train: [\d.]+, word [\d.]+ +\d+ %, speaker", lines[1]
+    )
     assert "mixed: " in lines[1]
     assert "quiet: " in lines[1]
     assert "\x1b" not in printed
     assert "━" * 5 not in "".join(lines)
+
+
+def test_lines_within_epochs_validations_and_evaluations(config, tmp_path, monkeypatch, capsys, tiny_benchmark):
+    """Each reading of the clock is ten seconds later: what is reported every fourth time has a line."""
+    seconds = itertools.count(0.0, 10.0)
+    clocked = functools.partial(TrainingProgress, clock=lambda: next(seconds))
+    monkeypatch.setattr(command_line, "TrainingProgress", clocked)
+    config["data"] |= {"batch_size": 3}
+    run(config | {"brain": {"benchmarks": ["tiny"], "figures": False, "batch_size": 2}}, tmp_path, monkeypatch)
+    lines = epoch_lines(capsys.readouterr().out)
+    assert re.match(r"Epoch 1/2, step 0; scoring tiny, activations: \d+ of 24 \(\d+ %\)", lines[0])
+    assert any(re.match(r"Epoch 1/2, step 12; validation, mixed: \d of 4 batches \(\d+ %\)", line) for line in lines)
+    assert any(re.match(r"Epoch 2/2, batch \d+ of 12, step \d+, .* left; train: [\d.]+, word", line) for line in lines)
+
+
+def test_validating_alone_has_lines(config, tmp_path, monkeypatch, capsys):
+    run(config, tmp_path, monkeypatch)
+    capsys.readouterr()
+    seconds = itertools.count(0.0, 60.0)
+    clocked = functools.partial(TrainingProgress, clock=lambda: next(seconds))
+    monkeypatch.setattr(command_line, "TrainingProgress", clocked)
+    monkeypatch.setattr(sys, "argv", ["train", "validate", "--config", str(tmp_path / "config.yaml")])
+    main()
+    printed = capsys.readouterr().out
+    assert re.search(r"^\d\d:\d\d:\d\d validation, quiet: 2 of 2 batches \(100 %\)", printed, re.MULTILINE)
 
 
 def test_lines_and_summary_have_the_scores_of_their_epoch(config, tmp_path, monkeypatch, capsys, tiny_benchmark):
@@ -110,7 +152,7 @@ def test_lines_and_summary_have_the_scores_of_their_epoch(config, tmp_path, monk
     )
     run(config, tmp_path, monkeypatch)
     printed = capsys.readouterr().out
-    lines = [line for line in printed.split("\n") if line.startswith("Epoch ")]
+    lines = epoch_lines(printed)
     assert [line.partition(", ")[0] for line in lines] == ["Epoch 1/2", "Epoch 2/2"]
     assert [line.rpartition("; ")[2] for line in lines] == ["brain: tiny 0.200", "brain: tiny 0.300"]
     closing = printed[printed.index("Brain scores at the best stage") :]
@@ -131,7 +173,7 @@ def test_a_run_told_to_stop_has_written_its_last_line(config, tmp_path, monkeypa
     monkeypatch.setattr(AuditoryModule, "training_step", training_step)
     with pytest.raises(SystemExit):
         run(config, tmp_path, monkeypatch)
-    lines = [line for line in capsys.readouterr().out.split("\n") if line.startswith("Epoch ")]
+    lines = epoch_lines(capsys.readouterr().out)
     assert [line.partition(", ")[0] for line in lines] == ["Epoch 1/2"]
 
 

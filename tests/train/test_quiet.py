@@ -35,6 +35,38 @@ def test_all_else_is_told(caplog):
     assert [str(warning.message) for warning in warned] == [deprecated[0]]
 
 
+def test_recommendations_for_values_of_all_processes_alone_are_left_out():
+    recommended = "It is recommended to use `self.log('{}', ..., sync_dist=True)` when logging on epoch level"
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        leave_out_noise()
+        for name in ("val/mixed/loss", "val/at 3 dB/word/top5", "train/word/top1", "train/word/loss", "mine"):
+            warnings.warn(recommended.format(name), UserWarning, stacklevel=1)
+    assert [str(warning.message).split("'")[1] for warning in warned] == ["train/word/loss", "mine"]
+
+
+def test_one_process_speaks_for_all(caplog):
+    leave_out_noise()
+    with caplog.at_level(logging.INFO):
+        for rank in (0, 1):
+            logging.getLogger("lightning_fabric.utilities.seed").info(f"[rank: {rank}] Seed set to 5")
+        connected = (
+            "---\ndistributed_backend=nccl\nAll distributed processes registered. Starting with 4 processes\n---\n"
+        )
+        logging.getLogger("lightning_fabric.utilities.rank_zero").info(connected)
+    assert caplog.messages == ["Seed set to 5", "4 processes are connected (by nccl)"]
+
+
+def test_warnings_are_those_of_the_first_process(monkeypatch):
+    for rank in (0, 1):
+        monkeypatch.setenv("RANK", str(rank))
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            leave_out_noise()
+            warnings.warn("a word of torch", UserWarning, stacklevel=1)
+        assert len(warned) == int(rank == 0)
+
+
 @pytest.mark.parametrize(("every", "forgets"), [({}, True), ({"every_n_train_steps": 3}, False)])
 def test_validations_of_earlier_epochs_count_for_steps_alone(every, forgets):
     checkpoint = RunCheckpoint(monitor="val/mixed/loss", **every)

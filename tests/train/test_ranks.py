@@ -1,5 +1,10 @@
 """Training on two processes is training on one with twice the batch."""
 
+import logging
+import os
+import re
+import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +40,47 @@ def test_two_processes_equal_one_with_twice_the_batch(config, tmp_path):
     assert len(expected) >= 12
     assert list(found) == list(expected)
     np.testing.assert_allclose(found.to_numpy(), expected.to_numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_the_log_of_two_processes_is_as_quiet_as_that_of_one(config, tmp_path, tiny_benchmark):
+    """Each process writes to the same file, as under SLURM; Lightning's own lines come from stderr."""
+    log = tmp_path / "log"
+    log.touch()
+
+    def show_warning(*told: object) -> None:  # pytest keeps them for its own summary
+        sys.stderr.write(warnings.formatwarning(*told[:4]))  # type: ignore[arg-type]
+
+    def write_to_file() -> None:
+        with log.open("a") as file:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        # pytest has put its own in their places, and Lightning has taken those.
+        sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+        warnings.showwarning = show_warning
+        for name in ("pytorch_lightning", "lightning_fabric"):
+            logger = logging.getLogger(name)
+            logger.handlers, logger.propagate = [logging.StreamHandler()], False
+
+    def lines_of(settings: dict, num_ranks: int) -> list[str]:
+        log.write_text("")
+        processes = start_ranks(settings, num_ranks=num_ranks, prepare=lambda rank: write_to_file())
+        assert [wait_for(process) for process in processes] == [0] * num_ranks
+        return [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in log.read_text().splitlines()]
+
+    trainer = config["trainer"] | {"enable_progress_bar": True}
+    config |= {"brain": {"benchmarks": ["tiny"], "figures": False}, "trainer": trainer}
+    alone = lines_of(config | {"run_dir": str(tmp_path / "alone")}, 1)
+    spread = {"run_dir": str(tmp_path / "spread"), "trainer": trainer | {"devices": 2, "strategy": "ddp"}}
+    lines = lines_of(config | spread, 2)
+    assert len([line for line in alone if line.startswith("Epoch ")]) == 2
+    assert len(lines) == len(alone) + 1
+    assert [line for line in lines if "connected" in line] == ["2 processes are connected (by gloo)"]
+    for noise in ("sync_dist", "[rank: ", "GLOBAL_RANK", "TPU", "-----", "\r", "\x1b"):
+        assert not [line for line in lines if noise in line], noise
+    words = [line for line in lines if re.search(r"\w", line)]
+    assert len(words) == len(set(words))
 
 
 @pytest.mark.slow

@@ -3,31 +3,34 @@
 It lives here because it draws cochleagrams of mixtures, and `datamodules` and `networks` do not know each other.
 """
 
+from __future__ import annotations
+
 import argparse
 import re
 from collections.abc import Sequence
 from itertools import chain, islice
 from math import ceil, inf
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import soundfile
-import torch
-from matplotlib.figure import Figure
 from rich.console import Console
 
 from datamodules.clip_pairs import ClipPair, training_order
-from datamodules.examples import PUBLISHED_SNR_DB, Example, MixtureDataset, MixtureSettings
 from datamodules.files import replacing
+from datamodules.mixing import DEFAULT_JITTER_S, PUBLISHED_SNR_DB
 from datamodules.order import Draw
 from datamodules.shard_index import INDEX_FILE, ShardError
 from datamodules.shards import ShardSet
 from datamodules.sources import ClipSource, open_clips
 from datamodules.tasks import UNLABELLED, Side
-from datamodules.word_speaker_noise import DEFAULT_JITTER_S
-from evaluate.figures import style
-from networks import Cochleagram
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from datamodules.examples import MixtureDataset
+    from networks import Cochleagram
 
 PICTURE_FILE = "mixtures.png"
 MAX_LABELS_NAMED = 3
@@ -62,6 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Mix, write, draw; 1 when there is nothing to show."""
+    from datamodules.examples import MixtureDataset, MixtureSettings
+    from evaluate.figures import style
+
     signals = _opened(args.shards, args.split, "signal")
     pair = ClipPair(signals, None if args.noise is None else _opened(args.noise, args.split, "noise"))
     rate_hz = signals.sample_rate_hz
@@ -95,6 +101,10 @@ def picture(shown: Sequence[Shown], sample_rate_hz: int, *, title: str) -> Figur
         sample_rate_hz: their sample rate in Hz.
         title: shown on top.
     """
+    import torch
+
+    from evaluate.figures import style
+
     waveforms = torch.from_numpy(np.stack([one.waveform for one in shown]))  # (M, T)
     front_end = _front_end(sample_rate_hz, waveforms.shape[1])
     with torch.inference_mode():
@@ -130,6 +140,8 @@ def picture(shown: Sequence[Shown], sample_rate_hz: int, *, title: str) -> Figur
 
 def _front_end(sample_rate_hz: int, num_samples: int) -> Cochleagram:
     """The published cochleagram, as far as the sounds' rate and length allow."""
+    from networks import Cochleagram
+
     num_taps = min(1001, 2 * round(sample_rate_hz / (2 * _TAPS_PER_SECOND)) + 1, num_samples)
     frame_rate_hz = next(rate for rate in (200, 100, 50, 20, 10, 5, 2, 1) if sample_rate_hz % rate == 0)
     return Cochleagram(
@@ -160,6 +172,8 @@ def _check(pair: ClipPair, args: argparse.Namespace) -> None:
 
 
 def _shown(number: int, draw: Draw, dataset: MixtureDataset, pair: ClipPair) -> Shown:
+    from datamodules.examples import Example
+
     example = dataset[draw]
     assert isinstance(example, Example)
     parts = []

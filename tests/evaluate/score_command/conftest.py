@@ -5,7 +5,6 @@ import torch
 
 from evaluate import score_run
 from evaluate.benchmarks import BENCHMARKS
-from evaluate.commands import score
 from networks import LoadedNetwork
 from tests.evaluate.score_command.commands import network_file
 
@@ -27,7 +26,7 @@ def tiny(make_benchmark, tiny_network_class, monkeypatch):
         return LoadedNetwork(network, seed, 0, "run", [], source)
 
     monkeypatch.setattr(score_run, "load_network", load)
-    monkeypatch.setattr(score, "write_figures", lambda *_: [])
+    monkeypatch.setattr("evaluate.figures.write_figures", lambda *_: [])
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """`python -m evaluate score`: many networks, benchmarks and metrics."""
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -15,10 +16,10 @@ from evaluate.benchmarks import BENCHMARKS
 from evaluate.dimensionality import effective_dimensionality
 from evaluate.encoding import encode
 from evaluate.parts import Parts
-from evaluate.rsa import category_order, rsa
 from evaluate.score_run import one_line
 from evaluate.scores import score_network
 from evaluate.shares import Share, plan_rounds
+from evaluate.similarity import category_order, rsa
 from evaluate.splits import published_splits
 from tests.evaluate.score_command.commands import ALL_METRICS, STAGES, arguments, network_file, rows_of
 
@@ -96,6 +97,20 @@ def test_many_networks_benchmarks_and_metrics(networks, tmp_path, counted, capsy
         "of at most 20 GiB, 9 stages re-used, 9 computed",
     ):
         assert text in shown
+
+
+@pytest.mark.usefixtures("every_line")
+def test_scoring_without_a_terminal_shows_how_far_it_is(networks, tmp_path, capsys):
+    assert command.main(arguments(networks[:2], tmp_path / "out")) == 0
+    out, log = capsys.readouterr()
+    lines = [line[9:] for line in log.splitlines()]
+    names = [networks[number].rpartition("/")[2] for number in range(2)]
+    assert f"network 1 of 2, {names[0]} on tiny: activations: 24 of 24 (100 %)" in lines
+    assert any(re.match(r"network 2 of 2 \(about \d+ s left in all\), ", line) for line in lines)
+    assert any(f"{names[1]} on other: encoding of relufc" in line for line in lines)
+    assert re.fullmatch(r"scoring 2 networks: done in \d+ s", lines[-1])
+    assert "activations: " not in out
+    assert "\r" not in log
 
 
 def test_encoding_rows_are_those_of_score_network(networks, tmp_path, make_benchmark):

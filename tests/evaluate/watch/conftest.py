@@ -4,15 +4,13 @@ import numpy as np
 import pytest
 
 from evaluate.benchmarks import BENCHMARKS
-from evaluate.commands import score, watch
 
 
 @pytest.fixture(autouse=True)
 def tiny(make_benchmark, monkeypatch):
     sounds = np.random.default_rng(0).standard_normal((24, 800)).astype(np.float32)
     monkeypatch.setitem(BENCHMARKS, "tiny", lambda: make_benchmark(waveforms=lambda *_: sounds))
-    monkeypatch.setattr(watch, "write_figures", lambda *_: [])
-    monkeypatch.setattr(score, "write_figures", lambda *_: [])
+    monkeypatch.setattr("evaluate.figures.write_figures", lambda *_: [])
 
 
 @pytest.fixture

@@ -20,12 +20,14 @@ Acoustic drives are functions of the sounds, the others of what the sounds are: 
 speakers and textures apart whatever the voice or clip should come to predict them, in its later stages.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ
 from evaluate.benchmarks import acoustic_drives as acoustic
@@ -39,6 +41,10 @@ from evaluate.benchmarks.simulated_sounds import (
     stimuli,
     waveforms,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 NAME = "simulated"
 VERSION = "1"
@@ -130,6 +136,8 @@ def simulate_units(
     seed: int = 0,
 ) -> SimulatedUnits:
     """Draw units and compute their noise-free responses; arguments and errors as for `simulated_cortex`."""
+    import pandas as pd
+
     if num_subjects < 2 or units_per_subject < 20:
         raise ValueError(
             "the simulated cortex needs num_subjects of at least 2 and units_per_subject of at least 20, got "

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from evaluate.rsa import category_order, rsa, similarity_matrix, z_score
+from evaluate.similarity import category_order, rsa, similarity_matrix, z_score
 from evaluate.splits import published_splits
 
 

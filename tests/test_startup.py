@@ -1,0 +1,91 @@
+"""What importing the packages and showing help may load: heavy modules are imported where they are used."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import evaluate
+import networks
+from evaluate.metrics import METRICS
+from evaluate.options import METRIC_NAMES
+from networks.backbone import Backbone
+from networks.published import architectures
+from networks.source_names import BACKBONES, PUBLISHED_ARCHITECTURES, READY
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVIER_THAN_LIGHTNING = set(
+    ["datasets", "h5py", "IPython", "pandas", "pyarrow", "sklearn", "tensorboard", "torchaudio", "wandb", "webdataset"]
+)
+HEAVY = HEAVIER_THAN_LIGHTNING | set(
+    ["jsonargparse", "lightning", "matplotlib", "pytorch_lightning", "scipy", "torch", "torchmetrics", "transformers"]
+)
+LAZY_PACKAGES = ("evaluate", "evaluate.benchmarks", "evaluate.figures", "networks", "networks.ready", "train")
+
+SHOW_HELP = """
+import contextlib, io, sys
+from {package}.__main__ import COMMANDS, main
+for arguments in ([], *([name] for name in COMMANDS)):
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+        main([*arguments, "--help"])
+    assert "usage: " in shown.getvalue(), arguments
+"""
+SHOW_TRAINING_HELP = """
+import contextlib, io, sys
+sys.argv = ["train", "fit", "--help"]
+from train.__main__ import main
+shown = io.StringIO()
+with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+    main()
+# With "float, int", 1 (batch) would become 1.0 (of all): `typing` keeps the order of whoever makes this union first.
+assert "--trainer.limit_train_batches" in shown.getvalue()
+assert "Union[float, int" not in shown.getvalue() and "float | int" not in shown.getvalue()
+"""
+
+
+def modules_after(code: str) -> set[str]:
+    """Top-level modules that a new process has loaded after some code."""
+    command = [sys.executable, "-c", f"{code}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"]
+    return set(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
+
+
+@pytest.mark.parametrize("package", ["networks", "datamodules", "evaluate"])
+def test_help_of_every_command_imports_nothing_heavy(package):
+    assert not modules_after(SHOW_HELP.format(package=package)) & HEAVY
+
+
+def test_help_of_training_imports_little_more_than_lightning():
+    assert not modules_after(SHOW_TRAINING_HELP) & HEAVIER_THAN_LIGHTNING
+
+
+@pytest.mark.parametrize("name", LAZY_PACKAGES)
+def test_public_names_are_found_wherever_they_live(name):
+    package = importlib.import_module(name)
+    assert set(package._HOMES) <= set(package.__all__) <= set(dir(package))
+    blocks = [node for node in ast.parse(Path(package.__file__).read_text()).body if isinstance(node, ast.If)]
+    for_type_checkers = {alias.name: node.module for block in blocks for node in block.body for alias in node.names}
+    assert for_type_checkers == package._HOMES
+    for public, home in package._HOMES.items():
+        assert getattr(package, public) is getattr(importlib.import_module(home), public)
+        # The import system would put such a module in the place of the name.
+        assert importlib.util.find_spec(f"{name}.{public}") is None
+    with pytest.raises(AttributeError, match=f"module '{name}' has no attribute 'nothing'"):
+        _ = package.nothing
+
+
+def test_a_public_name_stays_itself_when_its_module_was_imported_before():
+    assert callable(evaluate.rsa)
+    assert callable(evaluate.encode)
+
+
+def test_names_that_help_lists_are_those_that_work():
+    assert tuple(METRICS) == METRIC_NAMES
+    assert architectures() == PUBLISHED_ARCHITECTURES
+    assert set(READY.values()) == set(networks.ready.__all__)
+    backbones = [getattr(networks, name) for name in networks.__all__]
+    backbones = [each.__name__ for each in backbones if isinstance(each, type) and issubclass(each, Backbone)]
+    assert set(BACKBONES) == set(backbones) - {"Backbone"}
