@@ -1,10 +1,11 @@
-"""Speed, memory and error of the cochleagram: multirate, direct, and the direct method's inverse FFTs alone.
+"""Speed, memory and error of the cochleagram: the fast method, the direct one, and its inverse FFTs alone.
 
-Run `python -m tests.benchmarks.cochleagram`. "Fused" is the multirate method in compiled code, for CPUs. All are
-measured in turn, again and again, in one run; times are medians, a sound. The FFTs alone are those of each band at full
-length, once as the published software has them (all bands of a sound in one call) and once a few bands at a time, which
-stays in a CPU's cache and is faster there. Set AUDITORY_TEST_DATA to the folder of the tests' data for the error on
-natural sounds. With `--device cuda`, also the share of a training step of CochCNN9.
+Run `python -m tests.benchmarks.cochleagram`. The fast method is measured in both ways it has on a CPU, tensor by tensor
+and as compiled code. All are measured in turn, again and again, in one run; times are medians, a sound. The FFTs alone
+are those of each band at full length, once as the published software has them (all bands of a sound in one call) and
+once a few bands at a time, which stays in a CPU's cache and is faster there. Set AUDITORY_TEST_DATA to the folder of
+the tests' data for the error on natural sounds. A further table counts kernels and memory traffic on a GPU, which need
+not be there. With `--device cuda`, also the share of a training step of CochCNN9.
 """
 
 import argparse
@@ -26,6 +27,8 @@ from rich.table import Table
 from datamodules.audio import fit_length, read_audio
 from networks import AuditoryNetwork, CochCNN9, Cochleagram
 from networks.multirate import fused
+from tests.helpers.device_costs import Costs, costs
+from tests.helpers.pretend_device import move_to, pretend_gpu
 
 NUM_SAMPLES, SAMPLE_RATE_HZ, NUM_BANDS = 40_000, 20_000, 211
 BANDS_IN_CACHE = 16
@@ -35,14 +38,15 @@ Settings = dict[str, Any]  # arguments of Cochleagram
 Measured = dict[str, tuple[Callable[[], object], int]]  # name -> what is timed, sounds in it
 
 
-def multirate_settings() -> dict[str, Settings]:
-    """The multirate method, and where there is a compiler also fused."""
+def fast_settings() -> dict[str, Settings]:
+    """The fast method tensor by tensor, and where there is a compiler also as compiled code."""
+    tensors: dict[str, Settings] = {"tensors": {"fused": False}}
     try:
         fused.load()
-    except fused.CompilingError as error:
+    except fused.NoCompilerError as error:
         print(error)
-        return {"multirate": {"method": "multirate"}}
-    return {"multirate": {"method": "multirate"}, "fused": {"method": "multirate", "fused": True}}
+        return tensors
+    return tensors | {"compiled": {"fused": True}}
 
 
 def at_level(sounds: np.ndarray) -> torch.Tensor:
@@ -67,6 +71,7 @@ def kinds_of_sounds(num_natural: int) -> dict[str, torch.Tensor]:
         "clicks": np.concatenate([clicks, single]),
         "tones": np.stack(tones),
         "silence": np.zeros((1, NUM_SAMPLES)),
+        "noise, then silence": rng.standard_normal((2, NUM_SAMPLES)) * (seconds < 1),
     }
     folder = os.environ.get("AUDITORY_TEST_DATA")
     if folder:
@@ -198,6 +203,29 @@ def training_step_share(front_end: Cochleagram, num_sounds: int) -> tuple[float,
     return taken["step"], taken["front end"]
 
 
+def device_costs(settings: Settings, *, backward: bool, num_sounds: int) -> Costs:
+    """Kernels and bytes on a pretend GPU."""
+    front_end = Cochleagram(**settings)
+    with pretend_gpu() as gpu:
+        move_to(gpu, front_end)
+        waveforms = torch.randn(num_sounds, NUM_SAMPLES, device="cuda")
+        return costs((forward_backward if backward else forward)(front_end, waveforms))
+
+
+def table_of_device_costs(num_sounds: int) -> Table:
+    """Of the direct method, and of the fast one tensor by tensor and with its own kernels."""
+    title = f"on a GPU, a batch of {num_sounds}, counted on a pretend one"
+    table = Table("", "kernels", "MB a sound", "kernels with backward", "MB a sound with backward", title=title)
+    ways: dict[str, Settings] = {"direct": {"method": "direct"}, "tensors": {"fused": False}, "own kernels": {}}
+    for name, settings in ways.items():
+        cells = []
+        for backward in (False, True):
+            counted = device_costs(settings, backward=backward, num_sounds=num_sounds)
+            cells += [str(counted.kernels), f"{counted.bytes / num_sounds / 1e6:.1f}"]
+        table.add_row(name, *cells)
+    return table
+
+
 def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -208,9 +236,9 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     console = Console(width=CONSOLE_WIDTH)
-    all_settings: dict[str, Settings] = {"direct": {}, **multirate_settings()}
+    all_settings: dict[str, Settings] = {"direct": {"method": "direct"}, **fast_settings()}
     for tolerance in arguments.tolerances:
-        for name, settings in multirate_settings().items():
+        for name, settings in fast_settings().items():
             all_settings[f"{name}, tolerance {tolerance:g}"] = settings | {"tolerance": tolerance}
     fronts = {name: Cochleagram(**settings) for name, settings in all_settings.items()}
     kinds = kinds_of_sounds(arguments.natural)
@@ -226,23 +254,25 @@ def main() -> None:
             front_end.to(arguments.device)
         times = time_all(fronts, arguments.sounds, arguments.device, arguments.repetitions)
         whole, cached = (times[name] for name in list(times)[:2])
-        title = f"{arguments.sounds} sounds of 2 s, {arguments.device}, {num_threads} threads"
+        where = f"{arguments.device} ({fused.instruction_set()})" if arguments.device == "cpu" else arguments.device
+        title = f"{arguments.sounds} sounds of 2 s, {where}, {num_threads} threads"
         table = Table("", "ms a sound", "x all at once", f"x {BANDS_IN_CACHE} at once", *kinds, title=title)
         for name, seconds in times.items():
             front_errors = errors.get(name.removesuffix(", forward"), {})
             cells = [f"{1000 * seconds:.2f}", f"{whole / seconds:.1f}", f"{cached / seconds:.1f}"]
             table.add_row(name, *cells, *(f"{front_errors[kind]:.1e}" if front_errors else "" for kind in kinds))
         console.print(table)
+    console.print(table_of_device_costs(arguments.sounds))
     if arguments.device == "cpu":
         table = Table("peak memory, MiB", "forward", "forward and backward")
-        for name, settings in ({"direct": {}} | multirate_settings()).items():
+        for name, settings in ({"direct": {"method": "direct"}} | fast_settings()).items():
             values = [measure_memory(settings, backward=b, num_sounds=arguments.sounds) for b in (False, True)]
             table.add_row(name, *(f"{value:.0f}" for value in values))
         console.print(table)
     else:
-        step, front = training_step_share(fronts["multirate"], arguments.sounds)
+        step, front = training_step_share(Cochleagram(), arguments.sounds)
         console.print(
-            f"multirate: {arguments.sounds / front:.0f} sounds a second, {100 * front / step:.1f} % of a training step "
+            f"front end: {arguments.sounds / front:.0f} sounds a second, {100 * front / step:.1f} % of a training step "
             f"of CochCNN9 ({1000 * step:.1f} ms for {arguments.sounds} sounds)"
         )
 

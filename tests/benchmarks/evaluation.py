@@ -64,7 +64,7 @@ def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--units", type=int, default=7694)
-    parser.add_argument("--method", default="direct", choices=("direct", "multirate"), help="of the cochleagram")
+    parser.add_argument("--method", default="multirate", choices=("direct", "multirate"), help="of the cochleagram")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads, default all")
     arguments = parser.parse_args()

@@ -21,8 +21,13 @@ import torch
 from tests.gpu.report import Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
-METHODS = {"direct": "direct", "fast": "multirate"}
-"""Methods of the cochleagram that are compared, as `Cochleagram(method=...)` calls them."""
+FRONT_ENDS: dict[str, dict[str, Any]] = {
+    "direct": {"method": "direct"},
+    "fast": {},
+    "fast, torch's operators alone": {"fused": False},
+    "fast, own kernels": {"fused": True},
+}
+"""Settings of the cochleagrams that are compared; "fast" chooses between the two below it by measuring."""
 
 MOST_FRONT_END_SHARE = 0.05
 LEAST_SPEED_UP = 3.0
@@ -90,8 +95,8 @@ def count_costs(size: Size, record: Recorder) -> None:
     from tests.helpers.pretend_device import DEVICE, move_to, pretend_gpu
 
     num_sounds = 128
-    for name, method in METHODS.items():
-        front_end = Cochleagram(method=method)  # type: ignore[arg-type]
+    for name, settings in FRONT_ENDS.items():
+        front_end = Cochleagram(**settings)
         with pretend_gpu() as gpu:
             move_to(gpu, front_end)
             waveforms = torch.randn(num_sounds, front_end.num_samples, device=DEVICE)
@@ -116,7 +121,7 @@ def compare_errors(size: Size, record: Recorder) -> None:
     from networks import Cochleagram
     from tests.benchmarks.cochleagram import kinds_of_sounds, largest_error
 
-    fast, direct = (Cochleagram(method=METHODS[name]).to(size.device) for name in ("fast", "direct"))  # type: ignore[arg-type]
+    fast, direct = (Cochleagram(**FRONT_ENDS[name]).to(size.device) for name in ("fast", "direct"))
     for kind, sounds in kinds_of_sounds(16 if size.device == "cuda" else 1).items():
         some = sounds if size.device == "cuda" else sounds[:1]
         record.add(f"error on {kind}", largest_error(fast, direct, some.to(size.device)))
@@ -129,8 +134,8 @@ def time_front_ends(size: Size, record: Recorder) -> None:
 
     for batch_size in size.batch_sizes:
         seconds = {}
-        for name, method in METHODS.items():
-            front_end = Cochleagram(method=method).to(size.device)  # type: ignore[arg-type]
+        for name, settings in FRONT_ENDS.items():
+            front_end = Cochleagram(**settings).to(size.device)
             waveforms = 0.1 * torch.randn(batch_size, front_end.num_samples, device=size.device)
             with torch.no_grad(), _peak_memory(size, record, f"{name} front end alone, batch {batch_size}"):
                 seconds[name] = seconds_each(
@@ -139,7 +144,7 @@ def time_front_ends(size: Size, record: Recorder) -> None:
             record.add(f"{name} front end alone, batch {batch_size}", 1000 * seconds[name], "ms")
         for backbone in ("CochCNN9", "CochResNet50"):
             step = _step_seconds(size, backbone, "fast", batch_size, bfloat16=True, channels_last=True)
-            for name in METHODS:
+            for name in ("direct", "fast"):
                 # The step with the direct front end is that with the fast one, and what the direct one takes longer.
                 share = seconds[name] / (step + seconds[name] - seconds["fast"])
                 is_goal = backbone == "CochCNN9" and name == "fast"
@@ -235,7 +240,7 @@ def score_brains(size: Size, record: Recorder) -> None:
     from networks import AuditoryNetwork, CochCNN9, Cochleagram
     from tests.benchmarks.evaluation import make_benchmark
 
-    front_end = Cochleagram(method=METHODS["fast"])  # type: ignore[arg-type]
+    front_end = Cochleagram()
     net = AuditoryNetwork(CochCNN9(width=size.width), NUM_CLASSES, front_end).to(size.device)
     benchmark = make_benchmark(size.num_units, net.sample_rate_hz, net.num_samples)
     splits, waveforms = published_splits(benchmark.num_stimuli), benchmark.stimuli(net.sample_rate_hz, net.num_samples)
@@ -280,7 +285,9 @@ def _module(size: Size, backbone: str, front_end: str, *, tasks: Any = None, **s
             for name, number in NUM_CLASSES.items()
         ]
     data: Any = SimpleNamespace(tasks=tasks)
-    arguments = Namespace(backbone=backbone, width=size.width, method=METHODS[front_end], device="cpu")
+    arguments = Namespace(
+        backbone=backbone, width=size.width, method="direct" if front_end == "direct" else "multirate", device="cpu"
+    )
     return make_module(data, arguments, **settings)
 
 

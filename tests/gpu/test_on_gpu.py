@@ -11,7 +11,7 @@ from datamodules.batch_mixing import mix_batch
 from datamodules.tasks import Task
 from evaluate import encode, published_splits, stage_activations
 from networks import AuditoryNetwork, CochCNN9, Cochleagram
-from tests.gpu.sections import METHODS
+from tests.gpu.sections import FRONT_ENDS
 from train.module import AuditoryModule
 
 pytestmark = pytest.mark.gpu
@@ -42,11 +42,11 @@ def batch_on(device: str, number: int = 8) -> dict:
     return {"waveform": sounds(number).to(device), "targets": targets}
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", FRONT_ENDS)
 def test_front_ends_and_their_gradients_are_those_of_the_cpu(name):
     results = []
     for device in ("cpu", "cuda"):
-        front_end = Cochleagram(method=METHODS[name]).to(device)
+        front_end = Cochleagram(**FRONT_ENDS[name]).to(device)
         waveforms = sounds(2).to(device).requires_grad_()
         cochleagrams = front_end(waveforms)
         cochleagrams.sum().backward()
@@ -56,7 +56,7 @@ def test_front_ends_and_their_gradients_are_those_of_the_cpu(name):
 
 
 def test_the_fast_front_end_is_within_its_tolerance_on_the_gpu():
-    fast, direct = (Cochleagram(method=METHODS[name]).cuda() for name in ("fast", "direct"))
+    fast, direct = (Cochleagram(**FRONT_ENDS[name]).cuda() for name in ("fast", "direct"))
     with torch.no_grad():
         assert relative_difference(fast(sounds().cuda()), direct(sounds().cuda())) < 4e-4
 
