@@ -27,7 +27,7 @@ $(VENV)/bin/python:
 
 # This project itself is built with the setuptools of the lock file: nothing is downloaded for it.
 define install
-	@echo "installing requirements/$(1).txt in $(VENV): several GB, most of them PyTorch and its CUDA libraries"
+	@echo "installing requirements/$(1).txt in $(VENV): 6 GB on Linux, most of them PyTorch and its CUDA libraries"
 	$(VENV)/bin/python -m pip install --quiet --require-hashes --requirement requirements/$(1).txt
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 endef
