@@ -13,7 +13,6 @@ from torch import nn
 from evaluate import table as t
 from evaluate.activations import Progress, device_of, resolve_stages, stage_activations
 from evaluate.benchmarks import Benchmark, load_benchmark
-from evaluate.figures import write_figures
 from evaluate.isolation import undisturbed
 from evaluate.logged import PREFIX, STEP_KEY, best_key, logged_names, logged_values
 from evaluate.options import DEFAULT_BATCH_SIZE
@@ -292,6 +291,8 @@ class BrainScoreCallback(pl.Callback):
         for logger in trainer.loggers:
             logger.log_metrics(values | {STEP_KEY: trainer.global_step}, step=trainer.global_step)
         if self.figures:
+            from evaluate.figures import write_figures  # draws with matplotlib, which takes long to load
+
             write_figures(table, folder / FIGURES_FOLDER)
 
     def _warn_or_raise(self, what: str) -> None:

@@ -47,7 +47,7 @@ class LiveView:
         for row in self.rows:
             loss = [_number(self.losses[row, ""])] if (row, "") in self.losses else []
             tasks = [
-                " ".join([task, *self._cell(row, task, wide=True).split()])
+                " ".join([task, *self._cell(row, task, wide=True).replace(NO_VALUE, "").split()])
                 for task in self.tasks
                 if (row, task) in self.losses or (row, task) in self.accuracies
             ]

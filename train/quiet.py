@@ -59,6 +59,7 @@ def _is_of_use(record: logging.LogRecord) -> bool:
         return int(prefix[1]) == 0
     if connected := _CONNECTED.search(message):
         record.msg, record.args = f"{connected[2]} processes are connected (by {connected[1]})", ()
+        return connected[2] != "1"
     return True
 
 

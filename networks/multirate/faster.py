@@ -39,7 +39,8 @@ def is_faster(own: Way, tensors: Way, waveform: Tensor, *, identity: str) -> boo
     if key not in _KNOWN:
         file = cache_folder() / f"faster-{key}.json"
         try:
-            _KNOWN[key] = _kept(file) if file.is_file() else _measured(file, own, tensors, waveform)
+            with torch.inference_mode(False), torch.enable_grad():  # wherever the first use may be
+                _KNOWN[key] = _kept(file) if file.is_file() else _measured(file, own, tensors, waveform)
         except Exception as error:  # of whatever compiles the code: a slower front end is better than none
             warnings.warn(f"the front end runs without code of its own, several times slower: {error}", stacklevel=2)
             _KNOWN[key] = False
@@ -70,8 +71,7 @@ def _measured(file: Path, own: Way, tensors: Way, waveform: Tensor) -> bool:
 
 def _result_and_gradient(way: Way, sounds: Tensor) -> tuple[Tensor, Tensor]:
     leaf = sounds.clone().requires_grad_()
-    with torch.enable_grad():
-        result = way(leaf)
+    result = way(leaf)
     (gradient,) = torch.autograd.grad(result, leaf, torch.ones_like(result))
     return result.detach(), gradient
 

@@ -19,7 +19,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import h5py
 import numpy as np
 import soundfile
 import torch
@@ -75,6 +74,8 @@ def make_shards(folder: Path, side: str, num_clips: int) -> Path:
 
 def make_hdf5(folder: Path, signal: ShardSet, noise: ShardSet) -> Path:
     """The same clips in the published layout, two seconds of each noise, as it has them."""
+    import h5py
+
     out = folder / "hdf5" / "train_0"
     out.mkdir(parents=True)
     num = len(signal)
@@ -158,6 +159,8 @@ def measured(folder: Path, num_clips: int) -> dict[str, Callable[[], int]]:
         return sum(1 for one, other in pairs if mix(one[0], other[0][:SIGNAL_SAMPLES], 0.0) is not None)
 
     def bare_hdf5() -> int:
+        import h5py
+
         with h5py.File(hdf5 / "train_0" / "JSIN_all__run_0.h5", locking=False) as file:
             sounds = [file[f"sources/{side}/signal"] for side in ("signal", "noise")]
             return sum(1 for i in range(num_clips) if [values[i] for values in sounds])

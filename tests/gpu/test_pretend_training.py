@@ -165,5 +165,6 @@ def test_counted_costs_of_the_direct_front_end():
     with pretend_gpu(), torch.no_grad():
         front_end = Cochleagram(method="direct").to(DEVICE)
         found = costs(front_end, torch.randn(16, 40_000, device=DEVICE))
-    assert found.bytes / 16 == pytest.approx(413e6, rel=0.01)
+    # Ten passes over 211 bands of 40 000 complex values, and what comes before and after.
+    assert 400e6 < found.bytes / 16 < 500e6
     assert found.kernels < 100

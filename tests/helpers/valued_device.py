@@ -92,8 +92,10 @@ def valued_gpu() -> Iterator[ValuedDevice]:
 
 
 def move_to_valued(module: nn.Module) -> nn.Module:
-    """Move a module to the device; for inference."""
+    """Move a module to the device; for inference, and without kernels of our own, which want a GPU."""
     for part in module.modules():
+        if hasattr(part, "fused"):
+            part.fused = False  # type: ignore[assignment]
         for name, parameter in part._parameters.items():
             if parameter is not None:
                 part._parameters[name] = nn.Parameter(OnDevice(parameter.detach()), requires_grad=False)

@@ -198,6 +198,13 @@ def test_a_way_that_gives_something_else_is_not_used(only_compiled):
         assert faster.is_faster(lambda waveform: waveform, tensors, torch.zeros(1, 8), identity="wrong") is False
 
 
+def test_the_first_use_may_be_in_inference_mode(only_compiled):
+    front_end = Cochleagram(**SMALL, **SMALL_FRAMES)
+    with torch.inference_mode(), warnings.catch_warnings(action="error"):
+        front_end(0.1 * torch.randn(2, 800))
+    assert len(list(only_compiled.glob("faster-*.json"))) == 1
+
+
 def test_by_default_the_front_end_asks_which_way_is_faster(monkeypatch):
     waveforms = 0.1 * torch.randn(2, 800, generator=torch.Generator().manual_seed(0))
     for answer in (True, False):

@@ -4,7 +4,7 @@ import torch
 
 from evaluate import table as t
 from evaluate.benchmarks import BENCHMARKS
-from evaluate.commands import watch
+from evaluate.parts import Parts
 from evaluate.score_run import Request
 from evaluate.watching import Ledger, Watcher
 from networks import AuditoryNetwork, CochCNN9, Cochleagram
@@ -45,7 +45,7 @@ class Watched:
                 "run_dir": run_dir,
                 "request": Request(sources=(), benchmarks=(BENCHMARKS["tiny"](),), stages=STAGES),
                 "ledger": Ledger(run_dir / "watch" / "ledger.json"),
-                "parts": watch.Parts(run_dir / "parts"),
+                "parts": Parts(run_dir / "parts"),
                 "publish": lambda rows: t.append_rows(run_dir / t.SCORES_FILE, rows),
                 "tell": self.said.append,
                 **changes,
