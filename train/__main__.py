@@ -39,15 +39,7 @@ def main() -> None:
     from train.schedules import ScheduleError
     from train.stop_signals import EXIT_STOPPED
 
-    told = (
-        BenchmarkError,
-        CheckpointError,
-        CheckpointWriteError,
-        InstallationError,
-        NonFiniteLossError,
-        RunDirectoryError,
-        ShardError,
-    )
+    told = (BenchmarkError, CheckpointError, CheckpointWriteError, NonFiniteLossError, RunDirectoryError, ShardError)
     leave_out_noise()
     try:
         TrainCLI()

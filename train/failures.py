@@ -6,6 +6,8 @@ import re
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch.distributed import DistBackendError, DistError
 
+from networks.installation import InstallationError
+
 GO_ON = "the same command with `--resume true` goes on from the last checkpoint"
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
@@ -17,7 +19,7 @@ _DEAD_RANK = re.compile(
 
 
 def explain(error: BaseException) -> str | None:
-    """One line about a failure of the disk, of a loading process, of another rank or of what was asked of the machine.
+    """One line about a failure of the disk, a loading process, another rank, the installation or the machine.
 
     Args:
         error: what ended the run.
@@ -40,4 +42,13 @@ def explain(error: BaseException) -> str | None:
         )
     if isinstance(error, DistBackendError | DistError) or (isinstance(error, RuntimeError) and _DEAD_RANK.search(text)):
         return f"another rank is gone, what it printed tells why ({text}): {GO_ON}"
+    return _installation(error)
+
+
+def _installation(error: BaseException | None) -> str | None:
+    """What is wrong with the installation, also where the command line has wrapped what a network raised."""
+    while error is not None:
+        if isinstance(error, InstallationError):
+            return str(error)
+        error = error.__cause__
     return None

@@ -61,6 +61,17 @@ def test_a_gpu_that_is_not_there(config, capfd):
     assert last_line(capfd) == "error: No supported gpu backend found; `--trainer.accelerator cpu` trains without one"
 
 
+def test_a_torchaudio_that_does_not_load(config, tmp_path, monkeypatch, capfd):
+    (tmp_path / "torchaudio.py").write_text("raise OSError('undefined symbol')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torchaudio", raising=False)
+    config["model"]["front_end"] = {"class_path": "networks.MelSpectrogram"}
+    assert wait_for(start(config)) == TOLD
+    line = last_line(capfd)
+    assert "does not load with torch" in line
+    assert "`pip install" in line
+
+
 def test_a_run_directory_that_cannot_be_written(config, tmp_path, capfd):
     (tmp_path / "file").touch()
     assert wait_for(start(config, "--run_dir", str(tmp_path / "file" / "run"))) == TOLD
