@@ -18,8 +18,6 @@ def main() -> None:
     except InstallationError as error:
         _tell(str(error))
 
-    # Before rich: `typing` keeps the order in which a union is written first. Lightning writes "int, float" for numbers
-    # of batches, rich "float, int", with which jsonargparse would make 1.0 (all batches) of 1.
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
     from datamodules.mixing import MixingError

@@ -20,7 +20,7 @@ from train.module import AuditoryModule
 from train.network_summary import NetworkSummary
 from train.non_finite import StopWhenNonFinite
 from train.pace import Pace
-from train.parser import TrainingParser
+from train.parser import TrainingParser, whole_numbers_first
 from train.progress import TrainingProgress
 from train.rank_states import RankStates
 from train.recipes import PARSER_MODE, register_recipes
@@ -63,6 +63,7 @@ class TrainCLI(LightningCLI):
 
     def __init__(self, **kwargs: Any) -> None:
         register_recipes()
+        whole_numbers_first()
         super().__init__(
             AuditoryModule,
             WordSpeakerNoise,

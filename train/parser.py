@@ -3,14 +3,27 @@
 import difflib
 import re
 import sys
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Union, get_args
 
+import pytorch_lightning as pl
 from jsonargparse import ActionConfigFile
 from pytorch_lightning.cli import LightningArgumentParser
 
 from train.recipes import RecipeFile
 
 _UNKNOWN_OPTION = re.compile(r"unrecognized arguments: (?:.*? )??(--[^\s=]+)")
+
+
+def whole_numbers_first() -> None:
+    """Let numbers that may be whole or fractions be read as whole ones first: 1 is one batch, 1.0 is all of them.
+
+    Lightning's annotations say so, but `typing` shares one object among all unions of the same types, and keeps the
+    order of whoever in the process wrote it first: another package's "float, int" makes 1.0 of 1.
+    """
+    annotations = pl.Trainer.__init__.__annotations__
+    for name, annotation in annotations.items():
+        if set(get_args(annotation)) == {int, float, type(None)}:
+            annotations[name] = Union[int, float, None]  # noqa: UP007 - a union of its own, written in this order
 
 
 class TrainingParser(LightningArgumentParser):
