@@ -30,7 +30,7 @@ def main() -> None:
     from train.checkpoint_files import CheckpointWriteError
     from train.command_line import TrainCLI
     from train.errors import TrainingError
-    from train.failures import explain
+    from train.failures import explain, ignore_children
     from train.non_finite import NonFiniteLossError
     from train.quiet import leave_out_noise
     from train.run_directory import RunDirectoryError
@@ -46,6 +46,7 @@ def main() -> None:
     except SIGTERMException:  # Lightning's, which listens before training begins
         _tell("stopped by SIGTERM before the first step; go on with `--resume true`", status=EXIT_STOPPED)
     except Exception as error:
+        ignore_children()
         if (line := explain(error)) is None:
             raise
         _tell(line)

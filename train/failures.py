@@ -2,6 +2,8 @@
 
 import errno
 import re
+import signal
+import threading
 
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch.distributed import DistBackendError, DistError
@@ -16,6 +18,12 @@ _DEAD_WORKER = re.compile(r"DataLoader worker \(pid\(?s?\)?.*?(is killed by sign
 _DEAD_RANK = re.compile(
     r"Connection (reset|closed) by (peer|remote)|Connection refused|Timed out waiting", re.IGNORECASE
 )
+
+
+def ignore_children() -> None:
+    """From now on no loading process that dies interrupts the first one's error: torch raises for each of them."""
+    if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def explain(error: BaseException) -> str | None:

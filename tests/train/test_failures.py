@@ -14,6 +14,7 @@ import yaml
 from torch import distributed as dist
 
 from tests.train.processes import KILLED, before_step, start, start_ranks, wait_for
+from train.__main__ import main
 from train.failures import explain
 from train.loggers import WANDB_TIMEOUT_S
 
@@ -90,6 +91,26 @@ def test_a_loading_process_that_dies(config, capfd):
     assert line.startswith("error: a loading process is killed by signal: Killed")
     assert "--resume true" in line
     assert wait_for(start(config, "--resume", "true"), LIMIT_S) == 0
+
+
+def test_further_loading_processes_that_die_do_not_hide_the_error(monkeypatch, capsys):
+    def fail(*_):
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed. ")
+
+    def explained(error):
+        os.kill(os.getpid(), signal.SIGCHLD)  # the next one dies
+        return "in one line"
+
+    monkeypatch.setattr("train.command_line.TrainCLI", fail)
+    monkeypatch.setattr("train.failures.explain", explained)
+    before = signal.signal(signal.SIGCHLD, fail)  # as torch does while it loads
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            main()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert stopped.value.code == TOLD
+    assert capsys.readouterr().err.strip() == "error: in one line"
 
 
 @pytest.mark.skipif(not dist.is_gloo_available(), reason="PyTorch is built without gloo")
