@@ -59,7 +59,9 @@ def test_help_of_every_command_imports_nothing_heavy(package):
 
 
 def test_help_of_training_imports_little_more_than_lightning():
-    assert not modules_after(SHOW_TRAINING_HELP) & HEAVIER_THAN_LIGHTNING
+    # Some releases of Lightning and of what it imports load some of these themselves.
+    by_lightning = modules_after("import sys, pytorch_lightning.cli")
+    assert not (modules_after(SHOW_TRAINING_HELP) & HEAVIER_THAN_LIGHTNING) - by_lightning
 
 
 @pytest.mark.parametrize("name", LAZY_PACKAGES)
