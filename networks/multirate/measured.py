@@ -77,11 +77,11 @@ def measure_groups(
 def _measure(
     responses: NDArray[np.float64], blocks: Blocks, tolerance: float, oversampling: float, compression: Compression
 ) -> tuple[Group, ...]:
-    half_taps = half_taps_for(1 / RATE_OVER_BANDWIDTH, INTERPOLATION_SHARE * tolerance)
+    most_half_taps = half_taps_for(1 / RATE_OVER_BANDWIDTH, INTERPOLATION_SHARE * tolerance)
     calibration = _Calibration(responses, blocks, compression)
     measured = [
-        calibration.measure(bands, length, half_taps, oversampling, tolerance)
-        for bands, length in _cut(responses, blocks, half_taps)
+        calibration.measure(bands, length, oversampling, tolerance)
+        for bands, length in _cut(responses, blocks, most_half_taps)
     ]
     low, high = -20.0, 60.0  # of the base-2 logarithm of the weight
     for _ in range(40):
@@ -217,12 +217,12 @@ class _Calibration:
         self.direct = [self._frames(self._direct((band,))) for band in range(len(responses))]  # (C, 1, N) each
         self.totals = torch.cat(self.direct, dim=1).square().sum(dim=(1, 2), dtype=torch.float64)  # one a sound
 
-    def measure(
-        self, bands: NDArray[np.int64], length: int, half_taps: int, oversampling: float, tolerance: float
-    ) -> _Measured:
+    def measure(self, bands: NDArray[np.int64], length: int, oversampling: float, tolerance: float) -> _Measured:
         """Errors of these bands at more and more points, until they are small."""
         num_samples = self.blocks.num_samples
         widest = int(self.widths[bands].max())
+        # Lengths are few, and bands that leave more of their rate unused need fewer taps.
+        half_taps = half_taps_for(widest / length, INTERPOLATION_SHARE * tolerance)
         settled = SETTLED * tolerance**2 / len(self.responses)
         # More than twice the bins: the square of the magnitude is then free of aliasing.
         least = max(2 * widest + 2, min(int(np.ceil(oversampling * widest)), num_samples))
