@@ -86,7 +86,7 @@ def do_jobs(
         BuildError: when clips are bad and `skip_bad` is False, or a process died.
     """
     problems: list[Problem] = []
-    # Closed before an error goes on: no process writes any more when the folder is deleted.
+    # Closed before an error is raised further: no process writes any more when the folder is deleted.
     with closing(_outcomes(jobs, working, cutting, num_workers, skip_bad=skip_bad, display=display)) as outcomes:
         for outcome in outcomes:
             if outcome.problems and not skip_bad:

@@ -50,8 +50,8 @@ class Step:
     def line(self, now_s: float) -> str:
         """All of it in words."""
         elapsed_s = now_s - self.started_s
-        told = self.counted(now_s) or (f"for {duration(elapsed_s)}" if elapsed_s >= 1 else "")
-        return f"{self.what}: {told}" if told else self.what
+        amount = self.counted(now_s) or (f"for {duration(elapsed_s)}" if elapsed_s >= 1 else "")
+        return f"{self.what}: {amount}" if amount else self.what
 
     def per_s(self, now_s: float) -> float:
         """How much is done in a second; 0 before anything is."""

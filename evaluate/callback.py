@@ -300,7 +300,7 @@ class BrainScoreCallback(pl.Callback):
         if self.on_error == "raise":
             raise  # noqa: PLE0704 - called from except blocks alone
         if self._ranks.rank == 0:
-            _log.warning("%s; training goes on", what, exc_info=True)
+            _log.warning("%s; training continues", what, exc_info=True)
 
 
 def is_last_epoch(trainer: pl.Trainer) -> bool:

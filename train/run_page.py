@@ -76,7 +76,7 @@ class RunPage(pl.Callback):
                 self._sample.add(batch, outputs)
             except Exception:  # a picture is not worth the training
                 self._sample = None
-                _log.warning("gathering for the run page failed; training goes on", exc_info=True)
+                _log.warning("gathering for the run page failed; training continues", exc_info=True)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the page with what validation found."""
@@ -130,7 +130,7 @@ class RunPage(pl.Callback):
                 folder.mkdir(parents=True, exist_ok=True)
                 t.write_atomically(folder / PAGE_FILE, text.encode())
         except Exception:  # the page is not worth the training
-            _log.warning("writing the run page failed; training goes on", exc_info=True)
+            _log.warning("writing the run page failed; training continues", exc_info=True)
         self._last_end_s = time.monotonic()
         self.drawing_s.append(self._last_end_s - started_s)
 

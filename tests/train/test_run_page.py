@@ -74,7 +74,7 @@ def test_training_is_bitwise_unchanged_also_when_drawing_fails(config, tmp_path,
     assert "Mixtures" in pages[-1]
     monkeypatch.setattr(run_page, "sections", fail)
     failed = fit(config, tmp_path / "failed", monkeypatch, run_page=True)
-    assert "writing the run page failed; training goes on" in caplog.text
+    assert "writing the run page failed; training continues" in caplog.text
     assert not (failed / "index.html").exists()
     for run_dir in (drawn, failed_section, failed):
         other = weights(run_dir)
