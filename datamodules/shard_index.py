@@ -197,7 +197,7 @@ def read_clips_file(folder: Path, index: ShardIndex) -> pyarrow.Table:
     if file_sha256(path) != index.clips_sha256:
         raise ShardError(f"{path}: does not match the checksum in {INDEX_FILE}: restore it, or build anew")
     try:
-        with pyarrow.OSFile(str(path)) as file:  # given a path, Arrow's threads may close the file later than this returns
+        with pyarrow.OSFile(str(path)) as file:  # given a path, its threads may close the file later than this returns
             table = pyarrow.parquet.read_table(file)
     except (pyarrow.ArrowException, OSError) as error:
         raise ShardError(f"{path}: not readable ({error})") from error
