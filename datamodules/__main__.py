@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from datamodules.audio import AudioError
-from datamodules.build_report import BuildError
+from datamodules.batches.mixing import MixingError
+from datamodules.build.build_report import BuildError
 from datamodules.commands.help_format import DefaultsHelp
-from datamodules.manifests import ManifestError
-from datamodules.mixing import MixingError
-from datamodules.shard_index import ShardError
+from datamodules.manifests.manifest import ManifestError
+from datamodules.shards.index import ShardError
 from networks.installation import InstallationError, check_evaluate
 
 COMMANDS = {
@@ -20,13 +20,13 @@ COMMANDS = {
     "merge": ("datamodules.commands.merge", "complete a build that was split into parts"),
     "check": ("datamodules.commands.check", "verify shard sets in full and name what is damaged"),
     # Draws cochleagrams, of which this package knows nothing: the command stands above both.
-    "show": ("train.commands.show", "write a few mixtures as sounds and as a picture of their cochleagrams"),
+    "show": ("train.cli.show", "write a few mixtures as sounds and as a picture of their cochleagrams"),
     "audioset": ("datamodules.commands.audioset", "build shard sets from AudioSet's segment lists and clips"),
     "words": ("datamodules.commands.words", "build shard sets of words from recordings with word alignments"),
     "genres": ("datamodules.commands.genres", "build shard sets from folders of sounds, one folder per class"),
     "hdf5": ("datamodules.commands.hdf5", "convert the published Word-Speaker-Noise HDF5 files to shard sets"),
     "fsdd": ("datamodules.corpora.fsdd", "build shard sets from the Free Spoken Digit Dataset"),
-    "demo": ("datamodules.corpora.demo", "synthesise the demo's words and textures and build their shard sets"),
+    "demo": ("datamodules.demo.corpus", "synthesise the demo's words and textures and build their shard sets"),
 }
 """For each command the module with `add_arguments(parser)` and `run(args)`, imported when it is needed."""
 

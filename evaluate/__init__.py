@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from networks.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from evaluate.activations import StageError, stage_activations
     from evaluate.benchmarks import Benchmark, BenchmarkError, components_benchmark, load_benchmark, simulated_cortex
-    from evaluate.dimensionality import effective_dimensionality
-    from evaluate.encoding import EncodingResult, encode
-    from evaluate.figures import write_figures
-    from evaluate.scores import score_network
-    from evaluate.similarity import rsa
-    from evaluate.splits import Splits, published_splits
-    from evaluate.stage_selection import best_stage
-    from evaluate.table import append_rows, read_table
+    from evaluate.features.activations import StageError, stage_activations
+    from evaluate.metrics.dimensionality import effective_dimensionality
+    from evaluate.metrics.encoding.encoding import EncodingResult, encode
+    from evaluate.metrics.encoding.splits import Splits, published_splits
+    from evaluate.metrics.similarity import rsa
+    from evaluate.metrics.stage_selection import best_stage
+    from evaluate.report.figures import write_figures
+    from evaluate.scoring.scores import score_network
+    from evaluate.scoring.table import append_rows, read_table
 
 __all__ = [
     "Benchmark",
@@ -44,22 +44,22 @@ __all__ = [
 _HOMES = {
     "Benchmark": "evaluate.benchmarks",
     "BenchmarkError": "evaluate.benchmarks",
-    "EncodingResult": "evaluate.encoding",
-    "Splits": "evaluate.splits",
-    "StageError": "evaluate.activations",
-    "append_rows": "evaluate.table",
-    "best_stage": "evaluate.stage_selection",
+    "EncodingResult": "evaluate.metrics.encoding.encoding",
+    "Splits": "evaluate.metrics.encoding.splits",
+    "StageError": "evaluate.features.activations",
+    "append_rows": "evaluate.scoring.table",
+    "best_stage": "evaluate.metrics.stage_selection",
     "components_benchmark": "evaluate.benchmarks",
-    "effective_dimensionality": "evaluate.dimensionality",
-    "encode": "evaluate.encoding",
+    "effective_dimensionality": "evaluate.metrics.dimensionality",
+    "encode": "evaluate.metrics.encoding.encoding",
     "load_benchmark": "evaluate.benchmarks",
-    "published_splits": "evaluate.splits",
-    "read_table": "evaluate.table",
-    "rsa": "evaluate.similarity",
-    "score_network": "evaluate.scores",
+    "published_splits": "evaluate.metrics.encoding.splits",
+    "read_table": "evaluate.scoring.table",
+    "rsa": "evaluate.metrics.similarity",
+    "score_network": "evaluate.scoring.scores",
     "simulated_cortex": "evaluate.benchmarks",
-    "stage_activations": "evaluate.activations",
-    "write_figures": "evaluate.figures",
+    "stage_activations": "evaluate.features.activations",
+    "write_figures": "evaluate.report.figures",
 }
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -1,7 +1,7 @@
 """Choices and defaults that the commands' help names, apart from the modules that use them: those import torch."""
 
 METRIC_NAMES = ("encoding", "rsa", "dimensionality", "within_category")
-"""Keys of `evaluate.metrics.METRICS`, in order; the first is the default."""
+"""Keys of `evaluate.metrics.metric.METRICS`, in order; the first is the default."""
 
 DEFAULT_BATCH_SIZE = 4
 """Sounds per forward pass. Measured on a CPU core, larger batches are slower: their arrays go back to the system

@@ -6,20 +6,20 @@ from networks.lazy import lazy_names
 
 if TYPE_CHECKING:
     from networks.auditory_network import AuditoryNetwork
-    from networks.backbone import Backbone
-    from networks.checkpoint import LoadedCheckpoint, load_checkpoint, save_checkpoint
-    from networks.cochcnn9 import CochCNN9
-    from networks.cochleagram import Cochleagram
-    from networks.cochresnet import CochResNet, CochResNet50
-    from networks.controls import permute_weights, untrained
+    from networks.backbones.backbone import Backbone
+    from networks.backbones.cochcnn9 import CochCNN9
+    from networks.backbones.cochresnet import CochResNet, CochResNet50
     from networks.description import Described, build
-    from networks.front_end import FrontEnd
-    from networks.mel import MelSpectrogram
-    from networks.published import load_published
-    from networks.sources import LoadedNetwork, load_network
+    from networks.external.staged import StagedNetwork
+    from networks.front_ends.cochleagram import Cochleagram
+    from networks.front_ends.front_end import FrontEnd
+    from networks.front_ends.mel import MelSpectrogram
     from networks.spectrotemporal import SpectroTemporal
-    from networks.staged import StagedNetwork
-    from networks.weights import CheckpointError
+    from networks.weights.checkpoint import LoadedCheckpoint, load_checkpoint, save_checkpoint
+    from networks.weights.controls import permute_weights, untrained
+    from networks.weights.published import load_published
+    from networks.weights.sources import LoadedNetwork, load_network
+    from networks.weights.strict import CheckpointError
 
 __all__ = [
     "AuditoryNetwork",
@@ -47,26 +47,26 @@ __all__ = [
 
 _HOMES = {
     "AuditoryNetwork": "networks.auditory_network",
-    "Backbone": "networks.backbone",
-    "CheckpointError": "networks.weights",
-    "CochCNN9": "networks.cochcnn9",
-    "CochResNet": "networks.cochresnet",
-    "CochResNet50": "networks.cochresnet",
-    "Cochleagram": "networks.cochleagram",
+    "Backbone": "networks.backbones.backbone",
+    "CheckpointError": "networks.weights.strict",
+    "CochCNN9": "networks.backbones.cochcnn9",
+    "CochResNet": "networks.backbones.cochresnet",
+    "CochResNet50": "networks.backbones.cochresnet",
+    "Cochleagram": "networks.front_ends.cochleagram",
     "Described": "networks.description",
-    "FrontEnd": "networks.front_end",
-    "LoadedCheckpoint": "networks.checkpoint",
-    "LoadedNetwork": "networks.sources",
-    "MelSpectrogram": "networks.mel",
+    "FrontEnd": "networks.front_ends.front_end",
+    "LoadedCheckpoint": "networks.weights.checkpoint",
+    "LoadedNetwork": "networks.weights.sources",
+    "MelSpectrogram": "networks.front_ends.mel",
     "SpectroTemporal": "networks.spectrotemporal",
-    "StagedNetwork": "networks.staged",
+    "StagedNetwork": "networks.external.staged",
     "build": "networks.description",
-    "load_checkpoint": "networks.checkpoint",
-    "load_network": "networks.sources",
-    "load_published": "networks.published",
-    "permute_weights": "networks.controls",
-    "save_checkpoint": "networks.checkpoint",
-    "untrained": "networks.controls",
+    "load_checkpoint": "networks.weights.checkpoint",
+    "load_network": "networks.weights.sources",
+    "load_published": "networks.weights.published",
+    "permute_weights": "networks.weights.controls",
+    "save_checkpoint": "networks.weights.checkpoint",
+    "untrained": "networks.weights.controls",
 }
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

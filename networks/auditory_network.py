@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from networks.backbone import Backbone
-from networks.cochleagram import Cochleagram
+from networks.backbones.backbone import Backbone
 from networks.description import Described
-from networks.front_end import FrontEnd
+from networks.front_ends.cochleagram import Cochleagram
+from networks.front_ends.front_end import FrontEnd
 
 
 class AuditoryNetwork(Described):

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from networks.cochleagram import Cochleagram
 from networks.description import Described
+from networks.front_ends.cochleagram import Cochleagram
 
 # Settings of the published baseline.
 RATES_HZ = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from networks.external.stage_axes import first_tensor
+from networks.external.staged import StagedNetwork
 from networks.receptive_fields import Field, ReceptiveFields
-from networks.stage_axes import first_tensor
-from networks.staged import StagedNetwork
 
 FRONT_END = "front end"
 REST = "rest"

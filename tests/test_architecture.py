@@ -14,10 +14,10 @@ PACKAGES = ("train", "evaluate", "datamodules", "networks")
 MAY_IMPORT = {
     "networks": set(),
     "datamodules": {"networks.installation"},
-    "evaluate": {"networks", "datamodules.audio", "datamodules.progress", "datamodules.synthesis"},
+    "evaluate": {"networks", "datamodules.audio", "datamodules.progress", "datamodules.demo"},
     "train": {"networks", "datamodules", "evaluate"},
 }
-LIGHTNING_IN = {"evaluate/callback.py", "datamodules/word_speaker_noise.py"}
+LIGHTNING_IN = {"evaluate/callback/callback.py", "datamodules/data_module.py"}
 
 
 def imports(path: Path) -> set[str]:

@@ -12,11 +12,11 @@ import pytest
 import soundfile
 import yaml
 
-from datamodules.build import build_shards
+from datamodules.build.build import build_shards
 from datamodules.tasks import LabelSet, resolve_task
 from networks import AuditoryNetwork, build
 from train.__main__ import main
-from train.command_line import TrainCLI
+from train.cli.command_line import TrainCLI
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
 CONFIGS = sorted(FOLDER.glob("*.yaml"))

@@ -104,7 +104,7 @@ def test_installed_recipes_are_found_by_name(unpacked, tmp_path):
 
 
 def test_a_file_comes_before_an_installed_recipe(tmp_path, monkeypatch):
-    from train.recipes import RECIPES, find_recipe
+    from train.cli.recipes import RECIPES, find_recipe
 
     monkeypatch.chdir(tmp_path)
     assert find_recipe("demo.yaml") == str(RECIPES / "demo.yaml")

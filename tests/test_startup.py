@@ -10,11 +10,11 @@ import pytest
 
 import evaluate
 import networks
-from evaluate.metrics import METRICS
+from evaluate.metrics.metric import METRICS
 from evaluate.options import METRIC_NAMES
-from networks.backbone import Backbone
-from networks.published import architectures
-from networks.source_names import BACKBONES, PUBLISHED_ARCHITECTURES, READY
+from networks.backbones.backbone import Backbone
+from networks.weights.published import architectures
+from networks.weights.source_names import BACKBONES, PUBLISHED_ARCHITECTURES, READY
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVIER_THAN_LIGHTNING = set(
@@ -23,7 +23,15 @@ HEAVIER_THAN_LIGHTNING = set(
 HEAVY = HEAVIER_THAN_LIGHTNING | set(
     ["jsonargparse", "lightning", "matplotlib", "pytorch_lightning", "scipy", "torch", "torchmetrics", "transformers"]
 )
-LAZY_PACKAGES = ("evaluate", "evaluate.benchmarks", "evaluate.figures", "networks", "networks.ready", "train")
+LAZY_PACKAGES = (
+    "evaluate",
+    "evaluate.benchmarks",
+    "evaluate.callback",
+    "evaluate.report.figures",
+    "networks",
+    "networks.external",
+    "train",
+)
 
 SHOW_HELP = """
 import contextlib, io, sys
@@ -87,7 +95,7 @@ def test_a_public_name_stays_itself_when_its_module_was_imported_before():
 def test_names_that_help_lists_are_those_that_work():
     assert tuple(METRICS) == METRIC_NAMES
     assert architectures() == PUBLISHED_ARCHITECTURES
-    assert set(READY.values()) == set(networks.ready.__all__)
+    assert set(READY.values()) == set(networks.external.__all__)
     backbones = [getattr(networks, name) for name in networks.__all__]
     backbones = [each.__name__ for each in backbones if isinstance(each, type) and issubclass(each, Backbone)]
     assert set(BACKBONES) == set(backbones) - {"Backbone"}

@@ -5,7 +5,7 @@ import time
 from typing import NoReturn
 
 from networks.installation import InstallationError, check_evaluate
-from train.quiet import rank
+from train.display.quiet import rank
 
 FIRST_SPEAKS_WITHIN_S = 3.0
 """Other processes keep an error to themselves for so long."""
@@ -20,22 +20,22 @@ def main() -> None:
 
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-    from datamodules.mixing import MixingError
-    from datamodules.order import DataSettingsError
-    from datamodules.shards import ShardError
+    from datamodules.batches.mixing import MixingError
+    from datamodules.batches.order import DataSettingsError
+    from datamodules.shards.reader import ShardError
     from datamodules.tasks import TaskError
-    from evaluate.activations import StageError
     from evaluate.benchmarks import BenchmarkError
+    from evaluate.features.activations import StageError
     from networks import CheckpointError
-    from train.checkpoint_files import CheckpointWriteError
-    from train.command_line import TrainCLI
-    from train.errors import TrainingError
-    from train.failures import explain, ignore_children
-    from train.non_finite import NonFiniteLossError
-    from train.quiet import leave_out_noise
-    from train.run_directory import RunDirectoryError
-    from train.schedules import ScheduleError
-    from train.stop_signals import EXIT_STOPPED
+    from train.cli.command_line import TrainCLI
+    from train.cli.errors import TrainingError
+    from train.cli.failures import explain, ignore_children
+    from train.display.quiet import leave_out_noise
+    from train.learning.non_finite import NonFiniteLossError
+    from train.learning.schedules import ScheduleError
+    from train.run.checkpoint_files import CheckpointWriteError
+    from train.run.run_directory import RunDirectoryError
+    from train.run.stop_signals import EXIT_STOPPED
 
     told = (BenchmarkError, CheckpointError, CheckpointWriteError, NonFiniteLossError, RunDirectoryError, ShardError)
     leave_out_noise()

@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from datamodules.progress import ProgressDisplay
-from datamodules.shard_index import INDEX_FILE
-from datamodules.verify import damages, disagreements
+from datamodules.shards.index import INDEX_FILE
+from datamodules.shards.verify import damages, disagreements
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

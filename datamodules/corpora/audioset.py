@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.build_report import BuildError
+from datamodules.build.build_report import BuildError
 from datamodules.corpora.ontology import Ontology, read_ontology
 from datamodules.corpora.sounds import CorpusError, find_sounds, write_manifest
-from datamodules.manifests import LABEL_SEPARATOR
+from datamodules.manifests.manifest import LABEL_SEPARATOR
 
 COLUMN = "audioset"
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from rich.console import Console
 
-from datamodules.build import build_shards
-from datamodules.build_report import REQUEST_FILE, BuildError, read_report
+from datamodules.build.build import build_shards
+from datamodules.build.build_report import REQUEST_FILE, BuildError, read_report
 from datamodules.commands.build_arguments import show
-from datamodules.corpora.textures import TEXTURE_COLUMN
+from datamodules.demo.texture_corpus import TEXTURE_COLUMN
 from datamodules.files import write_json
 
 SIGNAL_FOLDER, NOISE_FOLDER = "signal", "noise"

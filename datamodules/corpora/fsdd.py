@@ -11,7 +11,7 @@ from pathlib import Path
 
 from datamodules.corpora.building import add_build_arguments, building
 from datamodules.corpora.sounds import CorpusError, Row, write_manifest
-from datamodules.corpora.textures import make_textures
+from datamodules.demo.texture_corpus import make_textures
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 VAL_TAKES = range(15, 20)

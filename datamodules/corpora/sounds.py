@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import soundfile
 
-from datamodules.build_report import BuildError
+from datamodules.build.build_report import BuildError
 from datamodules.files import replacing
 from datamodules.progress import ProgressDisplay
 
@@ -24,7 +24,7 @@ SOUND_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus"}
 CHUNKS_PER_WORKER = 16
 """Jobs go to the processes in this many portions each, so that progress shows and no process idles long."""
 
-PRELOADED = ["datamodules.build", "datamodules.corpora.sounds", "datamodules.synthesis.textures"]
+PRELOADED = ["datamodules.build.build", "datamodules.corpora.sounds", "datamodules.demo.textures"]
 """Modules that all workers need, also those of the shard builder that runs later in the same process."""
 
 Job = TypeVar("Job")
@@ -73,7 +73,7 @@ def find_sounds(folder: Path, *, depth: int | None = None) -> list[Path]:
 
 
 def write_manifest(path: Path, rows: Sequence[Row]) -> Path:
-    """Write the rows of a manifest (see `datamodules.manifests`) as CSV or Parquet, and return its path."""
+    """Write the rows of a manifest (see `datamodules.manifests.manifest`) as CSV or Parquet, and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     import pandas as pd
 

@@ -9,10 +9,10 @@ from evaluate.benchmarks.problems import BenchmarkError
 from networks.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from evaluate.benchmarks.natural_sounds import components_benchmark
-    from evaluate.benchmarks.published_release import release_benchmark
-    from evaluate.benchmarks.recordings import recordings_benchmark
-    from evaluate.benchmarks.simulated import simulated_cortex
+    from evaluate.benchmarks.published.natural_sounds import components_benchmark
+    from evaluate.benchmarks.published.release import release_benchmark
+    from evaluate.benchmarks.recordings.recordings import recordings_benchmark
+    from evaluate.benchmarks.simulated.cortex import simulated_cortex
 
 __all__ = [
     "ALL",
@@ -27,17 +27,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "components_benchmark": "evaluate.benchmarks.natural_sounds",
-    "recordings_benchmark": "evaluate.benchmarks.recordings",
-    "release_benchmark": "evaluate.benchmarks.published_release",
-    "simulated_cortex": "evaluate.benchmarks.simulated",
+    "components_benchmark": "evaluate.benchmarks.published.natural_sounds",
+    "recordings_benchmark": "evaluate.benchmarks.recordings.recordings",
+    "release_benchmark": "evaluate.benchmarks.published.release",
+    "simulated_cortex": "evaluate.benchmarks.simulated.cortex",
 }
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)
 
 
 def _simulated() -> Benchmark:
-    from evaluate.benchmarks.simulated import simulated_cortex
+    from evaluate.benchmarks.simulated.cortex import simulated_cortex
 
     return simulated_cortex()
 
@@ -64,9 +64,9 @@ def load_benchmark(name_or_path: str | Path) -> Benchmark:
         BenchmarkError: Nothing of that; lists what is known. Or the data are not right: `problems` has all that is
             wrong with them.
     """
-    from evaluate.benchmarks.natural_sounds import COMPONENTS_FILE, STIMULI_FOLDER, components_benchmark
-    from evaluate.benchmarks.published_release import data_sets_in, find_release_folder, release_benchmark
-    from evaluate.benchmarks.recordings import is_recordings, recordings_benchmark
+    from evaluate.benchmarks.published.natural_sounds import COMPONENTS_FILE, STIMULI_FOLDER, components_benchmark
+    from evaluate.benchmarks.published.release import data_sets_in, find_release_folder, release_benchmark
+    from evaluate.benchmarks.recordings.recordings import is_recordings, recordings_benchmark
 
     if str(name_or_path) in BENCHMARKS:
         return BENCHMARKS[str(name_or_path)]()

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         CommandError: Loose parts without a name.
         BenchmarkError: The source is not right, or the destination is there already.
     """
-    from evaluate.benchmarks.recordings_writer import write_recordings
+    from evaluate.benchmarks.recordings.writer import write_recordings
 
     console = Console(soft_wrap=True, highlight=False, markup=False)
     if args.destination.exists():
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _has_loose_parts(args: argparse.Namespace) -> bool:
-    from evaluate.benchmarks.recordings import METADATA_FILES
+    from evaluate.benchmarks.recordings.recordings import METADATA_FILES
 
     if any(getattr(args, part) is not None for part in PART_OPTIONS):
         return True
@@ -102,8 +102,8 @@ def _has_loose_parts(args: argparse.Namespace) -> bool:
 
 
 def _from_parts(args: argparse.Namespace) -> Benchmark:
-    from evaluate.benchmarks.loose_parts import benchmark_from_parts
-    from evaluate.benchmarks.recordings import Metadata
+    from evaluate.benchmarks.recordings.loose_parts import benchmark_from_parts
+    from evaluate.benchmarks.recordings.recordings import Metadata
 
     if not args.name:
         raise CommandError("loose parts need a name for the benchmark: --name NAME")
@@ -122,7 +122,7 @@ def _from_parts(args: argparse.Namespace) -> Benchmark:
 
 
 def _loaded(args: argparse.Namespace) -> Benchmark:
-    from evaluate.benchmarks.recordings import recordings_benchmark
+    from evaluate.benchmarks.recordings.recordings import recordings_benchmark
 
     if args.drop_incomplete:
         benchmark = recordings_benchmark(args.source, drop_incomplete=True)

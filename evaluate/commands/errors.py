@@ -20,12 +20,12 @@ class CommandError(ValueError):
 def user_errors() -> tuple[type[Exception], ...]:
     """All of them; imported when a command runs, not for its help."""
     from datamodules.audio import AudioError
-    from evaluate.activations import StageError
     from evaluate.benchmarks import BenchmarkError
-    from evaluate.table import TableError
+    from evaluate.features.activations import StageError
+    from evaluate.scoring.table import TableError
     from networks import CheckpointError
     from networks.installation import InstallationError
-    from networks.source_names import SourceError
+    from networks.weights.source_names import SourceError
 
     return (
         CommandError,

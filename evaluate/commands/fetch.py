@@ -8,7 +8,7 @@ from rich.console import Console
 from datamodules.progress import BYTES, ProgressDisplay
 from evaluate.benchmarks import load_benchmark
 from evaluate.benchmarks.problems import BenchmarkError
-from evaluate.benchmarks.release_download import RELEASE_URL, fetch_release
+from evaluate.benchmarks.published.release_download import RELEASE_URL, fetch_release
 from evaluate.commands.errors import CommandError
 
 NUM_SHA256_DIGITS = 64

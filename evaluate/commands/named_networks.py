@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from evaluate.commands.errors import CommandError
 from evaluate.options import CHECKPOINT_PATTERN
-from networks.source_names import known_forms, parse_source
+from networks.weights.source_names import known_forms, parse_source
 
 HELP = (
     "run directories or folders: all checkpoints in them, in order of steps, copies of the same network once; "
@@ -48,7 +48,7 @@ def networks_named(names: Sequence[str]) -> NamedNetworks:
         CommandError: A folder without checkpoints.
         SourceError: A network that is not known.
     """
-    from evaluate.checkpoint_files import DIVERGED_FILE, folder_of_checkpoints
+    from evaluate.watch.checkpoint_folder import DIVERGED_FILE, folder_of_checkpoints
 
     diverged = [name for name in names if Path(name).name == DIVERGED_FILE]
     if len(diverged) == len(names):
@@ -59,7 +59,7 @@ def networks_named(names: Sequence[str]) -> NamedNetworks:
 
 
 def _sources_of(name: str) -> list[str]:
-    from evaluate.checkpoint_files import folder_of_checkpoints, in_training_order, list_checkpoints
+    from evaluate.watch.checkpoint_folder import folder_of_checkpoints, in_training_order, list_checkpoints
 
     folder = Path(name)
     if not folder.is_dir():

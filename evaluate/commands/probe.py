@@ -14,15 +14,15 @@ from rich.console import Console
 from rich.table import Table
 
 from datamodules.progress import ProgressDisplay
-from evaluate import probe as p
-from evaluate import table as t
 from evaluate.benchmarks import ALL
 from evaluate.commands.errors import CommandError, check_out, find_device, remark
 from evaluate.commands.named_networks import HELP, networks_named
 from evaluate.commands.shown_scores import NO_VALUE
-from evaluate.labelled_sounds import LabelledSounds, LabelledSoundsError, find_labelled_sounds
 from evaluate.options import DEFAULT_BATCH_SIZE, PUBLISHED_NUM_CROPS, PUBLISHED_NUM_FOLDS
-from evaluate.score_rows import Origin
+from evaluate.probe import probe as p
+from evaluate.probe.labelled_sounds import LabelledSounds, LabelledSoundsError, find_labelled_sounds
+from evaluate.scoring import table as t
+from evaluate.scoring.rows import Origin
 from networks.commands.tables import print_table
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ def _probe(
     progress: p.Progress,
 ) -> pd.DataFrame:
     """Probe the wanted stages of one network."""
-    from evaluate.activations import resolve_stages
-    from evaluate.crop_features import crop_features
+    from evaluate.features.activations import resolve_stages
+    from evaluate.probe.crop_features import crop_features
     from networks import load_network
 
     loaded = load_network(source)

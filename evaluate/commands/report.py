@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from datamodules.progress import ProgressDisplay
-from evaluate import table as t
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.commands.errors import CommandError, check_out, remark
 from evaluate.commands.probe import show_probes
@@ -19,11 +18,12 @@ from evaluate.commands.scoring_arguments import CACHE_FOLDER
 from evaluate.commands.shown_scores import show_scores
 from evaluate.folders import short_names
 from evaluate.options import REPORT_FILE, SEED_PATTERN
+from evaluate.scoring import table as t
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evaluate.report import Report
+    from evaluate.report.report import Report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,8 +73,8 @@ def run(args: argparse.Namespace) -> int:
         TableError: A folder without a score table, or without scores in it.
         BenchmarkError: A benchmark that cannot be loaded.
     """
-    from evaluate.report import FIGURES_FOLDER
-    from evaluate.report_sections import FILE_KINDS
+    from evaluate.report.report import FIGURES_FOLDER
+    from evaluate.report.sections import FILE_KINDS
 
     console = Console()
     if args.out is None and len(args.run_dirs) > 1:
@@ -124,7 +124,7 @@ def read_tables(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
 
 def _folder_named(path: Path) -> Path:
     """The folder that is meant: a run's, where its checkpoints or its table are given."""
-    from evaluate.checkpoint_files import run_dir_of
+    from evaluate.watch.checkpoint_folder import run_dir_of
 
     return path.parent if path.name in (t.SCORES_FILE, t.PROBE_FILE) and path.is_file() else run_dir_of(path)
 
@@ -156,9 +156,9 @@ def _write(
     args: argparse.Namespace,
 ) -> Report:
     """Write the report, and show how far it is."""
-    from evaluate.figures.series import series_of
-    from evaluate.report import write_report
-    from evaluate.report_features import kept_features
+    from evaluate.report.figures.series import series_of
+    from evaluate.report.kept_features import kept_features
+    from evaluate.report.report import write_report
 
     with ProgressDisplay(f"writing the report to {folder}") as display:
         display.report("reading activations")

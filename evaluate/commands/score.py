@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from datamodules.progress import ProgressDisplay
-from evaluate import table as t
 from evaluate.commands.errors import CommandError, check_out, remark
 from evaluate.commands.named_networks import HELP, NamedNetworks, networks_named
 from evaluate.commands.scoring_arguments import (
@@ -23,13 +22,14 @@ from evaluate.commands.scoring_arguments import (
     make_request,
 )
 from evaluate.commands.shown_scores import show_scores
+from evaluate.scoring import table as t
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evaluate.cache import ActivationCache
-    from evaluate.ranks import Ranks
-    from evaluate.score_run import Failure, Request
+    from evaluate.features.cache import ActivationCache
+    from evaluate.scoring.ranks import Ranks
+    from evaluate.scoring.score_run import Failure, Request
 
 
 EXIT_SOME_FAILED = 1
@@ -77,8 +77,8 @@ def run(args: argparse.Namespace) -> int:
         BenchmarkError: A benchmark that cannot be loaded.
         TableError: What is in the table's place is no score table.
     """
-    from evaluate.checkpoint_files import run_dir_of
-    from evaluate.ranks import OtherRankError
+    from evaluate.scoring.ranks import OtherRankError
+    from evaluate.watch.checkpoint_folder import run_dir_of
 
     named = networks_named(args.networks)
     if args.out is None:
@@ -118,7 +118,7 @@ def _connected() -> Iterator[Ranks]:
     """Join the processes that torchrun started; alone where it did not."""
     from torch import distributed as dist
 
-    from evaluate.ranks import EVALUATION_TIMEOUT, Ranks
+    from evaluate.scoring.ranks import EVALUATION_TIMEOUT, Ranks
 
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "MASTER_ADDR" not in os.environ:
         yield Ranks()
@@ -132,9 +132,9 @@ def _connected() -> Iterator[Ranks]:
 
 def _score(request: Request, named: NamedNetworks, args: argparse.Namespace, ranks: Ranks) -> int:
     """Score all networks; the table in the file grows round by round."""
-    from evaluate.cache import ActivationCache
-    from evaluate.parts import Parts
-    from evaluate.score_run import ScoreRun
+    from evaluate.features.cache import ActivationCache
+    from evaluate.scoring.parts import Parts
+    from evaluate.scoring.score_run import ScoreRun
 
     is_first = ranks.rank == 0
     console = Console(quiet=not is_first)
@@ -172,7 +172,7 @@ def _finish(scored: list[pd.DataFrame], cache: ActivationCache | None, folder: P
     """Show the scores, draw the pictures, say where all is; on rank 0, which has the rows."""
     import pandas as pd
 
-    from evaluate.figures import write_figures
+    from evaluate.report.figures import write_figures
 
     show_scores(pd.concat(scored, ignore_index=True), console)
     pictures = write_figures(t.read_table(folder / t.SCORES_FILE), folder / FIGURES_FOLDER)
@@ -184,7 +184,7 @@ def _finish(scored: list[pd.DataFrame], cache: ActivationCache | None, folder: P
 
 def _display(request: Request, ranks: Ranks) -> ProgressDisplay:
     """Show how far it is, on one process."""
-    from evaluate.shares import plan_rounds
+    from evaluate.scoring.shares import plan_rounds
 
     num_networks, num_rounds = len(request.sources), len(plan_rounds(request.sources, ranks.num_ranks))
     return ProgressDisplay(

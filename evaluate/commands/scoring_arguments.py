@@ -14,7 +14,7 @@ from evaluate.options import DEFAULT_BATCH_SIZE, DEFAULT_CACHE_GIB, DEFAULT_MEMO
 if TYPE_CHECKING:
     import torch
 
-    from evaluate.score_run import Request
+    from evaluate.scoring.score_run import Request
 
 
 CACHE_FOLDER = "cache"
@@ -88,7 +88,7 @@ def make_request(args: argparse.Namespace, sources: Sequence[str], device_name: 
         CommandError: Numbers or a device that cannot be, two benchmarks of one name.
         BenchmarkError: A benchmark that cannot be loaded.
     """
-    from evaluate.score_run import Request
+    from evaluate.scoring.score_run import Request
 
     if args.batch_size < 1:
         raise CommandError(f"--batch-size is at least 1, got {args.batch_size}")

@@ -10,9 +10,9 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from evaluate import table as t
-from evaluate.figures.selection import regions_of
-from evaluate.published import BASELINE_MODEL, published_value
+from evaluate.report.figures.selection import regions_of
+from evaluate.report.published_values import BASELINE_MODEL, published_value
+from evaluate.scoring import table as t
 from networks.commands.tables import print_table
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NETWORK_COLUMNS = [t.RUN, t.CHECKPOINT, t.STEP]
 NO_VALUE = "–"
 CONTROLS = ("permuted:", "untrained:")
-"""What the names of controls begin with, see `networks.sources`."""
+"""What the names of controls begin with, see `networks.weights.sources`."""
 
 
 def show_scores(table: pd.DataFrame, console: Console) -> None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from datamodules.progress import ProgressDisplay
-from evaluate import table as t
 from evaluate.benchmarks import ALL
 from evaluate.commands.errors import CommandError
 from evaluate.commands.scoring_arguments import (
@@ -26,13 +25,14 @@ from evaluate.commands.scoring_arguments import (
     make_request,
 )
 from evaluate.options import CHECKPOINT_PATTERN
+from evaluate.scoring import table as t
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evaluate.score_run import Request
-    from evaluate.wandb_scores import WandbScores
-    from evaluate.watching import Ledger
+    from evaluate.scoring.score_run import Request
+    from evaluate.watch.wandb_scores import WandbScores
+    from evaluate.watch.watching import Ledger
 
 
 WATCH_FOLDER = "watch"
@@ -109,9 +109,9 @@ def run(args: argparse.Namespace) -> int:
         BenchmarkError: A benchmark that cannot be loaded.
         TableError: What is in the table's place is no score table.
     """
-    from evaluate.checkpoint_files import run_dir_of
     from evaluate.locks import LockTimeoutError, locked
-    from evaluate.watching import Ledger, request_key
+    from evaluate.watch.checkpoint_folder import run_dir_of
+    from evaluate.watch.watching import Ledger, request_key
 
     args.run_dir = run_dir_of(args.run_dir)
     _check(args)
@@ -144,7 +144,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _wait_for_first(args: argparse.Namespace, console: Console) -> bool:
     """Wait for a run that has not begun, without leaving anything; whether there is a checkpoint now."""
-    from evaluate.checkpoint_files import folder_of_checkpoints, list_checkpoints
+    from evaluate.watch.checkpoint_folder import folder_of_checkpoints, list_checkpoints
 
     begin_s, is_told = time.monotonic(), False
     try:
@@ -163,10 +163,10 @@ def _wait_for_first(args: argparse.Namespace, console: Console) -> bool:
 
 
 def _watch(args: argparse.Namespace, request: Request, key: str, ledger: Ledger) -> int:
-    from evaluate.cache import ActivationCache
-    from evaluate.parts import Parts
-    from evaluate.wandb_scores import WandbScores
-    from evaluate.watching import Watcher
+    from evaluate.features.cache import ActivationCache
+    from evaluate.scoring.parts import Parts
+    from evaluate.watch.wandb_scores import WandbScores
+    from evaluate.watch.watching import Watcher
 
     console = Console()
     wandb = WandbScores(args.run_dir, project=args.wandb, key=key, is_joined=args.wandb_join) if args.wandb else None
@@ -210,7 +210,7 @@ def _watch(args: argparse.Namespace, request: Request, key: str, ledger: Ledger)
 
 def _publish(rows: pd.DataFrame, args: argparse.Namespace, wandb: WandbScores | None) -> None:
     """Write a checkpoint's rows into the table, then the pictures, then Weights & Biases."""
-    from evaluate.figures import write_figures
+    from evaluate.report.figures import write_figures
 
     table = t.append_rows(args.run_dir / t.SCORES_FILE, rows)
     if wandb is not None:

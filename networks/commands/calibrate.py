@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure and store."""
-    from networks.cochleagram import Cochleagram
-    from networks.multirate import chosen, stored
+    from networks.front_ends.cochleagram import Cochleagram
+    from networks.front_ends.multirate import chosen, stored
 
     stored.store({})
     errors = Console(stderr=True, highlight=False)

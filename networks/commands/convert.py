@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from networks.commands.errors import CommandError
-from networks.source_names import PUBLISHED_ARCHITECTURES
+from networks.weights.source_names import PUBLISHED_ARCHITECTURES
 
 DESCRIPTION = """
 Read weights published with Tuckute, Feather et al. 2023, single- or multi-task, and write them as a checkpoint that
@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> None:
         CheckpointError: the file cannot be read safely, or its weights do not fit.
         OSError: a file is not there or cannot be written.
     """
-    from networks.checkpoint import save_checkpoint
-    from networks.published import PUBLISHED_TASKS, published_network, read_published
+    from networks.weights.checkpoint import save_checkpoint
+    from networks.weights.published import PUBLISHED_TASKS, published_network, read_published
 
     if args.out.exists() and not args.force:
         raise CommandError(f"{args.out} is there already: name another file, or replace it with --force")

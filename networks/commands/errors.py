@@ -8,7 +8,7 @@ class CommandError(ValueError):
 def user_errors() -> tuple[type[Exception], ...]:
     """All of them; imported when a command runs, not for its help."""
     from networks.installation import InstallationError
-    from networks.source_names import SourceError
-    from networks.weights import CheckpointError
+    from networks.weights.source_names import SourceError
+    from networks.weights.strict import CheckpointError
 
     return (CommandError, CheckpointError, SourceError, InstallationError, OSError)

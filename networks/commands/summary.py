@@ -12,7 +12,7 @@ from rich.table import Table
 
 from networks.commands.errors import CommandError
 from networks.commands.tables import print_table
-from networks.source_names import READY, SourceError, parse_source
+from networks.weights.source_names import READY, SourceError, parse_source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _of_name(name: str) -> nn.Module:
     """A network by name; a class's name alone stands for its untrained network."""
-    from networks.sources import load_network
+    from networks.weights.sources import load_network
 
     try:
         network = load_network(name).network

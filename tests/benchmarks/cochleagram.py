@@ -26,7 +26,7 @@ from rich.table import Table
 
 from datamodules.audio import fit_length, read_audio
 from networks import AuditoryNetwork, CochCNN9, Cochleagram
-from networks.multirate import fused
+from networks.front_ends.multirate import fused
 from tests.helpers.device_costs import Costs, costs
 from tests.helpers.pretend_device import move_to, pretend_gpu
 

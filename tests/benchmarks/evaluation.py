@@ -15,10 +15,10 @@ import pandas as pd
 import torch
 
 from evaluate import published_splits
-from evaluate.activations import stage_activations
 from evaluate.benchmarks import Benchmark
-from evaluate.score_rows import Origin
-from evaluate.scores import encode_stages, tabulate
+from evaluate.features.activations import stage_activations
+from evaluate.scoring.rows import Origin
+from evaluate.scoring.scores import encode_stages, tabulate
 from networks import AuditoryNetwork, CochCNN9, Cochleagram
 
 NUM_STIMULI, NUM_REPETITIONS, NUM_SUBJECTS = 165, 3, 8

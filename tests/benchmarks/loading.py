@@ -26,15 +26,15 @@ import webdataset
 from rich.console import Console
 from rich.table import Table
 
-from datamodules.examples import MixtureDataset, MixtureSettings
-from datamodules.hdf5_clips import Hdf5Clips
-from datamodules.mixing import mix
-from datamodules.order import Purpose, TrainingOrder
-from datamodules.shard_index import ShardFile
-from datamodules.shard_writer import ClipRecord, NewClip, ShardRecord, write_index, write_shard
-from datamodules.shards import ShardSet
-from datamodules.streaming import StreamedClips
-from datamodules.streaming_order import StreamedTrainingOrder
+from datamodules.batches.examples import MixtureDataset, MixtureSettings
+from datamodules.batches.mixing import mix
+from datamodules.batches.order import Purpose, TrainingOrder
+from datamodules.batches.streaming_order import StreamedTrainingOrder
+from datamodules.shards.hdf5_clips import Hdf5Clips
+from datamodules.shards.index import ShardFile
+from datamodules.shards.reader import ShardSet
+from datamodules.shards.streaming import StreamedClips
+from datamodules.shards.writer import ClipRecord, NewClip, ShardRecord, write_index, write_shard
 from datamodules.tasks import NULL_LABEL, LabelSet, Task, resolve_task
 
 SAMPLE_RATE_HZ = 20_000
@@ -208,7 +208,7 @@ def write_large_index(folder: Path, num_clips: int) -> Path:
 OPENING = """
 import resource, sys, time
 import torch
-from datamodules.shards import ShardSet
+from datamodules.shards.reader import ShardSet
 def rss_mb():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize() / 2**20

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from datamodules.batch_mixing import mixed
+from datamodules.batches.batch_mixing import mixed
 from networks import CochCNN9, Cochleagram, CochResNet50
-from train.module import AuditoryModule
+from train.learning.module import AuditoryModule
 
 if TYPE_CHECKING:  # the GPU check measures where it cannot be imported
-    from datamodules.word_speaker_noise import WordSpeakerNoise
+    from datamodules.data_module import AuditoryDataModule
 
 PUBLISHED_SPEECH_CLIPS = 230_356
 """Clips of one pass over the published training data (Feather et al. 2019)."""
 BACKBONES = {"CochCNN9": CochCNN9, "CochResNet50": CochResNet50}
 
 
-def make_module(data: "WordSpeakerNoise", arguments: argparse.Namespace, **settings: Any) -> AuditoryModule:
+def make_module(data: "AuditoryDataModule", arguments: argparse.Namespace, **settings: Any) -> AuditoryModule:
     """The network with the front end asked for."""
     torch.manual_seed(0)
     backbone = BACKBONES[arguments.backbone](width=arguments.width)
@@ -33,7 +33,7 @@ def make_module(data: "WordSpeakerNoise", arguments: argparse.Namespace, **setti
     return AuditoryModule(backbone=backbone, tasks=data.tasks, front_end=front_end, **settings).to(arguments.device)
 
 
-def random_batches(data: "WordSpeakerNoise", batch_size: int, device: str) -> Iterator[dict[str, Any]]:
+def random_batches(data: "AuditoryDataModule", batch_size: int, device: str) -> Iterator[dict[str, Any]]:
     """One batch of noise, again and again."""
     waveform = 0.1 * torch.randn(batch_size, data.num_samples, device=device)
     targets = {task.name: torch.zeros(batch_size, dtype=torch.long, device=device) for task in data.tasks}
@@ -41,7 +41,7 @@ def random_batches(data: "WordSpeakerNoise", batch_size: int, device: str) -> It
         yield {"waveform": waveform, "targets": targets}
 
 
-def shard_batches(data: "WordSpeakerNoise", device: str) -> Iterator[dict[str, Any]]:
+def shard_batches(data: "AuditoryDataModule", device: str) -> Iterator[dict[str, Any]]:
     """Batches of training, epoch after epoch."""
     loader = data.train_dataloader()
     while True:
@@ -104,10 +104,10 @@ def main() -> None:
     parser.add_argument("--warm", type=int, default=2, help="steps before those that are timed")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
-    from datamodules.word_speaker_noise import WordSpeakerNoise
+    from datamodules.data_module import AuditoryDataModule
 
     size, device = arguments.batch_size, arguments.device
-    data = WordSpeakerNoise(
+    data = AuditoryDataModule(
         signal=arguments.signal,
         noise=arguments.noise,
         tasks=arguments.task or ["word", "speaker"],

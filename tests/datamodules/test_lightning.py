@@ -7,7 +7,7 @@ import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from datamodules.word_speaker_noise import WordSpeakerNoise
+from datamodules.data_module import AuditoryDataModule
 
 
 class Listener(lightning.LightningModule):
@@ -45,7 +45,7 @@ class StopAfter(lightning.Callback):
 @pytest.fixture
 def fit(signal_folder, noise_folder, tmp_path):
     def fit(*, num_workers=0, callbacks=(), ckpt_path=None, **settings):
-        data = WordSpeakerNoise(
+        data = AuditoryDataModule(
             signal=str(signal_folder),
             noise=str(noise_folder),
             tasks=["word"],

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from evaluate.encoding import encode
-from evaluate.splits import published_splits
+from evaluate.metrics.encoding.encoding import encode
+from evaluate.metrics.encoding.splits import published_splits
 from evaluate.workers import Workers
 
 

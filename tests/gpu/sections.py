@@ -199,7 +199,7 @@ def train_variants(size: Size, record: Recorder) -> None:
 
 def load_from_shards(size: Size, record: Recorder) -> None:
     """Training from shards next to training on a batch that stays on the device, mixed by workers and on the device."""
-    from datamodules.word_speaker_noise import WordSpeakerNoise
+    from datamodules.data_module import AuditoryDataModule
     from tests.benchmarks.loading import make_shards
     from tests.benchmarks.training import seconds_each, shard_batches, step_seconds
 
@@ -213,7 +213,7 @@ def load_from_shards(size: Size, record: Recorder) -> None:
         resident = _step_seconds(size, "CochCNN9", "fast", batch_size, **settings)
         record.add(f"resident data, batch {batch_size}", batch_size / resident, "samples/s")
         for mix_on_device in (False, True):
-            data = WordSpeakerNoise(
+            data = AuditoryDataModule(
                 signal=str(folder / "signal"),
                 noise=str(folder / "noise"),
                 tasks=["word", "audioset"],
@@ -236,9 +236,9 @@ def load_from_shards(size: Size, record: Recorder) -> None:
 def score_brains(size: Size, record: Recorder) -> None:
     """Activations and encoding of CochCNN9's stages at NH2015's size, in parts and as the callback does it."""
     from evaluate import published_splits
-    from evaluate.activations import stage_activations
-    from evaluate.score_rows import Origin
-    from evaluate.scores import encode_stages, tabulate
+    from evaluate.features.activations import stage_activations
+    from evaluate.scoring.rows import Origin
+    from evaluate.scoring.scores import encode_stages, tabulate
     from networks import AuditoryNetwork, CochCNN9, Cochleagram
     from tests.benchmarks.evaluation import make_benchmark
 
@@ -258,7 +258,7 @@ def score_brains(size: Size, record: Recorder) -> None:
     record.add(f"encoding of {size.num_units} voxels, {len(stages)} stages", of_encoding, "s")
     record.add("activations and encoding", of_activations + of_encoding, "s", goal=MOST_NH2015_S)
     record.add("table of scores", _timed(lambda: tabulate(scores, benchmark, Origin()))[1], "s")
-    from evaluate.callback import BrainScoreCallback
+    from evaluate.callback.callback import BrainScoreCallback
 
     module = SimpleNamespace(network=net)
     callback = BrainScoreCallback(stages=stages, figures=False, on_error="raise")

@@ -7,12 +7,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from datamodules.batch_mixing import mix_batch
+from datamodules.batches.batch_mixing import mix_batch
 from datamodules.tasks import Task
 from evaluate import encode, published_splits, stage_activations
 from networks import AuditoryNetwork, CochCNN9, Cochleagram
 from tests.gpu.sections import FRONT_ENDS
-from train.module import AuditoryModule
+from train.learning.module import AuditoryModule
 
 pytestmark = pytest.mark.gpu
 

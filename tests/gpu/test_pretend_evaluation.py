@@ -8,10 +8,10 @@ from torch import nn
 
 from evaluate import encode, published_splits, score_network, stage_activations
 from evaluate.benchmarks import Benchmark
-from evaluate.callback import BrainScoreCallback
-from evaluate.score_rows import Origin
-from evaluate.scores import encode_stages
-from evaluate.splits import Splits
+from evaluate.callback.callback import BrainScoreCallback
+from evaluate.metrics.encoding.splits import Splits
+from evaluate.scoring.rows import Origin
+from evaluate.scoring.scores import encode_stages
 from networks import AuditoryNetwork, CochCNN9, Cochleagram, CochResNet, SpectroTemporal
 from tests.helpers.valued_device import DEVICE, OnDevice, move_to_valued, valued_gpu
 
@@ -91,7 +91,7 @@ def test_encoding_on_the_device_is_that_of_the_cpu(num_features, is_missing):
 def test_scores_and_callback_encode_on_the_networks_gpu(monkeypatch):
     benchmark, origin, stages, devices = tiny_benchmark(), Origin(), ["relu0", "relufc"], []
     monkeypatch.setattr(
-        "evaluate.scores.encode",
+        "evaluate.scoring.scores.encode",
         lambda *args, device, **settings: (
             devices.append(torch.device(device).type) or encode(*args, device=device, **settings)
         ),
@@ -114,7 +114,7 @@ def test_a_stage_for_which_the_gpu_lacks_memory_is_encoded_on_the_cpu(monkeypatc
             raise torch.OutOfMemoryError
         return encode(*args, device=device, **settings)
 
-    monkeypatch.setattr("evaluate.scores.encode", encode_where_there_is_memory)
+    monkeypatch.setattr("evaluate.scoring.scores.encode", encode_where_there_is_memory)
     features = {"stage": problem(20)[0]}
     splits = published_splits(NUM_STIMULI)
     found = encode_stages(features, tiny_benchmark(), splits, device="cuda")

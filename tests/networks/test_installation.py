@@ -14,9 +14,9 @@ from datamodules.__main__ import main as datamodules_main
 from datamodules.audio import _resampler, resample
 from evaluate.__main__ import main as evaluate_main
 from networks import MelSpectrogram
+from networks.external import torchaudio_wav2vec2
+from networks.external.speech_features import filter_bank
 from networks.installation import InstallationError, load_torchaudio
-from networks.ready import torchaudio_wav2vec2
-from networks.ready.features import filter_bank
 
 ROOT = Path(__file__).resolve().parents[2]
 # As torch.ops.load_library raises it.

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from networks import AuditoryNetwork, CochCNN9, Cochleagram, CochResNet, MelSpectrogram
-from tests.networks.test_cochcnn9 import SMALL_FRONT_END
-from tests.networks.test_mel import SMALL as SMALL_MEL
+from tests.networks.backbones.test_cochcnn9 import SMALL_FRONT_END
+from tests.networks.front_ends.test_mel import SMALL as SMALL_MEL
 
 # Relative L2 difference of a stage's activations. bfloat16 has 8 bits: a rounding is 2 ** -9 relative, layers add up.
 BOUND_COMPILED = 1e-5

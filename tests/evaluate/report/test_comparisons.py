@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from evaluate import comparisons, report_tables, seed_groups
-from evaluate import table as t
 from evaluate.commands import report as command
-from evaluate.figures import selection as s
-from evaluate.figures.series import series_of
-from evaluate.statistics import bootstrap_comparison, participant_error, permutation_comparison, standard_error
-from tests.evaluate.report.score_tables import (
+from evaluate.report import comparisons, report_tables, seed_groups
+from evaluate.report.figures import selection as s
+from evaluate.report.figures.series import series_of
+from evaluate.report.significance import bootstrap_comparison, participant_error, permutation_comparison, standard_error
+from evaluate.scoring import table as t
+from tests.helpers.score_tables import (
     ENCODING,
     SUBJECTS,
     component_table,

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from evaluate import report_features
-from evaluate import table as t
-from evaluate.cache import ActivationCache, activation_key
 from evaluate.commands import report as command
 from evaluate.commands.errors import CommandError
-from evaluate.figures.probes import probe_figure
-from evaluate.figures.series import series_of
-from evaluate.fingerprint import network_fingerprint
-from evaluate.report import write_report
-from evaluate.scores import Origin, failed_row
-from tests.evaluate.report.score_tables import (
+from evaluate.features.cache import ActivationCache, activation_key
+from evaluate.features.fingerprint import network_fingerprint
+from evaluate.report import kept_features as report_features
+from evaluate.report.figures.probes import probe_figure
+from evaluate.report.figures.series import series_of
+from evaluate.report.report import write_report
+from evaluate.scoring import table as t
+from evaluate.scoring.scores import Origin, failed_row
+from tests.helpers.score_tables import (
     STAGES,
     entries,
     merged,

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from evaluate import __main__ as command
-from evaluate import table as t
-from evaluate import watching
-from evaluate.checkpoint_files import IncompleteError, copy_whole
 from evaluate.commands import watch
 from evaluate.locks import locked
-from networks.checkpoint import save_checkpoint
-from tests.evaluate.watch.watched import LIMIT_S, STAGES, Watched, make_network, save, scored, words
+from evaluate.scoring import table as t
+from evaluate.watch import watching
+from evaluate.watch.checkpoint_folder import IncompleteError, copy_whole
+from networks.weights.checkpoint import save_checkpoint
+from tests.helpers.watched import LIMIT_S, STAGES, Watched, make_network, save, scored, words
 
 
 def test_checkpoints_are_scored_as_they_come(run_dir):

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from evaluate import __main__ as command
-from evaluate import table as t
 from evaluate.locks import LockTimeoutError, locked
-from evaluate.scores import Origin, failed_row
-from tests.evaluate.forked import start, wait_for
-from tests.evaluate.watch.watched import LIMIT_S, save, words
+from evaluate.scoring import table as t
+from evaluate.scoring.scores import Origin, failed_row
+from tests.helpers.forked import start, wait_for
+from tests.helpers.watched import LIMIT_S, save, words
 
 
 @pytest.mark.slow

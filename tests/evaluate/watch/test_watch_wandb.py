@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from evaluate import __main__ as command
-from evaluate.wandb_scores import WandbScores
-from tests.evaluate.watch.watched import save, scored, words
+from evaluate.watch.wandb_scores import WandbScores
+from tests.helpers.watched import save, scored, words
 
 
 class FakeRun:

@@ -1,0 +1,57 @@
+"""The clips of a split, signals and noises, and the order in which they are seen."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from datamodules.batches.order import TrainingOrder, ValidationOrder
+from datamodules.batches.streaming_order import StreamedTrainingOrder, StreamedValidationOrder
+from datamodules.shards.clip_sources import ClipSource
+from datamodules.shards.streaming import StreamedClips
+
+
+class ClipPair(NamedTuple):
+    """The signal clips and the noise clips of one split."""
+
+    signals: ClipSource
+    noises: ClipSource | None
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Number of signal and of noise clips."""
+        return len(self.signals), 0 if self.noises is None else len(self.noises)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether either comes as a stream."""
+        return any(isinstance(clips, StreamedClips) for clips in self)
+
+    @property
+    def clips_per_shard(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Number of signal and of noise clips in each shard, as far as their order has to keep to it."""
+        return _clips_per_shard(self.signals), () if self.noises is None else _clips_per_shard(self.noises)
+
+
+def training_order(pair: ClipPair, *, num_workers: int, **settings: Any) -> TrainingOrder:
+    """The order of training.
+
+    Args:
+        pair: the clips.
+        num_workers: worker processes of each rank.
+        settings: `batch_size`, `seed`, `rank` and `num_ranks`, see `TrainingOrder`.
+    """
+    if pair.is_streamed:
+        return StreamedTrainingOrder(*pair.clips_per_shard, num_workers=num_workers, **settings)
+    return TrainingOrder(*pair.counts, **settings)
+
+
+def validation_order(pair: ClipPair, *, num_workers: int, **settings: Any) -> ValidationOrder:
+    """The order of validation; arguments as of `training_order`."""
+    if pair.is_streamed:
+        return StreamedValidationOrder(*pair.clips_per_shard, num_workers=num_workers, **settings)
+    return ValidationOrder(*pair.counts, **settings)
+
+
+def _clips_per_shard(clips: ClipSource) -> tuple[int, ...]:
+    """Of clips that can be read in any order, each is as good as a shard of its own."""
+    return clips.clips_per_shard if isinstance(clips, StreamedClips) else tuple(np.ones(len(clips), dtype=int).tolist())

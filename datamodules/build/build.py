@@ -1,0 +1,204 @@
+"""Building shard sets from a manifest: several processes, the same bytes for the same input, all or nothing.
+
+A build works in a folder beside its output (`build_folder`), job by job, a job being a tar file (`build_jobs`) with
+a record of what is in it (`build_records`). Whatever stops it, the next one goes on with what is there. When all
+records are there, the index and the report are made of them (`build_finish`), and the folder takes its place.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ, AudioError
+from datamodules.build.finish import finish, write_plan
+from datamodules.build.working_folder import remove_leftovers, taking_up, up_to_date, working_on
+from datamodules.build.jobs import bad_clips, do_jobs, plan, problem_of
+from datamodules.build.records import Problem
+from datamodules.build.build_report import BuildError, BuildReport, read_report
+from datamodules.build.clips import Cutting
+from datamodules.manifests.label_lists import label_sets_of
+from datamodules.manifests.manifest import ManifestEntry, RowError, read_manifest
+from datamodules.progress import ProgressDisplay
+from datamodules.shards.index import FORMAT_VERSION, file_sha256
+from datamodules.manifests.splitting import SplitRule, check_splits, split_entries
+
+DEFAULT_CLIPS_PER_SHARD = 512
+MIN_SAMPLE_RATE_HZ = 1000
+"""A lower one is taken for a mistake, such as a number of kHz: it has nothing of speech."""
+
+DEFAULT_MIN_DURATION_S = 0.05
+"""Shorter clips are taken for mistakes: no word is as short."""
+
+
+def build_shards(
+    manifest_path: str | Path,
+    out: str | Path,
+    *,
+    one_label: Sequence[str] = (),
+    many_labels: Sequence[str] = (),
+    label_lists: Mapping[str, str | Path] | None = None,
+    may_be_unlabelled: Sequence[str] = (),
+    split_rule: SplitRule | None = None,
+    sample_rate_hz: int = PUBLISHED_SAMPLE_RATE_HZ,
+    clip_duration_s: float | None = None,
+    min_duration_s: float = DEFAULT_MIN_DURATION_S,
+    max_zero_fraction: float = 1.0,
+    min_source_rate_hz: int = 0,
+    clips_per_shard: int = DEFAULT_CLIPS_PER_SHARD,
+    keep_order: bool = False,
+    part: tuple[int, int] | None = None,
+    num_workers: int | None = None,
+    seed: int = 0,
+    skip_bad: bool = False,
+    overwrite: bool = False,
+    progress: bool = True,
+    picture: bool = True,
+) -> BuildReport:
+    """Build one shard set per split of a manifest: `OUT/train`, `OUT/val`, ...
+
+    Clips are mixed over the shards by a shuffle that depends on the seed and the keys alone, so that neither the
+    order of the rows nor the number of workers changes a byte. All is written into the folder `OUT.building`, which
+    becomes `out` at the end: `out` is complete or absent. A build that was stopped goes on where it was.
+
+    Args:
+        manifest_path: the manifest, see `datamodules.manifests.manifest`.
+        out: folder to make. When it holds the outcome of the same request already, nothing is done.
+        one_label: label columns with one label per clip.
+        many_labels: label columns with several labels, separated by `;`.
+        label_lists: for some of these columns, a text file with their labels in the order of the classes;
+            the default is the null label, then all labels of the manifest, sorted.
+        may_be_unlabelled: those of these columns whose cells may be empty: such clips have no answer for that task.
+        split_rule: how clips are split; None is as the manifest's column `split` says.
+        sample_rate_hz: sample rate of the clips in Hz.
+        clip_duration_s: what to keep around the midpoint in rows that give a midpoint but neither start nor end,
+            in seconds; None is the whole file.
+        min_duration_s: shorter clips are bad.
+        max_zero_fraction: clips with a larger part of zeros (in 16 bits) are bad, 0 to 1.
+        min_source_rate_hz: clips from files with a lower sample rate are bad.
+        clips_per_shard: most clips in one tar file.
+        keep_order: leave the clips in the order of their keys, for corpora that are shuffled already.
+        part: (i, n) builds the i-th of n parts, i from 0; when all are done, `merge_parts` completes the build.
+        num_workers: processes; None is one per core. 1 works in this process.
+        seed: seed of the shuffle, and of a split by rule.
+        skip_bad: leave out rows that cannot be used (missing, broken, empty, too short, not finite, silent,
+            mislabelled, ...), and name them in `OUT/report.csv`; otherwise any of them is an error.
+        overwrite: replace what an earlier build has left at `out`.
+        progress: show how far it is: a bar in a terminal, else a line now and then.
+        picture: draw `OUT/report.png`.
+
+    Returns:
+        What was built.
+
+    Raises:
+        ManifestError: when the manifest cannot be used, or names splits of which none is for training.
+        BuildError: when clips are bad, `out` holds something else, or another build works on it.
+    """
+    cutting = Cutting(sample_rate_hz, clip_duration_s, min_duration_s, max_zero_fraction, min_source_rate_hz)
+    _check_settings(cutting, clips_per_shard, part)
+    manifest, out, rule = Path(manifest_path), Path(out), split_rule or SplitRule()
+    with ProgressDisplay(f"building {out}", is_shown=progress) as display:
+        wrong_rows: list[RowError] | None = [] if skip_bad else None
+        display.report(f"reading {manifest}")
+        entries = read_manifest(
+            manifest,
+            one_label=one_label,
+            many_labels=many_labels,
+            group_column=rule.column,
+            may_be_unlabelled=may_be_unlabelled,
+            skipped=wrong_rows,
+        )
+        entries, label_sets = label_sets_of(
+            manifest, entries, one_label=one_label, many_labels=many_labels, lists=label_lists or {}, skipped=wrong_rows
+        )
+        entries = split_entries(entries, rule, seed=seed)
+        check_splits(entries)
+        display.report("looking for the sound files")
+        missing = _missing_files(entries)
+        if missing and not skip_bad:
+            raise bad_clips(missing)
+        request: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "manifest_sha256": file_sha256(manifest),
+            "sounds_sha256": _sounds_digest(entries),
+            "label_sets": [[name, asdict(label_set)] for name, label_set in label_sets.items()],
+            **vars(cutting),
+            "split_rule": asdict(rule),
+            "clips_per_shard": clips_per_shard,
+            "keep_order": keep_order,
+            "skip_bad": skip_bad,
+            "seed": seed,
+            "picture": picture,
+        }
+        if may_be_unlabelled:  # without it, requests are as they were before it existed
+            request["may_be_unlabelled"] = sorted(may_be_unlabelled)
+        if up_to_date(out, request, overwrite=overwrite):
+            remove_leftovers(out, request)
+            return read_report(out, is_new=False)
+        jobs = plan(entries, clips_per_shard, seed, keep_order=keep_order)
+        problems = [
+            Problem(error.split, error.row, "", error.source, error.kind, str(error)) for error in wrong_rows or ()
+        ]
+        with working_on(out, request, overwrite=overwrite, is_part=part is not None) as working:
+            write_plan(working, jobs, problems)
+            chosen = jobs if part is None else jobs[part[0] :: part[1]]
+            found = do_jobs(chosen, working, cutting, num_workers, skip_bad=skip_bad, display=display)
+            if part is not None:
+                return BuildReport(out, True, {}, tuple(found), (), {}, part)
+            display.report("writing indexes and the report")
+            finish(working, out, request)
+        return read_report(out, is_new=True)
+
+
+def merge_parts(out: str | Path, *, progress: bool = True) -> BuildReport:
+    """Complete a build whose parts were built as jobs of their own.
+
+    Args:
+        out: the output that all parts were given.
+        progress: show that it is under way, as `build_shards` does.
+
+    Returns:
+        What was built: the same, byte for byte, as in one go.
+
+    Raises:
+        BuildError: when there are no parts, some are not done, or one is still at work.
+    """
+    out = Path(out)
+    with taking_up(out) as (working, request), ProgressDisplay(f"merging {out}", is_shown=progress):
+        finish(working, out, request)
+    return read_report(out, is_new=True)
+
+
+def _check_settings(cutting: Cutting, clips_per_shard: int, part: tuple[int, int] | None) -> None:
+    if clips_per_shard < 1:
+        raise BuildError(f"clips_per_shard must be at least 1, got {clips_per_shard}")
+    if cutting.sample_rate_hz < MIN_SAMPLE_RATE_HZ:
+        raise BuildError(
+            f"sample_rate_hz must be at least {MIN_SAMPLE_RATE_HZ} Hz, got {cutting.sample_rate_hz}: it is in Hz, not "
+            "kHz (the published one is 20000)"
+        )
+    if cutting.clip_duration_s is not None and not cutting.clip_duration_s > 0:
+        raise BuildError(f"clip_duration_s must be above 0, got {cutting.clip_duration_s}")
+    if not 0 <= cutting.max_zero_fraction <= 1:
+        raise BuildError(f"max_zero_fraction must be between 0 and 1, got {cutting.max_zero_fraction}")
+    if part is not None and not 0 <= part[0] < part[1]:
+        raise BuildError(f"part must be from 0 to parts - 1, got part {part[0]} of {part[1]} parts")
+
+
+def _missing_files(entries: Sequence[ManifestEntry]) -> list[Problem]:
+    """Rows without a file: cheap to find before anything is decoded."""
+    found = {path: path.is_file() for path in {entry.path for entry in entries}}
+    return [
+        problem_of(entry, AudioError(f"{entry.path}: no such audio file", kind="missing"))
+        for entry in entries
+        if not found[entry.path]
+    ]
+
+
+def _sounds_digest(entries: Sequence[ManifestEntry]) -> str:
+    """Names and sizes of the sound files: enough to see that a corpus was changed under an old build."""
+    paths = {entry.source: entry.path for entry in entries}
+    sizes = {source: path.stat().st_size for source, path in paths.items() if path.is_file()}
+    text = "\n".join(f"{source}\t{sizes[source]}" for source in sorted(sizes))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,206 @@
+"""What a build has made and left out, as values and as tables.
+
+In the folder of a build lie
+
+- `build.json`: the request;
+- `report.csv`: the rows that were left out, each with its reason;
+- `statistics.csv`: columns split, quantity, name, value: clips, durations, clips per class, clips left out by
+  reason, clipped clips, partly silent clips, copies;
+- `duplicates.csv`: clips with the same sound, `content` telling which belong together;
+- `report.png`: the same as a picture.
+"""
+
+import csv
+import io
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from datamodules.build.records import JobOutcome, Problem
+from datamodules.build.clip_quality import MANY_CLIPPED, MANY_ZEROS
+from datamodules.files import write_json, write_text
+from datamodules.shards.reader import ShardSet
+from datamodules.tasks import LabelSet
+
+REQUEST_FILE = "build.json"
+REPORT_FILE = "report.csv"
+STATISTICS_FILE = "statistics.csv"
+DUPLICATES_FILE = "duplicates.csv"
+PICTURE_FILE = "report.png"
+
+Statistic = tuple[str, str, str, float]
+"""Split, quantity, name, value."""
+
+
+class BuildError(ValueError):
+    """A build that cannot be done; the message names the culprits."""
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A clip whose sound another clip has too.
+
+    Args:
+        content: digest of the sound.
+        split: the clip's split.
+        key: its key.
+        source: where it came from.
+        labels: its labels, as text.
+    """
+
+    content: str
+    split: str
+    key: str
+    source: str
+    labels: str
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build has made.
+
+    Args:
+        folder: the output folder.
+        is_new: False when the folder held the outcome of the same request already.
+        shard_sets: the shard sets by split; empty when only a part was built.
+        problems: rows that were left out.
+        duplicates: clips whose sound is there more than once, sorted by it.
+        labels_without_training: for each label set, the labels that other splits have but "train" never has;
+            empty when there is no split "train".
+        part: which part of how many was built, counted from 0; None when all is done.
+    """
+
+    folder: Path
+    is_new: bool
+    shard_sets: Mapping[str, ShardSet]
+    problems: tuple[Problem, ...]
+    duplicates: tuple[Duplicate, ...]
+    labels_without_training: Mapping[str, tuple[str, ...]]
+    part: tuple[int, int] | None = None
+
+
+def write_report(
+    folder: Path,
+    request: Mapping[str, Any],
+    outcomes: Mapping[str, Sequence[JobOutcome]],
+    problems: Sequence[Problem],
+    label_sets: Mapping[str, LabelSet],
+) -> None:
+    """Write the tables that tell what was asked for, made and left out.
+
+    Args:
+        folder: the build's folder, where nobody reads yet.
+        request: what was asked for, of plain JSON values.
+        outcomes: for each split, the outcomes of its jobs.
+        problems: the rows that were left out.
+        label_sets: the label sets.
+    """
+    write_json(folder / REQUEST_FILE, request)
+    _write_csv(folder / REPORT_FILE, Problem, problems)
+    _write_csv(folder / DUPLICATES_FILE, Duplicate, _duplicates(outcomes))
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("split", "quantity", "name", "value"))
+    writer.writerows(statistics(outcomes, problems, label_sets, request["sample_rate_hz"]))
+    write_text(folder / STATISTICS_FILE, buffer.getvalue())
+
+
+def read_report(out: Path, *, is_new: bool) -> BuildReport:
+    """Read what a build has left.
+
+    Args:
+        out: the build's folder.
+        is_new: whether it was made just now.
+
+    Returns:
+        The report, with the shard sets opened.
+
+    Raises:
+        ShardError: when a shard set is damaged.
+    """
+    problems = tuple(Problem(split, int(row), *rest) for split, row, *rest in _read_csv(out / REPORT_FILE))
+    duplicates = tuple(Duplicate(*row) for row in _read_csv(out / DUPLICATES_FILE))
+    folders = sorted(path for path in out.iterdir() if path.is_dir())
+    shard_sets = {folder.name: ShardSet(folder) for folder in folders}
+    return BuildReport(out, is_new, shard_sets, problems, duplicates, _labels_without_training(shard_sets))
+
+
+def statistics(
+    outcomes: Mapping[str, Sequence[JobOutcome]],
+    problems: Iterable[Problem],
+    label_sets: Mapping[str, LabelSet],
+    sample_rate_hz: int,
+) -> list[Statistic]:
+    """Count what a build has made.
+
+    Args:
+        outcomes: for each split, the outcomes of its jobs.
+        problems: the rows that were left out.
+        label_sets: the label sets.
+        sample_rate_hz: sample rate of the clips in Hz.
+
+    Returns:
+        Rows (split, quantity, name, value).
+    """
+    rows: list[Statistic] = []
+    kinds = Counter((problem.split, problem.kind) for problem in problems)
+    copies = Counter(duplicate.split for duplicate in _duplicates(outcomes))
+    for split, jobs in outcomes.items():
+        clips = [clip for job in jobs for clip in job.clips]
+        qualities = [quality for job in jobs for quality in job.qualities]
+        durations = [clip.num_samples / sample_rate_hz for clip in clips]
+        rows.append((split, "clips", "", len(clips)))
+        rows += [
+            (split, "duration_s", name, value)
+            for name, value in (("total", sum(durations)), ("shortest", min(durations)), ("longest", max(durations)))
+        ]
+        for name, label_set in label_sets.items():
+            counts = Counter(label for clip in clips for label in clip.labels[name])
+            rows += [(split, f"clips of {name}", label, counts[label]) for label in label_set.labels]
+        rows.append((split, "clipped clips", "", sum(q.clipped_fraction > MANY_CLIPPED for q in qualities)))
+        rows.append((split, "partly silent clips", "", sum(q.zero_fraction > MANY_ZEROS for q in qualities)))
+        rows.append((split, "clips with copies", "", copies[split]))
+    rows += [(split, "left out", kind, times) for (split, kind), times in sorted(kinds.items())]
+    return rows
+
+
+def _duplicates(outcomes: Mapping[str, Sequence[JobOutcome]]) -> list[Duplicate]:
+    found = defaultdict(list)
+    for split, jobs in outcomes.items():
+        for job in jobs:
+            for clip, quality, source in zip(job.clips, job.qualities, job.sources, strict=True):
+                labels = json.dumps(clip.labels, ensure_ascii=False, sort_keys=True)
+                found[quality.content].append(Duplicate(quality.content, split, clip.key, source, labels))
+    groups = (found[content] for content in sorted(found) if len(found[content]) > 1)
+    return [duplicate for group in groups for duplicate in sorted(group, key=astuple)]
+
+
+def _write_csv(path: Path, kind: type, rows: Iterable[Any]) -> None:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([field.name for field in fields(kind)])
+    writer.writerows(astuple(row) for row in rows)
+    write_text(path, buffer.getvalue())
+
+
+def _read_csv(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))[1:]
+
+
+def _labels_without_training(shard_sets: Mapping[str, ShardSet]) -> dict[str, tuple[str, ...]]:
+    if "train" not in shard_sets:
+        return {}
+    train = shard_sets["train"].index
+    lacking = {}
+    for name, label_set in train.label_sets.items():
+        counts = [shards.index.num_clips_per_class[name] for shards in shard_sets.values()]
+        lacking[name] = tuple(
+            label
+            for label, in_train, *in_any in zip(label_set.labels, train.num_clips_per_class[name], *counts, strict=True)
+            if in_train == 0 and any(in_any)
+        )
+    return {name: labels for name, labels in lacking.items() if labels}

@@ -1,0 +1,84 @@
+"""The end of a build: from the records of its tar files to the index, the report, and the folder in its place."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+from datamodules.build.working_folder import PLAN_FILE, final_folder, publish, record_path
+from datamodules.build.jobs import ShardJob
+from datamodules.build.records import JobOutcome, Problem, read_outcome
+from datamodules.build.build_report import PICTURE_FILE, BuildError, write_report
+from datamodules.files import write_json
+from datamodules.shards.writer import write_index
+from datamodules.tasks import LabelSet
+
+_NUM_NAMED = 5
+
+
+def write_plan(working: Path, jobs: Sequence[ShardJob], problems: Sequence[Problem]) -> None:
+    """Write which tar files a build consists of, for whoever finishes it.
+
+    Args:
+        working: the working folder.
+        jobs: all jobs of the build.
+        problems: the rows that were left out before there were jobs.
+    """
+    content = {"jobs": [[job.split, job.file] for job in jobs], "problems": [astuple(problem) for problem in problems]}
+    write_json(working / PLAN_FILE, content)
+
+
+def finish(working: Path, out: Path, request: Mapping[str, Any]) -> None:
+    """Write the index of each split and the report, and put all in its place.
+
+    Args:
+        working: the working folder.
+        out: the output.
+        request: the request.
+
+    Raises:
+        BuildError: when tar files are missing, or a split has no clip.
+    """
+    planned = json.loads((working / PLAN_FILE).read_text(encoding="utf-8"))
+    outcomes = _outcomes(working, planned["jobs"])
+    problems = [Problem(*values) for values in planned["problems"]]
+    problems += [problem for jobs in outcomes.values() for job in jobs for problem in job.problems]
+    problems.sort(key=lambda problem: problem.row)
+    label_sets = {
+        name: LabelSet(value["kind"], tuple(value["labels"]), value["null_label"])
+        for name, value in request["label_sets"]
+    }
+    for split, jobs in outcomes.items():
+        records = [job.record for job in jobs if job.record is not None]
+        if not records:
+            named = next(problem for problem in problems if problem.split == split)
+            raise BuildError(f"{out}: no clip of split {split!r} can be used: {named}, ...")
+        write_index(
+            final_folder(working) / split, records, label_sets=label_sets, sample_rate_hz=request["sample_rate_hz"]
+        )
+    write_report(final_folder(working), request, outcomes, problems, label_sets)
+    if request["picture"]:
+        from datamodules.build.picture import draw_report
+
+        draw_report(final_folder(working) / PICTURE_FILE, outcomes, problems, label_sets, request["sample_rate_hz"])
+    publish(working, out)
+
+
+def _outcomes(working: Path, planned: Sequence[tuple[str, str]]) -> dict[str, list[JobOutcome]]:
+    outcomes: dict[str, list[JobOutcome]] = defaultdict(list)
+    missing = []
+    for split, file in planned:
+        outcome = read_outcome(record_path(working, split, file), final_folder(working) / split / file)
+        if outcome is None:
+            missing.append(f"{split}/{file}")
+        else:
+            outcomes[split].append(outcome)
+    if missing:
+        more = f" and {len(missing) - _NUM_NAMED} more" if len(missing) > _NUM_NAMED else ""
+        raise BuildError(
+            f"{working}: {len(missing)} of {len(planned)} tar files are not there yet: "
+            f"{', '.join(missing[:_NUM_NAMED])}{more}; build the parts that are missing"
+        )
+    return dict(outcomes)

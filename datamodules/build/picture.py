@@ -1,0 +1,112 @@
+"""The report of a build as a picture."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datamodules.build.records import JobOutcome, Problem
+from datamodules.build.clip_quality import MANY_CLIPPED, MANY_ZEROS
+from datamodules.files import replacing
+from datamodules.tasks import LabelSet
+
+_PANEL_SIZE_INCHES = (4.5, 3.2)
+_NUM_BINS = 40
+_SILENCE_DB = -96.0  # one step of 16 bits
+
+
+def draw_report(
+    path: Path,
+    outcomes: Mapping[str, Sequence[JobOutcome]],
+    problems: Sequence[Problem],
+    label_sets: Mapping[str, LabelSet],
+    sample_rate_hz: int,
+) -> None:
+    """Draw clips per class, durations, levels with clipping and silence, and what was left out.
+
+    The same input gives the same bytes with the same version of matplotlib.
+
+    Args:
+        path: the PNG file to make.
+        outcomes: for each split, the outcomes of its jobs.
+        problems: the rows that were left out.
+        label_sets: the label sets.
+        sample_rate_hz: sample rate of the clips in Hz.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    num_columns = 3
+    num_rows = 1 + -(-len(label_sets) // num_columns)
+    width, height = _PANEL_SIZE_INCHES
+    figure = Figure(figsize=(num_columns * width, num_rows * height), layout="constrained")
+    panels = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
+    _draw_durations(panels[0], outcomes, sample_rate_hz)
+    _draw_levels(panels[1], outcomes)
+    _draw_problems(panels[2], problems)
+    for panel, (name, label_set) in zip(panels[3:], label_sets.items(), strict=False):
+        _draw_classes(panel, outcomes, name, label_set)
+    for panel in panels[3 + len(label_sets) :]:
+        panel.set_axis_off()
+    with replacing(path) as temporary:
+        FigureCanvasAgg(figure).print_png(temporary, metadata={"Software": None})
+
+
+def _draw_durations(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]], sample_rate_hz: int) -> None:
+    for split, jobs in outcomes.items():
+        durations = [clip.num_samples / sample_rate_hz for job in jobs for clip in job.clips]
+        panel.hist(durations, bins=_NUM_BINS, histtype="step", label=f"{split}: {len(durations)} clips")
+    panel.set(xlabel="duration (s)", ylabel="clips", title="Durations")
+    panel.legend()
+    _count(panel.yaxis)
+
+
+def _draw_levels(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]]) -> None:
+    for split, jobs in outcomes.items():
+        qualities = [quality for job in jobs for quality in job.qualities]
+        levels = 20 * np.log10(np.maximum([quality.rms for quality in qualities], 10 ** (_SILENCE_DB / 20)))
+        clipped = sum(quality.clipped_fraction > MANY_CLIPPED for quality in qualities)
+        silent = sum(quality.zero_fraction > MANY_ZEROS for quality in qualities)
+        label = f"{split}: {clipped} clipped, {silent} partly silent"
+        panel.hist(levels, bins=_NUM_BINS, histtype="step", label=label)
+    panel.set(xlabel="level (dB re full scale)", ylabel="clips", title="Levels")
+    panel.legend()
+    _count(panel.yaxis)
+
+
+def _draw_problems(panel: Any, problems: Sequence[Problem]) -> None:
+    if not problems:
+        panel.set_axis_off()
+        panel.set_title("Left out: none")
+        return
+    kinds = Counter(problem.kind for problem in problems)
+    names = sorted(kinds, key=lambda kind: (-kinds[kind], kind))
+    panel.barh(names, [kinds[name] for name in names])
+    panel.invert_yaxis()
+    panel.set(xlabel="rows", title=f"Left out: {len(problems)}")
+    _count(panel.xaxis)
+
+
+def _draw_classes(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]], name: str, label_set: LabelSet) -> None:
+    labels = [label for label in label_set.labels if label != label_set.null_label]
+    total: Counter[str] = Counter()
+    counts = {}
+    for split, jobs in outcomes.items():
+        counts[split] = Counter(label for job in jobs for clip in job.clips for label in clip.labels[name])
+        total += counts[split]
+    ordered = sorted(labels, key=lambda label: (-total[label], label))
+    for split, count in counts.items():
+        panel.plot(np.arange(len(ordered)) + 1, [count[label] for label in ordered], ".-", label=split)
+    panel.set(xlabel="class, by number of clips", ylabel="clips", title=f"{name}: {len(labels)} classes")
+    panel.legend()
+    _count(panel.xaxis, panel.yaxis)
+
+
+def _count(*axes: Any) -> None:
+    """Whole numbers at the ticks."""
+    from matplotlib.ticker import MaxNLocator
+
+    for axis in axes:
+        axis.set_major_locator(MaxNLocator(integer=True))

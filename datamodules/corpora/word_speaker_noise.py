@@ -1,0 +1,84 @@
+"""The published Word-Speaker-Noise HDF5 files as manifests: one row per clip, for conversion to shards."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from datamodules.audio import AudioError
+from datamodules.corpora.sounds import CorpusError, write_manifest
+from datamodules.files import write_text
+from datamodules.manifests.manifest import LABEL_SEPARATOR
+from datamodules.shards.published_hdf5 import SOUND_DATASETS, PublishedFiles, clip_key
+from datamodules.tasks import LabelSet, Side
+
+
+class Hdf5Manifest(NamedTuple):
+    """A manifest of one side of the files.
+
+    Args:
+        path: the manifest, Parquet.
+        label_sets: the classes of each label column.
+        label_lists: for each of them, a file that lists them.
+        sample_rate_hz: sample rate of the clips in Hz.
+    """
+
+    path: Path
+    label_sets: dict[str, LabelSet]
+    label_lists: dict[str, Path]
+    sample_rate_hz: int
+
+
+def make_manifest(folder: str | Path, out: str | Path, *, side: Side) -> Hdf5Manifest:
+    """Write a manifest of one side of the published files, for the builder to convert.
+
+    Args:
+        folder: the folder, see `datamodules.shards.published_hdf5`.
+        out: folder for the manifest `SIDE.parquet` and the lists of labels; made if missing.
+        side: "signal" or "noise".
+
+    Returns:
+        The manifest.
+
+    Raises:
+        CorpusError: when there are no such files, or one is broken.
+    """
+    files, out = PublishedFiles(Path(folder).resolve()), Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        label_sets = files.label_sets(side)
+        sample_rate_hz = files.sample_rate_hz()
+        rows = [row for split in files.splits() for row in _rows(files, split, side, label_sets, sample_rate_hz)]
+    except AudioError as error:
+        raise CorpusError(str(error)) from error
+    if not rows:
+        raise CorpusError(f"{folder}: no clip on the side {side!r}; expected train_*/JSIN_all__run_*.h5 and valid_*")
+    lists = {name: out / f"{side}_{name}.txt" for name in label_sets}
+    for name, path in lists.items():
+        write_text(path, "".join(f"{label}\n" for label in label_sets[name].labels))
+    return Hdf5Manifest(write_manifest(out / f"{side}.parquet", rows), label_sets, lists, sample_rate_hz)
+
+
+def _rows(
+    files: PublishedFiles, split: str, side: Side, label_sets: dict[str, LabelSet], sample_rate_hz: int
+) -> list[dict[str, object]]:
+    rows = []
+    for found in files.rows(split, side, label_sets):
+        for place, row in enumerate(found.rows.tolist()):
+            labels = {name: _names(label_sets[name], values[place]) for name, values in found.labels.items()}
+            rows.append(
+                {
+                    "path": str(found.path),
+                    "split": split,
+                    "key": clip_key(split, found.number, row),
+                    "hdf5_dataset": SOUND_DATASETS[side],
+                    "hdf5_row": row,
+                    "hdf5_sample_rate_hz": sample_rate_hz,
+                    **labels,
+                }
+            )
+    return rows
+
+
+def _names(label_set: LabelSet, numbers: int | np.ndarray) -> str:
+    return LABEL_SEPARATOR.join(label_set.labels[number] for number in np.atleast_1d(numbers))

@@ -1,0 +1,84 @@
+"""Rooms and recorders: reverberation and colouration, as of sounds where people listen and record.
+
+Reverberation in everyday places decays exponentially, slowest at middle frequencies (Traer & McDermott 2016, PNAS
+113:E7856); the frequency response of a recording is taken as a smooth curve.
+
+Shapes: T samples of a sound, K samples of a room's impulse response.
+"""
+
+import numpy as np
+
+from datamodules.demo.primitives import band_pass, filtered_noise, log_uniform, times_s
+
+DECAY_S = (0.1, 1.0)
+"""Range of the time in which the slowest band of the reverberation falls by 60 dB."""
+
+SLOWEST_HZ = (300.0, 1500.0)
+"""Range of that band's centre."""
+
+DECAY_PER_OCTAVE = 0.85
+"""Factor of the decay time for each octave away from it."""
+
+DIRECT_DB = (-3.0, 15.0)
+"""Range of the energy of the direct sound over that of all reverberation."""
+
+GAIN_DB = 4.0
+"""Standard deviation of a recording's gain at points an octave apart; between them it is a straight line."""
+
+LOWEST_HZ = 60.0
+"""Centre of the lowest band of a room, and where a recording's gain stops changing."""
+
+NUM_BANDS = 8
+"""Bands of a room, evenly spaced in log frequency up to half the sample rate."""
+
+
+def in_a_room(rng: np.random.Generator, waveform: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """A sound as recorded in a room, room and recorder drawn by lot.
+
+    Args:
+        rng: source of chance.
+        waveform: (T,) the sound alone.
+        sample_rate_hz: sample rate in Hz, over 120.
+
+    Returns:
+        (T,) float64 at the same place in time: what rings on after the sound's end is cut off.
+    """
+    response = room_response(rng, sample_rate_hz)
+    num_samples = len(waveform) + len(response) - 1
+    frequencies_hz = np.fft.rfftfreq(num_samples, 1 / sample_rate_hz)
+    spectrum = np.fft.rfft(waveform, num_samples) * np.fft.rfft(response, num_samples)
+    spectrum *= recording_gain(rng, frequencies_hz)
+    return np.fft.irfft(spectrum, num_samples)[: len(waveform)]
+
+
+def room_response(rng: np.random.Generator, sample_rate_hz: int) -> np.ndarray:
+    """Impulse response of a room: the direct sound, then noise of the same density at all frequencies that dies away.
+
+    Args:
+        rng: source of chance.
+        sample_rate_hz: sample rate in Hz, over 120.
+
+    Returns:
+        (K,) float64, as long as the room's decay time; the direct sound is about 1, in the first sample.
+    """
+    decay_s, slowest_hz = log_uniform(rng, *DECAY_S), log_uniform(rng, *SLOWEST_HZ)
+    direct_db = rng.uniform(*DIRECT_DB)
+    num_samples = int(decay_s * sample_rate_hz)
+    centres_hz = np.geomspace(LOWEST_HZ, sample_rate_hz / 2, NUM_BANDS)
+    spacing_octaves = np.log2(centres_hz[1] / centres_hz[0])
+    response = np.zeros(num_samples)
+    for centre_hz in centres_hz:
+        band_decay_s = decay_s * DECAY_PER_OCTAVE ** abs(np.log2(centre_hz / slowest_hz))
+        band = filtered_noise(rng, num_samples, sample_rate_hz, band_pass(centre_hz, spacing_octaves / 2))
+        # A band's width, and with it the energy of white noise in it, is in proportion to its centre.
+        response += np.sqrt(centre_hz) * band * 10 ** (-3 * times_s(num_samples, sample_rate_hz) / band_decay_s)
+    response *= 10 ** (-direct_db / 20) / np.linalg.norm(response)
+    response[0] += 1.0
+    return response
+
+
+def recording_gain(rng: np.random.Generator, frequencies_hz: np.ndarray) -> np.ndarray:
+    """Gain of a recording: factors of the amplitudes at frequencies that begin at 0, of the same shape."""
+    octaves = np.log2(np.maximum(frequencies_hz, LOWEST_HZ) / LOWEST_HZ)
+    points = np.arange(np.ceil(octaves[-1]) + 1)
+    return 10 ** (np.interp(octaves, points, rng.normal(0, GAIN_DB, len(points))) / 20)

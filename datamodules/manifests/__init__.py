@@ -1,0 +1,1 @@
+"""Manifests: reading, labelling, splitting and checking tables of clips."""

@@ -1,0 +1,113 @@
+"""Which classes a label column has: from a list, or from all labels that occur."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from datamodules.manifests.manifest import ManifestEntry, ManifestError, RowError
+from datamodules.tasks import NULL_LABEL, LabelSet
+
+
+def read_label_list(path: str | Path) -> tuple[str, ...]:
+    """Read the labels of a task, in the order of its classes, from a text file with one per line.
+
+    Args:
+        path: UTF-8 text file; empty lines are skipped. Where it does not list the null label `<null>`, that
+            becomes the first class.
+
+    Returns:
+        The labels, null label included.
+
+    Raises:
+        ManifestError: when the file is missing, has no label, or has one twice.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ManifestError(f"{path}: no readable list of labels ({error.strerror})") from error
+    labels = [line.strip() for line in lines if line.strip()]
+    double = sorted(label for label, times in Counter(labels).items() if times > 1)
+    if double:
+        raise ManifestError(f"{path}: labels {double} are listed twice")
+    if not set(labels) - {NULL_LABEL}:
+        raise ManifestError(f"{path}: lists no label")
+    return tuple(labels) if NULL_LABEL in labels else (NULL_LABEL, *labels)
+
+
+def labels_of(entries: Iterable[ManifestEntry], column: str) -> tuple[str, ...]:
+    """All labels of one column: the null label first, then the others sorted.
+
+    Args:
+        entries: entries of all splits together.
+        column: the label column.
+
+    Returns:
+        The labels.
+    """
+    found = {label for entry in entries for label in entry.labels[column]}
+    return (NULL_LABEL, *sorted(found))
+
+
+def label_sets_of(
+    manifest: Path,
+    entries: Sequence[ManifestEntry],
+    *,
+    one_label: Sequence[str],
+    many_labels: Sequence[str],
+    lists: Mapping[str, str | Path],
+    skipped: list[RowError] | None = None,
+) -> tuple[list[ManifestEntry], dict[str, LabelSet]]:
+    """Label sets over all splits together.
+
+    Args:
+        manifest: the manifest, for errors.
+        entries: its entries.
+        one_label: label columns with one label per clip.
+        many_labels: label columns with several.
+        lists: for some of them, a file that lists their labels, see `read_label_list`.
+        skipped: where given, entries with a label that is not in its list are left out and their errors appended.
+
+    Returns:
+        The entries that are left, and the label sets.
+
+    Raises:
+        ManifestError: when a list is for no label column, or a row's label is not in the given list.
+    """
+    unknown = sorted(set(lists) - {*one_label, *many_labels})
+    if unknown:
+        raise ManifestError(f"label lists are given for {unknown}, which are not among the label columns")
+    listed = {name: read_label_list(path) for name, path in lists.items()}
+    known = {name: set(labels) for name, labels in listed.items()}
+    left = []
+    for entry in entries:
+        error = _foreign_label(manifest, entry, known, lists)
+        if error is None:
+            left.append(entry)
+        elif skipped is None:
+            raise error
+        else:
+            skipped.append(error)
+    label_sets = {
+        name: LabelSet(
+            "one_label" if name in one_label else "many_labels",
+            listed[name] if name in listed else labels_of(left, name),
+        )
+        for name in (*one_label, *many_labels)
+    }
+    return left, label_sets
+
+
+def _foreign_label(
+    manifest: Path, entry: ManifestEntry, known: Mapping[str, set[str]], lists: Mapping[str, str | Path]
+) -> RowError | None:
+    for name, labels in known.items():
+        for label in entry.labels[name]:
+            if label not in labels:
+                return RowError(
+                    f"{manifest}, row {entry.row}: {name} {label!r} is not in the list {lists[name]}",
+                    row=entry.row,
+                    source=entry.source,
+                    split=entry.split,
+                    kind="mislabelled",
+                )
+    return None

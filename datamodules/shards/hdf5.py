@@ -1,0 +1,131 @@
+"""Reading rows of HDF5 files, which may come from anywhere. Needs h5py: `pip install 'cochlearn[hdf5]'`."""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datamodules.audio import AudioError
+from datamodules.build.clip_quality import FULL_SCALE
+
+INSTALL_HINT = "pip install 'cochlearn[hdf5]'"
+_MAX_OPEN = 32
+
+
+def read_rows(path: Path, dataset: str) -> np.ndarray:
+    """Read a whole dataset of numbers.
+
+    Args:
+        path: the file.
+        dataset: name of the dataset, e.g. "sources/signal/word_int".
+
+    Returns:
+        What is in it, of the type in the file.
+
+    Raises:
+        AudioError: when file or dataset are missing or broken, or the dataset is none of numbers or leads to another
+            file.
+    """
+    with _opened(path) as file:
+        return _read(_dataset(file, dataset), slice(None), f"{path}, {dataset}")
+
+
+def read_sound(path: Path, dataset: str, row: int) -> np.ndarray:
+    """Read a row as a sound: (T,) float32, integers of 16 bits scaled to 1.0.
+
+    Args:
+        path: the file.
+        dataset: name of a (rows, samples) dataset.
+        row: the row.
+
+    Returns:
+        The samples.
+
+    Raises:
+        AudioError: as `read_rows`, and when there is no such row, it is empty, or has samples that are not finite or of
+            another type.
+    """
+    where = f"{path}, {dataset}, row {row}"
+    found = _kept_open(str(path), dataset, _changed(path), os.getpid())
+    if not 0 <= row < found.shape[0]:
+        raise AudioError(f"{where}: there are {found.shape[0]} rows", kind="missing")
+    samples = _read(found, row, where)
+    if samples.ndim != 1 or (samples.dtype.kind != "f" and samples.dtype != np.int16):
+        raise AudioError(f"{where}: expected a row of floats or 16-bit integers, got {samples.dtype}, {samples.shape}")
+    if not len(samples):
+        raise AudioError(f"{where}: empty", kind="empty")
+    if not np.isfinite(samples).all():
+        raise AudioError(f"{where}: has samples that are not finite (NaN or infinity)", kind="not finite")
+    scale = FULL_SCALE if samples.dtype == np.int16 else 1
+    return (samples / np.float32(scale)).astype(np.float32)
+
+
+def dataset_shape(path: Path, dataset: str) -> tuple[int, ...]:
+    """Shape of a dataset.
+
+    Raises:
+        AudioError: as `read_rows`.
+    """
+    with _opened(path) as file:
+        return tuple(_dataset(file, dataset).shape)
+
+
+def attribute(path: Path, name: str) -> Any:
+    """An attribute of the file's root; None when it has no such attribute."""
+    with _opened(path) as file:
+        return file.attrs.get(name)
+
+
+def _dataset(file: Any, name: str) -> Any:
+    """A dataset of numbers, reached by plain steps inside of the file."""
+    import h5py
+
+    node: Any = file
+    for part in name.split("/"):
+        link = node.get(part, getlink=True) if isinstance(node, h5py.Group) and part in node else None
+        if link is None:
+            raise AudioError(f"{file.filename}: has no dataset {name!r}", kind="missing")
+        if not isinstance(link, h5py.HardLink):
+            raise AudioError(f"{file.filename}: {name!r} is a link to elsewhere, which is not followed")
+        node = node[part]
+    if not isinstance(node, h5py.Dataset) or node.dtype.kind not in "biuf" or node.ndim < 1:
+        raise AudioError(f"{file.filename}: {name!r} is not a dataset of numbers")
+    if node.external or node.is_virtual:
+        raise AudioError(f"{file.filename}: {name!r} keeps its data in other files, which are not opened")
+    return node
+
+
+def _read(dataset: Any, rows: int | slice, where: str) -> np.ndarray:
+    try:
+        return np.asarray(dataset[rows])
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{where}: cannot be read ({error})") from error
+
+
+@lru_cache(maxsize=_MAX_OPEN)
+def _kept_open(path: str, dataset: str, changed: int, process: int) -> Any:
+    """A dataset whose file stays open for the next row, in each process its own: HDF5 cannot be shared over a fork."""
+    return _dataset(_opened(Path(path)), dataset)
+
+
+def _changed(path: Path) -> int:
+    """When the file was last written: a file that was replaced is opened anew."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError as error:
+        raise AudioError(f"{path}: no such HDF5 file", kind="missing") from error
+
+
+def _opened(path: Path) -> Any:
+    try:
+        import h5py
+    except ImportError as error:
+        raise AudioError(f"{path}: reading HDF5 files needs h5py: {INSTALL_HINT}", kind="no h5py") from error
+    if not path.is_file():
+        raise AudioError(f"{path}: no such HDF5 file", kind="missing")
+    try:
+        return h5py.File(path, "r", locking=False)  # network file systems often cannot lock
+    except OSError as error:
+        raise AudioError(f"{path}: not readable as HDF5 ({error})") from error

@@ -1,0 +1,266 @@
+"""Reading shard sets: any clip at once, by the offset at which the index says it lies.
+
+The tar files are webdataset's as well, so that other programs can stream them::
+
+    webdataset.WebDataset(files, shardshuffle=False).decode("torch").to_tuple("flac", "json")
+
+(name the decoders: webdataset's default also unpickles `.pkl` members).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import soundfile
+
+from datamodules.shards.index import LABEL_COLUMN_PREFIX, ShardError, ShardIndex, read_clips_file, read_index_file
+from datamodules.tasks import UNLABELLED, LabelSet
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["Clip", "ShardError", "ShardSet", "damaged_files"]
+
+_TAR_HEADER_BYTES = 512
+_TAR_NAME_BYTES = 100
+_MAX_OPEN_FILES = 128  # of the 1024 that a process usually may open
+
+
+class Clip(NamedTuple):
+    """A clip as read.
+
+    Args:
+        key: its name.
+        waveform: (T,) float32.
+        midpoint: sample that windows are centred on.
+        labels: class number for each one-label set, tuple of class numbers for each many-labels set; `UNLABELLED`,
+            alone, where the clip has no answer.
+    """
+
+    key: str
+    waveform: np.ndarray
+    midpoint: int
+    labels: dict[str, int | tuple[int, ...]]
+
+
+class ShardSet:
+    """A folder of shards, opened for reading clips in any order.
+
+    Opening reads the index and compares the sizes of the files with it; `verify` compares everything. The
+    object may be pickled, and used in forked and spawned processes: each opens its own files. A shard set may
+    come from anywhere: nothing in it is executed or unpickled, no name in it is used as a path, and what does not
+    match the index is refused with its name.
+
+    Args:
+        folder: the shard set's folder.
+        check_files: compare the files' sizes; the full check does so by itself, for all of them.
+
+    Raises:
+        ShardError: when the index is missing or damaged, or a shard is missing or of another size.
+    """
+
+    def __init__(self, folder: str | Path, *, check_files: bool = True) -> None:
+        self.folder = Path(folder)
+        self.index = read_index_file(self.folder)
+        if check_files:
+            for damage in damaged_files(self.folder, self.index):
+                raise ShardError(damage)
+        import pyarrow
+
+        table = read_clips_file(self.folder, self.index)
+        self._keys = table["key"].combine_chunks()
+        self._shard, self._offset, self._num_bytes, self._num_samples, self._midpoint, self._gain = (
+            table[name].to_numpy() for name in ("shard", "offset", "num_bytes", "num_samples", "midpoint", "gain")
+        )
+        self._labels = {
+            name: _LabelColumn(table[LABEL_COLUMN_PREFIX + name], label_set)
+            for name, label_set in self.label_sets.items()
+        }
+        self._files = _Files()
+        del table
+        pyarrow.default_memory_pool().release_unused()  # what reading the table took, several times its size
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return self.index.num_clips
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Sample rate of all clips in Hz."""
+        return self.index.sample_rate_hz
+
+    @property
+    def label_sets(self) -> Mapping[str, LabelSet]:
+        """The classes of each label column."""
+        return self.index.label_sets
+
+    def key(self, i: int) -> str:
+        """Name of clip `i`."""
+        return self._keys[i].as_py()
+
+    def num_samples(self, i: int) -> int:
+        """Samples of clip `i`."""
+        return int(self._num_samples[i])
+
+    def labels(self, i: int) -> dict[str, int | tuple[int, ...]]:
+        """Class numbers of clip `i`, without reading its sound; see `Clip`."""
+        return {name: column[i] for name, column in self._labels.items()}
+
+    def class_numbers(self, name: str) -> np.ndarray:
+        """Class numbers of all clips in a one-label set: (num_clips,) int.
+
+        Raises:
+            KeyError: when there is no such label set, or it is of another kind.
+        """
+        if self.label_sets[name].kind != "one_label":
+            raise KeyError(f"label set {name!r} of {self.folder} has many labels per clip")
+        return self._labels[name].values
+
+    def shard_name(self, i: int) -> str:
+        """Name of the tar file that holds clip `i`."""
+        return self.index.shards[self._shard[i]].file
+
+    def read(self, i: int) -> Clip:
+        """Read and decode clip `i`.
+
+        Args:
+            i: place of the clip in the index, 0 to `len(self) - 1`.
+
+        Returns:
+            The clip.
+
+        Raises:
+            IndexError: when there is no clip `i`.
+            ShardError: when what lies in the shard is not the clip that the index describes.
+        """
+        if not 0 <= i < len(self):
+            raise IndexError(f"{self.folder} has {len(self)} clips, there is no clip {i}")
+        samples = self._decode(i, self._member(i))
+        if self._gain[i] != 1.0:
+            samples /= np.float32(self._gain[i])
+        return Clip(self.key(i), samples, int(self._midpoint[i]), self.labels(i))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the open files, which are a process's own."""
+        return {**self.__dict__, "_files": _Files()}
+
+    def __repr__(self) -> str:
+        return f"ShardSet({str(self.folder)!r}: {len(self)} clips, {sorted(self.label_sets)})"
+
+    def _member(self, i: int) -> bytes:
+        """FLAC data of clip `i`, after checking that the tar file has a member of that name there."""
+        path = self.folder / self.shard_name(i)
+        num_bytes = int(self._num_bytes[i])
+        try:
+            descriptor = self._files.descriptor(path)
+            block = os.pread(descriptor, _TAR_HEADER_BYTES + num_bytes, int(self._offset[i]) - _TAR_HEADER_BYTES)
+        except OSError as error:
+            raise self._error(i, f"cannot be read ({error.strerror})") from error
+        if len(block) < _TAR_HEADER_BYTES + num_bytes or not _is_member(block, f"{self.key(i)}.flac", num_bytes):
+            raise self._error(i, f"the shard holds {block[:_TAR_NAME_BYTES].rstrip(bytes(1))!r} at its place")
+        return block[_TAR_HEADER_BYTES:]
+
+    def _decode(self, i: int, flac: bytes) -> np.ndarray:
+        try:
+            with soundfile.SoundFile(io.BytesIO(flac)) as file:
+                found = (file.format, file.channels, file.frames, file.samplerate)
+                # Compared before anything is decoded: a few bytes can claim to be hours of silence.
+                wanted = ("FLAC", 1, self.num_samples(i), self.sample_rate_hz)
+                if found != wanted:
+                    raise self._error(i, f"its sound is {_described(*found)}, the index says {_described(*wanted)}")
+                samples = file.read(dtype="float32")
+        except soundfile.SoundFileError as error:
+            raise self._error(i, f"its sound cannot be decoded ({error})") from error
+        if len(samples) != self.num_samples(i):
+            raise self._error(i, f"its sound ends after {len(samples)} of {self.num_samples(i)} samples")
+        return samples
+
+    def _error(self, i: int, reason: str) -> ShardError:
+        return ShardError(
+            f"{self.folder / self.shard_name(i)}, clip {self.key(i)!r}: {reason}. The shard does not match its "
+            "index: run `python -m datamodules check` on the folder, then restore it or build it anew"
+        )
+
+
+class _LabelColumn:
+    """Class numbers of all clips in one label set, as flat arrays: a list per clip would fill the memory."""
+
+    def __init__(self, column: pyarrow.ChunkedArray, label_set: LabelSet) -> None:
+        self.values: np.ndarray
+        self._starts: np.ndarray | None = None
+        if label_set.kind == "one_label":
+            self.values = column.to_numpy()
+        else:
+            lists = column.combine_chunks()
+            self.values = lists.flatten().to_numpy()
+            self._starts = np.cumsum([0, *lists.value_lengths().to_numpy()])
+        if len(self.values) and not UNLABELLED <= self.values.min() <= self.values.max() < len(label_set.labels):
+            raise ShardError(f"the table of clips has a class outside the {len(label_set.labels)} labels")
+
+    def __getitem__(self, i: int) -> int | tuple[int, ...]:
+        if self._starts is None:
+            return int(self.values[i])
+        return tuple(self.values[self._starts[i] : self._starts[i + 1]].tolist())
+
+
+class _Files:
+    """Open tar files of this process, the least recently used closed when there are many.
+
+    Reading is by position, so that a descriptor which a fork inherited can be shared safely.
+    """
+
+    def __init__(self) -> None:
+        self._descriptors: OrderedDict[Path, int] = OrderedDict()
+
+    def descriptor(self, path: Path) -> int:
+        if path not in self._descriptors:
+            while len(self._descriptors) >= _MAX_OPEN_FILES:
+                os.close(self._descriptors.popitem(last=False)[1])
+            self._descriptors[path] = os.open(path, os.O_RDONLY)
+        self._descriptors.move_to_end(path)
+        return self._descriptors[path]
+
+    def __del__(self) -> None:
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
+
+
+def _is_member(block: bytes, name: str, num_bytes: int) -> bool:
+    """Whether a block of a tar file is the header of a plain file of this name and size."""
+    try:
+        member = tarfile.TarInfo.frombuf(block[:_TAR_HEADER_BYTES], "utf-8", "strict")
+    except (tarfile.HeaderError, UnicodeDecodeError):
+        return False
+    return member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and (member.name, member.size) == (name, num_bytes)
+
+
+def _described(file_format: str, num_channels: int, num_samples: int, sample_rate_hz: int) -> str:
+    return f"{file_format} of {num_channels} channel(s) and {num_samples} samples at {sample_rate_hz} Hz"
+
+
+def damaged_files(folder: Path, index: ShardIndex) -> Iterator[str]:
+    """Tar files that are missing or of another size than the index says.
+
+    Args:
+        folder: the shard set's folder.
+        index: its index.
+
+    Yields:
+        One message per file.
+    """
+    for shard in index.shards:
+        path = folder / shard.file
+        if not path.is_file():
+            yield f"{path}: missing, though the index lists it"
+        elif path.stat().st_size != shard.num_bytes:
+            yield (
+                f"{path}: has {path.stat().st_size} bytes, the index says {shard.num_bytes}: "
+                "restore it, or build it anew"
+            )

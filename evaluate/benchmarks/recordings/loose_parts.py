@@ -1,0 +1,128 @@
+"""Recordings whose parts are in files of several kinds, before they are in one format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evaluate.benchmarks.benchmark import Benchmark
+from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
+from evaluate.benchmarks.recordings.csv_files import read_table
+from evaluate.benchmarks.recordings.npy_files import read_npy
+from evaluate.benchmarks.recordings.recordings import UNIT_TEXTS, Metadata, make_recordings
+from evaluate.benchmarks.sound_files import sounds_in_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+ROW_COLUMNS = ("stimulus", "subject", "unit", "response")
+"""Columns of a table with a row per response; `repetition` is optional."""
+
+REPETITION = "repetition"
+
+
+def benchmark_from_parts(
+    metadata: Metadata,
+    *,
+    responses: Path,
+    units: Path,
+    stimuli: Path,
+    sounds: Path,
+    drop_incomplete: bool = False,
+) -> Benchmark:
+    """Build a benchmark from files that lie anywhere.
+
+    Args:
+        metadata: Name and so on.
+        responses: `.npy` file with (stimuli, units, repetitions) or (stimuli, units), or CSV file with a row per
+            response: `stimulus, subject, unit, response` and, if wanted, `repetition`; rows that are not there and
+            empty responses are missing repetitions.
+        units: CSV file with a row per unit: `unit, subject, region`.
+        stimuli: CSV file with a row per stimulus: `name` and, if there are any, `category`.
+        sounds: Folder with `NAME.wav` or `NAME.flac` for each stimulus.
+        drop_incomplete: Leave out units without any response to some stimulus, see `make_recordings`.
+
+    Returns:
+        The benchmark.
+
+    Raises:
+        BenchmarkError: Something is missing, damaged or contradicts something else; `problems` has all that is wrong.
+    """
+    problems = Problems()
+    unit_rows = problems.attempt(_read_csv, units, UNIT_TEXTS, UNIT_TEXTS)
+    stimulus_rows = problems.attempt(_read_csv, stimuli, ("name",), ("name", "category"))
+    names = [] if stimulus_rows is None else list(stimulus_rows["name"])
+    found = problems.attempt(sounds_in_folder, sounds, names)
+    array = None
+    if responses.suffix.lower() == ".csv":
+        rows = problems.attempt(_read_csv, responses, ROW_COLUMNS, ("stimulus", "subject", "unit", REPETITION))
+        if rows is not None and unit_rows is not None and stimulus_rows is not None:
+            array = problems.attempt(array_from_rows, rows, names, unit_rows, str(responses))
+    else:
+        array = problems.attempt(read_npy, responses)
+    benchmark = None
+    if unit_rows is not None and stimulus_rows is not None and found is not None and array is not None:
+        parts = (metadata, stimulus_rows, unit_rows, array, found)
+        benchmark = problems.attempt(make_recordings, *parts, drop_incomplete=drop_incomplete)
+    problems.raise_any()
+    if benchmark is None:
+        raise BenchmarkError(f"{responses} cannot be read")
+    return benchmark
+
+
+def array_from_rows(rows: pd.DataFrame, names: Sequence[str], units: pd.DataFrame, where: str) -> np.ndarray:
+    """Arrange a row per response into an array.
+
+    Args:
+        rows: `stimulus, subject, unit, response` and, if wanted, `repetition`; without it, rows of the same stimulus
+            and unit are repetitions in their order.
+        names: S stimuli.
+        units: V rows with `subject` and `unit`.
+        where: File of the rows, for messages.
+
+    Returns:
+        (S, V, R) float64, NaN where there is no row.
+
+    Raises:
+        BenchmarkError: A stimulus or unit is unknown, a repetition comes twice, a response is no number; names it.
+    """
+    import pandas as pd
+
+    stimuli = pd.Index(names)
+    keys = pd.MultiIndex.from_frame(units[["subject", "unit"]])
+    if not stimuli.is_unique or not keys.is_unique:
+        raise BenchmarkError(f"{where}: the tables of stimuli and units must have each stimulus and unit once")
+    stimulus = stimuli.get_indexer(pd.Index(rows["stimulus"]))
+    unit = keys.get_indexer(pd.MultiIndex.from_frame(rows[["subject", "unit"]]))
+    for places, what in ((stimulus, "stimulus"), (unit, "unit")):
+        if (places < 0).any():
+            unknown = list(dict.fromkeys(rows.loc[places < 0, what]))
+            raise BenchmarkError(f"{where}: {len(unknown)} {what} names are not in their table: {shorten(unknown)}")
+    if REPETITION in rows.columns:
+        labels = list(dict.fromkeys(rows[REPETITION]))
+        repetition = pd.Index(labels).get_indexer(pd.Index(rows[REPETITION]))
+    else:
+        repetition = rows.groupby([stimulus, unit]).cumcount().to_numpy()
+    if rows["response"].dtype.kind not in "fiu":
+        raise BenchmarkError(f"{where}: the column 'response' holds values that are no numbers")
+    cells = pd.DataFrame({"stimulus": stimulus, "unit": unit, "repetition": repetition})
+    doubled = cells.duplicated().to_numpy()
+    if doubled.any():
+        first = rows.iloc[int(np.flatnonzero(doubled)[0])]
+        raise BenchmarkError(
+            f"{where}: {int(doubled.sum())} responses come twice; the first is that of unit {first['unit']!r} (subject "
+            f"{first['subject']!r}) to stimulus {first['stimulus']!r}, repetition {first[REPETITION]!r}"
+        )
+    array = np.full((len(names), len(units), int(repetition.max()) + 1), np.nan)
+    array[stimulus, unit, repetition] = rows["response"].to_numpy(dtype=np.float64)
+    return array
+
+
+def _read_csv(path: Path, required: tuple[str, ...], texts: tuple[str, ...]) -> pd.DataFrame:
+    if not path.is_file():
+        raise BenchmarkError(f"{path} does not exist")
+    return read_table(path.read_bytes(), str(path), required, texts)

@@ -1,0 +1,279 @@
+"""A user's own recordings: one documented format, as a folder or as a single file.
+
+    benchmark.json      name, version, citation, unit_kind, noise_corrected (or benchmark.yaml); all but name optional
+    stimuli.csv         one row per stimulus, in the order of the responses: name, and if there are any, category
+    units.csv           one row per unit, in the order of the responses: unit, subject, region; more columns are kept
+    responses.npy       numbers (stimuli, units, repetitions), or (stimuli, units); NaN is a missing repetition
+    stimuli/NAME.wav    one WAV or FLAC file per stimulus
+
+`responses.npz` with the array `responses` does as well. The single file is a ZIP archive of the same files, named
+`.zip` or `.npz`. Nothing in it is pickled.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import zipfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from evaluate.benchmarks.benchmark import Benchmark, incomplete_units
+from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
+from evaluate.benchmarks.recordings.containers import ARCHIVE_ERRORS, Container, open_container
+from evaluate.benchmarks.recordings.csv_files import read_table
+from evaluate.benchmarks.recordings.npy_files import read_npy_bytes
+from evaluate.benchmarks.sound_files import SoundFile, SoundSet, match_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+METADATA_FILES = ("benchmark.json", "benchmark.yaml", "benchmark.yml")
+RESPONSES_FILES = ("responses.npy", "responses.npz")
+STIMULI_FILE = "stimuli.csv"
+UNITS_FILE = "units.csv"
+SOUNDS_FOLDER = "stimuli"
+RESPONSES_ARRAY = "responses"
+
+_log = logging.getLogger(__name__)
+
+UNIT_TEXTS = ("unit", "subject", "region")
+"""Columns of `units.csv` that are kept as they are written, `007` and `NA` too."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What `benchmark.json` says.
+
+    Attributes:
+        name: Name of the benchmark, in tables and figures.
+        version: Goes up when the data change.
+        citation: What to cite.
+        unit_kind: "voxel" or "component", see `Benchmark`.
+        noise_corrected: Whether scores are corrected for noise; None means where there are two repetitions or more.
+    """
+
+    name: str
+    version: str = "1"
+    citation: str = ""
+    unit_kind: str = "voxel"
+    noise_corrected: bool | None = None
+
+
+def is_recordings(path: Path) -> bool:
+    """Tell whether something has the format's layout.
+
+    Args:
+        path: A folder or a file.
+
+    Returns:
+        Whether a folder holds one of the format's own files; any file counts.
+    """
+    own = (*METADATA_FILES, *RESPONSES_FILES, UNITS_FILE, STIMULI_FILE)
+    return path.is_file() or any((path / name).is_file() for name in own)
+
+
+def recordings_benchmark(path: str | Path, *, drop_incomplete: bool = False) -> Benchmark:
+    """Build a benchmark from a user's own recordings.
+
+    Where a unit lacks repetitions of a stimulus, those that are there move to the front (`compact_repetitions`).
+    Sounds are brought to a network's rate and length, freed of their mean and set to RMS 0.1.
+
+    Args:
+        path: Folder or single file, in the format that this module describes.
+        drop_incomplete: See `make_recordings`.
+
+    Returns:
+        The benchmark.
+
+    Raises:
+        BenchmarkError: Something is missing, damaged or contradicts something else; `problems` has all that is wrong.
+        AudioError: On first use of the stimuli, a sound that cannot be decoded; names the file.
+    """
+    container = open_container(Path(path), (*METADATA_FILES, *RESPONSES_FILES))
+    problems = Problems()
+    metadata = problems.attempt(_read_metadata, container)
+    stimuli = problems.attempt(_read_stimuli, container)
+    units = problems.attempt(_read_units, container)
+    responses = problems.attempt(_read_responses, container)
+    sounds = None if stimuli is None else problems.attempt(_find_sounds, container, list(stimuli["name"]))
+    benchmark = None
+    if metadata is not None and stimuli is not None and units is not None and responses is not None:
+        parts = (metadata, stimuli, units, responses, sounds or SoundSet(()))
+        benchmark = problems.attempt(make_recordings, *parts, drop_incomplete=drop_incomplete)
+    problems.raise_any()
+    if benchmark is None:
+        raise BenchmarkError(f"{path} cannot be read")
+    return benchmark
+
+
+def make_recordings(
+    metadata: Metadata,
+    stimuli: pd.DataFrame,
+    units: pd.DataFrame,
+    responses: np.ndarray,
+    sounds: SoundSet,
+    *,
+    drop_incomplete: bool = False,
+) -> Benchmark:
+    """Put the parts of recordings together.
+
+    Args:
+        metadata: Name and so on.
+        stimuli: S rows with `name` and, where there are any, `category`.
+        units: V rows with `unit`, `subject`, `region`.
+        responses: (S, V, R) or (S, V), NaN where missing.
+        sounds: One per stimulus.
+        drop_incomplete: Leave out units without any response to some stimulus, with a warning that counts them; else
+            they are an error.
+
+    Returns:
+        The benchmark.
+
+    Raises:
+        BenchmarkError: The parts contradict each other; `problems` has all that is wrong.
+    """
+    repeated = responses[:, :, None] if responses.ndim == 2 else responses
+    if repeated.ndim == 3 and repeated.dtype.kind == "f":
+        repeated = compact_repetitions(repeated)
+        is_dropped = incomplete_units(repeated)
+        if drop_incomplete and is_dropped.any() and len(is_dropped) == len(units):
+            _log.warning(
+                "%d of %d units have stimuli without any response and are left out", sum(is_dropped), len(units)
+            )
+            repeated, units = repeated[:, ~is_dropped], units[~is_dropped]
+    has_repetitions = repeated.ndim == 3 and repeated.shape[2] > 1
+    is_corrected = has_repetitions if metadata.noise_corrected is None else metadata.noise_corrected
+    return Benchmark(
+        name=metadata.name,
+        version=metadata.version,
+        stimulus_names=tuple(stimuli["name"]),
+        waveforms=sounds,
+        responses=repeated,
+        units=units,
+        categories=tuple(stimuli["category"]) if "category" in stimuli.columns else None,
+        noise_corrected=is_corrected,
+        citation=metadata.citation,
+        unit_kind=metadata.unit_kind,  # type: ignore[arg-type]
+    )
+
+
+def compact_repetitions(responses: np.ndarray) -> np.ndarray:
+    """Move the repetitions that are there to the front, for each stimulus and unit by itself.
+
+    Repetitions of a stimulus are exchangeable. A reliability is the correlation between whole repetitions, so a
+    repetition with a gap cannot be used: in front, as many are whole as every stimulus has. Repetitions that are empty
+    for all units go.
+
+    Args:
+        responses: (S, V, R), NaN where missing.
+
+    Returns:
+        (S, V, R'), R' at most R and at least 1; in each row first the responses in their order, then NaN.
+    """
+    is_missing = np.isnan(responses)
+    if not is_missing.any():
+        return responses
+    order = np.argsort(is_missing, axis=2, kind="stable")
+    compacted = np.take_along_axis(responses, order, axis=2)
+    num_used = int((~is_missing).sum(axis=2).max(initial=1))
+    return compacted[:, :, : max(1, num_used)]
+
+
+def _read_metadata(container: Container) -> Metadata:
+    name = _first_of(container, METADATA_FILES)
+    where = container.path(name)
+    try:
+        text = container.read(name).decode("utf-8")
+        content = json.loads(text) if name.endswith(".json") else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise BenchmarkError(f"{where} cannot be read: {error}") from error
+    return parse_metadata(content, where)
+
+
+def parse_metadata(content: Any, where: str) -> Metadata:
+    """Check what stands in a metadata file.
+
+    Args:
+        content: Plain values.
+        where: The file, for messages.
+
+    Returns:
+        The metadata.
+
+    Raises:
+        BenchmarkError: An entry is unknown, missing or of the wrong type; names it.
+    """
+    if not isinstance(content, dict):
+        raise BenchmarkError(f"{where} holds a {type(content).__name__}, expected entries, name at least")
+    known = Metadata.__dataclass_fields__
+    unknown = [key for key in content if key not in known]
+    if unknown:
+        raise BenchmarkError(f"{where}: unknown entry {shorten(unknown)}; known are {shorten(list(known), 10)}")
+    if "name" not in content:
+        raise BenchmarkError(f"{where} lacks the entry 'name'")
+    is_corrected = content.get("noise_corrected")
+    if is_corrected is not None and not isinstance(is_corrected, bool):
+        raise BenchmarkError(f"{where}: noise_corrected is true or false, got {is_corrected!r}")
+    for key, value in content.items():
+        if key != "noise_corrected" and not isinstance(value, str | int | float):
+            raise BenchmarkError(f"{where}: {key} is a text, got {value!r}")
+    texts = {key: str(value) for key, value in content.items() if key != "noise_corrected"}
+    return Metadata(**texts, noise_corrected=is_corrected)
+
+
+def _read_stimuli(container: Container) -> pd.DataFrame:
+    return read_table(container.read(STIMULI_FILE), container.path(STIMULI_FILE), ("name",), ("name", "category"))
+
+
+def _read_units(container: Container) -> pd.DataFrame:
+    return read_table(container.read(UNITS_FILE), container.path(UNITS_FILE), UNIT_TEXTS, UNIT_TEXTS)
+
+
+def _read_responses(container: Container) -> np.ndarray:
+    name = _first_of(container, RESPONSES_FILES)
+    responses = _read_array(container.read(name), container.path(name))
+    if responses.dtype.kind not in "fiu" or responses.ndim not in (2, 3):
+        raise BenchmarkError(
+            f"{container.path(name)} holds {responses.dtype} of shape {responses.shape}, expected numbers "
+            "(stimuli, units, repetitions) or (stimuli, units)"
+        )
+    return responses
+
+
+def _read_array(content: bytes, where: str) -> np.ndarray:
+    """The array of a `.npy` file, or the array named `responses` of a `.npz` file."""
+    if not where.endswith(".npz"):
+        return read_npy_bytes(content, where)
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = archive.namelist()
+            array = archive.read(f"{RESPONSES_ARRAY}.npy") if f"{RESPONSES_ARRAY}.npy" in names else None
+    except ARCHIVE_ERRORS as error:
+        raise BenchmarkError(f"{where} is cut short or no archive of arrays: {error}") from error
+    if array is None:
+        raise BenchmarkError(f"{where} lacks the array {RESPONSES_ARRAY!r}; it has {shorten(names, 10)}")
+    return read_npy_bytes(array, where)
+
+
+def _find_sounds(container: Container, names: list[str]) -> SoundSet:
+    parts = [PurePosixPath(name) for name in container.names()]
+    there = [part.name for part in parts if part.parent == PurePosixPath(SOUNDS_FOLDER)]
+    files = [f"{SOUNDS_FOLDER}/{name}" for name in match_names(names, there, container.path(SOUNDS_FOLDER))]
+    return SoundSet([SoundFile(container.path(file), partial(container.read, file)) for file in files])
+
+
+def _first_of(container: Container, options: tuple[str, ...]) -> str:
+    """The first of some files that is there."""
+    there = set(container.names())
+    found = next((name for name in options if name in there), None)
+    if found is None:
+        raise BenchmarkError(f"{container.path(options[0])} does not exist (nor {shorten(options[1:])})")
+    return found

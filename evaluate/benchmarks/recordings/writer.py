@@ -1,0 +1,139 @@
+"""Writing a benchmark in the format of `evaluate.benchmarks.recordings.recordings`."""
+
+import io
+import json
+import os
+import shutil
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import soundfile
+
+from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ
+from evaluate.benchmarks.benchmark import Benchmark
+from evaluate.benchmarks.problems import BenchmarkError, shorten
+from evaluate.benchmarks.recordings.recordings import (
+    METADATA_FILES,
+    RESPONSES_FILES,
+    SOUNDS_FOLDER,
+    STIMULI_FILE,
+    UNITS_FILE,
+)
+from evaluate.benchmarks.sound_files import SoundSet
+
+ARCHIVE_SUFFIXES = (".zip", ".npz")
+"""A destination with one of them is a single file, any other a folder."""
+
+SYNTHESISED_DURATION_S = 2.0
+"""Length at which sounds that are no files are written, that of the published networks' input."""
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""Date of all members of an archive, the first that ZIP knows: equal benchmarks are equal files."""
+
+_TEXT_SUFFIXES = (".json", ".csv")
+_RAW_READ = 0o644
+
+
+def write_recordings(
+    benchmark: Benchmark, destination: str | Path, *, progress: Callable[[int, int], None] | None = None
+) -> Path:
+    """Write a benchmark as a folder or as a single file, all of it or nothing.
+
+    Args:
+        benchmark: What to write. Sounds that are files are copied as they are; others are written at 20 kHz and 2 s.
+        destination: A new folder, or a new file that ends in `.zip` or `.npz`.
+        progress: Called as `progress(num_done, num_total)` with numbers of files.
+
+    Returns:
+        The destination.
+
+    Raises:
+        BenchmarkError: Something is there already, or a stimulus' name is no file name.
+        OSError: It cannot be written.
+    """
+    destination = Path(destination)
+    if destination.exists():
+        raise BenchmarkError(f"{destination} is there already: give a new name, or remove it first")
+    odd = [
+        name for name in benchmark.stimulus_names if PurePosixPath(name).name != name or "\\" in name or "\0" in name
+    ]
+    if odd:
+        raise BenchmarkError(f"benchmark {benchmark.name!r}: names of stimuli that are no file names: {shorten(odd)}")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    temporary = destination.with_name(f".{destination.name}.{uuid.uuid4().hex}.part")
+    num_files = len(benchmark.stimulus_names) + 4
+    is_archive = destination.suffix.lower() in ARCHIVE_SUFFIXES
+    write = _write_archive if is_archive else _write_folder
+    try:
+        write(temporary, _counted(_files(benchmark), num_files, progress))
+        os.rename(temporary, destination)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        temporary.unlink(missing_ok=True)
+    return destination
+
+
+def _files(benchmark: Benchmark) -> Iterator[tuple[str, bytes]]:
+    """Name and content of every file."""
+    import pandas as pd
+
+    metadata = {
+        "name": benchmark.name,
+        "version": benchmark.version,
+        "citation": benchmark.citation,
+        "unit_kind": benchmark.unit_kind,
+        "noise_corrected": benchmark.noise_corrected,
+    }
+    yield METADATA_FILES[0], (json.dumps(metadata, indent=2, ensure_ascii=False) + "\n").encode()
+    stimuli = pd.DataFrame({"name": benchmark.stimulus_names})
+    if benchmark.categories is not None:
+        stimuli["category"] = benchmark.categories
+    yield STIMULI_FILE, stimuli.to_csv(index=False).encode()
+    yield UNITS_FILE, benchmark.units.to_csv(index=False).encode()
+    content = io.BytesIO()
+    np.lib.format.write_array(content, benchmark.responses, allow_pickle=False)
+    yield RESPONSES_FILES[0], content.getvalue()
+    yield from _sounds(benchmark)
+
+
+def _sounds(benchmark: Benchmark) -> Iterator[tuple[str, bytes]]:
+    if isinstance(benchmark.waveforms, SoundSet):
+        for name, file in zip(benchmark.stimulus_names, benchmark.waveforms.files, strict=True):
+            yield f"{SOUNDS_FOLDER}/{name}{Path(file.path).suffix}", file.read()
+        return
+    rate_hz = PUBLISHED_SAMPLE_RATE_HZ
+    waveforms = benchmark.stimuli(rate_hz, round(SYNTHESISED_DURATION_S * rate_hz))
+    for name, waveform in zip(benchmark.stimulus_names, waveforms, strict=True):
+        content = io.BytesIO()
+        soundfile.write(content, waveform, rate_hz, format="WAV", subtype="FLOAT")
+        yield f"{SOUNDS_FOLDER}/{name}.wav", content.getvalue()
+
+
+def _counted(
+    files: Iterator[tuple[str, bytes]], num_files: int, progress: Callable[[int, int], None] | None
+) -> Iterator[tuple[str, bytes]]:
+    for num_done, file in enumerate(files, start=1):
+        yield file
+        if progress:
+            progress(num_done, num_files)
+
+
+def _write_folder(folder: Path, files: Iterator[tuple[str, bytes]]) -> None:
+    for name, content in files:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _write_archive(path: Path, files: Iterator[tuple[str, bytes]]) -> None:
+    with zipfile.ZipFile(path, "x") as archive:
+        for name, content in files:
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.external_attr = _RAW_READ << 16
+            # Sounds and responses are noise to a compressor: it would take long and gain little.
+            info.compress_type = zipfile.ZIP_DEFLATED if name.endswith(_TEXT_SUFFIXES) else zipfile.ZIP_STORED
+            archive.writestr(info, content)

@@ -1,0 +1,1 @@
+"""A simulated auditory cortex, whose true drives are known."""

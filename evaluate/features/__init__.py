@@ -1,0 +1,1 @@
+"""Stage activations, and where they are kept."""

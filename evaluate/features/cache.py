@@ -1,0 +1,230 @@
+"""Activations on disk: computed once for a network's weights, a stage and a set of sounds, then re-used."""
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from evaluate.benchmarks.benchmark import Benchmark
+from evaluate.features.activations import Progress, resolve_stages, stage_activations
+from evaluate.features.array_files import TEMPORARY_FILES, read_array, write_array
+from evaluate.features.fingerprint import content_key, network_fingerprint
+from evaluate.options import DEFAULT_BATCH_SIZE, DEFAULT_CACHE_GIB
+
+CACHE_VERSION = 1
+"""Goes up when `stage_activations` gives other numbers than before, so that old files are not found."""
+
+_FILES = "*.npy"
+_ABANDONED_AFTER_S = 24 * 3600.0
+"""A temporary file so old belongs to nobody who still writes."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class ActivationCache:
+    """Features of stages in files of one folder, none of them ever half-written, together below a limit.
+
+    When files outgrow the limit, those used longest ago go. Several processes may use a folder at the same time. A
+    file that is damaged is one that is not there.
+
+    Attributes:
+        folder: Where the files are; made with the first of them.
+        limit_gib: What all files together take at most, in GiB.
+        num_found: How many arrays were found so far.
+        num_missed: How many were not.
+
+    Raises:
+        ValueError: A limit that is not positive.
+    """
+
+    folder: Path
+    limit_gib: float = DEFAULT_CACHE_GIB
+    num_found: int = field(default=0, init=False)
+    num_missed: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        if not self.limit_gib > 0:
+            raise ValueError(f"a cache holds more than 0 GiB, got {self.limit_gib}; leave it out to have none")
+        self.folder = Path(self.folder)
+
+    def get(self, key: str) -> np.ndarray | None:
+        """Find an array and note that it was used.
+
+        Args:
+            key: What it was kept under.
+
+        Returns:
+            The array, mapped from its file; None where it is not there or damaged.
+        """
+        path = self._path(key)
+        array = read_array(path)
+        if array is None:
+            self.num_missed += 1
+            return None
+        self.num_found += 1
+        try:
+            os.utime(path)
+        except OSError:  # another process has just evicted it, or the folder is read-only: the array is good
+            _log.debug("%s: its time of use could not be set", path)
+        return array
+
+    def put(self, key: str, array: np.ndarray) -> None:
+        """Keep an array; where it cannot be written, warn and go on without.
+
+        Args:
+            key: What to keep it under.
+            array: Numbers. One that is larger than the limit is not kept.
+        """
+        if array.nbytes > self._limit_bytes:
+            _log.warning(
+                "activations of %.2f GiB are not kept: the limit is %g GiB", _gib(array.nbytes), self.limit_gib
+            )
+            return
+        path = self._path(key)
+        try:
+            write_array(path, array)
+        except OSError as error:
+            _log.warning("activations are not kept: %s", error)
+            return
+        self._evict(keep=path)
+
+    def size_bytes(self) -> int:
+        """Sum up what the files take now."""
+        return sum(size for _, size, _ in self._files())
+
+    def __str__(self) -> str:
+        """Say where it is, how full it is and how it was used."""
+        return (
+            f"{self.folder}: {_gib(self.size_bytes()):.2f} of at most {self.limit_gib:g} GiB, "
+            f"{self.num_found} stages re-used, {self.num_missed} computed"
+        )
+
+    @property
+    def _limit_bytes(self) -> int:
+        return int(self.limit_gib * 2**30)
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.npy"
+
+    def _files(self) -> list[tuple[float, int, Path]]:
+        """Time of last use, size and path of every file, oldest first."""
+        found = []
+        for path in self.folder.glob(_FILES):
+            try:
+                status = path.stat()
+            except FileNotFoundError:  # evicted by another process meanwhile
+                continue
+            found.append((status.st_mtime, status.st_size, path))
+        return sorted(found)
+
+    def _evict(self, *, keep: Path) -> None:
+        """Remove files until the limit holds, those used longest ago first, and what killed writers left."""
+        files = self._files()
+        total = sum(size for _, size, _ in files)
+        for _, size, path in files:
+            if total <= self._limit_bytes:
+                break
+            if path != keep:
+                path.unlink(missing_ok=True)
+                total -= size
+        remove_abandoned(self.folder)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove temporary files that killed processes left long ago.
+
+    Args:
+        folder: Where files are written with `write_atomically`.
+    """
+    for path in folder.glob(TEMPORARY_FILES):
+        try:
+            if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
+                path.unlink()
+        except FileNotFoundError:  # another process was faster
+            continue
+
+
+def cached_activations(
+    net: nn.Module,
+    benchmark: Benchmark,
+    *,
+    cache: ActivationCache | None,
+    stages: Sequence[str] | None = None,
+    network_key: str | None = None,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    device: torch.device | str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, np.ndarray]:
+    """Give each stage's features of a benchmark's sounds, from the cache where they are in it.
+
+    The key is what network, stage and sounds are, not how they were computed: a batch of another size or another
+    device rounds otherwise (about 1e-6 of a feature) and finds the same features.
+
+    Args:
+        net: Network with named stages.
+        benchmark: Whose sounds.
+        cache: Where features are looked up and kept; None computes all.
+        stages: Stages wanted, None for all.
+        network_key: `network_fingerprint(net)`, where it is known already.
+        batch_size: Sounds per forward pass.
+        device: Where the sounds go, None for where the network is.
+        progress: Called as `progress("activations", num_done, num_total)`.
+
+    Returns:
+        (S, D) float32 of each stage, in the network's order.
+
+    Raises:
+        StageError: A stage is unknown, or its activations are not finite.
+        BenchmarkError: The sounds are not right.
+    """
+    wanted = resolve_stages(net, stages)  # type: ignore[arg-type]
+    sound_format = int(net.sample_rate_hz), int(net.num_samples)  # type: ignore[arg-type]
+    found: dict[str, np.ndarray] = {}
+    keys: dict[str, str] = {}
+    if cache is not None:
+        network_key = network_key or network_fingerprint(net)
+        sounds_key = benchmark.stimuli_fingerprint(*sound_format)
+        keys = {stage: activation_key(network_key, stage, sounds_key) for stage in wanted}
+        kept = {stage: cache.get(key) for stage, key in keys.items()}
+        found = {stage: features for stage, features in kept.items() if features is not None}
+    missing = [stage for stage in wanted if stage not in found]
+    if missing:
+        computed = stage_activations(
+            net,
+            benchmark.stimuli(*sound_format),
+            stages=missing,
+            batch_size=batch_size,
+            device=device,
+            progress=progress,
+        )
+        if cache is not None:
+            for stage, features in computed.items():
+                cache.put(keys[stage], features)
+        found |= computed
+    return {stage: found[stage] for stage in wanted}
+
+
+def activation_key(network_key: str, stage: str, sounds_key: str) -> str:
+    """Name what the features of a stage depend on.
+
+    Args:
+        network_key: `network_fingerprint` of the network.
+        stage: Name of the stage.
+        sounds_key: `Benchmark.stimuli_fingerprint` of the sounds.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    content = {"version": CACHE_VERSION, "network": network_key, "stage": stage, "sounds": sounds_key}
+    return content_key(content)
+
+
+def _gib(num_bytes: int) -> float:
+    return num_bytes / 2**30

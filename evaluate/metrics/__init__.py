@@ -1,0 +1,1 @@
+"""What `--metric` names: one file or folder for each comparison of networks with brains."""

@@ -1,0 +1,1 @@
+"""Encoding models: ridge regression from features to responses, with splits, penalties and noise ceilings."""

@@ -1,0 +1,254 @@
+"""Encoding models: how well do features predict measured responses to new stimuli?
+
+For each split of the stimuli, ridge regression from the features to the mean response of each unit, with the penalty
+chosen per unit by leave-one-out error; Pearson r and R^2 between prediction and response on the test stimuli; the
+same fit to every single repetition, which gives the noise correction. The procedure is that of Tuckute, Feather
+et al. 2023.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evaluate.metrics.encoding.alphas import PUBLISHED_ALPHAS
+from evaluate.metrics.encoding.decomposition import compress
+from evaluate.metrics.encoding.split_fit import SplitModel, arrange_targets, fit_units, prepare_split
+from evaluate.metrics.encoding.splits import Splits
+from evaluate.workers import Workers
+
+# Targets worked on together: as many as keep the working set in the cache of a processor core.
+_CPU_CHUNK = 3072
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class EncodingResult:
+    """Scores of V units in each split; every array is (V, splits) unless said otherwise.
+
+    Attributes:
+        r_test: Pearson correlation of prediction and response over the test stimuli; 0 where it is negative or the
+            prediction is constant (the published rule), NaN where the response is constant.
+        r_test_raw: the same before that rule: may be negative, NaN where prediction or response is constant.
+        r2_test: `r_test` squared.
+        r2_test_corrected: `r2_test / (response_ceiling * prediction_ceiling)`, may exceed 1; NaN for units
+            with fewer than two repetitions.
+        r2_train: squared correlation over the training stimuli.
+        alpha: ridge penalty of the fit to the mean response.
+        is_tie: True where no penalty predicted left-out training stimuli better than their mean did.
+        num_tied_repetitions: int, how many of the fits to single repetitions were ties.
+        response_ceiling: reliability of the mean response, held above its floor; NaN without repetitions.
+        prediction_ceiling: reliability of the predictions, held above its floor; NaN without repetitions.
+        predictions: (splits, S, V) predicted mean responses, NaN but for test stimuli; None unless asked for.
+    """
+
+    r_test: np.ndarray
+    r_test_raw: np.ndarray
+    r2_test: np.ndarray
+    r2_test_corrected: np.ndarray
+    r2_train: np.ndarray
+    alpha: np.ndarray
+    is_tie: np.ndarray
+    num_tied_repetitions: np.ndarray
+    response_ceiling: np.ndarray
+    prediction_ceiling: np.ndarray
+    predictions: np.ndarray | None = None
+
+    @property
+    def num_ties(self) -> int:
+        """Number of units and splits whose fit to the mean response is a tie."""
+        return int(self.is_tie.sum())
+
+    @property
+    def num_undefined(self) -> int:
+        """Number of units and splits without a defined score: their test responses do not vary."""
+        return int(np.isnan(self.r2_test).sum())
+
+
+def encode(
+    features: np.ndarray,
+    responses: np.ndarray,
+    splits: Splits,
+    *,
+    alphas: np.ndarray = PUBLISHED_ALPHAS,
+    allow_missing: bool = False,
+    keep_predictions: bool = False,
+    stage: str | None = None,
+    device: torch.device | str = "cpu",
+    memory_limit_gib: float = 2.0,
+    progress: Progress | None = None,
+) -> EncodingResult:
+    """Fit and score encoding models of all units in all splits.
+
+    Args:
+        features: (S, D) features of the stimuli, real, finite.
+        responses: (S, V, R) repeated or (S, V) single responses of the units. The fit is to the mean repetition;
+            with one repetition there is no noise correction.
+        splits: train and test masks over the S stimuli.
+        alphas: ridge penalties to choose from, any order.
+        allow_missing: accept NaN in `responses`. The mean is then over what is there, a repetition of a unit with
+            any NaN takes no part in the noise correction, and the Spearman-Brown length is the harmonic mean over
+            stimuli of the number of repetitions (R itself where whole repetitions are missing).
+        keep_predictions: also return the predictions, splits x S x V numbers.
+        stage: name to use in error messages.
+        device: where to compute, in float64.
+        memory_limit_gib: bound on working memory beyond features, responses and result, in GiB.
+        progress: called as `progress(num_done, num_total)` now and then; both count units times splits.
+
+    Returns:
+        Scores, see `EncodingResult`.
+
+    Raises:
+        ValueError: wrong or different shapes, non-finite features, NaN or infinite responses (named), a unit
+            without any response to a stimulus.
+    """
+    features = _check_features(features, splits, stage)
+    responses = _check_responses(responses, splits, allow_missing)
+    rotated = compress(features, device=device, memory_limit_gib=memory_limit_gib)
+    collected = _Collected(responses, splits, keep_predictions)
+    num_done = 0
+    with Workers(rotated.device) as workers:
+        sizes = _chunk_sizes(responses, splits, len(alphas), workers, memory_limit_gib)
+        for models in _prepared_groups(rotated, np.asarray(alphas), splits, sizes.splits, workers):
+            chunks = [slice(first, first + sizes.units) for first in range(0, responses.shape[1], sizes.units)]
+            fit = partial(_fit_chunk, responses, models, keep_predictions, rotated.device)
+            for units, fits in zip(chunks, workers.map(fit, chunks), strict=True):
+                collected.add(units, fits)
+                num_done += len(fits) * len(fits[0][1]["alpha"])
+                if progress is not None:
+                    progress(num_done, splits.num_splits * responses.shape[1])
+    return collected.result()
+
+
+def _check_features(features: np.ndarray, splits: Splits, stage: str | None) -> np.ndarray:
+    name = "features" if stage is None else f"features of stage {stage!r}"
+    features = np.asarray(features)
+    if features.ndim != 2 or features.shape[1] == 0 or features.dtype.kind not in "fiu":
+        raise ValueError(f"{name} must be real numbers (S, D), got {features.dtype} {features.shape}")
+    if features.shape[0] != splits.num_stimuli:
+        raise ValueError(f"{name} are of {features.shape[0]} stimuli, the splits of {splits.num_stimuli}")
+    bad = ~np.isfinite(features)
+    if bad.any():
+        stimulus, column = np.argwhere(bad)[0]
+        raise ValueError(
+            f"{name} hold {int(bad.sum())} NaN or infinite values, the first at stimulus {stimulus}, "
+            f"column {column}: check the network's weights and the activations"
+        )
+    return features
+
+
+def _check_responses(responses: np.ndarray, splits: Splits, allow_missing: bool) -> np.ndarray:
+    responses = np.asarray(responses)
+    if responses.ndim not in (2, 3) or 0 in responses.shape or responses.dtype.kind not in "fiu":
+        raise ValueError(f"responses must be real numbers (S, V) or (S, V, R), got {responses.dtype} {responses.shape}")
+    responses = responses if responses.ndim == 3 else responses[:, :, None]
+    if responses.shape[0] != splits.num_stimuli:
+        raise ValueError(f"responses are to {responses.shape[0]} stimuli, the splits of {splits.num_stimuli}")
+    if np.isfinite(responses.sum()):
+        return responses
+    bad = np.isinf(responses) if allow_missing else ~np.isfinite(responses)
+    if bad.any():
+        stimulus, unit, repetition = np.argwhere(bad)[0]
+        raise ValueError(
+            f"responses hold {int(bad.sum())} NaN or infinite values, the first at stimulus {stimulus}, unit {unit}, "
+            f"repetition {repetition}: leave the units out, or pass allow_missing=True for missing repetitions (NaN)"
+        )
+    empty = np.isnan(responses).all(axis=2)
+    if empty.any():
+        stimulus, unit = np.argwhere(empty)[0]
+        raise ValueError(
+            f"unit {unit} has no response to stimulus {stimulus} in any repetition "
+            f"({int(empty.any(axis=0).sum())} such units): leave them out"
+        )
+    return responses
+
+
+class _Sizes(NamedTuple):
+    """How much is worked on at a time."""
+
+    units: int
+    splits: int
+
+
+def _chunk_sizes(
+    responses: np.ndarray, splits: Splits, num_alphas: int, workers: Workers, memory_limit_gib: float
+) -> _Sizes:
+    """Units per chunk and splits kept prepared, each within half of the memory limit."""
+    num_stimuli, num_units, num_repetitions = responses.shape
+    num_fits = _num_fits(num_repetitions)
+    half = memory_limit_gib * 2**29
+    # For each target about eight arrays of stimuli and three of penalties; for each split its bases and tables.
+    bytes_per_unit = 8 * num_fits * (8 * num_stimuli + 3 * num_alphas) * workers.num_workers
+    most_units = int(half / bytes_per_unit)
+    if workers.on_cpu:
+        most_units = min(most_units, _CPU_CHUNK // num_fits)
+    bytes_per_split = 8 * num_stimuli * (3 * num_stimuli + 5 * num_alphas)
+    most_splits = min(int(half / bytes_per_split), splits.num_splits)
+    return _Sizes(min(max(1, most_units), num_units), max(1, most_splits))
+
+
+def _num_fits(num_repetitions: int) -> int:
+    """The mean, and each repetition where there are several."""
+    return 1 + (num_repetitions if num_repetitions > 1 else 0)
+
+
+_PreparedSplits = list[tuple[int, SplitModel]]
+
+
+def _prepared_groups(
+    features: Tensor, alphas: np.ndarray, splits: Splits, size: int, workers: Workers
+) -> Iterator[_PreparedSplits]:
+    """Splits with their models, `size` at a time."""
+
+    def prepare(split: int) -> tuple[int, SplitModel]:
+        return split, prepare_split(features, alphas, splits.train[split], splits.test[split])
+
+    for first in range(0, splits.num_splits, size):
+        yield list(workers.map(prepare, range(first, min(first + size, splits.num_splits))))
+
+
+_Fits = list[tuple[int, dict[str, Tensor], Tensor | None]]
+
+
+def _fit_chunk(
+    responses: np.ndarray, models: _PreparedSplits, keep_predictions: bool, device: torch.device, units: slice
+) -> _Fits:
+    """Fit some units in some splits: split, scores by name (each (V,)) and predictions of the test stimuli."""
+    repetitions = torch.as_tensor(responses[:, units]).to(device, torch.float64)
+    targets = arrange_targets(repetitions)
+    fits: _Fits = []
+    for split, model in models:
+        scores, prediction = fit_units(model, targets)
+        kept = prediction.cpu() if keep_predictions else None
+        fits.append((split, {name: value.cpu() for name, value in scores.items()}, kept))
+    return fits
+
+
+class _Collected:
+    """Scores of all units and splits, filled in as they come."""
+
+    def __init__(self, responses: np.ndarray, splits: Splits, keep_predictions: bool) -> None:
+        self._splits = splits
+        self._shape = (responses.shape[1], splits.num_splits)
+        self._arrays: dict[str, np.ndarray] = {}
+        self._predictions = None
+        if keep_predictions:
+            self._predictions = np.full((splits.num_splits, *responses.shape[:2]), np.nan)
+
+    def add(self, units: slice, fits: _Fits) -> None:
+        """Fill in some units."""
+        for split, scores, prediction in fits:
+            for name, value in scores.items():
+                found = value.numpy()
+                self._arrays.setdefault(name, np.empty(self._shape, found.dtype))[units, split] = found
+            if self._predictions is not None and prediction is not None:
+                self._predictions[split, self._splits.test[split], units] = prediction.numpy()
+
+    def result(self) -> EncodingResult:
+        """All scores."""
+        return EncodingResult(**self._arrays, predictions=self._predictions)

@@ -1,0 +1,253 @@
+"""Representational similarity analysis: do stages and brains find the same sounds alike?
+
+Procedure of Tuckute, Feather et al. 2023, with stage selection on the training sounds of each split.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.stats import rankdata
+
+from evaluate.metrics.encoding.splits import Splits
+from evaluate.metrics.stage_selection import mean_defined, median_defined
+
+CeilingKind = Literal["pearson", "spearman"]
+
+# A deviation smaller than this part of the largest value is rounding of a constant.
+_CONSTANT_TOLERANCE = 1e-14
+
+
+@dataclass(frozen=True, eq=False)
+class RsaResult:
+    """Similarity of model and brain representations.
+
+    Attributes:
+        subjects: P subjects in order of first appearance.
+        stages: names of the stages, in order.
+        score: (P,) test similarity at the stage best on the training sounds, median over splits.
+        ceiling: (P,) similarity with the mean of the other subjects, median over splits; NaN for one subject.
+        mean_score: mean of `score` over subjects.
+        mean_ceiling: mean of `ceiling` over subjects.
+        best_stage: (P, splits) index of the selected stage, -1 where none is defined.
+        train_similarity: (P, stages, splits).
+        test_similarity: (P, stages, splits).
+        num_undefined: subjects, stages and splits whose test similarity is undefined (a sound or a stage
+            without variation).
+    """
+
+    subjects: tuple[str, ...]
+    stages: tuple[str, ...]
+    score: np.ndarray
+    ceiling: np.ndarray
+    mean_score: float
+    mean_ceiling: float
+    best_stage: np.ndarray
+    train_similarity: np.ndarray
+    test_similarity: np.ndarray
+    num_undefined: int
+
+
+def category_order(categories: Sequence[str], names: Sequence[str] | None = None) -> np.ndarray:
+    """Order of stimuli by category, as the published analysis sorts sounds before it splits them.
+
+    Args:
+        categories: (S,) category of each stimulus.
+        names: the categories in the order wanted; default their order of first appearance.
+
+    Returns:
+        (S,) indices; within a category the order stays.
+
+    Raises:
+        ValueError: a category that is not in `names`.
+    """
+    names = list(dict.fromkeys(categories)) if names is None else list(names)
+    unknown = sorted(set(categories) - set(names))
+    if unknown:
+        raise ValueError(f"categories {unknown} are not among the names given, {names}")
+    rank = {name: position for position, name in enumerate(names)}
+    return np.argsort([rank[category] for category in categories], kind="stable")
+
+
+def rsa(
+    stages: Mapping[str, np.ndarray],
+    responses: np.ndarray,
+    subjects: np.ndarray,
+    splits: Splits,
+    *,
+    ceiling: CeilingKind = "pearson",
+) -> RsaResult:
+    """Compare the similarity matrices of network stages with those of subjects.
+
+    Features and mean responses are z-scored over stimuli with mean and deviation of the training stimuli (what
+    does not vary stays 0). A similarity matrix holds the Pearson correlations between stimuli; two matrices are
+    compared by the Spearman correlation of their upper triangles. For each subject and split, the stage that
+    compares best on the training stimuli is scored on the test stimuli; median over splits.
+
+    Args:
+        stages: name -> features (S, D), stages in network order. The published splits were drawn over sounds in
+            category order (`category_order`): bring features and responses in this order first.
+        responses: (S, V, R) repeated (averaged here, NaN left out) or (S, V) responses.
+        subjects: (V,) subject of each unit.
+        splits: train and test masks over the S stimuli.
+        ceiling: how a subject's test matrix is compared with the mean matrix of the others: "pearson", as the
+            published software does, or "spearman", as the text says.
+
+    Returns:
+        Scores and ceilings of the subjects.
+
+    Raises:
+        ValueError: shapes that do not match, values that are not finite (stage named), an unknown ceiling.
+    """
+    if ceiling not in ("pearson", "spearman"):
+        raise ValueError(f"ceiling must be 'pearson' (software) or 'spearman' (text), got {ceiling!r}")
+    names, by_subject = _responses_by_subject(responses, subjects, splits)
+    features = {name: _check_features(name, values, splits) for name, values in stages.items()}
+    if not features:
+        raise ValueError("stages is empty: give at least one stage's features")
+    shape = (len(names), len(features), splits.num_splits)
+    train_similarity, test_similarity = np.empty(shape), np.empty(shape)
+    ceilings = np.empty((len(names), splits.num_splits))
+    for split in range(splits.num_splits):
+        train, test = splits.train[split], splits.test[split]
+        brains = [_triangles(values, train, test) for values in by_subject]
+        models = [_triangles(values, train, test) for values in features.values()]
+        for side, similarity in ((0, train_similarity), (1, test_similarity)):
+            similarity[:, :, split] = _compare(
+                np.stack([_ranks(brain[side]) for brain in brains]),
+                np.stack([_ranks(model[side]) for model in models]),
+            )
+        ceilings[:, split] = _ceilings(np.stack([brain[1] for brain in brains]), ceiling)
+    best, score = read_out_best(train_similarity, test_similarity)
+    ceiling_values = median_defined(ceilings, axis=1)
+    return RsaResult(
+        subjects=names,
+        stages=tuple(features),
+        score=score,
+        ceiling=ceiling_values,
+        mean_score=float(mean_defined(score, axis=0)),
+        mean_ceiling=float(mean_defined(ceiling_values, axis=0)),
+        best_stage=best,
+        train_similarity=train_similarity,
+        test_similarity=test_similarity,
+        num_undefined=int(np.isnan(test_similarity).sum()),
+    )
+
+
+def similarity_matrix(values: np.ndarray) -> np.ndarray:
+    """Pearson correlations between stimuli.
+
+    Args:
+        values: (S, D).
+
+    Returns:
+        (S, S), NaN for a stimulus whose values do not vary.
+    """
+    centred = values - values.mean(axis=1, keepdims=True)
+    norm = np.sqrt(np.square(centred).sum(axis=1, keepdims=True))
+    smallest = _CONSTANT_TOLERANCE * np.abs(values).max(axis=1, keepdims=True) * np.sqrt(values.shape[1])
+    unit = centred / np.where(norm > smallest, norm, np.nan)
+    return np.clip(unit @ unit.T, -1.0, 1.0)
+
+
+def z_score(values: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Standardise each column with mean and deviation (ddof 0) over the training stimuli.
+
+    Args:
+        values: (S, D).
+        train: (S,) bool.
+
+    Returns:
+        (S, D); columns that do not vary over the training stimuli are 0.
+    """
+    deviation = values[train].std(axis=0)
+    varies = deviation > _CONSTANT_TOLERANCE * np.abs(values[train]).max(axis=0)
+    return np.where(varies, (values - values[train].mean(axis=0)) / np.where(varies, deviation, 1.0), 0.0)
+
+
+def _responses_by_subject(
+    responses: np.ndarray, subjects: np.ndarray, splits: Splits
+) -> tuple[tuple[str, ...], list[np.ndarray]]:
+    responses = np.asarray(responses, dtype=np.float64)
+    if responses.ndim not in (2, 3) or responses.shape[0] != splits.num_stimuli:
+        raise ValueError(
+            f"responses must be ({splits.num_stimuli}, V) or ({splits.num_stimuli}, V, R) for these splits, "
+            f"got {responses.shape}"
+        )
+    labels = np.asarray(subjects).astype(str)
+    if labels.shape != (responses.shape[1],):
+        raise ValueError(f"subjects must name one for each of {responses.shape[1]} units, got {labels.shape}")
+    repeated = responses if responses.ndim == 3 else responses[:, :, None]
+    bad = np.isnan(repeated).all(axis=2) | np.isinf(repeated).any(axis=2)
+    if bad.any():
+        stimulus, unit = np.argwhere(bad)[0]
+        raise ValueError(f"unit {unit} has no finite response to stimulus {stimulus} ({int(bad.sum())} such)")
+    mean = mean_defined(repeated, axis=2)
+    names = tuple(dict.fromkeys(labels.tolist()))
+    return names, [mean[:, labels == name] for name in names]
+
+
+def _check_features(name: str, values: np.ndarray, splits: Splits) -> np.ndarray:
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or values.shape[0] != splits.num_stimuli:
+        raise ValueError(f"features of stage {name!r} must be ({splits.num_stimuli}, D), got {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError(f"features of stage {name!r} hold NaN or infinite values")
+    return values
+
+
+def _triangles(values: np.ndarray, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Upper triangles (without diagonal) of the similarity matrices of training and of test stimuli."""
+    standardised = z_score(values, train)
+    train_matrix, test_matrix = similarity_matrix(standardised[train]), similarity_matrix(standardised[test])
+    return (
+        train_matrix[np.triu_indices(len(train_matrix), k=1)],
+        test_matrix[np.triu_indices(len(test_matrix), k=1)],
+    )
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks, ties at their mean; all NaN if any value is."""
+    return rankdata(values) if np.isfinite(values).all() else np.full_like(values, np.nan)
+
+
+def _compare(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Pearson correlations between the rows of two matrices, (rows, rows); NaN where a row does not vary."""
+
+    def unit(rows: np.ndarray) -> np.ndarray:
+        centred = rows - rows.mean(axis=1, keepdims=True)
+        norm = np.sqrt(np.square(centred).sum(axis=1, keepdims=True))
+        return centred / np.where(norm > 0, norm, np.nan)
+
+    return unit(first) @ unit(second).T
+
+
+def _ceilings(brains: np.ndarray, kind: CeilingKind) -> np.ndarray:
+    """(P,) correlation of each subject's triangle with the mean triangle of the others."""
+    num_subjects = len(brains)
+    if num_subjects == 1:
+        return np.full(1, np.nan)
+    result = np.empty(num_subjects)
+    for subject in range(num_subjects):
+        pair = brains[subject], np.delete(brains, subject, axis=0).mean(axis=0)
+        own, others = pair if kind == "pearson" else (_ranks(pair[0]), _ranks(pair[1]))
+        result[subject] = _compare(own[None], others[None])[0, 0]
+    return result
+
+
+def read_out_best(train_similarity: np.ndarray, test_similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Choose each split's best stage on its training sounds and read it out on its test sounds.
+
+    Args:
+        train_similarity: (P, stages, splits).
+        test_similarity: (P, stages, splits).
+
+    Returns:
+        Index of the chosen stage, (P, splits), the first of equals, -1 where none is defined; and the test
+        similarity there, median over splits, (P,).
+    """
+    best = np.where(np.isnan(train_similarity), -np.inf, train_similarity).argmax(axis=1)
+    best = np.where(np.isnan(train_similarity).all(axis=1), -1, best)
+    chosen = np.take_along_axis(test_similarity, np.maximum(best, 0)[:, None, :], axis=1)[:, 0]
+    return best, median_defined(np.where(best >= 0, chosen, np.nan), axis=1)

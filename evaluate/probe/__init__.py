@@ -1,0 +1,1 @@
+"""Linear classification of labelled sounds from stage activations."""

@@ -1,0 +1,170 @@
+"""Figures that compare networks on one benchmark: over training, along the stages, and where regions map to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from evaluate.benchmarks.benchmark import ALL
+from evaluate.report.comparisons import summarise
+from evaluate.report.figures import selection as s
+from evaluate.report.figures import style
+from evaluate.report.figures.selection import ScoreKind
+from evaluate.report.figures.series import Entry, Series, marker_look
+from evaluate.report.published_values import BASELINE_MODEL
+from evaluate.scoring import table as t
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+BAND_ALPHA = 0.18
+
+
+def trajectory_figure(series: Sequence[Series], benchmark: str, kind: ScoreKind) -> Figure | None:
+    """Draw scores at the best stage over training, a panel per region, a line per network.
+
+    Networks that were scored at one step alone (permuted ones, baselines) are horizontal lines. Bands are error
+    bars over participants.
+
+    Args:
+        series: See `series_of`.
+        benchmark: Name of the benchmark.
+        kind: Which score.
+
+    Returns:
+        The figure, or None where no run was scored at two or more steps.
+    """
+    shown = [(one, _rows(one, benchmark, kind.best_metric)) for one in series]
+    shown = [(one, rows) for one, rows in shown if len(rows)]
+    if not any(rows[t.STEP].nunique() > 1 for _, rows in shown):
+        return None
+    regions = _all_regions([rows for _, rows in shown])
+    figure, panels = style.new_panels(len(regions), f"{benchmark}: {kind.title} at the best stage over training")
+    drawn: list[float] = []
+    for panel, region in zip(panels, regions, strict=True):
+        for one, rows in shown:
+            drawn += _draw_trajectory(panel, one, rows, kind, region)
+        drawn += _draw_published_baseline(panel, benchmark, region, kind)
+        drawn += _draw_ceiling(panel, [one.rows[one.rows[t.BENCHMARK] == benchmark] for one, _ in shown], kind)
+        style.title_panel(panel, region, regions)
+        style.tidy_axes(panel)
+        style.set_step_axis(panel)
+    for panel in panels:
+        style.set_score_range(panel, drawn)
+    style.finish(figure, panels, x_label=style.STEPS_LABEL, y_label=kind.label)
+    return figure
+
+
+def stage_curves_figure(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> Figure | None:
+    """Draw scores along the stages, a panel per region, a line per network; untrained networks are dashed.
+
+    Where networks have different stages, the axis is the relative position from the first (0) to the last (1).
+    Networks of a single stage are horizontal lines.
+
+    Args:
+        entries: See `entries_of`.
+        benchmark: Name of the benchmark.
+        kind: Which score.
+
+    Returns:
+        The figure, or None where no stage was scored.
+    """
+    shown = [(entry, _of_metric(entry.rows, kind.stage_metric)) for entry in entries]
+    shown = [(entry, rows) for entry, rows in shown if len(rows)]
+    if not shown:
+        return None
+    stages = [tuple(s.stages_of(rows)) for _, rows in shown]
+    axis_stages = set(stages) if len(set(stages)) == 1 else {names for names in stages if len(names) > 1}
+    regions = _all_regions([rows for _, rows in shown])
+    figure, panels = style.new_panels(len(regions), f"{benchmark}: {kind.title} by stage")
+    drawn: list[float] = []
+    for panel, region in zip(panels, regions, strict=True):
+        for (entry, rows), own_stages in zip(shown, stages, strict=True):
+            summaries = [summarise([rows], kind.stage_metric, region, stage=stage) for stage in own_stages]
+            curve = np.array([summary.means[0] for summary in summaries])
+            error = np.array([summary.errors[0] for summary in summaries])
+            drawn += list(curve)
+            if len(own_stages) == 1 and len(set(stages)) > 1:
+                panel.axhline(curve[0], color=entry.series.colour, ls=entry.series.line, lw=1.4, label=entry.label)
+                continue
+            x = np.arange(len(own_stages)) / (1 if len(axis_stages) == 1 else len(own_stages) - 1)
+            line_style = "--" if entry.state == "untrained" else entry.series.line
+            _draw_band(panel, x, curve, error, entry.series.colour)
+            panel.plot(x, curve, line_style, **_line_look(entry.series, entry.fill))
+            panel.lines[-1].set_label(entry.label)
+        drawn += _draw_ceiling(panel, [entry.rows for entry, _ in shown], kind)
+        style.title_panel(panel, region, regions)
+        style.tidy_axes(panel)
+        if len(axis_stages) == 1:
+            style.label_stages(panel, next(iter(axis_stages)))
+    for panel in panels:
+        style.set_score_range(panel, drawn, is_bounded=kind.is_bounded)
+    x_label = "stage" if len(axis_stages) == 1 else "relative position of the stage (0: first, 1: last)"
+    style.finish(figure, panels, x_label=x_label, y_label=kind.label)
+    return figure
+
+
+def _rows(series: Series, benchmark: str, metric: str) -> pd.DataFrame:
+    return _of_metric(series.rows[series.rows[t.BENCHMARK] == benchmark], metric)
+
+
+def _of_metric(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    return rows[rows[t.METRIC] == metric]
+
+
+def _all_regions(frames: Sequence[pd.DataFrame]) -> list[str]:
+    """Regions that any network was scored in over all subjects."""
+    import pandas as pd
+
+    return s.regions_of(t.summary_rows(pd.concat(frames, ignore_index=True))) if frames else []
+
+
+def _draw_trajectory(panel: Axes, series: Series, rows: pd.DataFrame, kind: ScoreKind, region: str) -> list[float]:
+    """Draw one network in one panel; gives the scores drawn."""
+    rows = rows[rows[t.REGION] == region]
+    steps = sorted(rows[t.STEP].unique())
+    if not steps:
+        return []
+    summary = summarise([rows[rows[t.STEP] == step] for step in steps], kind.best_metric, region)
+    if len(steps) == 1:
+        panel.axhline(summary.means[0], color=series.colour, ls="-." if series.kind == "run" else series.line, lw=1.4)
+        panel.lines[-1].set_label(series.name)
+        return list(summary.means)
+    _draw_band(panel, np.array(steps), summary.means, summary.errors, series.colour)
+    panel.plot(steps, summary.means, series.line, **_line_look(series))
+    panel.lines[-1].set_label(series.name)
+    if steps[0] == 0 and series.kind == "run":
+        panel.plot(0, summary.means[0], series.marker, color=series.colour, mfc="white", ms=6, zorder=3)
+    return list(summary.means)
+
+
+def _draw_published_baseline(panel: Axes, benchmark: str, region: str, kind: ScoreKind) -> list[float]:
+    value = s.published_score(kind, benchmark, region)
+    if value is None:
+        return []
+    panel.axhline(value, color=style.BASELINE_COLOUR, ls="--", lw=1.2, label=f"{BASELINE_MODEL}\n(published)")
+    return [value]
+
+
+def _draw_ceiling(panel: Axes, frames: Sequence[pd.DataFrame], kind: ScoreKind) -> list[float]:
+    """Draw the highest score to be expected; it is of the responses alone, the same for every network."""
+    values = summarise(frames, kind.ceiling_metric, ALL, stage=ALL).means
+    defined = values[~np.isnan(values)]
+    if not defined.size:
+        return []
+    panel.axhline(defined[0], color="black", ls=":", lw=1.4, label="ceiling")
+    return [float(defined[0])]
+
+
+def _draw_band(panel: Axes, x: np.ndarray, means: np.ndarray, errors: np.ndarray, colour: str) -> None:
+    if not np.isnan(errors).all():
+        panel.fill_between(x, means - errors, means + errors, color=colour, alpha=BAND_ALPHA, lw=0)
+
+
+def _line_look(series: Series, fill: str = "full") -> dict[str, Any]:
+    return {"color": series.colour, "lw": 1.6, **marker_look(series, fill), "ms": 4.5}

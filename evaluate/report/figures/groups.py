@@ -1,0 +1,106 @@
+"""Figures of runs that differ in their seed alone: mean over seeds with error bars, single seeds as dots."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from evaluate.report.figures import style
+from evaluate.report.figures.selection import ScoreKind
+from evaluate.report.figures.series import Series
+from evaluate.report.seed_groups import Group, means_over_seeds
+
+ROW_HEIGHT_IN = 0.3
+BAND_ALPHA = 0.18
+
+
+def group_bars_figure(groups: Sequence[Group], regions: Sequence[str], benchmark: str, kind: ScoreKind) -> Figure:
+    """Draw a bar per group and region, a dot per seed, groups in order of their mean over the panels.
+
+    Args:
+        groups: See `groups_of`; not empty.
+        regions: Names of the panels, in the order of the groups' scores.
+        benchmark: Name of the benchmark.
+        kind: Which score.
+
+    Returns:
+        The figure.
+    """
+    heights = [float(np.nan_to_num(group.means, nan=0.0).mean()) for group in groups]
+    shown = [groups[number] for number in np.argsort(heights, kind="stable")]
+    width_in = 1.55 if len(regions) > 1 else 5.0
+    title = f"{benchmark}: {kind.title} at the best stage, mean over seeds"
+    figure = style.new_figure(2.6 + width_in * len(regions), 1.2 + ROW_HEIGHT_IN * len(shown), title)
+    panels = figure.subplots(1, len(regions), squeeze=False, sharex=True, sharey=True)[0]
+    for column, (panel, region) in enumerate(zip(panels, regions, strict=True)):
+        for place, group in enumerate(shown):
+            mean, error = group.means[column], group.errors[column]
+            if np.isnan(mean):
+                continue
+            is_open = group.state in ("untrained", "permuted")
+            panel.barh(place, mean, height=0.7, facecolor="white" if is_open else group.colour, edgecolor=group.colour)
+            dots = group.scores[:, column]
+            if group.num_networks > 1:
+                panel.plot(dots, np.full(len(dots), place), "o", color="black", mfc="white", ms=3.5, mew=0.8)
+            if not np.isnan(error):
+                panel.errorbar(mean, place, xerr=error, color="black", lw=1.2, capsize=3)
+            end = max(np.nanmax(dots), mean + np.nan_to_num(error))
+            text = f"  {style.score_text(mean)}"
+            panel.text(end, place, text, va="center", fontsize=style.SMALL_SIZE)
+        style.title_panel(panel, region, regions)
+        panel.set_xlabel(kind.symbol, fontsize=style.TICK_SIZE)
+        style.tidy_axes(panel, grid="x")
+        panel.tick_params(axis="y", length=0)
+        panel.set_yticks(range(len(shown)), [_label(group) for group in shown])
+    highest = max((float(np.nanmax(group.scores)) for group in shown if group.num_networks), default=0.0)
+    ends = [group.means - np.nan_to_num(group.errors) for group in shown]
+    lowest = float(np.nanmin([*np.concatenate(ends), *np.concatenate([group.scores.ravel() for group in shown]), 0.0]))
+    panels[0].set_xlim(1.1 * lowest, max(0.5, 1.25 * highest))
+    return figure
+
+
+def group_trajectories_figure(
+    runs: Sequence[Series],
+    groups: Sequence[Group],
+    regions: Sequence[str],
+    *,
+    benchmark: str,
+    kind: ScoreKind,
+    pattern: str,
+) -> Figure | None:
+    """Draw the means of groups over training, a panel per region; bands are ±1 standard error over seeds.
+
+    Args:
+        runs: See `series_of`.
+        groups: Their groups, for the colours.
+        regions: Names of the panels.
+        benchmark: Name of the benchmark.
+        kind: Which score.
+        pattern: What is taken out of the runs' names.
+
+    Returns:
+        The figure, or None where no group was scored at two or more steps by all its seeds.
+    """
+    curves = {region: means_over_seeds(runs, benchmark, kind, region, pattern) for region in regions}
+    if not any(len(steps) > 1 for by_group in curves.values() for steps, _, _ in by_group.values()):
+        return None
+    colours = {group.label: group.colour for group in groups if group.state == "trained"}
+    figure, panels = style.new_panels(len(regions), f"{benchmark}: {kind.title} over training, mean over seeds")
+    drawn: list[float] = []
+    for panel, region in zip(panels, regions, strict=True):
+        for name, (steps, means, errors) in curves[region].items():
+            colour = colours.get(name, "black")
+            panel.plot(steps, means, "o-", color=colour, lw=1.6, ms=3.5, label=name)
+            panel.fill_between(steps, means - errors, means + errors, color=colour, alpha=BAND_ALPHA, lw=0)
+            drawn += list(means)
+        style.title_panel(panel, region, regions)
+        style.tidy_axes(panel)
+        style.set_step_axis(panel)
+    for panel in panels:
+        style.set_score_range(panel, drawn)
+    style.finish(figure, panels, x_label=style.STEPS_LABEL, y_label=kind.label)
+    return figure
+
+
+def _label(group: Group) -> str:
+    return f"{style.short_name(group.label)} ({group.num_networks})" if group.num_networks > 1 else group.label

@@ -1,0 +1,244 @@
+"""Which rows of a score table a figure shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evaluate.benchmarks.benchmark import ALL, NO_REGION
+from evaluate.report.published_values import BASELINE_MODEL, PUBLISHED_MODELS, published_value
+from evaluate.scoring import table as t
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreKind:
+    """One kind of number that networks are compared by, and the metrics of a table that hold it.
+
+    Attributes:
+        stage_metric: Metric of single stages.
+        best_metric: Metric at the best stage, empty where there is none.
+        label: What the axis of scores says.
+        title: The same, short.
+        symbol: The same, shortest.
+        name: Part of file names; empty for the encoding scores.
+        counts: What is counted beside it: column of the report's table -> metric.
+        ceiling_metric: Metric of the highest score to be expected, empty where there is none.
+        is_bounded: Whether 1 is the highest value.
+    """
+
+    stage_metric: str
+    best_metric: str
+    label: str
+    title: str
+    symbol: str
+    name: str = ""
+    counts: tuple[tuple[str, str], ...] = ()
+    ceiling_metric: str = ""
+    is_bounded: bool = True
+
+    @property
+    def metrics(self) -> tuple[str, str]:
+        """Metrics of stages and of the best stage."""
+        return self.stage_metric, self.best_metric
+
+
+_ENCODING_COUNTS = (("undefined", t.NUM_UNDEFINED), ("ties", t.NUM_TIES))
+RAW = ScoreKind(
+    stage_metric=t.ENCODING_R2,
+    best_metric=t.BEST_STAGE_R2,
+    label="R² on test sounds",
+    title="R²",
+    symbol="R²",
+    counts=_ENCODING_COUNTS,
+)
+CORRECTED = ScoreKind(
+    stage_metric=t.ENCODING_R2_CORRECTED,
+    best_metric=t.BEST_STAGE_R2_CORRECTED,
+    label="noise-corrected R² on test sounds",
+    title="noise-corrected R²",
+    symbol="R²",
+    counts=_ENCODING_COUNTS,
+)
+SIMILARITY = ScoreKind(
+    stage_metric=t.RSA,
+    best_metric=t.BEST_STAGE_RSA,
+    label="representational similarity (Spearman ρ)",
+    title="representational similarity",
+    symbol="ρ",
+    name="rsa",
+    counts=(("undefined", t.RSA_NUM_UNDEFINED),),
+    ceiling_metric=t.RSA_CEILING,
+)
+DIMENSIONALITY = ScoreKind(
+    stage_metric=t.EFFECTIVE_DIMENSIONALITY,
+    best_metric="",
+    label="effective dimensionality",
+    title="effective dimensionality",
+    symbol="dimensions",
+    name="dimensionality",
+    is_bounded=False,
+)
+ENCODING_KINDS = (CORRECTED, RAW)
+SCORE_KINDS = (*ENCODING_KINDS, SIMILARITY)
+"""Kinds that have a best stage."""
+
+
+def score_kinds_of(rows: pd.DataFrame) -> list[ScoreKind]:
+    """Find which kinds of score a table has.
+
+    Args:
+        rows: Rows of one benchmark.
+
+    Returns:
+        Those with at least one row.
+    """
+    metrics = set(rows[t.METRIC])
+    return [kind for kind in SCORE_KINDS if metrics & set(kind.metrics)]
+
+
+def published_score(kind: ScoreKind, benchmark: str, region: str, model: str = BASELINE_MODEL) -> float | None:
+    """Look up what was published about a model.
+
+    Args:
+        kind: Which score.
+        benchmark: Name of the benchmark.
+        region: Region, component or "all".
+        model: Name in `PUBLISHED_MODELS`.
+
+    Returns:
+        The score at the model's best stage; None where none of this kind was published.
+    """
+    if kind is SIMILARITY:
+        row = PUBLISHED_MODELS[model]
+        return {"NH2015": row.rsa_nh2015, "B2021": row.rsa_b2021}.get(benchmark) if region == ALL else None
+    # Components were published as they are, voxels corrected for noise.
+    is_published = kind is (RAW if benchmark == "NH2015comp" else CORRECTED)
+    return published_value(benchmark, region, model) if is_published else None
+
+
+def scores_of(table: pd.DataFrame, run: str, benchmark: str) -> pd.DataFrame:
+    """Select one run's encoding scores over all subjects on one benchmark.
+
+    Args:
+        table: Score table.
+        run: Name of the run.
+        benchmark: Name of the benchmark.
+
+    Returns:
+        Rows of stages and of the best stage, each (step, stage, region) once, in order of steps.
+    """
+    rows = t.summary_rows(table)
+    rows = rows[(rows[t.RUN] == run) & (rows[t.BENCHMARK] == benchmark)]
+    return one_per_step(rows[rows[t.METRIC].isin([*t.STAGE_METRICS, *t.BEST_METRICS])])
+
+
+def one_per_step(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep one number of each kind per step; two checkpoints of one step (best and last) hold the same network.
+
+    Args:
+        rows: Rows of one run.
+
+    Returns:
+        Rows in order of steps, the last of equals.
+    """
+    rows = rows.drop_duplicates([t.BENCHMARK, t.STEP, t.METRIC, t.STAGE, t.REGION, t.SUBJECT], keep="last")
+    return rows.sort_values(t.STEP, kind="stable")
+
+
+def kind_of(rows: pd.DataFrame) -> ScoreKind:
+    """Tell the kind of score of rows that hold one kind.
+
+    Args:
+        rows: See `scores_of`.
+
+    Returns:
+        The kind; raw R^2 where there is none.
+    """
+    return next(iter(score_kinds_of(rows)), RAW)
+
+
+def regions_of(rows: pd.DataFrame) -> list[str]:
+    """List the regions to show and to test, "all" first, then in the table's order.
+
+    Units of no region of interest count in "all" and have their own rows in the table, but are not shown or tested
+    by themselves.
+
+    Args:
+        rows: Rows of a table.
+
+    Returns:
+        Names, each once.
+    """
+    shown = [region for region in dict.fromkeys(rows[t.REGION]) if region != NO_REGION]
+    return sorted(shown, key=lambda region: region != ALL)
+
+
+def stages_of(rows: pd.DataFrame) -> list[str]:
+    """List stages in the network's order, without the best stage and what stands for all stages.
+
+    Args:
+        rows: Rows of one network.
+
+    Returns:
+        Names, each once.
+    """
+    return [stage for stage in dict.fromkeys(rows[t.STAGE]) if stage not in (t.BEST, ALL)]
+
+
+def by_stage(rows: pd.DataFrame, step: int, region: str, stages: Sequence[str]) -> np.ndarray:
+    """Look up scores of one step and region.
+
+    Args:
+        rows: Rows of one run, benchmark and kind of score, over all subjects.
+        step: Step.
+        region: Region.
+        stages: Stages wanted.
+
+    Returns:
+        (stages,), NaN where there is none.
+    """
+    here = rows[(rows[t.STEP] == step) & (rows[t.REGION] == region)]
+    return here.drop_duplicates(t.STAGE, keep="last").set_index(t.STAGE)[t.VALUE].reindex(list(stages)).to_numpy()
+
+
+def first_and_last(rows: pd.DataFrame) -> list[int]:
+    """Give the first and the last step, or the only one.
+
+    Args:
+        rows: Rows of one run.
+
+    Returns:
+        One or two steps.
+    """
+    return sorted({int(rows[t.STEP].min()), int(rows[t.STEP].max())})
+
+
+def step_title(step: int) -> str:
+    """Name a step of training.
+
+    Args:
+        step: Optimiser steps.
+
+    Returns:
+        As "untrained" or "step 40".
+    """
+    return "untrained" if step == 0 else f"step {step}"
+
+
+def run_suffix(rows: pd.DataFrame) -> str:
+    """Name the run in a title, where it has a name.
+
+    Args:
+        rows: Rows of one run.
+
+    Returns:
+        As " (demo)", or nothing.
+    """
+    run = rows[t.RUN].iloc[0]
+    return f" ({run})" if run else ""

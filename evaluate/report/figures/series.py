@@ -1,0 +1,212 @@
+"""What a report compares: runs, their permuted controls and baselines, each a line in its own colour."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from evaluate.folders import short_names
+from evaluate.report.figures import selection as s
+from evaluate.report.figures import style
+from evaluate.scoring import table as t
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+SeriesKind = Literal["run", "untrained", "permuted", "baseline"]
+State = Literal["trained", "untrained", "permuted", "baseline"]
+_ORDER: tuple[SeriesKind, ...] = ("run", "untrained", "permuted", "baseline")
+
+# As `networks.parse_source` names controls: permuted:CHECKPOINT:SEED, untrained:CHECKPOINT_OR_BACKBONE:SEED.
+_CONTROL = re.compile(r"(?P<kind>permuted|untrained):(?P<target>.+?)(?::(?P<seed>\d+))?")
+# And as it labels them, in the column of runs: RUN/FILE (permuted, seed SEED).
+_CONTROL_LABEL = re.compile(r"(?P<run>.+)/(?P<file>[^/]+) \((permuted|untrained), seed \d+\)")
+_BASELINE = re.compile(r"spectro[-_ ]?temporal", re.IGNORECASE)
+_UNTRAINED = re.compile(r"untrained", re.IGNORECASE)
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """A network over the steps of its training.
+
+    Attributes:
+        name: As legends say it, each once in a report.
+        kind: What it is: a run, a control (untrained or with permuted weights), or a baseline that learns nothing.
+        owner: Name of the run that it belongs to: its own, or that which it is a control of.
+        rows: Its rows of the table, each number once per step, in order of steps.
+        colour: Its colour in all figures; a control has that of its run.
+        marker: Its marker in all figures.
+    """
+
+    name: str
+    kind: SeriesKind
+    owner: str
+    rows: pd.DataFrame
+    colour: str
+    marker: str
+
+    @property
+    def line(self) -> str:
+        """Line style: runs and baselines solid, permuted networks dotted, untrained networks dashed."""
+        return {"run": "-", "permuted": ":", "untrained": "--", "baseline": "-"}[self.kind]
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One network at one step, scored on one benchmark.
+
+    Attributes:
+        label: As tables and legends say it.
+        state: Trained, untrained, permuted or baseline.
+        step: Optimiser steps.
+        rows: Its rows of the table, one benchmark alone.
+        series: Where it belongs.
+    """
+
+    label: str
+    state: State
+    step: int
+    rows: pd.DataFrame
+    series: Series
+
+    @property
+    def fill(self) -> Literal["full", "none", "left"]:
+        """How its markers are filled: full where it is trained, open where it is not, half where it is permuted."""
+        fills: dict[State, Literal["full", "none", "left"]] = {"untrained": "none", "permuted": "left"}
+        return fills.get(self.state, "full")
+
+
+def series_of(tables: Mapping[str, pd.DataFrame]) -> list[Series]:
+    """Sort rows of tables into series.
+
+    A row belongs to the run in its column `run`, or to its checkpoint's file where that is empty. What is a control
+    or the baseline is told by the checkpoint's name (`networks.parse_source`); a control belongs to the run that its
+    checkpoint has rows of, or that its label names. Runs of one name that come from several tables are told apart by
+    the tables' names, controls of one name by the folders of their checkpoints.
+
+    Args:
+        tables: Name (as the folder's) -> score table.
+
+    Returns:
+        Runs, then untrained and permuted controls, then baselines, each kind in the tables' order.
+    """
+    import pandas as pd
+
+    parts: dict[tuple[SeriesKind, str, str, str], dict[str, list[pd.DataFrame]]] = {}
+    runs_of_files = _runs_of_files(tables)
+    for folder, table in tables.items():
+        for (run, checkpoint), rows in table.groupby([t.RUN, t.CHECKPOINT], sort=False):
+            key = _identify(str(run), str(checkpoint), runs_of_files)
+            parts.setdefault(key, {}).setdefault(folder, []).append(rows)
+    looks: dict[str, tuple[str, str]] = {}
+    series = []
+    for (kind, name, owner, place), by_folder in sorted(parts.items(), key=lambda part: _ORDER.index(part[0][0])):
+        places = [Path(other[3]) for other in parts if other[:2] == (kind, name)]
+        told = f" ({short_names(places)[places.index(Path(place))]})" if len(places) > 1 else ""
+        for folder, frames in by_folder.items():
+            suffix = told + (f" ({folder})" if len(by_folder) > 1 else "")
+            look = _look(looks, owner + suffix, kind)
+            rows = s.one_per_step(pd.concat(frames, ignore_index=True))
+            series.append(Series(style.short_name(name + suffix), kind, owner + suffix, rows, *look))
+    return series
+
+
+def entries_of(series: Sequence[Series], benchmark: str, metrics: Collection[str]) -> list[Entry]:
+    """List the networks that a benchmark's tables and bars compare: each series at its end and untrained.
+
+    Args:
+        series: See `series_of`.
+        benchmark: Name of the benchmark.
+        metrics: Steps count at which one of these was measured.
+
+    Returns:
+        For each run its last step, then step 0 where there is one; for controls and baselines the last step. With
+        all rows of the benchmark at that step.
+    """
+    entries = []
+    for one in series:
+        rows = one.rows[one.rows[t.BENCHMARK] == benchmark]
+        measured = rows[rows[t.METRIC].isin(metrics)][t.STEP]
+        if measured.empty:
+            continue
+        first, last = int(measured.min()), int(measured.max())
+        steps = [last, 0] if one.kind == "run" and first == 0 < last else [last]
+        entries += [_entry(one, rows[rows[t.STEP] == step], step, has_later=last > step) for step in steps]
+    return entries
+
+
+def _entry(series: Series, rows: pd.DataFrame, step: int, *, has_later: bool) -> Entry:
+    """Describe one network; step 0 is an untrained one unless it is a file that does not say so."""
+    if series.kind != "run":
+        return Entry(series.name, series.kind, step, rows, series)
+    checkpoints = [str(checkpoint) for checkpoint in rows[t.CHECKPOINT].unique()]
+    told = any(_UNTRAINED.search(name) for name in (series.name, *map(_stem, checkpoints)))
+    if step == 0 and (has_later or told or "" in checkpoints):
+        return Entry(f"{series.name}, untrained", "untrained", step, rows, series)
+    label = f"{series.name}, step {style.short_number(step)}" if step else series.name
+    return Entry(label, "trained", step, rows, series)
+
+
+def _runs_of_files(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """Checkpoint -> run, of all rows that name both: those of the checkpoint itself, else those of its controls."""
+    import pandas as pd
+
+    pairs = pd.concat([table[[t.CHECKPOINT, t.RUN]] for table in tables.values()]).drop_duplicates()
+    found: dict[str, str] = {}
+    of_controls: dict[str, str] = {}
+    for checkpoint, run in pairs.itertuples(index=False):
+        control, label = _CONTROL.fullmatch(str(checkpoint)), _CONTROL_LABEL.fullmatch(str(run))
+        if control is None:
+            found |= {str(checkpoint): str(run)} if checkpoint and run else {}
+        elif label is not None and label["file"] == _stem(control["target"]):
+            of_controls[control["target"]] = label["run"]
+    return of_controls | found
+
+
+def _identify(run: str, checkpoint: str, runs_of_files: Mapping[str, str]) -> tuple[SeriesKind, str, str, str]:
+    """Kind and name of the network that a row is about, name of the run, and for controls the checkpoint's folder."""
+    control = _CONTROL.fullmatch(checkpoint)
+    if control is not None:
+        target, seed = control["target"], int(control["seed"] or 0)
+        owner = runs_of_files.get(target) or _stem(target)
+        kind: SeriesKind = "permuted" if control["kind"] == "permuted" else "untrained"
+        return kind, f"{owner}, {kind}" + (f" (seed {seed})" if seed else ""), owner, str(Path(target).parent)
+    name = run or _stem(checkpoint) or "network"
+    return ("baseline" if _BASELINE.search(name) else "run"), name, name, ""
+
+
+def _stem(checkpoint: str) -> str:
+    return Path(checkpoint).stem
+
+
+def _look(looks: dict[str, tuple[str, str]], owner: str, kind: SeriesKind) -> tuple[str, str]:
+    """Colour and marker: the next free ones for a new run, those of its run for a control."""
+    if kind == "baseline":
+        return style.BASELINE_COLOUR, "*"
+    number = len(looks)
+    colours, markers = style.RUN_COLOURS, style.RUN_MARKERS
+    return looks.setdefault(owner, (colours[number % len(colours)], markers[number % len(markers)]))
+
+
+def marker_look(series: Series, fill: str) -> dict[str, Any]:
+    """Describe a marker in the series' colour for Matplotlib.
+
+    Args:
+        series: Whose marker.
+        fill: See `Entry.fill`.
+
+    Returns:
+        Keyword arguments; what is not filled is white.
+    """
+    inside = "white" if fill == "none" else series.colour
+    return {
+        "marker": series.marker,
+        "fillstyle": "full" if fill == "none" else fill,
+        "mfc": inside,
+        "mfcalt": "white",
+        "ms": 7,
+    }

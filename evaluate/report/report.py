@@ -1,0 +1,152 @@
+"""The report: score tables of one or several runs as one page, and its figures as files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evaluate.benchmarks.benchmark import Benchmark
+from evaluate.options import REPORT_FILE, SEED_PATTERN
+from evaluate.report import page as html
+from evaluate.report import report_tables as tables_of
+from evaluate.report.figures.series import Series, series_of
+from evaluate.report.published_values import CITATION
+from evaluate.report.sections import Shown, anchor, probe_section, section
+from evaluate.scoring import table as t
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+FIGURES_FOLDER = "figures"
+Features = Mapping[str, Mapping[str, np.ndarray]]
+"""Benchmark -> title (as "fsdd, relu3") -> (S, D) features."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written.
+
+    Attributes:
+        page: The page.
+        figures: The figures' files.
+    """
+
+    page: Path
+    figures: tuple[Path, ...]
+
+
+def write_report(
+    tables: Mapping[str, pd.DataFrame],
+    folder: str | Path,
+    *,
+    benchmarks: Sequence[Benchmark] = (),
+    features: Features | None = None,
+    seed_pattern: str = SEED_PATTERN,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Report:
+    """Write a page that compares the networks in score tables, and its figures as PNG and PDF.
+
+    What the tables have no rows for is left out with a sentence.
+
+    Args:
+        tables: Name (as the folder's) -> score table, of the callback or of `python -m evaluate score`; it may hold
+            rows of `python -m evaluate probe`.
+        folder: Gets `report.html` and `figures/`; made where it does not exist.
+        benchmarks: Benchmarks of which the sounds' dissimilarity matrices are drawn.
+        features: Features of networks whose matrices are drawn beside them.
+        seed_pattern: Regular expression; runs whose names are equal without it are also shown as one, with mean and
+            error over them.
+        progress: Called as `progress(what, num_done, num_total)` for each benchmark.
+
+    Returns:
+        The files written.
+
+    Raises:
+        TableError: No table has a score.
+    """
+    import pandas as pd
+
+    folder = Path(folder)
+    series = series_of(tables) if tables else []
+    rows = pd.concat([one.rows for one in series], ignore_index=True) if series else t.make_table([])
+    is_probe = rows[t.METRIC].isin(t.PROBE_METRICS)
+    scores, probes = rows[~is_probe], rows[is_probe]
+    names, sounds = (list(dict.fromkeys(each[t.BENCHMARK])) for each in (scores, probes))
+    if rows.empty:
+        raise t.TableError(f"no scores to report in {', '.join(tables) or 'no table'}: the table has no rows")
+    (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
+    files: list[Path] = []
+    sections: list[str] = []
+    for number, name in enumerate(names):
+        if progress:
+            progress(name, number, len(names))
+        shown = Shown(
+            benchmark=name,
+            series=series,
+            rows=scores[scores[t.BENCHMARK] == name],
+            folder=folder / FIGURES_FOLDER,
+            files=files,
+            data=next((benchmark for benchmark in benchmarks if benchmark.name == name), None),
+            features=(features or {}).get(name, {}),
+            seed_pattern=seed_pattern,
+        )
+        sections += section(shown)
+    for name in sounds:
+        of_sounds = probes[probes[t.BENCHMARK] == name]
+        sections += probe_section(Shown(name, series, of_sounds, folder / FIGURES_FOLDER, files))
+    if progress:
+        progress("page", len(names), len(names))
+    parts = [*_head(names, sounds, series, tables), *sections, *_foot()]
+    t.write_atomically(folder / REPORT_FILE, html.page("Brain scores", parts).encode())
+    return Report(folder / REPORT_FILE, tuple(files))
+
+
+def _head(
+    names: Sequence[str], sounds: Sequence[str], series: Sequence[Series], tables: Mapping[str, pd.DataFrame]
+) -> Iterator[str]:
+    """Title, what is compared, the overview."""
+    yield html.element("h1", "Brain scores")
+    of_tables = f"{len(tables)} table{'s' if len(tables) > 1 else ''} ({', '.join(tables)})"
+    of_networks = f"{len(series)} network{'s' if len(series) > 1 else ''}"
+    yield html.element(
+        "p",
+        f"From {of_tables}: {of_networks}, {len(names)} benchmark{'' if len(names) == 1 else 's'}"
+        f"{', linear probes of labelled sounds' if sounds else ''}.",
+        css_class="soft",
+    )
+    places = [(anchor(name), name) for name in names]
+    places += [(anchor(name, kind="probe"), f"{name}: linear probes") for name in sounds]
+    links = [f'<a href="#{place}">{html.element("span", name)}</a>' for place, name in places]
+    yield html.Html(f"<nav>{''.join(links)}</nav>")
+    yield from tables_of.failures(series)
+    if names:
+        yield html.element("h3", "Overview: score at the best stage, all units together")
+        yield tables_of.overview(series, names)
+
+
+def _foot() -> Iterator[str]:
+    """How the numbers came about, and what to cite."""
+    yield html.element("h2", "How to read this")
+    for sentence in (
+        "R²: squared correlation of predicted and measured responses to sounds that the regression was not fitted to; "
+        "negative correlations count as 0, which is about chance. Noise-corrected R² is divided by the reliability "
+        "of responses and predictions: 1 means that all explainable variance is explained. Median over ten splits of "
+        "the sounds, median over a participant's units, mean over participants.",
+        "Best stage: chosen per unit on half of the splits and read out on the other half, ten times, so that choosing "
+        "does not raise the score.",
+        "Standard errors are over participants, with each participant's mean over the networks compared taken out; of "
+        "a single network they are plain. Components have errors where the table holds iterations of stage selection.",
+        "Tests are one-tailed, for the network with the higher mean, and not corrected for their number: bootstrap "
+        "over participants (10 000 resamples), for components permutation of the iterations.",
+        "Linear probes: a support vector machine tells labelled sounds apart by a stage's activations to random crops; "
+        "its penalty is chosen within the training folds, the majority of a sound's crops counts.",
+        "“untrained” is the network before its first update, “permuted” the trained one with each tensor's weights "
+        "shuffled.",
+    ):
+        yield html.element("p", sentence)
+    yield html.element("p", f"Published values, read off the figures of: {CITATION}", css_class="soft")

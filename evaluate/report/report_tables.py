@@ -1,0 +1,285 @@
+"""Tables of the report, in HTML."""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+import numpy as np
+
+from evaluate.benchmarks.benchmark import ALL
+from evaluate.report import page as html
+from evaluate.report.comparisons import MIN_MODELS_FOR_WILCOXON, compare_networks, compare_regions, count, summarise
+from evaluate.report.figures import selection as s
+from evaluate.report.figures import style
+from evaluate.report.figures.probes import probe_curve
+from evaluate.report.figures.selection import ScoreKind
+from evaluate.report.figures.series import Entry, Series, entries_of
+from evaluate.report.published_values import BASELINE_MODEL
+from evaluate.report.seed_groups import Group
+from evaluate.report.significance import PUBLISHED_NUM_RESAMPLES
+from evaluate.scoring import table as t
+
+NO_VALUE = "–"
+
+
+def overview(series: Sequence[Series], benchmarks: Sequence[str]) -> html.Html:
+    """Make the table of all networks on all benchmarks.
+
+    Args:
+        series: See `series_of`.
+        benchmarks: Names of the benchmarks.
+
+    Returns:
+        A row per network, a column per benchmark and kind of score: the score at the best stage over all units.
+    """
+    looks: dict[str, html.Html] = {}
+    cells: dict[str, dict[str, str]] = {}
+    columns = []
+    for benchmark, kind in product(benchmarks, s.SCORE_KINDS):
+        entries = entries_of(series, benchmark, kind.metrics)
+        if not entries:
+            continue
+        column = f"{benchmark}: {kind.title}"
+        columns.append(column)
+        summary = summarise([entry.rows for entry in entries], kind.best_metric, ALL)
+        for entry, mean, error in zip(entries, summary.means, summary.errors, strict=True):
+            looks.setdefault(entry.label, _name(entry))
+            cells.setdefault(entry.label, {})[column] = _score(mean, error)
+    if not columns:
+        return html.element("p", "The tables hold no scores.", css_class="soft")
+    rows = [[looks[label], *(own.get(column, NO_VALUE) for column in columns)] for label, own in cells.items()]
+    return html.data_table(["network", *columns], rows)
+
+
+def best_scores(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> html.Html:
+    """Make the table of scores at the best stage.
+
+    Args:
+        entries: See `entries_of`.
+        benchmark: Name of the benchmark.
+        kind: Which score.
+
+    Returns:
+        A row per network, a column per region, with errors and counts; the published baseline below.
+    """
+    frames = [entry.rows for entry in entries]
+    regions = _regions(entries, kind)
+    summaries = [summarise(frames, kind.best_metric, region) for region in regions]
+    rows = []
+    for number, entry in enumerate(entries):
+        scores = [_score(summary.means[number], summary.errors[number]) for summary in summaries]
+        counts = [_count(count(entry.rows, metric)) for _, metric in kind.counts]
+        rows.append([_name(entry), style.short_number(entry.step), *scores, *counts])
+    below = []
+    published = [s.published_score(kind, benchmark, region) for region in regions]
+    ceilings = [summarise(frames, kind.ceiling_metric, region, stage=ALL).means for region in regions]
+    for label, values in (
+        (f"{BASELINE_MODEL} (published)", published),
+        ("ceiling", [next((value for value in ceiling if not np.isnan(value)), None) for ceiling in ceilings]),
+    ):
+        if any(value is not None for value in values):
+            shown = [NO_VALUE if value is None else f"{value:.3f}" for value in values]
+            below.append([label, "", *shown, *("" for _ in kind.counts)])
+    titles = [style.region_title(region, regions) for region in regions]
+    notes = {
+        "undefined": "Undefined: (unit or subject, split) pairs without a score, over all stages.",
+        "ties": "Ties: (unit, split) pairs where no penalty of the regression helped, over all stages.",
+    }
+    caption = " ".join([f"{sentence(kind.label)} ± standard error.", *(notes[title] for title, _ in kind.counts)])
+    header = ["network", "step", *titles, *(title for title, _ in kind.counts)]
+    return html.data_table(header, rows, caption=caption, published=below)
+
+
+def probes(entries: Sequence[Entry]) -> html.Html:
+    """Make the table of linear probes of one collection of sounds.
+
+    Args:
+        entries: See `entries_of`.
+
+    Returns:
+        A row per network and stage: accuracy, its standard error over folds, and chance.
+    """
+    rows = []
+    for entry in entries:
+        for stage, values in probe_curve(entry.rows).iterrows():
+            accuracy, error, chance = (100 * float(value) for value in values)
+            rows.append([_name(entry), str(stage), _score(accuracy, error, num_digits=1), f"{chance:.1f}"])
+    caption = "% of test sounds right, mean over folds ± standard error; chance: the share of the commonest label."
+    return html.data_table(["network", "stage", "accuracy", "chance"], rows, caption=caption, text_columns=(0, 1))
+
+
+def seed_groups(groups: Sequence[Group], regions: Sequence[str], kind: ScoreKind) -> html.Html:
+    """Make the table of means over seeds.
+
+    Args:
+        groups: See `groups_of`.
+        regions: Regions, in the order of the groups' scores.
+        kind: Which score.
+
+    Returns:
+        A row per group, a column per region.
+    """
+    rows = [
+        [
+            html.swatch(group.colour, group.label, filled=group.state in ("trained", "baseline")),
+            str(group.num_networks),
+            *(_score(mean, error) for mean, error in zip(group.means, group.errors, strict=True)),
+        ]
+        for group in groups
+    ]
+    titles = [style.region_title(region, regions) for region in regions]
+    caption = f"{sentence(kind.label)}, mean over runs that differ in their seed alone ± standard error over them."
+    return html.data_table(["runs", "seeds", *titles], rows, caption=caption)
+
+
+def comparisons(entries: Sequence[Entry], kind: ScoreKind, regions: Sequence[str]) -> Iterator[html.Html]:
+    """Make the table of tests between networks.
+
+    Args:
+        entries: See `entries_of`.
+        kind: Which score.
+        regions: Regions of the benchmark; "all" is tested openly, the others in a folded table.
+
+    Yields:
+        Heading and tables, or a sentence where nothing can be tested.
+    """
+    if len(entries) < 2:
+        return
+    yield html.element("h3", "Comparisons")
+    tests = {region: compare_networks(entries, kind.best_metric, region) for region in regions}
+    if not any(tests.values()):
+        nothing = "No tests: the table has no values of single participants (or iterations of stage selection)."
+        yield html.element("p", nothing, css_class="soft")
+        return
+    header = ["higher", "lower", "region", "difference", "p", "n", "test"]
+    rows = {
+        region: [
+            [
+                test.higher,
+                test.lower,
+                style.region_title(region, regions),
+                f"{test.result.difference:+.3f}",
+                p_value(test.result.p_value),
+                f"{test.result.num_first} / {test.result.num_second}",
+                test.method,
+            ]
+            for test in found
+        ]
+        for region, found in tests.items()
+    }
+    text = (0, 1, 2, 6)
+    if rows.get(ALL):
+        yield html.data_table(header, rows[ALL], text_columns=text)
+    others = [row for region, found in rows.items() if region != ALL for row in found]
+    if others:
+        yield html.folded("Comparisons in single regions", html.data_table(header, others, text_columns=text))
+
+
+def region_tests(entries: Sequence[Entry], regions: Sequence[str]) -> Iterator[html.Html]:
+    """Make the table of tests of best-stage positions between regions, over networks.
+
+    Args:
+        entries: See `entries_of`.
+        regions: Regions of the benchmark.
+
+    Yields:
+        The table, or a sentence where there are too few networks; nothing without a region "Primary".
+    """
+    if "Primary" not in regions:
+        return
+    found = compare_regions(entries, t.REGION_STAGE_POSITION, regions)
+    if not found:
+        too_few = (
+            f"Regions are tested against each other over networks (Wilcoxon) from {MIN_MODELS_FOR_WILCOXON} trained "
+            "networks up."
+        )
+        yield html.element("p", too_few, css_class="soft")
+        return
+    rows = [
+        [f"{region} − Primary", f"{test.difference:+.3f}", p_value(test.p_value), str(test.num_first)]
+        for region, test in found.items()
+    ]
+    caption = "Relative position of the best stage: two-sided Wilcoxon signed-rank test over networks."
+    yield html.data_table(["regions", "median difference", "p", "networks"], rows, caption=caption)
+
+
+def counts(entries: Sequence[Entry], kind: ScoreKind) -> html.Html:
+    """Make the table of undefined scores and ties.
+
+    Args:
+        entries: See `entries_of`.
+        kind: Which score.
+
+    Returns:
+        A row per network and stage.
+    """
+    rows = [
+        [entry.label, stage, *(_count(count(entry.rows, metric, stage)) for _, metric in kind.counts)]
+        for entry in entries
+        for stage in s.stages_of(entry.rows[entry.rows[t.METRIC] == kind.stage_metric])
+    ]
+    return html.data_table(["network", "stage", *(title for title, _ in kind.counts)], rows, text_columns=(0, 1))
+
+
+def failures(series: Sequence[Series]) -> Iterator[html.Html]:
+    """Say which evaluations failed.
+
+    Args:
+        series: See `series_of`.
+
+    Yields:
+        A warning for each.
+    """
+    for one in series:
+        for row in one.rows[one.rows[t.METRIC] == t.FAILED].itertuples():
+            text = f"Scoring {one.name} on {row.benchmark} at step {row.step} failed; the run's log says why."
+            yield html.element("p", text, css_class="warning")
+
+
+def sentence(text: str) -> str:
+    """Begin a text with a capital letter.
+
+    Args:
+        text: Not empty.
+
+    Returns:
+        The text, else unchanged.
+    """
+    return text[:1].upper() + text[1:]
+
+
+def p_value(p: float) -> str:
+    """Write a probability.
+
+    Args:
+        p: From 0 to 1, or NaN.
+
+    Returns:
+        As "0.012", or "< 0.001"; the smallest that resampling can give is not called 0.
+    """
+    if np.isnan(p):
+        return NO_VALUE
+    smallest = 1 / (PUBLISHED_NUM_RESAMPLES + 1)
+    return "< 0.001" if p < 0.001 else f"{max(p, smallest):.3f}"
+
+
+def _regions(entries: Sequence[Entry], kind: ScoreKind) -> list[str]:
+    found: dict[str, None] = {}
+    for entry in entries:
+        rows = t.summary_rows(entry.rows)
+        found |= dict.fromkeys(s.regions_of(rows[rows[t.METRIC] == kind.best_metric]))
+    return sorted(found, key=lambda region: region != ALL)
+
+
+def _name(entry: Entry) -> html.Html:
+    return html.swatch(entry.series.colour, entry.label, filled=entry.state in ("trained", "baseline"))
+
+
+def _score(mean: float, error: float, *, num_digits: int = 3) -> html.Html:
+    if np.isnan(mean):
+        return html.Html(NO_VALUE)
+    shown = f"{mean:.{num_digits}f}"
+    return html.Html(shown if np.isnan(error) else f'{shown} <span class="error">± {error:.{num_digits}f}</span>')
+
+
+def _count(number: int | None) -> str:
+    return NO_VALUE if number is None else str(number)

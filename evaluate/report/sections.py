@@ -1,0 +1,292 @@
+"""Sections of the report: all about one benchmark, figures and tables in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from evaluate.benchmarks.benchmark import Benchmark
+from evaluate.options import SEED_PATTERN
+from evaluate.report import page as html
+from evaluate.report import report_tables as tables_of
+from evaluate.report.figures import bars, compared, matrices, one_run, region_stage, style
+from evaluate.report.figures import groups as group_figures
+from evaluate.report.figures import selection as s
+from evaluate.report.figures.probes import probe_figure
+from evaluate.report.figures.selection import ScoreKind
+from evaluate.report.figures.series import Series, entries_of
+from evaluate.report.seed_groups import groups_of
+from evaluate.scoring import table as t
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+FILE_KINDS = ("png", "pdf")
+NUM_UNFOLDED_RUNS = 2
+"""Of so many runs the figures of single runs are open on the page; those of more are folded."""
+
+BAND_NOTE = (
+    "Error bars and bands: ±1 standard error over participants (components: over iterations of stage selection)."
+)
+
+
+class _Drawing(NamedTuple):
+    """A figure that may turn out to have nothing to show."""
+
+    stem: str
+    draw: Callable[[], Figure | None]
+    caption: str
+    missing: str
+    """Said on the page in place of the figure."""
+
+
+class Shown(NamedTuple):
+    """All that a section on one benchmark is made from.
+
+    Attributes:
+        benchmark: Name of the benchmark.
+        series: Networks over training.
+        rows: All rows of the benchmark.
+        folder: Where figures go.
+        files: Gets the files of figures as they are written.
+        data: The benchmark itself, where it is at hand: its matrix of sounds is drawn.
+        features: Title -> (S, D) features, whose matrices are drawn beside it.
+        seed_pattern: What is taken out of runs' names to find those that differ in their seed alone.
+    """
+
+    benchmark: str
+    series: list[Series]
+    rows: pd.DataFrame
+    folder: Path
+    files: list[Path]
+    data: Benchmark | None = None
+    features: Mapping[str, np.ndarray] = {}
+    seed_pattern: str = SEED_PATTERN
+
+
+def section(shown: Shown) -> Iterator[str]:
+    """Make the section on a benchmark and write its figures.
+
+    Args:
+        shown: What it is about.
+
+    Yields:
+        Its parts, HTML.
+    """
+    yield html.element("h2", shown.benchmark, anchor=anchor(shown.benchmark))
+    kinds = s.score_kinds_of(shown.rows)
+    if not kinds:
+        yield html.element("p", "The tables hold no scores of this benchmark.", css_class="soft")
+    for kind in kinds:
+        yield from _scores_of_kind(shown, kind)
+    if any(kind in s.ENCODING_KINDS for kind in kinds):
+        yield from _region_stage(shown)
+    yield from _dimensionality(shown)
+    yield from _matrices(shown)
+
+
+def probe_section(shown: Shown) -> Iterator[str]:
+    """Make the section on the linear probes of a collection of labelled sounds and write its figure.
+
+    Args:
+        shown: What it is about; `benchmark` names the sounds.
+
+    Yields:
+        Its parts, HTML.
+    """
+    entries = entries_of(shown.series, shown.benchmark, [t.PROBE_ACCURACY])
+    yield html.element("h2", f"{shown.benchmark}: linear probes", anchor=anchor(shown.benchmark, kind="probe"))
+    yield tables_of.probes(entries)
+    drawing = _Drawing(
+        f"{shown.benchmark}_probe",
+        lambda: probe_figure(entries, shown.benchmark),
+        "Accuracy of a linear classifier on every stage that was probed, at the last step (solid) and before training "
+        "(dashed). Error bars: ±1 standard error over folds.",
+        "",
+    )
+    yield _draw(drawing, shown)
+
+
+def _scores_of_kind(shown: Shown, kind: ScoreKind) -> Iterator[str]:
+    """Tables and figures of one kind of score."""
+    entries = entries_of(shown.series, shown.benchmark, kind.metrics)
+    yield html.element("h3", f"{tables_of.sentence(kind.title)} at the best stage")
+    yield tables_of.best_scores(entries, shown.benchmark, kind)
+    series, name, stem = shown.series, shown.benchmark, _stem(shown, kind)
+    drawings = (
+        _Drawing(
+            f"{stem}_bars",
+            lambda: bars.bars_figure(entries, name, kind),
+            "Networks in order of their mean over the panels. Bars striped: untrained; dotted: permuted weights. "
+            f"{BAND_NOTE}",
+            "No score at the best stage: no bars.",
+        ),
+        _Drawing(
+            f"{stem}_trajectories",
+            lambda: compared.trajectory_figure(series, name, kind),
+            "Score at the best stage over training. Open marker: the untrained network; horizontal lines: networks "
+            f"scored once. {BAND_NOTE}",
+            "No run was scored at two or more steps: no trajectories.",
+        ),
+        _Drawing(
+            f"{stem}_stage_curves",
+            lambda: compared.stage_curves_figure(entries, name, kind),
+            f"Score of every stage, at the last step scored (solid) and before training (dashed). {BAND_NOTE}",
+            "No single stages were scored: no stage curves.",
+        ),
+    )
+    for drawing in drawings:
+        yield _draw(drawing, shown)
+    yield from tables_of.comparisons(entries, kind, s.regions_of(t.summary_rows(shown.rows)))
+    yield from _seeds(shown, kind)
+    yield from _single_runs(shown, kind)
+    what = " and ".join(title for title, _ in kind.counts)
+    yield html.folded(
+        f"{tables_of.sentence(kind.title)}: {what}, by network and stage", tables_of.counts(entries, kind)
+    )
+
+
+def _seeds(shown: Shown, kind: ScoreKind) -> Iterator[str]:
+    """Runs that differ in their seed alone, as one; nothing where there are none."""
+    regions = s.regions_of(t.summary_rows(shown.rows[shown.rows[t.METRIC] == kind.best_metric]))
+    groups = groups_of(shown.series, shown.benchmark, kind, regions, shown.seed_pattern) if regions else []
+    if not groups:
+        return
+    yield html.element("h3", f"{tables_of.sentence(kind.title)} over seeds")
+    yield tables_of.seed_groups(groups, regions, kind)
+    stem = _stem(shown, kind)
+    for drawing in (
+        _Drawing(
+            f"{stem}_seeds_bars",
+            lambda: group_figures.group_bars_figure(groups, regions, shown.benchmark, kind),
+            "Bars: means over seeds (their number behind the name), dots: single seeds, error bars: ±1 standard error "
+            "over seeds. Open bars: untrained or permuted.",
+            "",
+        ),
+        _Drawing(
+            f"{stem}_seeds_trajectories",
+            lambda: group_figures.group_trajectories_figure(
+                shown.series,
+                groups,
+                regions,
+                benchmark=shown.benchmark,
+                kind=kind,
+                pattern=shown.seed_pattern,
+            ),
+            "Means over seeds at the steps that all of a group's runs were scored at. Bands: ±1 standard error.",
+            "No group was scored at two or more steps by all its seeds: no trajectories over seeds.",
+        ),
+    ):
+        yield _draw(drawing, shown)
+
+
+def _single_runs(shown: Shown, kind: ScoreKind) -> Iterator[str]:
+    """Figures of every run for itself: all stages over training, heat maps."""
+    parts = []
+    runs = [one for one in shown.series if one.kind == "run"]
+    for one in runs:
+        rows = t.summary_rows(one.rows[one.rows[t.BENCHMARK] == shown.benchmark])
+        rows = rows[rows[t.METRIC].isin(kind.metrics)].assign(**{t.RUN: one.name})
+        if rows.empty or not s.stages_of(rows):
+            continue
+        stem = _stem(shown, kind)
+        prefix = f"{one.name}_{stem}" if len(shown.series) > 1 else stem
+        if rows[t.STEP].nunique() > 1:
+            caption = f"{one.name}: every stage over training, from the first (dark) to the last (bright)."
+            drawing = _Drawing(f"{prefix}_training", lambda rows=rows: one_run.training_figure(rows), caption, "")  # type: ignore[misc]
+            parts.append(_draw(drawing, shown))
+        if len(s.regions_of(rows)) == 1:
+            continue
+        caption = f"{one.name}: stages and regions. A dash: undefined."
+        drawing = _Drawing(f"{prefix}_heatmap", lambda rows=rows: one_run.heat_map_figure(rows), caption, "")  # type: ignore[misc]
+        parts.append(_draw(drawing, shown))
+    if not parts:
+        return
+    if len(runs) <= NUM_UNFOLDED_RUNS:
+        yield html.element("h3", "Every stage")
+        yield from parts
+    else:
+        yield html.folded(f"Every stage of each of {len(runs)} runs", "".join(parts))
+
+
+def _region_stage(shown: Shown) -> Iterator[str]:
+    """Where regions map to in the networks."""
+    entries = entries_of(shown.series, shown.benchmark, [t.REGION_STAGE_POSITION])
+    yield html.element("h3", "Regions and stages")
+    drawing = _Drawing(
+        f"{shown.benchmark}_region_stage",
+        lambda: region_stage.region_stage_figure(entries, shown.benchmark, t.REGION_STAGE_POSITION),
+        "Relative position of the best stage: 0 the first, 1 the last. Large markers: means (open: untrained, "
+        "half filled: permuted), with standard errors; small dots: participants.",
+        "The table has no best-stage positions of regions.",
+    )
+    yield _draw(drawing, shown)
+    yield from tables_of.region_tests(entries, s.regions_of(t.summary_rows(shown.rows)))
+
+
+def _dimensionality(shown: Shown) -> Iterator[str]:
+    """Effective dimensionality along the stages, where the table has it."""
+    if not (shown.rows[t.METRIC] == t.EFFECTIVE_DIMENSIONALITY).any():
+        return
+    entries = entries_of(shown.series, shown.benchmark, [t.EFFECTIVE_DIMENSIONALITY])
+    yield html.element("h3", "Effective dimensionality")
+    drawing = _Drawing(
+        f"{shown.benchmark}_dimensionality",
+        lambda: compared.stage_curves_figure(entries, shown.benchmark, s.DIMENSIONALITY),
+        "Effective dimensionality of every stage's features over the benchmark's sounds: over how many dimensions "
+        "their variance is spread.",
+        "",
+    )
+    yield _draw(drawing, shown)
+
+
+def _matrices(shown: Shown) -> Iterator[str]:
+    """Dissimilarity of sounds, where the benchmark's data are at hand."""
+    benchmark = shown.data
+    if benchmark is None:
+        sentence = "No matrices of sounds: give the benchmark's name or folder (--benchmark) to draw them."
+        yield html.element("p", sentence, css_class="soft")
+        return
+    drawn = {"responses": matrices.dissimilarity(benchmark.responses)}
+    drawn |= {title: matrices.dissimilarity(values) for title, values in shown.features.items()}
+    order = "sorted by category" if benchmark.categories else "in the benchmark's order (it has no categories)"
+    title = f"{shown.benchmark}: dissimilarity of sounds"
+    drawing = _Drawing(
+        f"{shown.benchmark}_rdm",
+        lambda: matrices.matrices_figure(drawn, benchmark.categories, title),
+        f"Sounds {order}; mean over repetitions, units z-scored over sounds. Bright: unlike.",
+        "",
+    )
+    yield html.element("h3", "Sounds that are alike")
+    yield _draw(drawing, shown)
+
+
+def _draw(drawing: _Drawing, shown: Shown) -> str:
+    """Draw a figure, write its files and embed it; or say that there is nothing to draw."""
+    figure = drawing.draw()
+    if figure is None:
+        return html.element("p", drawing.missing, css_class="soft")
+    shown.files.extend(style.save_figure(figure, shown.folder, drawing.stem, FILE_KINDS))
+    return html.picture(style.figure_bytes(figure, "svg"), drawing.caption)
+
+
+def _stem(shown: Shown, kind: ScoreKind) -> str:
+    return "_".join(filter(None, (shown.benchmark, kind.name)))
+
+
+def anchor(name: str, *, kind: str = "benchmark") -> str:
+    """Name the place of a section in the page.
+
+    Args:
+        name: The benchmark's name, or that of labelled sounds.
+        kind: What it names.
+
+    Returns:
+        An id for HTML.
+    """
+    return f"{kind}-" + "".join(character if character.isalnum() else "-" for character in name)

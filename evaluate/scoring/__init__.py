@@ -1,0 +1,1 @@
+"""From networks and benchmarks to the table of scores."""

@@ -1,0 +1,1 @@
+"""Scoring checkpoints as they appear in a folder."""

@@ -1,0 +1,308 @@
+"""Scoring checkpoints as they appear, beside the training that saves them and without touching it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from evaluate.features.activations import Progress
+from evaluate.features.cache import ActivationCache
+from evaluate.features.fingerprint import content_key
+from evaluate.metrics.metric import METRICS
+from evaluate.options import CHECKPOINT_PATTERN
+from evaluate.scoring import table as t
+from evaluate.scoring.parts import Parts
+from evaluate.scoring.score_run import Failure, Request, ScoreRun, one_line
+from evaluate.watch.checkpoint_folder import (
+    DIVERGED_FILE,
+    CheckpointFile,
+    Content,
+    IncompleteError,
+    copy_whole,
+    folder_of_checkpoints,
+    list_checkpoints,
+    read_content,
+)
+from networks import LoadedNetwork, load_network
+from networks.weights.strict import CheckpointError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+GIVEN_UP_AFTER_S = 600.0
+"""A file that is still not whole so long after it was written last is damaged: it is not looked at again."""
+MAX_TRIES = 3
+"""How often a network that cannot be scored is tried: what is wrong may be for want of memory."""
+
+_log = logging.getLogger(__name__)
+
+
+class Finished(NamedTuple):
+    """A checkpoint that needs no more work.
+
+    Attributes:
+        name: Its file, seen from the run directory.
+        size: Bytes of the file.
+        modified_ns: When it was written.
+        run: Name of the run that saved it.
+        step: Optimiser steps done.
+        key: Hash of network and weights.
+        is_scored: Whether it has rows in the table; False for a copy of one that has.
+    """
+
+    name: str
+    size: int
+    modified_ns: int
+    run: str
+    step: int
+    key: str
+    is_scored: bool
+
+
+class Ledger:
+    """What a watcher has finished, kept in a file, so that it goes on where it was.
+
+    Args:
+        path: JSON file; made with the first entry. One that cannot be read counts as empty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._entries: dict[str, Finished] = {}
+        if path.exists():
+            try:
+                entries = [Finished(**entry) for entry in json.loads(path.read_text())]
+            except (ValueError, TypeError) as error:
+                _log.warning("%s is damaged; checkpoints are looked at again (%s)", path, error)
+            else:
+                self._entries = {entry.name: entry for entry in entries}
+
+    def find(self, name: str) -> Finished | None:
+        """Look up a file by its name."""
+        return self._entries.get(name)
+
+    def scored(self, content: Content) -> list[Finished]:
+        """Files with this content that have rows."""
+        return [entry for entry in self._entries.values() if entry.is_scored and entry[3:6] == content]
+
+    def add(self, entry: Finished) -> None:
+        """Write an entry down; it replaces that of a former file of this name."""
+        self._entries[entry.name] = entry
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps([each._asdict() for each in self._entries.values()], indent=1)
+        t.write_atomically(self.path, text.encode())
+
+    def clear(self) -> None:
+        """Forget all, as where the table is gone."""
+        self._entries = {}
+
+
+def request_key(request: Request) -> str:
+    """Hash what is asked of every checkpoint: two watchers that ask the same would do the same work.
+
+    Args:
+        request: What is to be scored and how; its sources do not matter.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    content = {
+        "benchmarks": {benchmark.name: benchmark.content_hash() for benchmark in request.benchmarks},
+        "metrics": {metric: METRICS[metric].version for metric in request.metrics},
+        "stages": list(request.stages or ()),
+    }
+    return content_key(content)
+
+
+@dataclass(kw_only=True)
+class Watcher:
+    """Scores the checkpoints of a run directory, each once, as soon as it is whole.
+
+    Every checkpoint is copied and checked before it is read, so that it does not matter if training writes it at that
+    moment, replaces it or removes it. What is finished is in the table, with the file's name seen from the run
+    directory, and in the ledger; what was being computed is in parts, so that work that was stopped goes on.
+
+    Attributes:
+        run_dir: The run directory; it may be made later.
+        request: What to do with each checkpoint.
+        ledger: What is finished.
+        parts: Where finished results of single stages are.
+        publish: Gets the rows of each checkpoint, and writes them into the table; may raise OSError or TableError.
+        tell: Gets sentences for the user.
+        pattern: Names of checkpoints that are looked at.
+        cache: Where activations are kept; None for nowhere.
+        progress: Called as `progress(what, num_done, num_total)`.
+        failures: The networks that could not be scored.
+        highest_step: The highest step of the checkpoints that are finished, -1 while there is none.
+    """
+
+    run_dir: Path
+    request: Request
+    ledger: Ledger
+    parts: Parts
+    publish: Callable[[pd.DataFrame], None]
+    tell: Callable[[str], None]
+    pattern: str = CHECKPOINT_PATTERN
+    cache: ActivationCache | None = None
+    progress: Progress | None = None
+    failures: list[Failure] = field(default_factory=list, init=False)
+    highest_step: int = field(default=-1, init=False)
+    _hopeless: set[CheckpointFile] = field(default_factory=set, init=False)
+    _num_tries: dict[CheckpointFile, int] = field(default_factory=dict, init=False)
+    _told: set[str] = field(default_factory=set, init=False)
+
+    def watch(
+        self,
+        *,
+        poll_s: float,
+        until_step: int | None = None,
+        idle_s: float | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> str:
+        """Score what there is and what comes, until there is a reason to stop.
+
+        Args:
+            poll_s: Seconds between looks at the folder.
+            until_step: Stop when a checkpoint of this step or a later one is finished; None for never.
+            idle_s: Stop when nothing has come for so long; None for never.
+            sleep: Waits, in seconds.
+            clock: Tells seconds.
+
+        Returns:
+            Why it stopped.
+        """
+        last_news_s = clock()
+        while True:
+            has_news = self.poll() > 0
+            if until_step is not None and self.highest_step >= until_step:
+                return f"step {self.highest_step} is scored"
+            if has_news:
+                last_news_s = clock()
+                continue  # scoring takes time: more may have come
+            if idle_s is not None and clock() - last_news_s >= idle_s:
+                return f"no new checkpoint for {idle_s / 60:g} minutes"
+            sleep(poll_s)
+
+    def poll(self) -> int:
+        """Look once, and deal with all that is new.
+
+        Returns:
+            How many checkpoints were finished.
+        """
+        if not (self.run_dir / t.SCORES_FILE).exists():
+            self.ledger.clear()
+        if self.pattern != DIVERGED_FILE and (folder_of_checkpoints(self.run_dir) / DIVERGED_FILE).is_file():
+            sentence = f"{DIVERGED_FILE} is left out: the state that led to a loss that is not finite"
+            self._tell_once(sentence, DIVERGED_FILE)
+        num_finished = 0
+        looked_at: set[Path] = set()
+        while (file := self._next_file(looked_at)) is not None:
+            looked_at.add(file.path)
+            num_finished += self._attend(file)
+        return num_finished
+
+    def _next_file(self, looked_at: set[Path]) -> CheckpointFile | None:
+        """The first checkpoint that is not dealt with; looked for anew each time, as files change meanwhile."""
+        for file in list_checkpoints(folder_of_checkpoints(self.run_dir), self.pattern):
+            known = self.ledger.find(self._name(file))
+            if known is not None and (known.size, known.modified_ns) == (file.size, file.modified_ns):
+                self.highest_step = max(self.highest_step, known.step)
+            elif file not in self._hopeless and file.path not in looked_at:
+                return file
+        return None
+
+    def _attend(self, file: CheckpointFile) -> bool:
+        """Score one checkpoint; whether it is finished. What goes wrong does not end the watch."""
+        name = self._name(file)
+        try:
+            content = self._finish(file)
+        except FileNotFoundError:
+            self._tell_once(f"{name} was removed before it could be scored", name)
+            return False
+        except (IncompleteError, _NotScoredError, OSError, t.TableError) as error:
+            self._try_later(file, error)
+            return False
+        except CheckpointError as error:
+            self._give_up(file, error)
+            return False
+        self.highest_step = max(self.highest_step, content.step)
+        self._told.discard(name)
+        return True
+
+    def _finish(self, file: CheckpointFile) -> Content:
+        """Read a checkpoint, and score it unless its content has rows already, under this name or another."""
+        name = self._name(file)
+        with tempfile.TemporaryDirectory(prefix="watched-") as folder:
+            copy = Path(folder) / file.path.name
+            copy_whole(file.path, copy)
+            content = read_content(copy)
+            names_with_rows = self._names_with_rows(content)
+            loaded = None if names_with_rows else load_network(str(copy))._replace(checkpoint=name)
+        if loaded is not None:
+            self._score(name, content, loaded)
+        is_scored = loaded is not None or name in names_with_rows
+        self.ledger.add(Finished(name, file.size, file.modified_ns, *content, is_scored=is_scored))
+        return content
+
+    def _score(self, name: str, content: Content, loaded: LoadedNetwork) -> None:
+        work = ScoreRun(
+            request=replace(self.request, sources=(name,)),
+            parts=self.parts,
+            cache=self.cache,
+            progress=self.progress,
+            load=lambda _: loaded,
+        )
+        for failed in work.run(self.publish):
+            for failure in failed:
+                raise _NotScoredError(failure.reason, step=content.step)
+
+    def _names_with_rows(self, content: Content) -> set[str]:
+        """Files of this content that are finished and have rows in the table: dropped rows are computed again."""
+        path = self.run_dir / t.SCORES_FILE
+        names = {entry.name for entry in self.ledger.scored(content)}
+        if not names or not path.exists():
+            return set()
+        table = t.read_table(path)
+        return names & set(table[(table[t.RUN] == content.run) & (table[t.STEP] == content.step)][t.CHECKPOINT])
+
+    def _try_later(self, file: CheckpointFile, error: Exception) -> None:
+        """Leave a checkpoint for the next look, as where the disk or a GPU's memory was full; but not for ever."""
+        self._num_tries[file] = self._num_tries.get(file, 0) + 1
+        if isinstance(error, IncompleteError):
+            is_hopeless = time.time() - file.modified_ns / 1e9 > GIVEN_UP_AFTER_S
+        else:
+            is_hopeless = isinstance(error, _NotScoredError) and self._num_tries[file] >= MAX_TRIES
+        if is_hopeless:
+            self._give_up(file, error)
+            self.highest_step = max(self.highest_step, getattr(error, "step", -1))
+        else:
+            self._tell_once(f"{self._name(file)}: {one_line(error)}; tried again later", self._name(file))
+
+    def _give_up(self, file: CheckpointFile, error: Exception) -> None:
+        self._hopeless.add(file)
+        self.failures.append(Failure(self._name(file), one_line(error)))
+        self.tell(f"error: {self._name(file)} is left out: {one_line(error)}")
+
+    def _tell_once(self, sentence: str, name: str) -> None:
+        if name not in self._told:
+            self._told.add(name)
+            self.tell(sentence)
+
+    def _name(self, file: CheckpointFile) -> str:
+        return file.path.relative_to(self.run_dir).as_posix()
+
+
+class _NotScoredError(ValueError):
+    """A network that could not be scored, as one whose weights are not finite, or for want of memory."""
+
+    def __init__(self, reason: str, *, step: int) -> None:
+        super().__init__(reason)
+        self.step = step

@@ -1,0 +1,1 @@
+"""Convolutional backbones, from a front end's output to features."""

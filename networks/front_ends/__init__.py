@@ -1,0 +1,1 @@
+"""From waveforms to what the backbone sees: cochleagrams and mel spectrograms."""

@@ -1,0 +1,132 @@
+"""A mel spectrogram of the cochleagram's shape: the front end most audio networks have, for comparison."""
+
+import warnings
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from networks.front_ends.compression import OFFSET, POWER, compress
+from networks.front_ends.front_end import FrontEnd, samples_per_frame
+from networks.installation import load_torchaudio
+
+
+class MelSpectrogram(FrontEnd):
+    r"""Compressed mel spectrogram, by default 211 bands x 390 frames as the published cochleagram.
+
+    ``compress(mel filters @ |STFT| / sum of the window)``: magnitudes of a short-time Fourier transform with a Hann
+    window, so scaled that a tone of amplitude 1 has 0.5; triangular filters, equally spaced on the (HTK) mel scale
+    ``2595 log10(1 + f / 700)``, of height 1; no padding of the waveform, so that frame n is about the samples from
+    ``n * stride`` to ``n * stride + window_samples``. The transform is longer than the window (zeros around it), as
+    the lowest filters are narrower than its resolution. Computed with torchaudio, in float32 with autocast off, and
+    left out of ``torch.compile`` (complex numbers). Differentiable.
+
+    Args:
+        sample_rate_hz: rate of the waveforms in Hz.
+        num_samples: samples of a waveform, T; 40 000 are 2 s at 20 kHz.
+        num_bands: mel filters, F.
+        low_hz: lower edge of the lowest filter in Hz.
+        high_hz: upper edge of the highest filter in Hz, at most half the sample rate.
+        frame_rate_hz: frames a second; divides the sample rate.
+        window_samples: samples of the window.
+        fft_samples: points of the transform, at least ``window_samples``.
+        compression: "power" for ``(x + offset) ** power``, with the published rule for its gradient (see
+            :func:`networks.front_ends.compression.compress`); "log" for ``log(x + offset)``.
+        power: exponent of the power compression.
+        offset: added before compression.
+
+    Raises:
+        InstallationError: if torchaudio does not load.
+        ValueError: for a frame rate that does not divide the sample rate, a waveform shorter than the window, edges
+            out of order, a transform that is too short for the window or the lowest filters, another compression.
+    """
+
+    def __init__(
+        self,
+        *,
+        sample_rate_hz: int = 20_000,
+        num_samples: int = 40_000,
+        num_bands: int = 211,
+        low_hz: float = 50.0,
+        high_hz: float = 10_000.0,
+        frame_rate_hz: float = 200.0,
+        window_samples: int = 1001,
+        fft_samples: int = 4096,
+        compression: Literal["power", "log"] = "power",
+        power: float = POWER,
+        offset: float = OFFSET,
+    ) -> None:
+        super().__init__()
+        stride = samples_per_frame(sample_rate_hz, frame_rate_hz)
+        if not 1 <= window_samples <= min(num_samples, fft_samples):
+            raise ValueError(
+                f"expected a window of at most num_samples={num_samples} and fft_samples={fft_samples}, "
+                f"got window_samples={window_samples}"
+            )
+        if compression not in ("power", "log"):
+            raise ValueError(f"expected compression 'power' or 'log', got {compression!r}")
+        self.sample_rate_hz, self.num_samples, self.frame_rate_hz = sample_rate_hz, num_samples, frame_rate_hz
+        self.stride, self.window_samples, self.fft_samples = stride, window_samples, fft_samples
+        self.compression, self.power, self.offset = compression, power, offset
+        self.output_shape = (num_bands, (num_samples - window_samples) // stride + 1)
+        """(F, N): bands and frames."""
+        filters = _mel_filters(fft_samples, sample_rate_hz, num_bands, low_hz, high_hz)
+        self.register_buffer("filters", filters, persistent=False)  # (bins, F)
+        self.register_buffer("window", torch.hann_window(window_samples), persistent=False)
+
+    @torch.compiler.disable
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Mel spectrograms of a batch of waveforms.
+
+        Args:
+            waveform: (B, T), at ``sample_rate_hz``; the published inputs have mean 0 and RMS 0.1.
+
+        Returns:
+            (B, F, N) compressed magnitudes.
+
+        Raises:
+            ValueError: if the waveforms do not have ``num_samples`` samples.
+        """
+        self.check_waveforms(waveform)
+        window, filters = self.get_buffer("window"), self.get_buffer("filters")
+        with torch.autocast(waveform.device.type, enabled=False):
+            # The transform centres the window within its points: as many zeros around the waveform as around the
+            # window, and every frame has the window on samples.
+            before = (self.fft_samples - self.window_samples) // 2
+            after = self.fft_samples - self.window_samples - before
+            magnitude: Tensor = load_torchaudio().functional.spectrogram(
+                torch.nn.functional.pad(waveform.to(filters.dtype), (before, after)),
+                pad=0,
+                window=window,
+                n_fft=self.fft_samples,
+                hop_length=self.stride,
+                win_length=self.window_samples,
+                power=1.0,
+                normalized=False,
+                center=False,
+            )  # (B, bins, N)
+            mel = (magnitude.transpose(1, 2) @ filters).transpose(1, 2) / window.sum()
+            if self.compression == "log":
+                return (mel + self.offset).log()
+            return compress(mel, power=self.power, offset=self.offset)
+
+
+def _mel_filters(fft_samples: int, sample_rate_hz: int, num_bands: int, low_hz: float, high_hz: float) -> Tensor:
+    """(bins, F) triangular filters."""
+    if not 0 <= low_hz < high_hz <= sample_rate_hz / 2:
+        raise ValueError(
+            f"expected 0 <= low_hz < high_hz <= {sample_rate_hz / 2} Hz (half the sample rate), got {low_hz} and "
+            f"{high_hz}"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of empty filters, which are an error here
+        filters: Tensor = load_torchaudio().functional.melscale_fbanks(
+            fft_samples // 2 + 1, low_hz, high_hz, num_bands, sample_rate_hz, norm=None, mel_scale="htk"
+        )
+    empty = (filters.amax(dim=0) == 0).nonzero()
+    if len(empty):
+        raise ValueError(
+            f"{fft_samples} points at {sample_rate_hz} Hz resolve {sample_rate_hz / fft_samples:.3g} Hz, too coarse "
+            f"for mel filter {int(empty[0])} of {num_bands}: use more fft_samples, fewer bands or a higher low_hz"
+        )
+    return filters

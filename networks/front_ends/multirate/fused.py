@@ -1,0 +1,218 @@
+"""The multirate envelopes in compiled code, for CPUs: several times faster than `multirate.envelopes`.
+
+Tensor by tensor, the steps for a group of bands write and read megabytes; `fused.cpp` takes them for as many sounds and
+bands as a vector register has room for, in a core's cache. It is compiled in a few seconds when it is first used, for
+this machine's instruction set, and kept in the user's cache folder. Its interface is plain C over raw pointers, so it
+does not depend on the release of torch.
+"""
+
+import ctypes
+import functools
+import hashlib
+import itertools
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from networks.front_ends.multirate.cache_folder import cache_folder
+from networks.front_ends.multirate.spectrum import rfft_adjoint
+from networks.front_ends.multirate.tables import POINTS_TOGETHER
+
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("fused.cpp", "lanes.h", "lanes_fft.h"))
+INSTRUCTIONS = {
+    "AVX2": ("-mavx2", "-mfma"),
+    "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl"),
+}
+"""Flags by torch's name of the instruction set. Others need none: compilers know NEON and SSE2 from the target."""
+
+COMPILERS = ("c++", "g++", "clang++")
+FLAGS = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-std=c++17", "-fPIC", "-shared")
+COMPILING_TIMEOUT_S = 600
+
+
+class CompilingError(RuntimeError):
+    """The code could not be compiled; the message says why and what to do."""
+
+
+class NoCompilerError(CompilingError):
+    """There is no C++ compiler on this machine."""
+
+
+class GroupArguments(NamedTuple):
+    """What `fused.cpp` is given of a group of bands.
+
+    Attributes:
+        tables: tensors in the order of `Group`'s pointers.
+        numbers: in the order of `Group`'s integers.
+    """
+
+    tables: Sequence[Tensor]
+    numbers: Sequence[int]
+
+
+POINTERS = (
+    *("bands", "lows", "widths", "gains", "roots"),
+    *("low_pass_rows", "low_pass_weights", "interpolation_rows", "interpolation_weights"),
+)
+NUMBERS = (
+    *("num_bands", "length", "num_points", "size", "half_taps"),
+    *("count", "frames", "lead", "width", "blocks_at_once"),
+)
+
+
+class _Group(ctypes.Structure):
+    """`Group` of `fused.cpp`."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in POINTERS] + [(name, ctypes.c_int64) for name in NUMBERS]
+
+
+def envelopes(waveform: Tensor, groups: Sequence[GroupArguments], shape: tuple[int, int]) -> Tensor:
+    """Band envelopes at the frame rate, differentiable.
+
+    Args:
+        waveform: (B, T) float32 on the CPU.
+        groups: all of them.
+        shape: (F, N), bands and frames.
+
+    Returns:
+        (B, F, N).
+    """
+    result: Tensor = _Fused.apply(waveform, groups, shape)
+    return result
+
+
+def takes(waveform: Tensor) -> bool:
+    """Whether the compiled code takes these waveforms: float32 in the memory of the CPU, no stand-in for a tensor."""
+    is_real = type(waveform) in (Tensor, torch.nn.Parameter)
+    return is_real and waveform.device.type == "cpu" and waveform.dtype == torch.float32
+
+
+@functools.cache
+def load() -> ctypes.CDLL:
+    """The library, compiled first if that has not been done on this machine.
+
+    Raises:
+        NoCompilerError: there is no C++ compiler.
+        CompilingError: the compiler failed, or the cache folder cannot be written.
+    """
+    library = library_path()
+    if not library.is_file():
+        _compile(library)
+    loaded = ctypes.CDLL(str(library))
+    pointer, number = ctypes.c_void_p, ctypes.c_int64
+    loaded.multirate_forward.argtypes = [*(pointer, number, pointer, number, number), *(pointer, number, number)]
+    loaded.multirate_backward.argtypes = [*loaded.multirate_forward.argtypes, pointer]
+    loaded.multirate_forward.restype = loaded.multirate_backward.restype = None
+    return loaded
+
+
+class _Fused(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, waveform: Tensor, groups: Sequence[GroupArguments], shape: tuple[int, int]) -> Tensor:
+        spectrum = torch.fft.rfft(waveform)
+        result = waveform.new_empty(len(waveform), *shape)
+        structures, library = _structures(groups), load()
+
+        def of_sounds(sounds: slice) -> None:
+            part = spectrum[sounds]
+            library.multirate_forward(
+                *(structures, len(structures), part.data_ptr(), *part.shape), result[sounds].data_ptr(), *shape
+            )
+
+        _in_threads(of_sounds, len(waveform))
+        if ctx.needs_input_grad[0]:
+            ctx.save_for_backward(spectrum)
+            ctx.groups, ctx.num_samples = groups, waveform.shape[1]
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (spectrum,) = ctx.saved_tensors
+        frames, result = grads[0].contiguous(), torch.zeros_like(spectrum)
+        structures, library = _structures(ctx.groups), load()
+
+        def of_sounds(sounds: slice) -> None:
+            part, of_frames = spectrum[sounds], frames[sounds]
+            library.multirate_backward(
+                *(structures, len(structures), part.data_ptr(), *part.shape),
+                *(of_frames.data_ptr(), *of_frames.shape[1:], result[sounds].data_ptr()),
+            )
+
+        _in_threads(of_sounds, len(frames))
+        return rfft_adjoint(result, ctx.num_samples), None, None
+
+
+def _structures(groups: Sequence[GroupArguments]) -> "ctypes.Array[_Group]":
+    pointers = [[table.data_ptr() for table in group.tables] for group in groups]
+    missing = [None] * len(POINTERS)  # a group without interpolation has no tables of it
+    return (_Group * len(groups))(
+        *(
+            _Group(*(own + missing)[: len(POINTERS)], *group.numbers)
+            for own, group in zip(pointers, groups, strict=True)
+        )
+    )
+
+
+def _in_threads(work: Callable[[slice], None], num_sounds: int) -> None:
+    """Share sounds out among torch's number of threads; the compiled code runs without Python's lock."""
+    num_threads = max(1, min(torch.get_num_threads(), num_sounds))
+    edges = [num_sounds * thread // num_threads for thread in range(num_threads + 1)]
+    parts = [slice(*edge) for edge in itertools.pairwise(edges)]
+    if num_threads == 1:
+        work(parts[0])
+        return
+    with ThreadPoolExecutor(num_threads) as pool:  # made anew each time: threads do not survive a fork
+        list(pool.map(work, parts))
+
+
+def instruction_set() -> str:
+    """Of this machine, as torch names it, and of what processor."""
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+
+
+def library_path() -> Path:
+    """Where the compiled library is kept, by source, instruction set and system."""
+    made_of = b"".join(path.read_bytes() for path in (*SOURCES, Path(__file__)))
+    system = f"{platform.system()} {instruction_set()} {POINTS_TOGETHER}"
+    key = hashlib.sha256(system.encode() + made_of).hexdigest()[:16]
+    return cache_folder() / f"multirate-{key}.so"
+
+
+def _compile(library: Path) -> None:
+    """Compile to a temporary file and rename it: several processes may do so at once, and each may be killed."""
+    asked = os.environ.get("CXX")
+    compiler = asked or next((name for name in COMPILERS if shutil.which(name)), None)
+    if compiler is None:
+        raise NoCompilerError(
+            f"there is no C++ compiler ({', '.join(COMPILERS)}): install one, or name one in the environment variable "
+            "CXX"
+        )
+    flags = (*FLAGS, *INSTRUCTIONS.get(torch.backends.cpu.get_cpu_capability(), ()))
+    try:
+        library.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+            made = Path(folder) / library.name
+            _run([compiler, *flags, f"-DPOINTS_TOGETHER={POINTS_TOGETHER}", str(SOURCES[0]), "-o", str(made)])
+            made.replace(library)
+    except OSError as error:
+        message = f"cannot write to {library.parent} ({error}): name another folder in XDG_CACHE_HOME"
+        raise CompilingError(message) from error
+
+
+def _run(command: list[str]) -> None:
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=COMPILING_TIMEOUT_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = getattr(error, "stderr", None) or str(error)
+        raise CompilingError(f"{command[0]} could not compile {SOURCES[0]}: {reason[-2000:]}") from error

@@ -1,0 +1,50 @@
+"""What is known of bands that are computed together: how many points they have, and the bins that they take."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from networks.front_ends.multirate.interpolation import Windows
+
+
+class Group(NamedTuple):
+    """Bands that are computed together.
+
+    Attributes:
+        bands: their numbers.
+        length: points of their inverse FFTs, M.
+        num_points: points at which their envelopes are known, H.
+        windows: how H points come from M; None where H is M.
+    """
+
+    bands: tuple[int, ...]
+    length: int
+    num_points: int
+    windows: Windows | None
+
+    def matrix(self, widest: int) -> NDArray[np.float64] | None:
+        """Of the interpolation, for the number of bins of the widest band."""
+        if self.windows is None:
+            return None
+        return self.windows.matrix(self.num_points * self.windows.size // self.length, widest / self.length)
+
+
+def supports(responses: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First bin and number of bins of each band, from (F, K) responses."""
+    nonzero = responses > 0
+    lows = nonzero.argmax(axis=1)
+    highs = responses.shape[1] - nonzero[:, ::-1].argmax(axis=1)
+    return lows, highs - lows
+
+
+def bins_and_gains(
+    responses: NDArray[np.float64], bands: tuple[int, ...], length: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """What an inverse FFT of ``length`` points takes from the spectrum, centred on 0: bins and gains, (bands, M)."""
+    chosen = list(bands)
+    lows, widths = (values[chosen, None] for values in supports(responses))
+    offsets = (np.arange(length) + length // 2) % length - length // 2 + widths // 2
+    inside = (offsets >= 0) & (offsets < widths)
+    bins = np.where(inside, lows + offsets, 0)
+    return bins, np.where(inside, np.take_along_axis(responses[chosen], bins, axis=1), 0.0)

@@ -1,0 +1,151 @@
+"""Networks by name, for command lines: checkpoints, published weights, networks of other packages, controls."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+import networks
+from networks import external as ready
+from networks.auditory_network import AuditoryNetwork
+from networks.backbones.backbone import Backbone
+from networks.description import Description
+from networks.installation import InstallationError
+from networks.spectrotemporal import SpectroTemporal
+from networks.weights.checkpoint import NETWORK_KEY, is_checkpoint, network_of
+from networks.weights.controls import permute_weights, untrained
+from networks.weights.factories import make_network, parse_factory
+from networks.weights.published import PUBLISHED_TASKS, published_network, weights_of
+from networks.weights.source_names import BACKBONES, READY, Kind, Source, SourceError, known_forms, parse_source
+from networks.weights.strict import CheckpointError
+from networks.weights.tensor_files import read_tensor_file
+
+# Heads of an untrained network that is made from its backbone's name: the published word task. Stages come before it.
+_UNTRAINED_HEADS = {"word": 794}
+
+
+class LoadedNetwork(NamedTuple):
+    """A network in evaluation mode and where it comes from.
+
+    Attributes:
+        network: the network, with stages: an :class:`networks.AuditoryNetwork`, :class:`networks.SpectroTemporal`,
+            :class:`networks.StagedNetwork` or what a user's factory makes.
+        step: optimiser steps done; 0 where it is not known, and for the baseline and untrained networks.
+        epoch: epochs completed; 0 likewise.
+        run: the run that trained it; where there is none, the readable name of :attr:`Source.label`; of a control,
+            its readable name with that of the run (:meth:`Source.label_in`).
+        tasks: the tasks it was trained on, plain dictionaries; empty for the baseline, untrained networks and those of
+            other packages.
+        checkpoint: the name it was asked for, in full (``str`` of its :class:`Source`).
+    """
+
+    network: Any
+    step: int
+    epoch: int
+    run: str
+    tasks: list[dict[str, Any]]
+    checkpoint: str
+
+
+def load_network(source: str | Source, *, run_factories: bool = True) -> LoadedNetwork:
+    """Load or make the network of a name.
+
+    Args:
+        source: the name, see :func:`parse_source`.
+        run_factories: whether ``MODULE:FACTORY`` may import the module and call the factory; False where the name
+            comes from a file and not from the user.
+
+    Returns:
+        The network in evaluation mode, with what a table says about it.
+
+    Raises:
+        SourceError: for a name that is not known, a network that cannot be made, or a factory that may not be run.
+        CheckpointError: for a file that is damaged, would run code, or holds other weights than it should.
+    """
+    source = parse_source(source) if isinstance(source, str) else source
+    if source.kind == "permuted":
+        loaded = load_network(source.target, run_factories=run_factories)
+        permuted = permute_weights(loaded.network, seed=source.seed or 0)
+        return loaded._replace(network=permuted, run=source.label_in(loaded.run), checkpoint=str(source))
+    if source.kind == "checkpoint":
+        content = read_tensor_file(source.target)
+        if is_checkpoint(content):
+            return LoadedNetwork(**network_of(content, source=source.target)._asdict(), checkpoint=str(source))
+        try:
+            return _published(source, content)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error}; nor is it a checkpoint saved by `python -m train fit`, which has an entry {NETWORK_KEY!r}"
+            ) from error
+    if source.kind == "published":
+        return _published(source, read_tensor_file(source.target))
+    if source.kind == "untrained" and Path(source.target).is_file():
+        trained = load_network(Source("checkpoint", source.target))
+        network = untrained(trained.network.description(), seed=source.seed or 0)
+        return LoadedNetwork(network.eval(), 0, 0, source.label_in(trained.run), [], str(source))
+    try:
+        network = _makers(run_factories)[source.kind](source)
+    except (InstallationError, FileNotFoundError) as error:
+        raise SourceError(str(error)) from error
+    return LoadedNetwork(network.eval(), 0, 0, source.label, [], str(source))
+
+
+def _makers(run_factories: bool) -> dict[Kind, Callable[[Source], nn.Module]]:
+    return {
+        "baseline": lambda source: SpectroTemporal(),
+        "untrained": _untrained,
+        "ready": lambda source: _ready(source.target.partition(":")[0], Path(source.target.partition(":")[2])),
+        "factory": _from_factory if run_factories else _refused,
+    }
+
+
+def _untrained(source: Source) -> nn.Module:
+    if source.target not in READY:
+        return untrained(_description(source.target), seed=source.seed or 0)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(source.seed or 0)
+        return _ready(source.target, None)
+
+
+def _ready(name: str, source: Path | None) -> nn.Module:
+    network: nn.Module = getattr(ready, READY[name])(source)
+    return network
+
+
+def _from_factory(source: Source) -> nn.Module:
+    name = parse_factory(source.target)
+    try:
+        if name is None:
+            raise ValueError(f"expected MODULE:FACTORY, got {source.target!r}")
+        return make_network(name)
+    except ValueError as error:
+        raise SourceError(f"network {source.target!r}: {error}") from error
+
+
+def _refused(source: Source) -> nn.Module:
+    raise SourceError(f"network {source.target!r} is made by code, which is not run here")
+
+
+def _published(source: Source, content: Any) -> LoadedNetwork:
+    network = published_network(weights_of(content, source.target))
+    tasks = [PUBLISHED_TASKS[task] for task in network.heads if task in PUBLISHED_TASKS]
+    return LoadedNetwork(network, 0, 0, Path(source.target).stem, tasks, str(source))
+
+
+def _description(target: str) -> Description:
+    """Description of the network with the named backbone and the published front end."""
+    class_path = f"{getattr(networks, target).__module__}.{target}" if target in BACKBONES else target
+    try:
+        backbone = untrained({"class_path": class_path, "init_args": {}})
+    except ValueError as error:
+        raise SourceError(f"unknown network {target!r}: {error}. Known are: {known_forms()}") from error
+    if not isinstance(backbone, Backbone):
+        raise SourceError(
+            f"expected a backbone, got {target!r}, a {type(backbone).__name__}. Known are: {known_forms()}"
+        )
+    return {
+        "class_path": f"{AuditoryNetwork.__module__}.{AuditoryNetwork.__name__}",
+        "init_args": {"backbone": backbone.description(), "num_classes": _UNTRAINED_HEADS},
+    }

@@ -1,0 +1,49 @@
+import pandas as pd
+import pytest
+
+from datamodules.__main__ import main
+from datamodules.corpora.genres import make_manifest
+from datamodules.corpora.sounds import CorpusError
+from datamodules.shards.reader import ShardSet
+
+
+@pytest.fixture
+def genres(tmp_path, make_sound):
+    for number, genre in enumerate(("jazz", "hip hop")):
+        for i in range(5):
+            make_sound(tmp_path / "music" / genre / "disc" / f"{i}.wav", seed=10 * number + i)
+    return tmp_path / "music"
+
+
+def test_classes_are_folders(genres, tmp_path):
+    table = pd.read_csv(make_manifest(genres, tmp_path / "m.csv"))
+    assert table["genre"].value_counts().to_dict() == {"jazz": 5, "hip hop": 5}
+    assert set(table["split"]) == {"train"}
+    for split in ("train", "val"):
+        (tmp_path / "given" / split).parent.mkdir(exist_ok=True)
+        (tmp_path / "given" / split).symlink_to(genres, target_is_directory=True)
+    table = pd.read_csv(make_manifest(tmp_path / "given", tmp_path / "m.csv", column="style"))
+    assert table.groupby("split").size().to_dict() == {"train": 10, "val": 10}
+    assert set(table["style"]) == {"jazz", "hip hop"}
+
+
+def test_command_splits_by_file_unless_splits_are_given(genres, tmp_path):
+    settings = ["--sample-rate-hz", "4000", "--num-workers", "1"]
+    assert main(["genres", str(genres), str(tmp_path / "out"), "--val-fraction", "0.3", *settings]) == 0
+    assert [len(ShardSet(tmp_path / "out" / split)) for split in ("train", "val")] == [7, 3]
+    genres.rename(tmp_path / "train")
+    (tmp_path / "sorted").mkdir()
+    (tmp_path / "train").rename(tmp_path / "sorted" / "train")
+    assert main(["genres", str(tmp_path / "sorted"), str(tmp_path / "given"), "--column", "style", *settings]) == 0
+    assert ShardSet(tmp_path / "given" / "train").label_sets["style"].labels == ("<null>", "hip hop", "jazz")
+
+
+def test_what_is_wrong_is_named(genres, tmp_path):
+    with pytest.raises(CorpusError, match="gone: no such folder"):
+        make_manifest(tmp_path / "gone", tmp_path / "m.csv")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CorpusError, match="empty: has no folders; expected one per class"):
+        make_manifest(tmp_path / "empty", tmp_path / "m.csv")
+    (genres / "polka").mkdir()
+    with pytest.raises(CorpusError, match="polka: has no sounds"):
+        make_manifest(genres, tmp_path / "m.csv")

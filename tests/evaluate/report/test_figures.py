@@ -1,0 +1,296 @@
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.container import ErrorbarContainer
+from matplotlib.image import imread
+
+from evaluate.report import figures
+from evaluate.report.figures import bars, compared, matrices, region_stage, selection, style
+from evaluate.report.figures.series import entries_of, series_of
+from evaluate.report.published_values import COMPONENTS, PUBLISHED_MODELS
+from evaluate.scoring import table as t
+from evaluate.scoring.scores import Origin, failed_row
+
+STAGES = ("relu0", "maxpool0", "relu1", "relufc")
+
+
+def make_rows(benchmark="NH2015comp", regions=COMPONENTS, steps=(0, 10, 40), run="demo", corrected=False):
+    curve, best = (t.ENCODING_R2, t.BEST_STAGE_R2)
+    if corrected:
+        curve, best = (t.ENCODING_R2_CORRECTED, t.BEST_STAGE_R2_CORRECTED)
+    rows = []
+    for step in steps:
+        for number, stage in enumerate((*STAGES, t.BEST)):
+            for column, region in enumerate(("all", *regions)):
+                value = 0.2 + 0.1 * number + 0.05 * column + step / 400
+                metric = best if stage == t.BEST else curve
+                row = (run, "", step, step // 10, benchmark, metric, stage, region, "all", value)
+                rows.append(dict(zip(t.COLUMNS, row, strict=True)))
+    return t.make_table(rows)
+
+
+def lines_of(panel):
+    return {line.get_label(): line for line in panel.get_lines()}
+
+
+def test_every_picture_is_written(tmp_path):
+    components = make_rows(regions=COMPONENTS[:1])
+    table = t.merge_rows(components, make_rows("simulated", ("core", "belt"), corrected=True))
+    paths = figures.write_figures(table, tmp_path / "figures")
+    kinds = ("training", "stages", "heatmap")
+    expected = [f"{benchmark}_{kind}.png" for benchmark in ("NH2015comp", "simulated") for kind in kinds]
+    assert [path.name for path in paths] == expected
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == sorted(expected)
+    for path in paths:
+        picture = imread(path)
+        assert picture.shape[1] > 500
+        assert picture.std() > 0.01  # not blank
+
+
+def test_pictures_of_one_run_are_replaced_by_those_of_several(tmp_path):
+    one = make_rows("tiny", ("core",))
+    figures.write_figures(one, tmp_path)
+    paths = figures.write_figures(t.merge_rows(one, make_rows("tiny", ("core",), steps=(5,), run="other")), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in paths)
+    assert {path.name.split("_")[0] for path in paths} == {"demo", "other"}
+
+
+def test_units_of_no_region_of_interest_are_no_panel():
+    rows = figures.scores_of(make_rows("B2021", ("Primary", "Unlabelled", "Lateral"), corrected=True), "demo", "B2021")
+    panels = [panel for panel in figures.training_figure(rows).axes if panel.get_visible()]
+    assert [panel.get_title() for panel in panels] == ["all (together)", "Primary", "Lateral"]
+
+
+def test_training_shows_stages_untrained_point_and_baseline():
+    rows = figures.scores_of(make_rows(), "demo", "NH2015comp")
+    figure = figures.training_figure(rows)
+    panels = [panel for panel in figure.axes if panel.get_visible()]
+    assert [panel.get_title() for panel in panels] == ["all (together)", *COMPONENTS]
+    lines = lines_of(panels[COMPONENTS.index("speech") + 1])
+    assert list(lines) == [*STAGES, "best stage", "SpectroTemporal\n(published)"]
+    np.testing.assert_array_equal(lines["relu0"].get_xdata(), [0, 10, 40])
+    np.testing.assert_allclose(lines["relu0"].get_ydata(), [0.45, 0.475, 0.55])
+    np.testing.assert_allclose(lines["SpectroTemporal\n(published)"].get_ydata(), 0.66)
+    brightness = [sum(lines[stage].get_color()[:3]) for stage in STAGES]
+    assert brightness == sorted(brightness)
+    assert "untrained" in figure.get_supxlabel()
+    assert "R²" in figure.get_supylabel()
+    assert len(figure.legends) == 1
+
+
+def test_no_baseline_where_none_was_published():
+    rows = figures.scores_of(make_rows("simulated", ("core",), corrected=True), "demo", "simulated")
+    figure = figures.training_figure(rows)
+    assert list(lines_of(figure.axes[0])) == [*STAGES, "best stage"]
+    assert "noise-corrected" in figure.get_supylabel()
+
+
+def test_stage_curves_show_untrained_thin_and_latest_thick():
+    rows = figures.scores_of(make_rows(), "demo", "NH2015comp")
+    axes = figures.stage_figure(rows).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == list(STAGES)
+    lines = axes.get_lines()
+    first, last = lines[0], lines[1]  # of region "all"
+    assert first.get_linewidth() < last.get_linewidth()
+    np.testing.assert_allclose(first.get_ydata(), [0.2, 0.3, 0.4, 0.5])
+    np.testing.assert_allclose(last.get_ydata(), [0.3, 0.4, 0.5, 0.6])
+    labels = [text.get_text() for text in axes.figure.legends[0].get_texts()]
+    assert labels == ["all (together)", *COMPONENTS, "step 40", "untrained"]
+
+
+def test_heat_map_has_the_numbers():
+    table = make_rows(steps=(40,))
+    undefined = (table[t.STAGE] == "relu0") & (table[t.REGION] == "music")
+    table.loc[undefined, t.VALUE] = np.nan
+    figure = figures.heat_map_figure(figures.scores_of(table, "demo", "NH2015comp"))
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert len(texts) == 5 * 7
+    assert texts[:3] == [".30", ".35", ".40"]
+    assert texts[6] == "–"
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [*STAGES, "best stage"]
+
+
+def test_one_step_has_no_training_curve(tmp_path):
+    paths = figures.write_figures(make_rows("tiny", ("core",), steps=(10,)), tmp_path)
+    assert [path.name for path in paths] == ["tiny_stages.png", "tiny_heatmap.png"]
+
+
+def test_runs_have_their_own_pictures(tmp_path):
+    one, other = (make_rows("tiny", ("core",), run=run, steps=(0,)) for run in ("a/1", "b"))
+    table = t.merge_rows(one, other)
+    names = [path.name for path in figures.write_figures(table, tmp_path)]
+    assert names[0] == "a-1_tiny_stages.png"
+    assert len(set(names)) == 4
+
+
+def test_of_two_checkpoints_of_one_step_the_last_is_shown():
+    table = make_rows()
+    again = table.assign(checkpoint="best.ckpt", value=0.9)
+    rows = figures.scores_of(t.merge_rows(table, again), "demo", "NH2015comp")
+    assert len(rows) == len(table)
+    assert (rows[t.VALUE] == 0.9).all()
+
+
+@pytest.mark.parametrize("table", [t.make_table([]), failed_row("tiny", Origin(run="r"))])
+def test_nothing_to_draw(table, tmp_path):
+    assert figures.write_figures(table, tmp_path) == []
+
+
+def test_undefined_everywhere_is_drawn(tmp_path):
+    assert len(figures.write_figures(make_rows("tiny", ("core",)).assign(value=float("nan")), tmp_path)) == 3
+
+
+def test_rows_of_subjects_are_not_mixed_in():
+    table = make_rows("simulated", ("core",), corrected=True)
+    subject = table.assign(subject="s1", value=0.0)
+    rows = figures.scores_of(t.merge_rows(table, subject), "demo", "simulated")
+    assert len(rows) == len(table)
+
+
+def entries_and_series(*tables):
+    found = series_of({str(number): table for number, table in enumerate(tables)})
+    return entries_of(found, "NH2015comp", selection.RAW.metrics), found
+
+
+def test_bars_stand_beside_the_published_ones_in_order():
+    entries, _ = entries_and_series(make_rows())
+    figure = bars.bars_figure(entries, "NH2015comp", selection.RAW)
+    assert [panel.get_title() for panel in figure.axes] == ["all (together)", *COMPONENTS]
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(names) == len(PUBLISHED_MODELS) + 2
+    widths = [patch.get_width() for patch in figure.axes[0].patches]
+    assert widths[names.index("demo, step 40")] == pytest.approx(0.7)
+    assert widths[names.index("demo, untrained")] == pytest.approx(0.6)
+    speech = [patch.get_width() for patch in figure.axes[1 + COMPONENTS.index("speech")].patches]
+    assert speech[names.index("SpectroTemporal (published)")] == pytest.approx(0.66)
+    own = [label.get_text() for label in figure.axes[0].get_yticklabels() if label.get_fontweight() == "bold"]
+    assert sorted(own) == ["demo, step 40", "demo, untrained"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.684, ".68"), (-0.004, ".00"), (-0.021, "-.02"), (1.0, "1.00"), (0, ".00")]
+)
+def test_scores_are_short(value, text):
+    assert style.score_text(value) == text
+
+
+def test_bars_below_zero_are_whole_with_their_errors_and_the_ceiling():
+    rows = []
+    for subject, value in (("s1", -0.06), ("s2", 0.052), ("all", -0.004)):
+        for metric, stage, score in (
+            (t.BEST_STAGE_RSA, t.BEST, value),
+            (t.RSA, "relu0", value),
+            (t.RSA_CEILING, "all", -0.021),
+        ):
+            row = ("demo", "", 10, 1, "tiny", metric, stage, "all", subject, score)
+            rows.append(dict(zip(t.COLUMNS, row, strict=True)))
+    found = series_of({"t": t.make_table(rows)})
+    entries = entries_of(found, "tiny", selection.SIMILARITY.metrics)
+    figure = bars.bars_figure(entries, "tiny", selection.SIMILARITY)
+    (panel,) = figure.axes
+    lowest, highest = panel.get_xlim()
+    (error_bar,) = [bar for bar in panel.containers if isinstance(bar, ErrorbarContainer)]
+    assert lowest < error_bar.lines[2][0].get_segments()[0][:, 0].min() < -0.03
+    assert lowest < -0.021 < highest
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ceiling (this report)"]
+    assert [text.get_text().strip() for text in panel.texts] == [".00"]
+
+
+def test_bars_without_published_ones_show_all_regions():
+    found = series_of({"t": make_rows("simulated", ("core", "belt"), corrected=True)})
+    entries = entries_of(found, "simulated", selection.CORRECTED.metrics)
+    figure = bars.bars_figure(entries, "simulated", selection.CORRECTED)
+    assert [panel.get_title() for panel in figure.axes] == ["all (together)", "core", "belt"]
+    assert len(figure.axes[0].patches) == 2
+    assert bars.bars_figure([], "simulated", selection.CORRECTED) is None
+
+
+def test_trajectories_of_runs_with_baseline_and_permuted_network():
+    permuted = make_rows(steps=(40,), run="last (permuted, seed 0)").assign(checkpoint="permuted:demo:0", value=0.1)
+    _, series = entries_and_series(make_rows(), make_rows(run="other", steps=(0, 20)), permuted)
+    figure = compared.trajectory_figure(series, "NH2015comp", selection.RAW)
+    lines = lines_of(figure.axes[1 + COMPONENTS.index("speech")])
+    np.testing.assert_array_equal(lines["demo"].get_xdata(), [0, 10, 40])
+    np.testing.assert_allclose(lines["demo"].get_ydata(), [0.85, 0.875, 0.95])
+    np.testing.assert_allclose(lines["demo, permuted"].get_ydata(), 0.1)
+    np.testing.assert_allclose(lines["SpectroTemporal\n(published)"].get_ydata(), 0.66)
+    assert lines["demo"].get_color() == lines["demo, permuted"].get_color() != lines["other"].get_color()
+    assert lines["demo, permuted"].get_linestyle() == ":"
+    assert "steps" in figure.get_supxlabel()
+    _, single = entries_and_series(make_rows(steps=(5,)))
+    assert compared.trajectory_figure(single, "NH2015comp", selection.RAW) is None
+
+
+def test_stage_curves_name_stages_unless_they_differ():
+    entries, _ = entries_and_series(make_rows())
+    figure = compared.stage_curves_figure(entries, "NH2015comp", selection.RAW)
+    lines = lines_of(figure.axes[0])
+    np.testing.assert_allclose(lines["demo, step 40"].get_ydata(), [0.3, 0.4, 0.5, 0.6])
+    np.testing.assert_array_equal(lines["demo, step 40"].get_xdata(), range(4))
+    assert lines["demo, untrained"].get_linestyle() == "--"
+    assert [label.get_text() for label in figure.axes[-1].get_xticklabels()] == list(STAGES)
+    fewer = make_rows(run="fewer", steps=(40,))
+    baseline = make_rows(run="SpectroTemporal", steps=(0,))
+    fewer, baseline = fewer[fewer[t.STAGE] != "relu1"], baseline[baseline[t.STAGE].isin(["relu0", t.BEST])]
+    entries, _ = entries_and_series(make_rows(), fewer, baseline)
+    figure = compared.stage_curves_figure(entries, "NH2015comp", selection.RAW)
+    lines = lines_of(figure.axes[0])
+    np.testing.assert_allclose(lines["fewer, step 40"].get_xdata(), [0, 0.5, 1])
+    np.testing.assert_allclose(lines["SpectroTemporal"].get_ydata(), 0.2)
+    assert "relative position" in figure.get_supxlabel()
+
+
+def test_region_stage_figure_shows_positions():
+    positions = make_rows(steps=(40,))
+    positions = positions[positions[t.STAGE] == t.BEST].assign(metric=t.REGION_STAGE_POSITION, value=0.25)
+    entries, _ = entries_and_series(t.merge_rows(make_rows(steps=(40,)), positions))
+    figure = region_stage.region_stage_figure(entries, "NH2015comp", t.REGION_STAGE_POSITION)
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == list(COMPONENTS)
+    assert {container.lines[0].get_ydata()[0] for container in axes.containers} == {0.25}
+    assert [label.get_text() for label in axes.child_axes[0].get_yticklabels()] == list(STAGES)
+    without, _ = entries_and_series(make_rows())
+    assert region_stage.region_stage_figure(without, "NH2015comp", t.REGION_STAGE_POSITION) is None
+
+
+def test_matrices_are_sorted_by_category():
+    values = np.random.default_rng(0).standard_normal((6, 40))
+    matrix = matrices.dissimilarity(values)
+    z_scored = (values - values.mean(axis=0)) / values.std(axis=0)
+    np.testing.assert_allclose(matrix, 1 - np.corrcoef(z_scored), atol=1e-12)
+    repeated = np.repeat(values[:, :, None], 3, axis=2)
+    repeated[0, 0, 1] = np.nan
+    np.testing.assert_allclose(matrices.dissimilarity(repeated), matrix, atol=1e-12)
+    figure = matrices.matrices_figure({"net": matrix}, list("abcabc"), "title")
+    panel = figure.axes[0]
+    order = [0, 3, 1, 4, 2, 5]
+    np.testing.assert_allclose(panel.images[0].get_array(), matrix[np.ix_(order, order)])
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["a", "b", "c"]
+    np.testing.assert_allclose(panel.get_yticks(), [0.5, 2.5, 4.5])
+    matrices.matrices_figure({"net": matrix}, None, "title")
+
+
+def test_names_of_small_categories_do_not_overlap():
+    figure = matrices.matrices_figure({"net": np.ones((100, 100))}, ["a"] * 97 + ["b", "c", "d"], "title")
+    places = figure.axes[0].get_yticks()
+    assert min(np.diff(places)) >= matrices.LABEL_HEIGHT * 100 - 1e-9
+    assert places[-1] <= 99.5
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0"), (1500, "1500"), (12000, "12k"), (2_500_000, "2.5M")])
+def test_steps_are_short(number, text):
+    assert style.short_number(number) == text
+
+
+def test_files_are_the_same_each_time():
+    rows = figures.scores_of(make_rows("simulated", ("core",), steps=(40,)), "demo", "simulated")
+    for kind in ("png", "svg"):
+        contents = [style.figure_bytes(figures.heat_map_figure(rows), kind) for _ in range(2)]
+        assert contents[0] == contents[1]
+
+
+def test_figures_leave_settings_and_pyplot_alone():
+    before = dict(mpl.rcParams)
+    rows = figures.scores_of(make_rows(steps=(40,)), "demo", "NH2015comp")
+    style.figure_bytes(figures.stage_figure(rows), "svg")
+    assert dict(mpl.rcParams) == before

@@ -1,0 +1,198 @@
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from networks import (
+    AuditoryNetwork,
+    Backbone,
+    CheckpointError,
+    CochCNN9,
+    Cochleagram,
+    SpectroTemporal,
+    permute_weights,
+    untrained,
+)
+from networks.weights.checkpoint import NETWORK_KEY, describe_network
+from networks.weights.sources import Source, SourceError, load_network, parse_source
+
+SMALL_FRONT_END = {
+    "sample_rate_hz": 2000,
+    "num_samples": 800,
+    "num_filters": 4,
+    "sample_factor": 1,
+    "high_hz": 1000.0,
+    "frame_rate_hz": 50.0,
+    "num_taps": 81,
+}
+TASKS = [{"name": "word", "kind": "one_label"}]
+
+
+@pytest.fixture(scope="module")
+def network() -> AuditoryNetwork:
+    return untrained(AuditoryNetwork(CochCNN9(width=0.02), {"word": 7}, Cochleagram(**SMALL_FRONT_END)), seed=9)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(network, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("run") / "last.ckpt"
+    content = {
+        NETWORK_KEY: describe_network(network, run="my-run", epoch=2, tasks=TASKS),
+        "state_dict": {f"network.{name}": tensor for name, tensor in network.state_dict().items()},
+        "global_step": 40,
+    }
+    torch.save(content, path)
+    return path
+
+
+def assert_same_weights(one, other):
+    assert list(one.state_dict()) == list(other.state_dict())
+    assert all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in one.state_dict().items())
+
+
+def test_a_checkpoint_is_loaded_as_always(checkpoint, network):
+    loaded = load_network(str(checkpoint))
+    assert_same_weights(loaded.network, network)
+    assert not loaded.network.training
+    assert loaded[1:] == (40, 2, "my-run", TASKS, str(checkpoint))
+
+
+@pytest.mark.parametrize("name", ["SpectroTemporal", "spectrotemporal"])
+def test_the_baseline(name):
+    loaded = load_network(name)
+    assert isinstance(loaded.network, SpectroTemporal)
+    assert not loaded.network.training
+    assert loaded[1:] == (0, 0, "SpectroTemporal", [], "SpectroTemporal")
+
+
+@pytest.mark.parametrize(("ending", "seed"), [("", 0), (":0", 0), (":3", 3)])
+def test_a_permuted_checkpoint(checkpoint, network, ending, seed):
+    loaded = load_network(f"permuted:{checkpoint}{ending}")
+    assert_same_weights(loaded.network, permute_weights(network, seed=seed))
+    assert not loaded.network.training
+    assert loaded[1:] == (40, 2, f"my-run/last (permuted, seed {seed})", TASKS, f"permuted:{checkpoint}:{seed}")
+
+
+@pytest.mark.parametrize(("ending", "seed"), [("", 0), (":3", 3)])
+def test_the_untrained_network_of_a_checkpoint(checkpoint, network, ending, seed):
+    loaded = load_network(f"untrained:{checkpoint}{ending}")
+    assert_same_weights(loaded.network, untrained(network, seed=seed))
+    assert not loaded.network.training
+    assert loaded[1:] == (0, 0, f"my-run/last (untrained, seed {seed})", [], f"untrained:{checkpoint}:{seed}")
+
+
+class TinyBackbone(Backbone):
+    """A user's own backbone."""
+
+    stages = ("pooled", "dense")
+
+    def __init__(self, *, width: int = 3) -> None:
+        super().__init__()
+        self.pooled = nn.AdaptiveAvgPool2d(4)
+        self.dense = nn.LazyLinear(width)
+
+    def forward(self, cochleagram: Tensor) -> Tensor:
+        return self.dense(self.pooled(cochleagram[:, None]).flatten(1))
+
+
+def test_an_untrained_backbone_of_a_users_package(monkeypatch):
+    package = types.ModuleType("my_networks")
+    package.TinyBackbone = TinyBackbone
+    monkeypatch.setitem(sys.modules, "my_networks", package)
+    monkeypatch.setattr(TinyBackbone, "__module__", "my_networks")
+    state = torch.get_rng_state()
+    loaded = load_network("untrained:my_networks.TinyBackbone:2")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert_same_weights(loaded.network, untrained(AuditoryNetwork(TinyBackbone(), {"word": 794}), seed=2))
+    assert (loaded.network.sample_rate_hz, loaded.network.num_samples) == (20_000, 40_000)
+    assert loaded[1:] == (0, 0, "TinyBackbone (untrained, seed 2)", [], "untrained:my_networks.TinyBackbone:2")
+
+
+def test_an_untrained_backbone_of_ours_by_name(monkeypatch):
+    # Only its description is looked at: the network itself has 100 million weights.
+    made = []
+    monkeypatch.setattr(
+        "networks.weights.sources.untrained", lambda what, **options: made.append(what) or untrained_cheaply()
+    )
+    load_network("untrained:CochCNN9")
+    assert made[0] == {"class_path": "networks.backbones.cochcnn9.CochCNN9", "init_args": {}}
+    assert made[1]["class_path"] == "networks.auditory_network.AuditoryNetwork"
+    assert parse_source("untrained:CochCNN9:2").label == "CochCNN9 (untrained, seed 2)"
+
+
+def untrained_cheaply() -> CochCNN9:
+    return CochCNN9(width=0.02)
+
+
+def test_names_in_full_are_understood_as_the_same(checkpoint):
+    for name in (str(checkpoint), "spectrotemporal", f"permuted:{checkpoint}", f"untrained:{checkpoint}:7"):
+        source = parse_source(name)
+        assert parse_source(str(source)) == source
+
+
+def test_colons_and_digits_in_a_file_name_belong_to_it(checkpoint, tmp_path):
+    odd = tmp_path / "step:12"
+    odd.write_bytes(checkpoint.read_bytes())
+    assert parse_source(f"permuted:{odd}") == Source("permuted", str(odd), 0)
+    assert parse_source(f"permuted:{odd}:4") == Source("permuted", str(odd), 4)
+    assert parse_source(str(odd)) == Source("checkpoint", str(odd))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "nowhere.ckpt",
+        "shuffled:nowhere.ckpt",
+        "permuted:",
+        "permuted:nowhere.ckpt",
+        "permuted:SpectroTemporal",
+        "permuted:CochCNN9",
+        "untrained:nowhere.ckpt:3",
+        "untrained:CochCNN8",
+        "untrained:",
+    ],
+)
+def test_unknown_names_are_refused_with_what_is_known(name):
+    with pytest.raises(SourceError) as error:
+        load_network(name)
+    for part in (
+        repr(name),
+        "SpectroTemporal",
+        "permuted:CHECKPOINT[:SEED]",
+        "untrained:CHECKPOINT[:SEED]",
+        "CochCNN9",
+    ):
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [("nowhere.Backbone", "nowhere"), ("networks.Cochleagram", "expected a backbone, got 'networks.Cochleagram'")],
+)
+def test_a_class_that_is_no_backbone_is_refused(target, message):
+    state = torch.get_rng_state()
+    with pytest.raises(SourceError, match=message):
+        load_network(f"untrained:{target}")
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_weights_of_another_project_are_refused_with_what_was_expected(tmp_path):
+    path = tmp_path / "other.pt"
+    torch.save({"encoder.weight": torch.zeros(3)}, path)
+    with pytest.raises(CheckpointError, match="expected published weights, named module") as error:
+        load_network(str(path))
+    assert "encoder.weight" in str(error.value)
+    assert "nor is it a checkpoint saved by `python -m train fit`" in str(error.value)
+    assert "load_published" not in str(error.value)
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "notes.ckpt"
+    path.write_text("not a checkpoint")
+    for name in (str(path), f"permuted:{path}", f"untrained:{path}"):
+        with pytest.raises(CheckpointError, match=r"notes\.ckpt"):
+            load_network(name)

@@ -1,0 +1,200 @@
+"""The command line of training: LightningCLI with a run directory, loggers, checkpoints and brain scores set up."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelSummary
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.utilities import rank_zero_info
+
+from datamodules.data_module import AuditoryDataModule
+from evaluate.callback.callback import BrainScoreCallback
+from networks import CochCNN9, Cochleagram, CochResNet, CochResNet50, MelSpectrogram
+from train.cli.parser import TrainingParser, whole_numbers_first
+from train.cli.recipes import PARSER_MODE, register_recipes
+from train.display.loggers import loggers_of
+from train.display.network_summary import NetworkSummary
+from train.display.pace import Pace
+from train.display.run_page import RunPage
+from train.display.training_progress import TrainingProgress
+from train.learning.module import AuditoryModule
+from train.learning.non_finite import StopWhenNonFinite
+from train.learning.schedules import Schedule
+from train.run.checkpoint_files import AtomicCheckpointIO, remove_abandoned
+from train.run.early_stopping import StopByBrainScore
+from train.run.rank_states import RankStates
+from train.run.run_callbacks import SaveRunConfig, SaveUntrained, Summary
+from train.run.run_checkpoint import RunCheckpoint
+from train.run.run_directory import (
+    BEST_PREFIX,
+    STEP_NAME,
+    check_writable,
+    checkpoint_named,
+    checkpoint_to_evaluate,
+    checkpoint_to_resume,
+    checkpoints_in,
+)
+from train.run.stop_signals import LeaveWhenSaved, StopSignals
+from train.run.whole_passes import GoOnAfterWholePass
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "use_distributed_sampler": False,  # the data module spreads examples over ranks itself, exactly
+    "log_every_n_steps": 10,
+    "num_sanity_val_steps": 0,
+}
+
+
+SUBCOMMANDS = ("fit", "validate", "test")
+
+KNOWN_BY_NAME = (StopByBrainScore, Cochleagram, MelSpectrogram, CochCNN9, CochResNet, CochResNet50)
+"""Classes that a configuration can name without their module: they need only be imported."""
+
+
+class TrainCLI(LightningCLI):
+    """``python -m train {fit,validate,test}``.
+
+    Beside Lightning's own groups: ``run_dir``, ``resume``, ``wandb``, ``schedule`` (length of training and course of
+    the learning rate), ``brain`` (the evaluation callback),
+    ``checkpoint`` (every n epochs, and the last), ``best_checkpoint`` (by a logged value) and ``non_finite`` (when to
+    give up).
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        register_recipes()
+        whole_numbers_first()
+        super().__init__(
+            AuditoryModule,
+            AuditoryDataModule,
+            save_config_callback=None,  # SaveRunConfig, in its own place among the callbacks
+            trainer_defaults=TRAINER_DEFAULTS,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            parser_class=TrainingParser,
+            parser_kwargs={"prog": "python -m train", "description": __doc__, "parser_mode": PARSER_MODE},
+            **kwargs,
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Fit, validate and test; prediction is evaluation's (``python -m evaluate``)."""
+        every = LightningCLI.subcommands()
+        # Where the command line names one, the parsers of the others, a third of a second each, are left out.
+        named = tuple(name for name in SUBCOMMANDS if sys.argv[1:2] == [name])
+        return {name: every[name] for name in named or SUBCOMMANDS}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the groups named above and take tasks and conditions from the data."""
+        parser.add_argument("--run_dir", type=str, default="runs/default", help="folder that holds all of this run")
+        parser.add_argument(
+            "--resume",
+            type=bool,
+            default=False,
+            help="go on with the run in run_dir from its newest checkpoint; where there is none, start it, from "
+            "ckpt_path where that is given",
+        )
+        parser.add_argument(
+            "--wandb", type=str | None, default=None, help="also log to this Weights & Biases project (offline works)"
+        )
+        parser.add_argument(
+            "--run_page", type=bool, default=True, help="write a page about the run to run_dir/index.html"
+        )
+        parser.add_class_arguments(Schedule, "schedule")
+        parser.link_arguments("schedule", "model.schedule", apply_on="instantiate")
+        parser.add_lightning_class_args(BrainScoreCallback, "brain")
+        parser.add_lightning_class_args(StopWhenNonFinite, "non_finite")
+        # The best one first: those that a run goes on from then know which it is.
+        parser.add_lightning_class_args(RunCheckpoint, "best_checkpoint")
+        parser.set_defaults(
+            {
+                "best_checkpoint.filename": BEST_PREFIX + STEP_NAME,
+                "best_checkpoint.auto_insert_metric_name": False,
+                "best_checkpoint.enable_version_counter": False,
+                "best_checkpoint.save_on_train_epoch_end": True,  # after the epoch's brain scores
+            }
+        )
+        parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
+        parser.set_defaults(
+            {
+                "checkpoint.filename": STEP_NAME,
+                "checkpoint.auto_insert_metric_name": False,
+                "checkpoint.save_top_k": -1,
+                "checkpoint.save_last": True,
+                "checkpoint.enable_version_counter": False,
+                "checkpoint.save_on_train_epoch_end": True,  # after the epoch's brain scores
+            }
+        )
+        _help_of(parser, "best_checkpoint.monitor", "logged value to choose by; null: the loss of the first condition")
+        _help_of(parser, "checkpoint.monitor", "logged value to choose by; null: none, all are kept")
+        parser.link_arguments("data.tasks", "model.tasks", apply_on="instantiate")
+        parser.link_arguments("data.condition_names", "model.val_conditions", apply_on="instantiate")
+        parser.link_arguments("run_dir", "model.run_name", compute_fn=lambda run_dir: Path(run_dir).name)
+        for group in ("checkpoint", "best_checkpoint"):
+            parser.link_arguments(
+                "run_dir", f"{group}.dirpath", compute_fn=lambda run_dir: str(checkpoints_in(run_dir))
+            )
+        parser.link_arguments("run_dir", "trainer.default_root_dir")
+
+    def before_instantiate_classes(self) -> None:
+        """Find out where to start, before anything is made; checkpoints are read without running code from them."""
+        config = self.config[self.subcommand]
+        config.weights_only = True
+        self._saved_config = config.clone()
+        # Where it starts is said on the command line; the file holds what the run is.
+        self._saved_config.resume, self._saved_config.ckpt_path = False, None
+        if self.subcommand != "fit":
+            named = config.ckpt_path and checkpoint_named(config.ckpt_path, config.run_dir)
+            config.ckpt_path = named or str(checkpoint_to_evaluate(config.run_dir))
+            return
+        start = checkpoint_to_resume(config.run_dir, resume=config.resume)
+        check_writable(config.run_dir)
+        remove_abandoned(checkpoints_in(config.run_dir))
+        if start is not None:  # the run's own: what it began with is not asked for again
+            config.ckpt_path = str(start)
+        elif config.ckpt_path is not None:
+            config.ckpt_path = checkpoint_named(config.ckpt_path, config.run_dir)
+        if config.resume and config.ckpt_path is None:
+            rank_zero_info(f"{config.run_dir} holds no checkpoint to go on from: training starts from the beginning")
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Add the loggers and callbacks that every run has."""
+        config = self.config[self.subcommand]
+        trainer = self._get(self.config_init, "trainer")
+        is_fit = self.subcommand == "fit"
+        writes = is_fit and not config.trainer.fast_dev_run  # a rehearsal leaves nothing behind
+        if trainer.get("logger") in (None, True):
+            kwargs["logger"] = loggers_of(config.run_dir, config.wandb if writes else None) if is_fit else False
+        if is_fit and trainer.get("max_epochs") is None and trainer.get("max_steps", -1) == -1:
+            kwargs |= self.model.schedule.trainer_limits(self.datamodule)
+        callbacks: list[pl.Callback] = list(trainer.get("callbacks") or [])
+        best: RunCheckpoint = self._get(self.config_init, "best_checkpoint")
+        if best.monitor is None:
+            best.monitor = f"val/{self.datamodule.condition_names[0]}/loss"
+        callbacks.append(pace := Pace())
+        if writes and config.run_page:
+            callbacks.append(RunPage(pace))
+        if is_fit:
+            callbacks += [RankStates(), *([SaveUntrained()] if writes else []), LearningRateMonitor()]
+        if trainer.get("enable_progress_bar") is not False:
+            callbacks.append(TrainingProgress(pace))
+        if trainer.get("enable_model_summary") is not False and not any(isinstance(c, ModelSummary) for c in callbacks):
+            callbacks.append(NetworkSummary())
+        stop = StopSignals()
+        if is_fit:
+            # The configuration before anything else is written.
+            saved = [SaveRunConfig(self._parser("fit"), self._saved_config)] if writes else []
+            first = [LeaveWhenSaved(stop), GoOnAfterWholePass()]
+            callbacks = [*first, *saved, *callbacks, *([Summary()] if writes else [])]
+        plugins = trainer.get("plugins") or []
+        kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
+        made = super().instantiate_trainer(callbacks=callbacks, **kwargs)
+        if is_fit:
+            made.callbacks.append(stop)  # type: ignore[attr-defined]  # the last: it saves what all others did
+        return made
+
+
+def _help_of(parser: LightningArgumentParser, key: str, text: str) -> None:
+    """Say of an argument what is true here, in place of what Lightning says."""
+    next(action for action in parser._actions if action.dest == key).help = text

@@ -1,0 +1,49 @@
+"""The parser of the command line, which tells a mistake in a line or two."""
+
+import difflib
+import re
+import sys
+from typing import Any, NoReturn, Union, get_args
+
+import pytorch_lightning as pl
+from jsonargparse import ActionConfigFile
+from pytorch_lightning.cli import LightningArgumentParser
+
+from train.cli.recipes import RecipeFile
+
+_UNKNOWN_OPTION = re.compile(r"unrecognized arguments: (?:.*? )??(--[^\s=]+)")
+
+
+def whole_numbers_first() -> None:
+    """Let numbers that may be whole or fractions be read as whole ones first: 1 is one batch, 1.0 is all of them.
+
+    Lightning's annotations say so, but `typing` shares one object among all unions of the same types, and keeps the
+    order of whoever in the process wrote it first: another package's "float, int" makes 1.0 of 1.
+    """
+    annotations = pl.Trainer.__init__.__annotations__
+    for name, annotation in annotations.items():
+        if set(get_args(annotation)) == {int, float, type(None)}:
+            annotations[name] = Union[int, float, None]  # noqa: UP007 - a union of its own, written in this order
+
+
+class TrainingParser(LightningArgumentParser):
+    """Lightning's, which does not list its hundreds of options before an error but names the nearest one."""
+
+    def add_argument(self, *args: Any, **kwargs: Any) -> Any:
+        """Add an argument; configuration files may be named as installed recipes."""
+        if kwargs.get("action") is ActionConfigFile:
+            kwargs |= {"action": RecipeFile, "help": "path of a configuration file, or name of an installed recipe"}
+        return super().add_argument(*args, **kwargs)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Tell what is wrong, with the option that may have been meant, and exit with status 2."""
+        parser = getattr(ex, "subcommand_parser", None) or self
+        if match := _UNKNOWN_OPTION.search(message):
+            near = difflib.get_close_matches(match[1], parser._option_string_actions, n=1)
+            message += f" (did you mean {near[0]}?)" if near else ""
+        super().error(message, ex)
+
+    def print_usage(self, file: Any = None) -> None:
+        """Print the usage, but not beside errors: `--help` has it."""
+        if file is not sys.stderr:
+            super().print_usage(file)

@@ -1,1 +1,0 @@
-"""Commands of other packages that need all of them."""

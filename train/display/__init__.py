@@ -1,0 +1,1 @@
+"""What a run shows: progress, loggers, the run page."""

@@ -1,0 +1,63 @@
+"""The loggers of a run: tables and TensorBoard in its directory, Weights & Biases where asked for."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+
+from train.run.run_directory import wandb_run_id
+
+WANDB_TIMEOUT_S = 60
+"""How long a run waits for Weights & Biases before it starts without."""
+
+_log = logging.getLogger(__name__)
+
+
+def loggers_of(run_dir: str, wandb_project: str | None) -> list[Logger]:
+    """Loggers of a run.
+
+    Args:
+        run_dir: the run directory.
+        wandb_project: project at Weights & Biases; None leaves it out.
+    """
+    loggers: list[Logger] = [
+        # Written at once: rows kept back would be lost with a killed run, also those from before its last checkpoint.
+        CSVLogger(run_dir, name="csv", flush_logs_every_n_steps=1),
+        TensorBoardLogger(run_dir, name="tensorboard", version=""),
+    ]
+    if wandb_project is not None:
+        loggers.append(_wandb_logger(run_dir, wandb_project))
+    return loggers
+
+
+def _wandb_logger(run_dir: str, project: str) -> WandbLogger:
+    """A logger that reaches the server, or else one that keeps the run in its directory to be sent later."""
+    import wandb
+
+    run_id, name = wandb_run_id(run_dir), Path(run_dir).name
+
+    def make(**settings: Any) -> WandbLogger:
+        logger = WandbLogger(
+            project=project,
+            name=name,
+            group=name,
+            save_dir=run_dir,
+            id=run_id,
+            resume="allow",
+            settings=wandb.Settings(**settings),
+        )
+        _ = logger.experiment  # connects, on the first rank
+        return logger
+
+    try:
+        return make(init_timeout=WANDB_TIMEOUT_S)
+    except wandb.Error as error:
+        reason = " ".join(str(error).split())
+        _log.warning(
+            "Weights & Biases cannot be used (%s): this run is kept in %s/wandb; `wandb sync` sends it later",
+            reason,
+            run_dir,
+        )
+        wandb.teardown()  # it still has the run that it could not start
+        return make(mode="offline")

@@ -1,0 +1,174 @@
+"""The run page: ``RUN_DIR/index.html``, written anew while a run trains."""
+
+import datetime
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from datamodules.progress import duration
+from evaluate.isolation import undisturbed
+from evaluate.report import page as html
+from evaluate.scoring import table as t
+from train.display.pace import Pace, batches_left
+from train.display.run_sections import MAX_SHARE, REFRESH_S, RunState, brain_section, sections, sections_of
+from train.learning.validation_sample import ValidationSample
+
+PAGE_FILE = "index.html"
+NUM_FREE_PAGES = 2
+"""However long drawing takes: the untrained network, and the first validation."""
+
+_log = logging.getLogger(__name__)
+
+
+class RunPage(pl.Callback):
+    """Writes a page about the run after validations and evaluations: state, curves, confusions, scores, mixtures.
+
+    Only the first process writes; it shows its own share of the validation examples. Training itself is not touched,
+    and what goes wrong with the page is a warning. The module's `validation_step` returns logits by task; where it
+    returns nothing, confusions and mixtures are left out.
+
+    Args:
+        pace: Measures how fast training goes; a callback of the same trainer.
+        max_share: Highest share of the time that drawing may take; 1 draws every time.
+    """
+
+    def __init__(self, pace: Pace, *, max_share: float = MAX_SHARE) -> None:
+        self.pace = pace
+        self.max_share = max_share
+        self.drawing_s: list[float] = []
+        self._sample: ValidationSample | None = None
+        self._last_end_s = float("-inf")
+        self._scores_seen: int | None = None
+        self._has_started = False
+        self._kept: dict[str, str] = {}
+        self._brain_parts: list[str] = []
+        self._brain_stamp: int | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """From now on there is something to say: the page of an earlier run is safe from one that cannot start."""
+        self._has_started = True
+        self._keep(trainer)
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin to gather."""
+        if _counts(trainer):
+            self._sample = ValidationSample(pl_module.tasks)  # type: ignore[arg-type]
+
+    def on_validation_batch_end(  # noqa: PLR0917 - the signature is Lightning's
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Gather the answers of the first condition."""
+        if _counts(trainer) and dataloader_idx == 0 and self._sample is not None and isinstance(outputs, Mapping):
+            try:
+                self._sample.add(batch, outputs)
+            except Exception:  # a picture is not worth the training
+                self._sample = None
+                _log.warning("gathering for the run page failed; training continues", exc_info=True)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the page with what validation found."""
+        if _counts(trainer) and self._is_due():
+            self._write(trainer, pl_module, "training", is_running=True)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the page where there are new brain scores since the last time."""
+        if trainer.is_global_zero and self._is_due() and _stamp(trainer) not in (None, self._scores_seen):
+            self._write(trainer, pl_module, "training", is_running=True)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the page for the last time."""
+        if not self._has_started:  # the run was finished before
+            self._keep(trainer)
+        if trainer.is_global_zero:
+            state = "stopped before its planned end" if batches_left(trainer) else "finished"
+            self._write(trainer, pl_module, state, is_running=False)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Say on the page why training ended."""
+        if trainer.is_global_zero and self._has_started:
+            reason = " ".join(f"{type(exception).__name__}: {exception}".split()).rstrip(": ")
+            self._write(trainer, pl_module, f"ended by {reason[:300]}", is_running=False)
+
+    def _is_due(self) -> bool:
+        if len(self.drawing_s) < NUM_FREE_PAGES:
+            return True
+        spent_s = self.drawing_s[-1]
+        return time.monotonic() - self._last_end_s >= spent_s * (1 / self.max_share - 1)
+
+    def _keep(self, trainer: pl.Trainer) -> None:
+        """Where a run goes on, keep what its page shows of the last validation."""
+        page = Path(trainer.default_root_dir) / PAGE_FILE
+        if trainer.is_global_zero and trainer.global_step > 0:
+            with suppress(OSError):
+                self._kept = sections_of(page.read_text(encoding="utf-8", errors="replace"))
+
+    def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule, state: str, *, is_running: bool) -> None:
+        """Draw and write; leave no trace in training."""
+        started_s = time.monotonic()
+        try:
+            with undisturbed(pl_module), torch.no_grad():
+                self._scores_seen = _stamp(trainer)
+                about = self._about(trainer, pl_module, state, is_running)
+                brain = partial(self._brain, trainer, about.name)
+                made = sections(about, trainer, pl_module, self._sample, brain_scores=brain, kept=self._kept)
+                parts = list(made)
+                text = html.page(about.name, parts, refresh_s=REFRESH_S if is_running else None)
+                folder = Path(trainer.default_root_dir)
+                folder.mkdir(parents=True, exist_ok=True)
+                t.write_atomically(folder / PAGE_FILE, text.encode())
+        except Exception:  # the page is not worth the training
+            _log.warning("writing the run page failed; training continues", exc_info=True)
+        self._last_end_s = time.monotonic()
+        self.drawing_s.append(self._last_end_s - started_s)
+
+    def _brain(self, trainer: pl.Trainer, name: str) -> list[str]:
+        """Draw brain scores anew only where there are new ones: they are most of the work."""
+        if self._brain_stamp != self._scores_seen or not self._brain_parts:
+            table = t.read_table(Path(trainer.default_root_dir) / t.SCORES_FILE)
+            self._brain_parts, self._brain_stamp = list(brain_section(table, name)), self._scores_seen
+        return self._brain_parts
+
+    def _about(self, trainer: pl.Trainer, pl_module: pl.LightningModule, state: str, is_running: bool) -> RunState:
+        name = getattr(pl_module, "run_name", "") or Path(trainer.default_root_dir).resolve().name
+        epochs = str(pl_module.epochs_completed)
+        if trainer.max_epochs is not None and trainer.max_epochs > 0:
+            epochs += f" of {trainer.max_epochs}"
+        facts = {"epochs completed": epochs, "optimiser steps": str(trainer.global_step)}
+        if self.pace.samples_per_s is not None:
+            facts["training examples per second"] = f"{self.pace.samples_per_s:.4g}"
+        left_s = self.pace.seconds_left(trainer) if is_running else None
+        now = datetime.datetime.now().astimezone().replace(microsecond=0)
+        facts["written"] = now.isoformat(sep=" ")
+        if left_s is not None:
+            end = now + datetime.timedelta(seconds=left_s)
+            facts["time left"] = f"{duration(left_s)} (until {end.isoformat(sep=' ', timespec='minutes')})"
+        if trainer.world_size > 1:
+            facts["processes"] = str(trainer.world_size)
+        return RunState(name, state, is_running, facts)
+
+
+def _counts(trainer: pl.Trainer) -> bool:
+    """Whether a validation is one of training, in the process that writes."""
+    return trainer.is_global_zero and trainer.state.fn == "fit" and not trainer.sanity_checking
+
+
+def _stamp(trainer: pl.Trainer) -> int | None:
+    """Tell when the table of brain scores was written; None where there is none."""
+    path = Path(trainer.default_root_dir) / t.SCORES_FILE
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None

@@ -1,0 +1,268 @@
+"""The live view of a terminal while training; lines of a log where there is no terminal."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import RichProgressBar
+from rich.console import Console, Group, RenderableType
+from rich.progress import ProgressColumn, Task, TaskID
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from datamodules.progress import FIRST_LINE_AFTER_S, LINE_EVERY_S, Step, duration, write_line
+from evaluate.callback.callback import BrainScoreCallback
+from train.display.live_view import LiveView
+from train.display.logged_values import values_of
+from train.display.pace import Pace
+from train.run.stop_signals import StoppedBySignal
+
+BAR_WIDTH = 20
+REFRESHES_PER_S = 4
+VALUES_EVERY_S = 0.5
+"""Reading a value from a GPU waits for it: not at every batch."""
+
+
+class TrainingProgress(RichProgressBar):
+    """Progress bars with losses, accuracies, brain scores, samples per second and time left in rows below.
+
+    Where the output is no terminal, nothing is drawn: one line is written for each validation, and each half minute,
+    also within validations and evaluations. That of a validation at the end of an epoch has the epoch's brain scores,
+    and comes after them.
+
+    Args:
+        pace: Measures how fast training goes; a callback of the same trainer.
+        console_kwargs: Arguments of `rich.console.Console`.
+        clock: Gives seconds that only go up.
+    """
+
+    def __init__(
+        self,
+        pace: Pace,
+        *,
+        console_kwargs: dict[str, Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(refresh_rate=REFRESHES_PER_S, leave=False, console_kwargs=console_kwargs)
+        self.pace = pace
+        self._plain = Console(**self._console_kwargs)
+        self._has_terminal = self._plain.is_terminal or self._plain.is_jupyter
+        self._shown: RenderableType = ""
+        self._last_values_s = self._last_line_s = float("-inf")
+        self._validated: str | None = None
+        self._clock = clock
+        self._step = Step(clock())
+        self._step_bar: TaskID | None = None
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether bars are drawn."""
+        return super().is_enabled and self._has_terminal
+
+    def configure_columns(self, trainer: pl.Trainer) -> list:
+        """Give the one column that holds all."""
+        return [_View(self, trainer)]
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Show evaluations, too; the first line of a log comes after a few seconds."""
+        super().setup(trainer, pl_module, stage)
+        self._last_line_s = self._clock() - LINE_EVERY_S + FIRST_LINE_AFTER_S
+        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        for scoring in callbacks:
+            if isinstance(scoring, BrainScoreCallback):
+                scoring.progress = lambda *told: self._show_step(trainer, *told)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the values of the last epoch."""
+        super().on_train_epoch_start(trainer, pl_module)
+        self._last_values_s = float("-inf")
+        self._update_metrics(trainer, pl_module)
+        self._write_validated(trainer)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Write the line of a validation within an epoch."""
+        self._hide_step()
+        self._write_validated(trainer)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the bar; write a line where it is time."""
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        if self._is_line_due():
+            self._write_line(trainer, self._place(trainer, batch=batch_idx + 1))
+
+    def on_validation_batch_end(  # noqa: PLR0917 - as Lightning calls it
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Move the bar; write a line where it is time."""
+        super().on_validation_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
+        total = trainer.num_val_batches[dataloader_idx]
+        self._follow_batches(trainer, f"validation, {_condition(pl_module, dataloader_idx)}", batch_idx, total)
+
+    def on_test_batch_end(  # noqa: PLR0917 - as Lightning calls it
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Move the bar; write a line where it is time."""
+        super().on_test_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
+        total = trainer.num_test_batches[dataloader_idx]
+        self._follow_batches(trainer, f"test, {_condition(pl_module, dataloader_idx)}", batch_idx, total)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave values alone: those of the epoch are not there yet, and asking for them could wait for others."""
+        self.refresh()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show what validation found; the line about it waits for the epoch's brain scores."""
+        self._last_values_s = float("-inf")
+        super().on_validation_end(trainer, pl_module)
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._validated = self._place(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the last values."""
+        self._hide_step()
+        self._last_values_s = float("-inf")
+        super().on_train_end(trainer, pl_module)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the line of the last validation, with the scores of the trained network."""
+        self._write_validated(trainer)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Write the line of the last validation, where the run was told to stop."""
+        super().on_exception(trainer, pl_module, exception)
+        if isinstance(exception, StoppedBySignal):
+            self._write_validated(trainer)
+
+    def view_of(self, task: Task, trainer: pl.Trainer) -> RenderableType:
+        """Draw one bar, and below that of training the values.
+
+        Args:
+            task: What the bar is about.
+            trainer: The trainer.
+
+        Returns:
+            What is drawn; called from the thread that draws.
+        """
+        bar = Table.grid(padding=(0, 1, 0, 0))
+        for _ in range(4):
+            bar.add_column(no_wrap=True, overflow="ellipsis")
+        total = task.total if task.total is not None and task.total < float("inf") else None
+        counted = f"{task.completed:.0f}/{'?' if total is None else f'{total:.0f}'}"
+        is_training = trainer.state.fn == "fit" and task.id == self.train_progress_bar_id
+        about = self._about(trainer) if is_training else ""
+        moving = ProgressBar(total=total, completed=task.completed, width=BAR_WIDTH, pulse=total is None)
+        bar.add_row(task.description, moving, counted, Text(about, style="green"))
+        return Group(bar, self._shown) if is_training and self._shown else bar
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        """Count epochs from 1, as everything else here that says how many are done."""
+        most = self.trainer.max_epochs
+        counted = f"Epoch {current_epoch + 1}" + (f"/{most}" if most is not None and most > 0 else "")
+        return f"{counted:{len(self.validation_description)}}"
+
+    def _about(self, trainer: pl.Trainer, unit: str = "") -> str:
+        rate = self.pace.samples_per_s
+        left = self.pace.seconds_left(trainer)
+        parts = [f"step {trainer.global_step}"]
+        parts += [f"{rate:.0f}{unit}/s" if rate >= 10 else f"{rate:.1f}{unit}/s"] if rate is not None else []
+        parts += [f"{duration(left)} left"] if left is not None else []
+        return ", ".join(parts)
+
+    # Lightning 2.6.0 passes more: the position of its bar.
+    def _update_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any) -> None:
+        """Read the values, now and then; what is drawn from them is not changed afterwards."""
+        now = self._clock()
+        if not self.is_enabled or now - self._last_values_s < VALUES_EVERY_S:
+            return
+        self._last_values_s = now
+        self._shown = LiveView(values_of(trainer))
+
+    def _place(self, trainer: pl.Trainer, *, batch: int | None = None) -> str:
+        """Where training is, in words."""
+        parts = [self._get_train_description(trainer.current_epoch).strip()]
+        if batch is not None:
+            total = trainer.num_training_batches
+            parts.append(f"batch {batch}" + (f" of {total}" if total < float("inf") else ""))
+        return ", ".join([*parts, self._about(trainer, " examples")])
+
+    def _follow_batches(self, trainer: pl.Trainer, what: str, batch_idx: int, total: float) -> None:
+        """Write a line about a pass over held-out examples where it is time; Lightning draws its bar."""
+        num_total = int(total) if total < float("inf") else None
+        self._step = self._step.then(self._clock(), what, batch_idx + 1, num_total, "batches")
+        if self._is_line_due():
+            self._write_step(trainer)
+
+    def _show_step(self, trainer: pl.Trainer, what: str, num_done: int, num_total: int) -> None:
+        """Draw a bar for what is done between two batches, or write a line where it is time."""
+        self._step = self._step.then(self._clock(), what, num_done, num_total, "")
+        if self._is_line_due():
+            self._write_step(trainer)
+        if not self.is_enabled or self.progress is None:
+            return
+        if self._step_bar is None:
+            self._step_bar = self._add_task(num_total, what)
+        self.progress.update(self._step_bar, description=what, total=num_total, completed=num_done, visible=True)
+        self.refresh()
+
+    def _hide_step(self) -> None:
+        if self._step_bar is not None and self.progress is not None:
+            self.progress.update(self._step_bar, visible=False)
+
+    def _is_line_due(self) -> bool:
+        return self._clock() - self._last_line_s >= LINE_EVERY_S
+
+    def _write_step(self, trainer: pl.Trainer) -> None:
+        """Say how far a step is; values that were logged are not asked for, which may wait for other processes."""
+        is_fit = trainer.state.fn == "fit"
+        epoch = self._get_train_description(trainer.current_epoch).strip() if is_fit else ""
+        place = f"{epoch}, step {trainer.global_step}; " if is_fit else ""
+        self._write(trainer, f"{place}{self._step.line(self._clock())}")
+
+    def _write_validated(self, trainer: pl.Trainer) -> None:
+        if self._validated is not None:
+            self._write_line(trainer, self._validated)
+
+    def _write_line(self, trainer: pl.Trainer, place: str) -> None:
+        self._validated = None
+        if self._has_terminal or not trainer.is_global_zero:
+            return
+        self._write(trainer, "; ".join(filter(None, [place, LiveView(values_of(trainer)).line()])))
+
+    def _write(self, trainer: pl.Trainer, line: str) -> None:
+        self._last_line_s = self._clock()
+        if not self._has_terminal and trainer.is_global_zero:
+            write_line(line, self._plain)
+
+
+def _condition(pl_module: pl.LightningModule, number: int) -> str:
+    return str(pl_module.val_conditions[number])  # type: ignore[index]
+
+
+class _View(ProgressColumn):
+    """All of a line, and what is below it."""
+
+    def __init__(self, bar: TrainingProgress, trainer: pl.Trainer) -> None:
+        super().__init__()
+        self._bar, self._trainer = bar, trainer
+
+    def render(self, task: Task) -> RenderableType:
+        """Draw."""
+        return self._bar.view_of(task, self._trainer)

@@ -1,0 +1,320 @@
+"""The LightningModule that trains an auditory network on any list of tasks."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from typing import Any, Literal, cast
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
+from pytorch_lightning.utilities import rank_zero_info
+from pytorch_lightning.utilities.types import LRSchedulerTypeUnion
+from torch import Tensor, nn
+
+from datamodules.tasks import Task
+from networks import AuditoryNetwork, Backbone, CheckpointError, FrontEnd
+from networks.weights.checkpoint import NETWORK_KEY, describe_network
+from train.cli.errors import TrainingError
+from train.learning.gradient_norms import gradient_norm
+from train.learning.losses import Losses, weighted_losses
+from train.learning.optimizers import keep_settings, set_by
+from train.learning.schedules import CONSTANT, Schedule, scale_rates, with_schedule
+from train.learning.task_metrics import Accuracy, accuracy
+from train.learning.uncertainty import UncertaintyWeights
+from train.learning.validation import ConditionMetrics
+from train.learning.warm_start import frozen_modules, keep_statistics, take_out_of_training, warm_start
+
+Batch = dict[str, Any]
+
+
+class AuditoryModule(pl.LightningModule):
+    """Trains front end, backbone and heads on a list of tasks.
+
+    The loss is the sum of the tasks' mean losses times their weights, logged as ``train/loss``. Validation runs over
+    one loader per condition (a signal-to-noise ratio, say) and logs the same sum, ``val/{condition}/loss``, and
+    ``val/{condition}/{task}/{metric}``.
+
+    Args:
+        backbone: between the cochleagram and the heads.
+        tasks: tasks with their label sets; the command line takes them from the data.
+        front_end: makes cochleagrams of waveforms; None: the published one.
+        optimizer: makes the optimiser from the parameters; default SGD, rate 0.01, momentum 0.9, weight decay 1e-4.
+            Where training goes on, its settings are those given now, its momenta those of the checkpoint.
+        schedule: length of training and course of the rate, see :class:`train.learning.schedules.Schedule`.
+        scale_lr_from_batch: examples in a step (over ranks and accumulated batches) that the optimiser's rate is meant
+            for; it is scaled in proportion to those there are. None: it is taken as it is.
+        lr_scheduler: makes a scheduler of torch's from the optimiser, in place of `schedule`'s course of the rate;
+            where training goes on, the rate is the one that it had come to.
+        lr_interval: whether `lr_scheduler` steps after every "epoch" (a pass over the signal clips) or "step"; a
+            ReduceLROnPlateau after every epoch.
+        loss_weights: overrides of the tasks' loss weights, by task name.
+        val_conditions: names of the validation loaders, in order; the command line takes them from the data.
+        init_from: checkpoint to take front end, backbone and the heads of known tasks from, where training starts anew.
+        freeze: parts of the network that are not trained ("backbone", "heads.word", "backbone.conv*"); their batch
+            normalisation uses its running statistics.
+        uncertainty_weighting: learn the weights of the tasks, see `uncertainty.UncertaintyWeights`; what
+            is minimised then is logged as ``train/uncertainty_loss``, beside the sum with the fixed weights.
+        gradient_norms_every_n_steps: log ``train/{task}/gradient_norm``, the norm of the gradient of each task's loss
+            times its weight (also where that is learnt) in the backbone, every so many steps; each takes one more
+            backward pass per task. Over ranks it is the norm of the mean gradient, with accumulated batches that of
+            the first of a step. 0: never.
+        channels_last: keep activations with channels innermost; a quarter less time per step of CochCNN9 on a CPU.
+        compile_backbone: compile the backbone (torch.compile) at the first step; checkpoints stay the same.
+        run_name: name of the run, kept in its checkpoints.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        tasks: list[Task],
+        front_end: FrontEnd | None = None,
+        # Tuckute, Feather et al. 2023: CochCNN9 on words. A lambda, which the command line can print as a class and its
+        # arguments.
+        optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, weight_decay=1e-4),
+        schedule: Schedule = CONSTANT,
+        scale_lr_from_batch: int | None = None,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        lr_interval: Literal["epoch", "step"] = "epoch",
+        loss_weights: dict[str, float] | None = None,
+        val_conditions: Sequence[str] = ("mixed",),
+        init_from: str | None = None,
+        freeze: Sequence[str] = (),
+        uncertainty_weighting: bool = False,
+        gradient_norms_every_n_steps: int = 0,
+        channels_last: bool = False,
+        compile_backbone: bool = False,
+        run_name: str = "",
+    ) -> None:
+        super().__init__()
+        if lr_scheduler is not None and not schedule.is_constant:
+            raise TrainingError("give `lr_scheduler` or the course of the rate in `schedule`, not both")
+        self.tasks = _with_weights(tasks, loss_weights or {})
+        self.network = AuditoryNetwork(backbone, {task.name: task.num_classes for task in tasks}, front_end)
+        if channels_last:
+            self.network.backbone.to(memory_format=torch.channels_last)
+        if compile_backbone:
+            self.network.backbone.compile()
+        self.uncertainty = UncertaintyWeights(task.name for task in tasks) if uncertainty_weighting else None
+        self.init_from = init_from
+        self.frozen = frozen_modules(self.network, freeze)
+        take_out_of_training(self.frozen)
+        self.gradient_norms_every_n_steps = gradient_norms_every_n_steps
+        self.optimizer, self.lr_scheduler, self.lr_interval = optimizer, lr_scheduler, lr_interval
+        self.schedule, self.scale_lr_from_batch = schedule, scale_lr_from_batch
+        self.val_conditions = tuple(val_conditions)
+        self.run_name = run_name
+        self._is_epoch_under_way = False
+        self.conditions = nn.ModuleList(ConditionMetrics(self.tasks) for _ in self.val_conditions)
+        self.train_accuracy = nn.ModuleDict(
+            {task.name: accuracy(task) for task in self.tasks if task.kind == "one_label"}
+        )
+
+    def _conditions(self) -> list[ConditionMetrics]:
+        return cast(list[ConditionMetrics], list(self.conditions))
+
+    def _accuracies(self) -> Iterable[tuple[str, Accuracy]]:
+        return cast(Iterable[tuple[str, Accuracy]], self.train_accuracy.items())
+
+    def forward(self, waveform: Tensor) -> dict[str, Tensor]:
+        """(B, T) waveforms -> logits (B, classes) by task."""
+        result: dict[str, Tensor] = self.network(waveform)
+        return result
+
+    def _logits_and_losses(self, batch: Batch) -> tuple[dict[str, Tensor], Losses]:
+        logits = {task: values.float() for task, values in self(batch["waveform"]).items()}
+        return logits, weighted_losses(logits, batch["targets"], self.tasks)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of a batch; logs it, its parts and the running accuracies."""
+        self._is_epoch_under_way = True
+        logits, losses = self._logits_and_losses(batch)
+        size = len(batch["waveform"])
+        total = losses.total
+        # Averaged over ranks: with equal batches the loss of the whole batch, whatever the number of ranks.
+        self.log("train/loss", total, prog_bar=True, batch_size=size, sync_dist=True)
+        if self.uncertainty is not None:
+            total = self.uncertainty(losses.by_task, self._fixed_weights(), losses.num_labelled)
+            self.log("train/uncertainty_loss", total, batch_size=size, sync_dist=True)
+            for name, deviation in self.uncertainty.deviations().items():
+                self.log(f"train/{name}/uncertainty", deviation, batch_size=size)
+        for task, loss in losses.by_task.items():
+            self.log(f"train/{task}/loss", loss, batch_size=size, sync_dist=True)
+        for task, metric in self._accuracies():
+            metric.update(logits[task].detach(), batch["targets"][task])
+        every = self.gradient_norms_every_n_steps
+        if every and self.global_step % every == 0 and batch_idx % self.trainer.accumulate_grad_batches == 0:
+            self._log_gradient_norms(losses)
+        return total
+
+    def _fixed_weights(self) -> dict[str, float]:
+        return {task.name: task.loss_weight for task in self.tasks}
+
+    def _log_gradient_norms(self, losses: Losses) -> None:
+        """Log the norm of each task's part of the gradient in the backbone."""
+        shared = [parameter for parameter in self.network.backbone.parameters() if parameter.requires_grad]
+        if not shared:
+            return
+        fixed = self._fixed_weights()
+        weights = fixed if self.uncertainty is None else self.uncertainty.effective(fixed)
+        norms = {
+            f"train/{name}/gradient_norm": float(gradient_norm(weights[name] * loss, shared))
+            for name, loss in losses.by_task.items()
+        }
+        self._write(norms, step=self.global_step)
+
+    def _write(self, values: dict[str, float], *, step: int) -> None:
+        """To the loggers at once, not at Lightning's next turn."""
+        for logger in self.loggers:
+            logger.log_metrics(values, step=step)
+
+    def setup(self, stage: str) -> None:
+        """Take weights from another run's checkpoint, where training starts anew."""
+        if stage == "fit" and self.init_from is not None and self.trainer.ckpt_path is None:
+            taken = warm_start(self.network, self.init_from, self.tasks)
+            rank_zero_info(
+                f"started from {self.init_from}: front end, backbone, heads {list(taken.taken)}; "
+                f"new heads {list(taken.fresh)}"
+            )
+
+    def on_train_start(self) -> None:
+        """Hold the statistics of frozen parts: from here, as no epoch starts where a run goes on within one."""
+        keep_statistics(self.frozen)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the accuracies over the epoch's training examples; lower a rate that waits for a plateau."""
+        if not self._is_epoch_under_way:  # Lightning ends a finished epoch again, where a run in steps goes on from it
+            return
+        self._is_epoch_under_way = False
+        for task, metric in self._accuracies():
+            value = metric.compute()
+            self.log(f"train/{task}/top1", value, logger=False)
+            # Lightning would write it after the epoch's checkpoint, and a run that is killed in between would lose it.
+            self._write({f"train/{task}/top1": float(value)}, step=self.global_step - 1)
+            metric.reset()
+        self._step_plateau()
+
+    def _step_plateau(self) -> None:
+        """Tell a ReduceLROnPlateau the value of a whole epoch; Lightning stops the run where there is none."""
+        for config in self.trainer.lr_scheduler_configs:
+            value = self.trainer.callback_metrics.get(config.monitor or "")
+            if isinstance(config.scheduler, ReduceLROnPlateau) and value is not None and self.trainer.is_last_batch:
+                config.scheduler.step(float(value))
+
+    def lr_scheduler_step(self, scheduler: LRSchedulerTypeUnion, metric: Any) -> None:
+        """Step, but for a ReduceLROnPlateau: Lightning's turn comes after the epoch's checkpoint, and is left out
+        where a run goes on, so that it has been done at the epoch's end.
+        """
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin gathering."""
+        for condition in self._conditions():
+            condition.prepare(self.device)
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
+        """Gather losses and metrics of one batch of one condition; gives the logits, for callbacks."""
+        logits, losses = self._logits_and_losses(batch)
+        self._conditions()[dataloader_idx].update(logits, losses, batch["targets"])
+        return logits
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val/{condition}/loss``, ``val/{condition}/{task}/loss`` and ``val/{condition}/{task}/{metric}``."""
+        for name, condition in zip(self.val_conditions, self._conditions(), strict=True):
+            for metric, value in condition.compute():
+                self.log(f"val/{name}/{metric}", value, prog_bar=metric.endswith("/top1"))
+            condition.reset()
+
+    on_test_epoch_start = on_validation_epoch_start
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser and schedule from the configuration."""
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        if not parameters:
+            raise TrainingError(
+                "`freeze` leaves nothing to train: leave out a part of the network, a head for instance"
+            )
+        optimizer = self.optimizer(parameters)
+        if self.scale_lr_from_batch is not None:
+            scale_rates(optimizer, self.trainer, reference_batch_size=self.scale_lr_from_batch)
+        if self.lr_scheduler is None:
+            keep_settings(optimizer)
+            return with_schedule(optimizer, self.schedule, self.trainer)
+        scheduler = self.lr_scheduler(optimizer)
+        keep_settings(optimizer, but=set_by(scheduler))
+        course: dict[str, Any] = {"scheduler": scheduler, "interval": self.lr_interval}
+        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            course["monitor"] = self._monitor_of(scheduler)
+        return {"optimizer": optimizer, "lr_scheduler": course}
+
+    def _monitor_of(self, scheduler: torch.optim.lr_scheduler.ReduceLROnPlateau) -> str:
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            raise TrainingError(
+                "a rate that waits for a plateau needs a value to watch: give `model.lr_scheduler` as "
+                "pytorch_lightning.cli.ReduceLROnPlateau, with its `monitor`"
+            )
+        if self.lr_interval != "epoch":
+            raise TrainingError("ReduceLROnPlateau steps at the end of an epoch: `model.lr_interval` must be epoch")
+        return scheduler.monitor
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what rebuilds the network, in plain Python."""
+        tasks = [asdict(task) | {"labels": list(task.labels)} for task in self.tasks]
+        checkpoint[NETWORK_KEY] = describe_network(
+            self.network, run=self.run_name, epoch=self.epochs_completed, tasks=tasks
+        )
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another network or other labels before any weight is touched."""
+        if NETWORK_KEY not in checkpoint:
+            raise CheckpointError("the checkpoint was not saved by this project's `python -m train fit`")
+        saved = checkpoint[NETWORK_KEY]
+        differences = _differences(saved["network"], self.network.description())
+        for task in self.tasks:
+            labels = next((other["labels"] for other in saved["tasks"] if other["name"] == task.name), None)
+            if labels is not None and list(task.labels) != list(labels):
+                differences.append(f"labels of task {task.name}")
+        was_uncertain = any(name.startswith("uncertainty.") for name in checkpoint["state_dict"])
+        if was_uncertain != (self.uncertainty is not None):
+            differences.append(f"uncertainty_weighting is {was_uncertain} in the checkpoint, {not was_uncertain} here")
+        if differences:
+            raise CheckpointError(
+                "the checkpoint holds another network than the configuration: "
+                + "; ".join(differences)
+                + ". Go on with the configuration saved beside the checkpoint, or train anew in another run_dir"
+            )
+
+    @property
+    def epochs_completed(self) -> int:
+        """Passes over the training data that are finished, at any hook from the first step to the last."""
+        fit_loop = self.trainer.fit_loop
+        epochs: Any = fit_loop.epoch_progress.current
+        batches = fit_loop.epoch_loop.batch_progress
+        is_whole = batches.is_last_batch and batches.current.completed == batches.current.ready
+        if epochs.started > epochs.completed:
+            return epochs.completed + int(is_whole)
+        # Between epochs the batches are those of the last one, which is counted also where it was broken off.
+        return epochs.completed - int(batches.current.ready > 0 and not is_whole)
+
+
+def _with_weights(tasks: Sequence[Task], loss_weights: dict[str, float]) -> list[Task]:
+    unknown = sorted(set(loss_weights) - {task.name for task in tasks})
+    if unknown:
+        raise TrainingError(
+            f"loss_weights names unknown tasks {unknown}; the tasks are {[task.name for task in tasks]}"
+        )
+    return [replace(task, loss_weight=loss_weights.get(task.name, task.loss_weight)) for task in tasks]
+
+
+def _differences(saved: Any, current: Any, where: str = "") -> list[str]:
+    """Places where two descriptions differ, in words."""
+    if isinstance(saved, dict) and isinstance(current, dict):
+        found = []
+        for key in dict.fromkeys((*saved, *current)):
+            place = f"{where}.{key}".removeprefix(".").replace("init_args.", "")
+            found += _differences(saved.get(key), current.get(key), place)
+        return found
+    return [] if saved == current else [f"{where} is {saved!r} in the checkpoint, {current!r} here"]

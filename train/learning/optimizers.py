@@ -1,0 +1,59 @@
+"""The settings of an optimiser where training goes on: those of the configuration, not of the checkpoint."""
+
+import inspect
+from collections.abc import Collection
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from train.cli.errors import TrainingError
+
+
+def keep_settings(optimizer: Optimizer, *, but: Collection[str] = ()) -> None:
+    """Make an optimiser that takes up a saved state (momenta, ...) keep the settings it has now (rate, decay, ...).
+
+    Settings are what its constructor takes by name: all else that it keeps beside them is part of its state.
+
+    Args:
+        optimizer: changed in place.
+        but: settings that are to be taken from the state, see :func:`set_by`.
+
+    Raises:
+        TrainingError: later, from ``load_state_dict``, for the state of another kind of optimiser or of one with
+            another number of parameters.
+    """
+    names = set(inspect.signature(type(optimizer)).parameters) - {"params", *but}
+    settings = [{name: group[name] for name in names & group.keys()} for group in optimizer.param_groups]
+
+    def take_up(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+        saved = state["param_groups"]
+        _check(optimizer, saved, names)
+        return state | {"param_groups": [old | new for old, new in zip(saved, settings, strict=True)]}
+
+    optimizer.register_load_state_dict_pre_hook(take_up)
+
+
+def set_by(scheduler: LRScheduler) -> set[str]:
+    """The settings of an optimiser that a scheduler of torch's changes: the rate, and momentum where it cycles that."""
+    return {"lr", "momentum", "betas"} if getattr(scheduler, "cycle_momentum", False) else {"lr"}
+
+
+def _check(optimizer: Optimizer, saved: list[dict[str, Any]], names: set[str]) -> None:
+    """Raise unless saved groups are of such an optimiser with as many parameters."""
+    groups = optimizer.param_groups
+    numbers = [[len(group["params"]) for group in part] for part in (saved, groups)]
+    if numbers[0] != numbers[1]:
+        raise TrainingError(
+            f"the checkpoint's optimiser trains {sum(numbers[0])} parameters, this one {sum(numbers[1])}: go on with "
+            "the same `freeze`, or start a run from these weights, with `--model.init_from` and another run_dir"
+        )
+    for old, new in zip(saved, groups, strict=True):
+        # Both ways: a newer release of an optimiser may have one more setting.
+        lacking, unknown = sorted(names & new.keys() - old.keys()), sorted(old.keys() - new.keys())
+        if lacking and unknown:
+            raise TrainingError(
+                f"the checkpoint's optimiser is not of the kind of {type(optimizer).__name__}: it has {unknown}, not "
+                f"{lacking}. Go on with the same class, or start a run from these weights, with `--model.init_from` "
+                "and another run_dir"
+            )

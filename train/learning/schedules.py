@@ -1,0 +1,233 @@
+"""How long training lasts, and its learning rate along the way, in passes over the data or in steps.
+
+Nothing here asks Lightning how long an epoch is: its own estimate makes a loader too early, which loses the place where
+a run goes on. The order of the data tells.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import pytorch_lightning as pl
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from datamodules.batches.order import TrainingOrder
+
+Unit = Literal["signal_pass", "noise_pass", "step"]
+
+ROUNDING = 1e-9
+"""Passes are counted in floating point: a drop due after 16 comes at 15.999999999."""
+
+
+class ScheduleError(ValueError):
+    """A schedule that cannot be."""
+
+
+class OrderedData(Protocol):
+    """What is asked of a data module: `datamodules.AuditoryDataModule` is one."""
+
+    def train_dataloader(self) -> Any:
+        """A loader with the attribute ``order``, a `TrainingOrder`."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """The length of training and the course of its learning rate.
+
+    After `p` units the rate is the optimiser's own times ``warm(p) * decay(p)``: ``warm`` rises linearly to 1 over
+    `warm_up`, ``decay`` is ``drop_factor ** floor(p / drop_every)`` or, with `cosine`,
+    ``(1 + cos(pi * (p - warm_up) / (length - warm_up))) / 2``. It changes after every optimiser step, and depends on
+    the data alone: not on workers, ranks, batch size or accumulated batches.
+
+    Args:
+        unit: what is counted: passes over the signal clips (epochs), passes over the noise clips (the primary data
+            of a network trained on the noise alone, as on AudioSet), or optimiser steps.
+        length: units that training lasts, unless `trainer.max_epochs` or `trainer.max_steps` is given; whole epochs,
+            where passes are counted. None: the trainer decides.
+        drop_every: units after which the rate drops, again and again; None: never.
+        drop_factor: what it is multiplied by then.
+        warm_up: units over which it rises from 0, linearly.
+        cosine: fall to 0 along half a cosine, from the end of `warm_up` to `length`.
+
+    Raises:
+        ScheduleError: for numbers out of range, and for `cosine` without a length or with `drop_every`.
+    """
+
+    unit: Unit = "signal_pass"
+    length: float | None = None
+    drop_every: float | None = None
+    drop_factor: float = 0.1
+    warm_up: float = 0.0
+    cosine: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("length", "drop_every", "drop_factor"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ScheduleError(f"schedule: {name} must be above 0, got {value}")
+        if self.warm_up < 0 or (self.length is not None and self.warm_up >= self.length):
+            raise ScheduleError(f"schedule: warm_up must be at least 0 and below length, got {self.warm_up}")
+        if self.cosine and (self.length is None or self.drop_every is not None):
+            raise ScheduleError("schedule: a cosine needs a length, and does not go with drop_every")
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the rate never changes."""
+        return self.drop_every is None and not self.warm_up and not self.cosine
+
+    def factor(self, position: float) -> float:
+        """What the learning rate is multiplied by after `position` units."""
+        warm = 1.0
+        if position < self.warm_up:
+            warm = position / self.warm_up
+        if self.cosine:
+            assert self.length is not None  # checked at the beginning
+            done = (position - self.warm_up) / (self.length - self.warm_up)
+            return warm * 0.5 * (1.0 + math.cos(math.pi * min(max(done, 0.0), 1.0)))
+        if self.drop_every is not None:
+            return warm * float(self.drop_factor ** math.floor(position / self.drop_every + ROUNDING))
+        return warm
+
+    def trainer_limits(self, data: OrderedData) -> dict[str, int]:
+        """The trainer's ``max_epochs`` or ``max_steps``; nothing without a length.
+
+        Args:
+            data: the data module, before or after it knows a trainer.
+        """
+        if self.length is None:
+            return {}
+        if self.unit == "step":
+            return {"max_steps": math.ceil(self.length)}
+        order = training_order(data)
+        epochs = self.length if self.unit == "signal_pass" else self.length * _noise_epochs(order)
+        return {"max_epochs": math.ceil(epochs - ROUNDING)}
+
+    def steps_per_unit(self, order: TrainingOrder, *, accumulated: int = 1) -> float:
+        """Optimiser steps in a unit.
+
+        Args:
+            order: the order of the training data on any rank.
+            accumulated: batches whose gradients are added up for a step; an epoch's last step may have fewer.
+
+        Raises:
+            ValueError: for passes over the noise where there is none.
+        """
+        if self.unit == "step":
+            return 1.0
+        steps_per_epoch = math.ceil(len(order) / accumulated)
+        return float(steps_per_epoch) if self.unit == "signal_pass" else steps_per_epoch * _noise_epochs(order)
+
+
+CONSTANT = Schedule()
+"""A rate that stays, and a length that the trainer decides."""
+
+
+class ScheduledRate(LRScheduler):
+    """Sets the rate after every optimiser step, by a `Schedule`.
+
+    Its state is the position in units, so that a run goes on at the right place of the schedule also with another
+    number of ranks, batch size or number of accumulated batches; the rates themselves come from the configuration.
+
+    Args:
+        optimizer: the optimiser, with the rates that the schedule multiplies.
+        schedule: the course of the rate.
+        steps_per_unit: optimiser steps in a unit of the schedule.
+    """
+
+    def __init__(self, optimizer: Optimizer, schedule: Schedule, *, steps_per_unit: float) -> None:
+        self.schedule = schedule
+        self.steps_per_unit = steps_per_unit
+        self._start = 0.0  # units that were done when this count of steps, `last_epoch`, began
+        super().__init__(optimizer)
+
+    @property
+    def position(self) -> float:
+        """Units done."""
+        return self._start + self.last_epoch / self.steps_per_unit
+
+    def get_lr(self) -> list[float | Tensor]:
+        """The rate of each parameter group now."""
+        factor = self.schedule.factor(self.position)
+        return [float(rate) * factor for rate in self.base_lrs]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position, in plain numbers."""
+        return {"start": self._start, "steps": self.last_epoch, "steps_per_unit": self.steps_per_unit}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on at a saved position."""
+        start, steps = float(state_dict["start"]), int(state_dict["steps"])
+        if state_dict["steps_per_unit"] == self.steps_per_unit:
+            self._start, self.last_epoch = start, steps
+        else:
+            self._start, self.last_epoch = start + steps / state_dict["steps_per_unit"], 0
+        for group, base, rate in zip(self.optimizer.param_groups, self.base_lrs, self.get_lr(), strict=True):
+            group["initial_lr"], group["lr"] = base, rate
+        self._last_lr = self.get_lr()
+
+
+def training_order(data: OrderedData | None) -> TrainingOrder:
+    """The order of the training data.
+
+    Raises:
+        ValueError: when the data module does not tell it.
+    """
+    order = getattr(data.train_dataloader(), "order", None) if data is not None else None
+    if not isinstance(order, TrainingOrder):
+        raise ScheduleError(
+            "a schedule in passes, and scale_lr_from_batch, need a data module whose training loader has an `order` "
+            f"(datamodules.AuditoryDataModule is one), got {type(data).__name__}; count in steps: unit: step"
+        )
+    return order
+
+
+def scale_rates(optimizer: Optimizer, trainer: pl.Trainer, *, reference_batch_size: int) -> None:
+    """Multiply the rate of every parameter group by the size of the global batch over that which it was meant for.
+
+    The linear scaling rule of Goyal et al. 2017: ``k`` times as many examples in a step, ``k`` times the rate.
+
+    Args:
+        optimizer: changed in place, before it has a schedule.
+        trainer: knows the data module, the number of ranks and how many batches are accumulated.
+        reference_batch_size: examples in a step for which the rate was chosen.
+
+    Raises:
+        ValueError: for a reference below 1, and when the data module does not tell its order.
+    """
+    if reference_batch_size < 1:
+        raise ScheduleError(f"scale_lr_from_batch must be at least 1, got {reference_batch_size}")
+    size = training_order(_data_of(trainer)).global_batch_size * trainer.accumulate_grad_batches
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] * size / reference_batch_size
+
+
+def with_schedule(optimizer: Optimizer, schedule: Schedule, trainer: pl.Trainer) -> dict[str, Any]:
+    """What ``configure_optimizers`` returns: the optimiser and, unless its rate is constant, what changes it.
+
+    Args:
+        optimizer: the optimiser.
+        schedule: length and rate.
+        trainer: knows the data module, and how many batches are accumulated.
+    """
+    if schedule.is_constant:
+        return {"optimizer": optimizer}
+    steps = 1.0
+    if schedule.unit != "step":
+        order = training_order(_data_of(trainer))
+        steps = schedule.steps_per_unit(order, accumulated=trainer.accumulate_grad_batches)
+    scheduler = ScheduledRate(optimizer, schedule, steps_per_unit=steps)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def _data_of(trainer: pl.Trainer) -> Any:
+    return getattr(trainer, "datamodule", None)
+
+
+def _noise_epochs(order: TrainingOrder) -> float:
+    """Epochs in a pass over the noise clips: of these, an epoch takes as many as there are signal clips."""
+    if not order.num_noises:
+        raise ScheduleError("schedule: passes over the noise cannot be counted without noise; unit: signal_pass")
+    return order.num_noises / order.num_signals

@@ -1,0 +1,103 @@
+"""Starting from a network that was trained on other tasks, and keeping parts of it as they are."""
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from datamodules.tasks import Task
+from networks import AuditoryNetwork, CheckpointError, load_checkpoint
+from train.cli.errors import TrainingError
+
+NAMES_SHOWN = 12
+
+
+class WarmStart(NamedTuple):
+    """What a network took from a checkpoint.
+
+    Attributes:
+        taken: heads whose weights were taken, by task name.
+        fresh: heads that start from their initialisation: new tasks, and tasks with other labels than before.
+    """
+
+    taken: tuple[str, ...]
+    fresh: tuple[str, ...]
+
+
+def warm_start(network: AuditoryNetwork, path: str | Path, tasks: Sequence[Task]) -> WarmStart:
+    """Take front end, backbone and the heads of known tasks from a checkpoint.
+
+    Args:
+        network: network to fill.
+        path: a checkpoint of this project.
+        tasks: the network's tasks, with their labels. A head is taken when the checkpoint has a task of the same name
+            with the same labels in the same order.
+
+    Returns:
+        Which heads were taken.
+
+    Raises:
+        CheckpointError: if there is no checkpoint, or it holds another backbone or front end.
+    """
+    if not Path(path).is_file():
+        raise CheckpointError(f"there is no checkpoint {path} to start from: `init_from` names a file")
+    loaded = load_checkpoint(path)
+    for part in ("front_end", "backbone"):
+        saved, wanted = loaded.network.description()["init_args"][part], network.description()["init_args"][part]
+        if saved != wanted:
+            raise CheckpointError(f"{path}: its {part} is {saved}, the configuration's {wanted}: make them the same")
+    labels = {task["name"]: list(task["labels"]) for task in loaded.tasks}
+    taken = tuple(task.name for task in tasks if labels.get(task.name) == list(task.labels))
+    with torch.no_grad():
+        network.backbone.load_state_dict(loaded.network.backbone.state_dict())
+        network.front_end.load_state_dict(loaded.network.front_end.state_dict())
+        for name in taken:
+            network.heads[name].load_state_dict(loaded.network.heads[name].state_dict())
+    return WarmStart(taken, tuple(task.name for task in tasks if task.name not in taken))
+
+
+def frozen_modules(network: nn.Module, patterns: Iterable[str]) -> list[nn.Module]:
+    """Find the modules that patterns name.
+
+    Args:
+        network: where to look.
+        patterns: names of submodules ("backbone", "heads.word", "backbone.conv*"), with wildcards.
+
+    Returns:
+        The modules.
+
+    Raises:
+        TrainingError: if a pattern names none; lists names there are.
+    """
+    names = [name for name, _ in network.named_modules() if name]
+    found: dict[str, nn.Module] = {}
+    for pattern in patterns:
+        matching = [name for name in names if fnmatchcase(name, pattern)]
+        if not matching:
+            shown = ", ".join(names[:NAMES_SHOWN])
+            raise TrainingError(f"freeze: no part of the network is named {pattern!r}; there are {shown}, ...")
+        found |= {name: network.get_submodule(name) for name in matching}
+    return list(found.values())
+
+
+def take_out_of_training(modules: Iterable[nn.Module]) -> None:
+    """Take the parameters of modules out of training; see also :func:`keep_statistics`.
+
+    Args:
+        modules: as :func:`frozen_modules` gives them.
+    """
+    for module in modules:
+        module.requires_grad_(False)
+
+
+def keep_statistics(modules: Iterable[nn.Module]) -> None:
+    """Put modules into evaluation mode, so that batch normalisation in them uses and keeps its running statistics.
+
+    Args:
+        modules: as :func:`frozen_modules` gives them.
+    """
+    for module in modules:
+        module.eval()

@@ -1,0 +1,1 @@
+"""A run: its directory, its checkpoints, continuing and stopping."""

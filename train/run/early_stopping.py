@@ -1,0 +1,92 @@
+"""Stopping a training run by its brain scores."""
+
+from math import isnan
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping
+
+from train.run.brain_monitor import check_monitor, score_at
+
+
+class StopByBrainScore(EarlyStopping):
+    """Stops training when a brain score has not risen for a number of evaluations.
+
+    As Lightning's `EarlyStopping`, but it looks at each evaluation of `BrainScoreCallback` once: patience counts
+    evaluations, not epochs or validations, wherever in an epoch they are. Epochs without an evaluation, evaluations
+    that failed and the untrained network's do not count. In a configuration:
+
+        trainer:
+          callbacks:
+            - class_path: StopByBrainScore
+              init_args: {monitor: brain/NH2015comp/best, patience: 5}
+
+    Args:
+        monitor: The score, as "brain/NH2015comp/best".
+        patience: Stop after so many evaluations without a rise.
+        min_delta: What counts as a rise.
+        verbose: Whether to log each rise and why training stops.
+        stopping_threshold: Stop at once where the score is above this.
+    """
+
+    def __init__(
+        self,
+        monitor: str,
+        *,
+        patience: int = 5,
+        min_delta: float = 0.0,
+        verbose: bool = False,
+        stopping_threshold: float | None = None,
+    ) -> None:
+        super().__init__(
+            monitor,
+            mode="max",
+            patience=patience,
+            min_delta=min_delta,
+            verbose=verbose,
+            stopping_threshold=stopping_threshold,
+        )
+        self._last_seen_step = -1
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """See that there is the score to stop by."""
+        check_monitor(self.monitor, trainer, asked_by=type(self).__name__)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Look at an evaluation in the middle of an epoch."""
+        self._look(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at an evaluation at an epoch's end."""
+        self._look(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Nothing: validations have no say here."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what `EarlyStopping` does and which evaluation was looked at last."""
+        return super().state_dict() | {"last_seen_step": self._last_seen_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it up."""
+        super().load_state_dict(state_dict)
+        self._last_seen_step = int(state_dict["last_seen_step"])
+
+    def _look(self, trainer: pl.Trainer) -> None:
+        """Check the score once for each evaluation."""
+        step, score = score_at(self.monitor, trainer)
+        if step <= 0 or step == self._last_seen_step:
+            return
+        self._last_seen_step = step
+        if isnan(score):
+            return
+        should_stop, reason = self._evaluate_stopping_criteria(torch.tensor(score, dtype=torch.float64))
+        if trainer.strategy.reduce_boolean_decision(should_stop, all=False):
+            trainer.should_stop = True
+            self.stopped_epoch = trainer.current_epoch
+            self.stopping_reason_message = reason
+        if reason and self.verbose:
+            self._log_info(trainer, reason, self.log_rank_zero_only)

@@ -1,0 +1,156 @@
+"""Callbacks of every run: the saved configuration, the untrained checkpoint, the closing summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytorch_lightning as pl
+from jsonargparse import Namespace
+from pytorch_lightning.cli import LightningArgumentParser
+from rich.console import Console
+from rich.table import Table
+
+from evaluate.callback.logged import PREFIX
+from evaluate.scoring.table import BEST, write_atomically
+from evaluate.watch.checkpoint_folder import CONFIG_FILE
+from train.display.logged_values import brain_scores, values_of
+from train.display.metric_history import read_history
+from train.run.run_directory import (
+    EARLIER_CONFIG_FILE,
+    SUMMARY_FILE,
+    UNTRAINED_CHECKPOINT,
+    checkpoints_in,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+HEADLINE_METRICS = ("top1", "ranking_average_precision", "average_precision")
+"""One for each kind of task; both have a chance level beside them."""
+COLUMNS = ["condition", "task", "metric", "value", "chance"]
+"""Of ``summary.csv``."""
+
+
+class SaveRunConfig(pl.Callback):
+    """Writes the whole configuration to ``config.yaml`` in the run directory when training starts or goes on.
+
+    Only then: a configuration that is refused leaves that of the run as it is. Where a run goes on with another one,
+    the earlier is kept beside it, under the step until which it was trained with.
+
+    Args:
+        parser: what the configuration was parsed with.
+        config: the configuration.
+    """
+
+    def __init__(self, parser: LightningArgumentParser, config: Namespace) -> None:
+        self.parser, self.config = parser, config
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save on rank 0, whole or not at all."""
+        if not trainer.is_global_zero:
+            return
+        folder = Path(trainer.default_root_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        path, text = folder / CONFIG_FILE, self.parser.dump(self.config, skip_none=False).encode()
+        earlier = folder / EARLIER_CONFIG_FILE.format(step=trainer.global_step)
+        # Of several that went on from one step, the first is what had trained until there.
+        if trainer.global_step > 0 and path.exists() and path.read_bytes() != text and not earlier.exists():
+            write_atomically(earlier, path.read_bytes())
+        write_atomically(path, text)
+
+
+class SaveUntrained(pl.Callback):
+    """Saves the network before its first update, so that later evaluations can start the curve where it began."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save, unless training goes on from somewhere."""
+        if trainer.global_step == 0:
+            trainer.save_checkpoint(checkpoints_in(trainer.default_root_dir) / UNTRAINED_CHECKPOINT)
+
+
+class Summary(pl.Callback):
+    """At the end of training, writes ``summary.csv`` and shows accuracies beside chance, and the brain scores."""
+
+    def __init__(self) -> None:
+        self._has_trained = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """From now on there is something to summarise."""
+        self._has_trained = True
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Summarise the last validation and evaluation, also where they were before the run went on."""
+        import pandas as pd
+
+        if not trainer.is_global_zero:
+            return
+        folder = Path(trainer.default_root_dir)
+        if not self._has_trained:
+            Console().print(f"{folder}: nothing is left to train", soft_wrap=True)
+            return
+        metrics = values_of(trainer)
+        for name, values in read_history(folder).items():
+            metrics.setdefault(name, float(values.iloc[-1]))
+        held_out, brain = summary_rows(metrics), brain_rows(metrics)
+        rows = pd.concat([rows for rows in (held_out, brain) if len(rows)] or [held_out])
+        if len(rows):
+            write_atomically(folder / SUMMARY_FILE, rows.to_csv(index=False).encode())
+            show_summary(held_out, "Held-out examples")
+            show_summary(brain, "Brain scores at the best stage")
+        Console().print(f"run directory: {folder}", soft_wrap=True)
+
+
+def summary_rows(metrics: dict[str, float]) -> pd.DataFrame:
+    """Rows (condition, task, metric, value, chance) of ``val/{condition}/{task}/{metric}`` entries.
+
+    Args:
+        metrics: logged values by name.
+
+    Returns:
+        One row for each condition and task: top-1 accuracy beside the share of the commonest class, or average
+        precision beside the share of positives.
+    """
+    import pandas as pd
+
+    rows = []
+    for name, value in metrics.items():
+        parts = name.split("/")
+        if parts[0] != "val" or len(parts) != 4 or parts[3] not in HEADLINE_METRICS:
+            continue
+        condition, task, metric = parts[1:]
+        chance = metrics.get(f"val/{condition}/{task}/chance", float("nan"))
+        rows.append({"condition": condition, "task": task, "metric": metric, "value": value, "chance": chance})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def brain_rows(metrics: dict[str, float]) -> pd.DataFrame:
+    """Rows (condition, task, metric, value, chance) of ``brain/{benchmark}/best`` entries.
+
+    Args:
+        metrics: logged values by name.
+
+    Returns:
+        One row for each benchmark, in the place of a task of the condition "brain"; chance is empty.
+    """
+    import pandas as pd
+
+    rows = [
+        {"condition": PREFIX, "task": benchmark, "metric": BEST, "value": value, "chance": float("nan")}
+        for benchmark, value in brain_scores(metrics).items()
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def show_summary(rows: pd.DataFrame, title: str) -> None:
+    """Print rows of :func:`summary_rows` or :func:`brain_rows` as a table, without columns that are empty."""
+    if rows.empty:
+        return
+    shown = rows.dropna(axis="columns", how="all")
+    table = Table(title=title)
+    for column in shown:
+        table.add_column(str(column), justify="right" if column in ("value", "chance") else "left")
+    for row in shown.itertuples(index=False):
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else value for value in row))
+    Console().print(table)
