@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from networks.training_flags import flags_restored
+
 
 @contextmanager
 def undisturbed(module: nn.Module) -> Iterator[None]:
@@ -24,13 +26,10 @@ def undisturbed(module: nn.Module) -> Iterator[None]:
         Nothing.
     """
     states = _random_states()
-    flags = [(submodule, submodule.training) for submodule in module.modules()]
     try:
-        yield
+        with flags_restored(module):
+            yield
     finally:
-        for submodule, training in flags:
-            # Not submodule.train(...), which would also change what is inside it.
-            submodule.training = training
         _set_random_states(states)
 
 

@@ -9,6 +9,7 @@ from networks.backbones.backbone import Backbone
 from networks.description import Described
 from networks.front_ends.cochleagram import Cochleagram
 from networks.front_ends.front_end import FrontEnd
+from networks.training_flags import evaluation_mode
 
 
 class AuditoryNetwork(Described):
@@ -41,12 +42,8 @@ class AuditoryNetwork(Described):
     def _size_backbone(self) -> int:
         """Run one silent example through the backbone: sizes its lazy layers. Returns the number of features D."""
         lazy = any(isinstance(parameter, nn.UninitializedParameter) for parameter in self.backbone.parameters())
-        training = {module: module.training for module in self.backbone.modules()}
-        self.backbone.eval()
-        with torch.no_grad():
+        with evaluation_mode(self.backbone), torch.no_grad():
             features = self.backbone(torch.zeros(1, *self.front_end.output_shape))
-        for module, mode in training.items():
-            module.training = mode
         initialize = getattr(self.backbone, "initialize", None)
         if lazy and initialize is not None:
             initialize()

@@ -82,9 +82,8 @@ def build(description: Description) -> Any:
         ValueError: if the class is not found, is not a :class:`Described`, or refuses its arguments.
     """
     path = description.get("class_path", "")
-    module_name, _, class_name = path.rpartition(".")
     try:
-        cls = getattr(importlib.import_module(module_name), class_name)
+        cls = _find_class(path)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(
             f"expected the class of a network, got {path!r}, which is not found ({error}); is the package that "
@@ -97,6 +96,17 @@ def build(description: Description) -> Any:
         return cls(**init_args)
     except TypeError as error:
         raise ValueError(f"{path} does not take the arguments it was made with: {error}") from error
+
+
+def _find_class(path: str) -> Any:
+    """Import a class by its path; a class of this package that has moved since is found by its public name."""
+    module_name, _, class_name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module_name), class_name)
+    except ModuleNotFoundError:
+        if not module_name.startswith("networks."):
+            raise
+    return getattr(importlib.import_module("networks"), class_name)
 
 
 def _built(value: Any) -> Any:

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from networks.external.stage_axes import first_tensor
 from networks.external.staged import StagedNetwork
 from networks.receptive_fields import Field, ReceptiveFields
+from networks.training_flags import evaluation_mode
 
 FRONT_END = "front end"
 REST = "rest"
@@ -67,15 +68,9 @@ def summarise(network: nn.Module) -> list[StageSummary]:
         Front end (where there is one), stages in order, and the rest.
     """
     counting = _Counting(network)
-    flags = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        with counting.running():
-            sound = 0.1 * torch.randn(1, int(network.num_samples), generator=torch.Generator().manual_seed(0))  # type: ignore[arg-type]
-            network(sound.to(counting.device))
-    finally:
-        for module, training in flags:
-            module.training = training
+    with evaluation_mode(network), counting.running():
+        sound = 0.1 * torch.randn(1, int(network.num_samples), generator=torch.Generator().manual_seed(0))  # type: ignore[arg-type]
+        network(sound.to(counting.device))
     return counting.summaries()
 
 

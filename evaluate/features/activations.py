@@ -12,6 +12,7 @@ from torch.backends import cuda, cudnn
 
 from evaluate.options import DEFAULT_BATCH_SIZE
 from evaluate.workers import Workers
+from networks.training_flags import evaluation_mode
 
 Progress = Callable[[str, int, int], None]
 """Called as `progress(what, num_done, num_total)`."""
@@ -131,7 +132,7 @@ def stage_activations(
     device = torch.device(device) if device is not None else device_of(net)
     features: dict[str, list[np.ndarray]] = {stage: [] for stage in wanted}
     starts = range(0, len(sounds), batch_size)
-    with _evaluation_mode(net), _exact_float32(), _recording(net, wanted) as recorded, Workers(device) as workers:
+    with evaluation_mode(net), _exact_float32(), _recording(net, wanted) as recorded, Workers(device) as workers:
 
         @torch.inference_mode()  # here and not outside: each thread has its own modes
         def features_of_batch(start: int) -> dict[str, np.ndarray]:
@@ -227,19 +228,6 @@ def _recording(net: nn.Module, stages: Sequence[str]) -> Iterator[_Recorded]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-@contextmanager
-def _evaluation_mode(net: nn.Module) -> Iterator[None]:
-    """Switch to evaluation mode and give every module its own training flag back afterwards."""
-    flags = [(module, module.training) for module in net.modules()]
-    net.eval()
-    try:
-        yield
-    finally:
-        for module, training in flags:
-            # Not module.train(...), which would also change the module's children.
-            module.training = training
 
 
 @contextmanager

@@ -2,8 +2,7 @@
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from networks.external.stage_axes import Axes, TimeAxis, average_over_axes, find_axes, first_tensor
 from networks.external.stage_paths import find_stages
+from networks.training_flags import evaluation_mode
 
 Preprocess = Callable[[Tensor], Any]
 """Waveforms (B, T) -> what the module takes: a tensor, a tuple of arguments or a dictionary of keyword arguments."""
@@ -69,7 +69,7 @@ class StagedNetwork(nn.Module):
         self.preprocess = preprocess
         self.sample_rate_hz, self.num_samples = sample_rate_hz, num_samples
         paths = find_stages(module, stages)
-        with _evaluation_mode(self):
+        with evaluation_mode(self):
             device = next((tensor.device for tensor in (*self.parameters(), *self.buffers())), torch.device("cpu"))
             axes = find_axes(
                 lambda waveform: self(waveform.to(device)),
@@ -147,15 +147,3 @@ class _Function(nn.Module):
         except (OSError, TypeError):  # typed in, or an object
             return name
         return f"{name}, source={hashlib.sha256(source.encode()).hexdigest()}"
-
-
-@contextmanager
-def _evaluation_mode(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while; each module gets its own flag back."""
-    flags = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in flags:
-            module.training = training

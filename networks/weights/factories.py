@@ -1,18 +1,11 @@
 """Networks that a user's own code makes: `package.module:function` and `file.py:function`."""
 
-import hashlib
-import importlib
-import importlib.util
-import re
-import sys
-from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
-_NAME = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*|.+\.py):(?P<factory>[A-Za-z_]\w*)")
+from networks.named_objects import ObjectName, load_object
 
 
 @runtime_checkable
@@ -28,36 +21,11 @@ class Scorable(Protocol):
         ...
 
 
-class FactoryName(NamedTuple):
-    """A function or class that makes a network when called without arguments.
-
-    Attributes:
-        module: an importable module, or the path of a Python file.
-        factory: its name in there.
-    """
-
-    module: str
-    factory: str
-
-
-def parse_factory(name: str) -> FactoryName | None:
-    """Read ``package.module:factory`` or ``path/file.py:factory``; nothing is imported.
-
-    Args:
-        name: what a user wrote.
-
-    Returns:
-        The parts; None where it has another form.
-    """
-    match = _NAME.fullmatch(name)
-    return None if match is None else FactoryName(match["module"], match["factory"])
-
-
-def make_network(name: FactoryName, *, seed: int = 0) -> nn.Module:
+def make_network(name: ObjectName, *, seed: int = 0) -> nn.Module:
     """Import a module and call its factory: this runs the code of whoever wrote it.
 
     Args:
-        name: of :func:`parse_factory`.
+        name: Function or class that makes a network when called without arguments.
         seed: of PyTorch's random numbers within the factory, so that an untrained network is the same every time.
             Outside of it they are left as they were.
 
@@ -67,45 +35,15 @@ def make_network(name: FactoryName, *, seed: int = 0) -> nn.Module:
     Raises:
         ValueError: if the module or factory is not found, or what it makes cannot be scored.
     """
-    module = _module(name.module)
-    factory = getattr(module, name.factory, None)
+    factory = load_object(name)
     if not callable(factory):
-        names = ", ".join(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
-        raise ValueError(f"{name.module} has no function or class {name.factory!r}; it has {names or 'none'}")
+        raise ValueError(f"expected {name} to be a function or class, got a {type(factory).__name__}")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         network = factory()
     if not isinstance(network, nn.Module) or not isinstance(network, Scorable):
         raise ValueError(
-            f"expected {name.module}:{name.factory} to make a network with stages, sample_rate_hz, num_samples and "
+            f"expected {name} to make a network with stages, sample_rate_hz, num_samples and "
             f"stage_modules(), got a {type(network).__name__}; networks.StagedNetwork gives these to any module"
         )
     return network.eval()
-
-
-def _module(name: str) -> ModuleType:
-    if not name.endswith(".py"):
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            raise ValueError(
-                f"module {name!r} is not found ({error}); is it installed, or is its folder the working directory?"
-            ) from error
-    path = Path(name).resolve()
-    if not path.is_file():
-        raise ValueError(f"{name}: no such file")
-    # A name of its own: files of the same name in two folders are two modules.
-    unique = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if unique in sys.modules:
-        return sys.modules[unique]
-    spec = importlib.util.spec_from_file_location(unique, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{name}: expected a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[unique] = module  # where pickling, dataclasses and the fingerprint of a network look for it
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[unique]
-        raise
-    return module

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from networks.named_objects import parse_object_name
+
 BASELINE = "SpectroTemporal"
 Kind = Literal["checkpoint", "published", "ready", "factory", "baseline", "permuted", "untrained"]
 _WITH_SEED = re.compile(r"(?P<target>.+):(?P<seed>\d+)")
@@ -127,9 +129,7 @@ def _parse_trained(name: str) -> Source | None:
         return Source("published", rest) if Path(rest).is_file() else None
     if form in READY:
         return Source("ready", name) if Path(rest).exists() and rest else None
-    from networks.weights.factories import parse_factory  # imports torch
-
-    factory = parse_factory(name)
+    factory = parse_object_name(name)
     is_form = form in ("permuted", "untrained")
     return None if factory is None or is_form else Source("factory", name)
 

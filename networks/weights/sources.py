@@ -13,10 +13,11 @@ from networks.auditory_network import AuditoryNetwork
 from networks.backbones.backbone import Backbone
 from networks.description import Description
 from networks.installation import InstallationError
+from networks.named_objects import parse_object_name
 from networks.spectrotemporal import SpectroTemporal
 from networks.weights.checkpoint import NETWORK_KEY, is_checkpoint, network_of
 from networks.weights.controls import permute_weights, untrained
-from networks.weights.factories import make_network, parse_factory
+from networks.weights.factories import make_network
 from networks.weights.published import PUBLISHED_TASKS, published_network, weights_of
 from networks.weights.source_names import BACKBONES, READY, Kind, Source, SourceError, known_forms, parse_source
 from networks.weights.strict import CheckpointError
@@ -115,7 +116,7 @@ def _ready(name: str, source: Path | None) -> nn.Module:
 
 
 def _from_factory(source: Source) -> nn.Module:
-    name = parse_factory(source.target)
+    name = parse_object_name(source.target)
     try:
         if name is None:
             raise ValueError(f"expected MODULE:FACTORY, got {source.target!r}")
