@@ -9,7 +9,7 @@ from rich.console import Console
 
 from datamodules.audio import AudioError
 from datamodules.batches.mixing import MixingError
-from datamodules.build.build_report import BuildError
+from datamodules.building.build_report import BuildError
 from datamodules.commands.help_format import DefaultsHelp
 from datamodules.manifests.manifest import ManifestError
 from datamodules.shards.index import ShardError

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import yaml
 
-from datamodules.build.build import build_shards
+from datamodules.building.build import build_shards
 from datamodules.tasks import LabelSet, resolve_task
 from networks import AuditoryNetwork, build
 from train.__main__ import main

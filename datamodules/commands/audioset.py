@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from datamodules.build.build import build_shards
+from datamodules.building.build import build_shards
 from datamodules.commands.build_arguments import add_build_arguments, build_settings, manifest_beside, show
 from datamodules.corpora.audioset import COLUMN, MAX_ZERO_FRACTION, make_manifest
 from datamodules.progress import ProgressDisplay

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ
-from datamodules.build.build import DEFAULT_CLIPS_PER_SHARD, DEFAULT_MIN_DURATION_S
-from datamodules.build.build_report import DUPLICATES_FILE, PICTURE_FILE, REPORT_FILE, BuildError, BuildReport
+from datamodules.building.build import DEFAULT_CLIPS_PER_SHARD, DEFAULT_MIN_DURATION_S
+from datamodules.building.build_report import DUPLICATES_FILE, PICTURE_FILE, REPORT_FILE, BuildError, BuildReport
 from datamodules.manifests.splitting import SPLITS, SplitRule, other_splits
 
 _MAX_LABELS_NAMED = 10

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from datamodules.build.build import build_shards
+from datamodules.building.build import build_shards
 from datamodules.commands.build_arguments import add_build_arguments, build_settings, manifest_beside, show
 from datamodules.corpora.genres import COLUMN, has_splits, make_manifest
 

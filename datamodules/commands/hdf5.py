@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from datamodules.build.build import build_shards
+from datamodules.building.build import build_shards
 from datamodules.commands.build_arguments import add_build_arguments, build_settings, show
 from datamodules.corpora.word_speaker_noise import make_manifest
 from datamodules.progress import ProgressDisplay

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from datamodules.build.build import merge_parts
+from datamodules.building.build import merge_parts
 from datamodules.commands.build_arguments import show
 
 

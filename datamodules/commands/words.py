@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from datamodules.build.build import build_shards
+from datamodules.building.build import build_shards
 from datamodules.commands.build_arguments import add_build_arguments, build_settings, manifest_beside, show
 from datamodules.commands.help_format import DefaultsHelpAsWritten
 from datamodules.corpora import recordings

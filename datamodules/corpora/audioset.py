@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.build.build_report import BuildError
+from datamodules.building.build_report import BuildError
 from datamodules.corpora.ontology import Ontology, read_ontology
 from datamodules.corpora.sounds import CorpusError, find_sounds, write_manifest
 from datamodules.manifests.manifest import LABEL_SEPARATOR

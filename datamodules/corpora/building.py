@@ -12,8 +12,8 @@ from typing import Any
 
 from rich.console import Console
 
-from datamodules.build.build import build_shards
-from datamodules.build.build_report import REQUEST_FILE, BuildError, read_report
+from datamodules.building.build import build_shards
+from datamodules.building.build_report import REQUEST_FILE, BuildError, read_report
 from datamodules.commands.build_arguments import show
 from datamodules.demo.texture_corpus import TEXTURE_COLUMN
 from datamodules.files import write_json

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from datamodules.build.build_report import BuildError
+from datamodules.building.build_report import BuildError
 
 ABSTRACT = "abstract"
 """Restriction of categories that only group others and are never a label."""

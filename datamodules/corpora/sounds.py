@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import soundfile
 
-from datamodules.build.build_report import BuildError
+from datamodules.building.build_report import BuildError
 from datamodules.files import replacing
 from datamodules.progress import ProgressDisplay
 
@@ -24,7 +24,7 @@ SOUND_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus"}
 CHUNKS_PER_WORKER = 16
 """Jobs go to the processes in this many portions each, so that progress shows and no process idles long."""
 
-PRELOADED = ["datamodules.build.build", "datamodules.corpora.sounds", "datamodules.demo.textures"]
+PRELOADED = ["datamodules.building.build", "datamodules.corpora.sounds", "datamodules.demo.textures"]
 """Modules that all workers need, also those of the shard builder that runs later in the same process."""
 
 Job = TypeVar("Job")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from datamodules.audio import AudioError
-from datamodules.build.clip_quality import FULL_SCALE
+from datamodules.building.clip_quality import FULL_SCALE
 
 INSTALL_HINT = "pip install 'cochlearn[hdf5]'"
 _MAX_OPEN = 32

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from datamodules.build.clip_quality import FULL_SCALE
+from datamodules.building.clip_quality import FULL_SCALE
 from datamodules.files import replacing
 from datamodules.shards.index import (
     CLIPS_FILE,

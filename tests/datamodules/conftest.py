@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from datamodules.build.build import build_shards
+from datamodules.building.build import build_shards
 
 SAMPLE_RATE_HZ = 4000
 

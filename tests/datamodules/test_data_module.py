@@ -366,7 +366,7 @@ def test_collate_keeps_order():
 
 @pytest.mark.slow
 def test_only_this_file_needs_lightning():
-    modules = "datamodules.build.build, datamodules.batches.loader, datamodules.__main__"
+    modules = "datamodules.building.build, datamodules.batches.loader, datamodules.__main__"
     code = f"import sys, {modules}; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"pytorch_lightning", "lightning"} & set(found.stdout.split())

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import yaml
 
-from datamodules.build.build import build_shards
+from datamodules.building.build import build_shards
 from evaluate.benchmarks import BENCHMARKS, Benchmark
 from train.__main__ import main
 

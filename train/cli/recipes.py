@@ -14,7 +14,7 @@ BASE = "config"
 """Key that names the file to begin with, relative to the file that it stands in."""
 
 
-RECIPES = Path(__file__).resolve().parents[1] / "configs"
+RECIPES = Path(__file__).resolve().parents[2] / "configs"
 """Folder of the recipes that are installed with this package."""
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from datamodules.__main__ import main
-from datamodules.build.build import build_shards
+from datamodules.building.build import build_shards
 from datamodules.data_module import AuditoryDataModule
 from datamodules.manifests.manifest import ManifestError, read_manifest
 from datamodules.shards.reader import ShardError, ShardSet

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from datamodules.__main__ import main
-from datamodules.build.build_report import BuildError
+from datamodules.building.build_report import BuildError
 from datamodules.corpora.audioset import Segment, exclusion, make_manifest, read_segments
 from datamodules.corpora.ontology import Category, Ontology, read_ontology
 from datamodules.corpora.sounds import CorpusError

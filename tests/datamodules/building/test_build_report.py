@@ -7,11 +7,11 @@ import soundfile
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from datamodules.__main__ import main
-from datamodules.build.build import build_shards
-from datamodules.build.clip_quality import clip_quality
+from datamodules.building.build import build_shards
+from datamodules.building.clip_quality import clip_quality
 from datamodules.manifests.manifest import ManifestError
-from datamodules.shards.reader import ShardSet
 from datamodules.manifests.splitting import SplitRule
+from datamodules.shards.reader import ShardSet
 
 RATE_HZ = 4000
 NUM_KINDS = 7

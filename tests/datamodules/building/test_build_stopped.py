@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from datamodules.__main__ import main
-from datamodules.build.build import build_shards, merge_parts
-from datamodules.build.working_folder import working_folder, working_on
-from datamodules.build.build_report import BuildError
+from datamodules.building.build import build_shards, merge_parts
+from datamodules.building.build_report import BuildError
+from datamodules.building.working_folder import working_folder, working_on
 from datamodules.shards.verify import damages
 
 RATE_HZ = 4000

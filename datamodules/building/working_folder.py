@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from datamodules.build.build_report import REQUEST_FILE, BuildError
+from datamodules.building.build_report import REQUEST_FILE, BuildError
 from datamodules.files import write_json
 
 PLAN_FILE = "plan.json"

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.build.records import JobOutcome, Problem
-from datamodules.build.clip_quality import MANY_CLIPPED, MANY_ZEROS
+from datamodules.building.clip_quality import MANY_CLIPPED, MANY_ZEROS
+from datamodules.building.records import JobOutcome, Problem
 from datamodules.files import replacing
 from datamodules.tasks import LabelSet
 

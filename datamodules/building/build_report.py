@@ -19,8 +19,8 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from datamodules.build.records import JobOutcome, Problem
-from datamodules.build.clip_quality import MANY_CLIPPED, MANY_ZEROS
+from datamodules.building.clip_quality import MANY_CLIPPED, MANY_ZEROS
+from datamodules.building.records import JobOutcome, Problem
 from datamodules.files import write_json, write_text
 from datamodules.shards.reader import ShardSet
 from datamodules.tasks import LabelSet

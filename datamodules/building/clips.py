@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datamodules.audio import AudioError, check_source_rate, demean, read_audio, resample
-from datamodules.build.clip_quality import FULL_SCALE, zero_fraction
+from datamodules.building.clip_quality import FULL_SCALE, zero_fraction
 from datamodules.manifests.manifest import ManifestEntry
 from datamodules.shards.writer import NewClip
 

@@ -10,9 +10,9 @@ import soundfile
 
 from datamodules.__main__ import main
 from datamodules.audio import read_audio, resample
-from datamodules.build.build import build_shards
-from datamodules.build.build_report import BuildError
-from datamodules.build.clips import cut_clip
+from datamodules.building.build import build_shards
+from datamodules.building.build_report import BuildError
+from datamodules.building.clips import cut_clip
 from datamodules.manifests.manifest import ManifestError
 from datamodules.shards.reader import ShardSet
 from datamodules.shards.verify import damages
@@ -180,7 +180,7 @@ def test_a_build_that_was_stopped_goes_on_where_it_was(corpus, tmp_path, monkeyp
                 raise KeyboardInterrupt
             return cut_clip(entry, cutting)
 
-        monkeypatch.setattr("datamodules.build.jobs.cut_clip", cut)
+        monkeypatch.setattr("datamodules.building.jobs.cut_clip", cut)
 
     stop_at(10)
     with pytest.raises(KeyboardInterrupt):

@@ -7,10 +7,10 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-from datamodules.build.working_folder import PLAN_FILE, final_folder, publish, record_path
-from datamodules.build.jobs import ShardJob
-from datamodules.build.records import JobOutcome, Problem, read_outcome
-from datamodules.build.build_report import PICTURE_FILE, BuildError, write_report
+from datamodules.building.build_report import PICTURE_FILE, BuildError, write_report
+from datamodules.building.jobs import ShardJob
+from datamodules.building.records import JobOutcome, Problem, read_outcome
+from datamodules.building.working_folder import PLAN_FILE, final_folder, publish, record_path
 from datamodules.files import write_json
 from datamodules.shards.writer import write_index
 from datamodules.tasks import LabelSet
@@ -60,7 +60,7 @@ def finish(working: Path, out: Path, request: Mapping[str, Any]) -> None:
         )
     write_report(final_folder(working), request, outcomes, problems, label_sets)
     if request["picture"]:
-        from datamodules.build.picture import draw_report
+        from datamodules.building.picture import draw_report
 
         draw_report(final_folder(working) / PICTURE_FILE, outcomes, problems, label_sets, request["sample_rate_hz"])
     publish(working, out)

@@ -17,13 +17,13 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 from datamodules.audio import AudioError
-from datamodules.build.working_folder import final_folder, record_path
-from datamodules.build.records import JobOutcome, Problem, read_outcome, write_outcome
-from datamodules.build.build_report import BuildError
-from datamodules.build.clip_quality import ClipQuality, clip_quality
-from datamodules.build.clips import Cutting, cut_clip
-from datamodules.manifests.manifest import ManifestEntry
 from datamodules.batches.order import Purpose, permutation
+from datamodules.building.build_report import BuildError
+from datamodules.building.clip_quality import ClipQuality, clip_quality
+from datamodules.building.clips import Cutting, cut_clip
+from datamodules.building.records import JobOutcome, Problem, read_outcome, write_outcome
+from datamodules.building.working_folder import final_folder, record_path
+from datamodules.manifests.manifest import ManifestEntry
 from datamodules.progress import ProgressDisplay
 from datamodules.shards.index import shard_file_name
 from datamodules.shards.writer import NewClip, write_shard

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ, AudioError
-from datamodules.build.finish import finish, write_plan
-from datamodules.build.working_folder import remove_leftovers, taking_up, up_to_date, working_on
-from datamodules.build.jobs import bad_clips, do_jobs, plan, problem_of
-from datamodules.build.records import Problem
-from datamodules.build.build_report import BuildError, BuildReport, read_report
-from datamodules.build.clips import Cutting
+from datamodules.building.build_report import BuildError, BuildReport, read_report
+from datamodules.building.clips import Cutting
+from datamodules.building.finish import finish, write_plan
+from datamodules.building.jobs import bad_clips, do_jobs, plan, problem_of
+from datamodules.building.records import Problem
+from datamodules.building.working_folder import remove_leftovers, taking_up, up_to_date, working_on
 from datamodules.manifests.label_lists import label_sets_of
 from datamodules.manifests.manifest import ManifestEntry, RowError, read_manifest
+from datamodules.manifests.splitting import SplitRule, check_splits, split_entries
 from datamodules.progress import ProgressDisplay
 from datamodules.shards.index import FORMAT_VERSION, file_sha256
-from datamodules.manifests.splitting import SplitRule, check_splits, split_entries
 
 DEFAULT_CLIPS_PER_SHARD = 512
 MIN_SAMPLE_RATE_HZ = 1000

@@ -5,7 +5,7 @@ from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from datamodules.build.clip_quality import ClipQuality
+from datamodules.building.clip_quality import ClipQuality
 from datamodules.files import write_text
 from datamodules.shards.index import ShardFile, file_sha256
 from datamodules.shards.writer import ClipRecord, ShardRecord
