@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from networks.commands.dispatch import dispatch
+from evaluate.commands.old_dispatch import dispatch
 
 COMMANDS = {
     "score": ("evaluate.commands.score", "score networks against benchmarks"),
@@ -20,7 +20,7 @@ DESCRIPTION = "Compare the stages of networks with brain responses to sound."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command, by default that of `sys.argv`; see `networks.commands.dispatch`."""
+    """Run one command, by default that of `sys.argv`; see `evaluate.commands.old_dispatch`."""
     return dispatch("evaluate", DESCRIPTION, COMMANDS, arguments)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from networks.commands.dispatch import dispatch
 
 COMMANDS = {
-    "calibrate": ("networks.commands.calibrate", "measure how many points the bands of the multirate cochleagram need"),
-    "convert": ("networks.commands.convert", "make a checkpoint of this project of published weights"),
-    "summary": ("networks.commands.summary", "show a network's stages, parameters, operations and receptive fields"),
+    "calibrate": "networks.commands.calibrate:Calibrate",
+    "convert": "networks.commands.convert:Convert",
+    "summary": "networks.commands.summary:Summary",
 }
-"""For each command its module, imported when it is needed, and what it does."""
+"""Class of each command, imported when it is needed."""
 
 DESCRIPTION = "Networks and their weights."
 

@@ -21,7 +21,7 @@ HEAVIER_THAN_LIGHTNING = set(
     ["datasets", "h5py", "IPython", "pandas", "pyarrow", "sklearn", "tensorboard", "torchaudio", "wandb", "webdataset"]
 )
 HEAVY = HEAVIER_THAN_LIGHTNING | set(
-    ["jsonargparse", "lightning", "matplotlib", "pytorch_lightning", "scipy", "torch", "torchmetrics", "transformers"]
+    ["lightning", "matplotlib", "pytorch_lightning", "scipy", "torch", "torchmetrics", "transformers"]
 )
 LAZY_PACKAGES = (
     "evaluate",

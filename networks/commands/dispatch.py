@@ -1,11 +1,23 @@
-"""What `python -m networks` and `python -m evaluate` share: find a command, run it, tell errors in one line."""
+"""What `python -m networks`, `python -m datamodules` and `python -m evaluate` share.
+
+A command is a keyword-only dataclass: its fields are the options, its docstring is the help, `run()` does the work.
+Commands that share options inherit them. jsonargparse reads all of it, as it does for `python -m train`.
+"""
+
+from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib
 import os
 import sys
+import types
+import typing
 from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol, Union
 
+import docstring_parser
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from rich.console import Console
 
 from networks.installation import InstallationError, check_evaluate
@@ -15,50 +27,151 @@ EXIT_INTERRUPTED = 130
 """As shells have it: 128 and the number of the signal."""
 
 
-def dispatch(
-    package: str, description: str, commands: Mapping[str, tuple[str, str]], arguments: Sequence[str] | None
-) -> int:
+class Command(Protocol):
+    """A command.
+
+    Attributes:
+        positionals: Fields that are written without their names, in this order.
+    """
+
+    positionals: ClassVar[tuple[str, ...]] = ()
+
+    def run(self) -> int | None:
+        """Do the work and return the exit code; None means 0."""
+        ...
+
+
+class _HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Types and defaults as jsonargparse shows them, descriptions with their own line breaks."""
+
+
+def dispatch(package: str, description: str, commands: Mapping[str, str], arguments: Sequence[str] | None) -> int:
     """Run one command of a package.
 
     Args:
-        package: its name; `PACKAGE.commands.errors.user_errors()` are the errors that are told in one line.
-        description: of the package, for `--help`.
-        commands: for each its module, with `add_arguments(parser)` and `run(args)`, imported when it is needed, and
-            what it does.
-        arguments: command line without the program's name; None means `sys.argv`.
+        package: Name of the package. The errors in `PACKAGE.commands.errors.user_errors()` are reported in one line.
+        description: What the package is for, for `--help`.
+        commands: Class of each command as `module:class`. Modules are imported when they are needed.
+        arguments: Command line without the program's name; None means `sys.argv`.
 
     Returns:
-        Exit code: 0; 1 where a command finished in part; 2 for an error of the user's, which is told in one line.
+        Exit code: 0 for success, 1 if a command finished in part or found damage, 2 for an error of the user, 130 if
+        interrupted.
     """
-    if package == "evaluate":
-        try:
-            check_evaluate()
-        except InstallationError as error:
-            _tell_error(str(error))
-            return EXIT_USER_ERROR
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
-    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=description)
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (module, help_text) in commands.items():
-        command = subparsers.add_parser(name, help=help_text, description=help_text)
-        if name == chosen:
-            implementation = importlib.import_module(module)
-            implementation.add_arguments(command)
-    args = parser.parse_args(arguments)
-    user_errors = importlib.import_module(f"{package}.commands.errors").user_errors()
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if name not in commands:
+        _overview(package, description, commands).parse_args(arguments)  # shows help or an error, and exits
     try:
-        return implementation.run(args) or 0
+        if package == "evaluate":
+            check_evaluate()
+        command = parse_command(load_command(commands[name]), rest, program=f"python -m {package} {name}")
+        user_errors = importlib.import_module(f"{package}.commands.errors").user_errors()
+    except InstallationError as error:
+        report_error(str(error))
+        return EXIT_USER_ERROR
+    try:
+        return command.run() or 0
     except user_errors as error:
-        _tell_error(str(error))
+        report_error(str(error))
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
-        _tell_error("interrupted")
+        report_error("interrupted")
         return EXIT_INTERRUPTED
 
 
-def _tell_error(message: str) -> None:
-    """Print an error in one line on the error stream; of several processes, the first speaks for all."""
+def load_command(target: str) -> type[Command]:
+    """Import the class of a command, written as `module:class`."""
+    module, _, name = target.partition(":")
+    found: type[Command] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def parse_command(command: type[Command], arguments: Sequence[str], *, program: str) -> Command:
+    """Make a command from its part of the command line.
+
+    Args:
+        command: Class of the command.
+        arguments: Command line after the command's name.
+        program: What the help calls the program.
+
+    Returns:
+        The command, ready to run.
+
+    Raises:
+        SystemExit: After help or an error was shown.
+    """
+    return command(**make_parser(command, program=program).parse_args(list(arguments)).as_dict())
+
+
+def make_parser(command: type[Command], *, program: str) -> ArgumentParser:
+    """Declare the options of a command, with the help of its docstrings."""
+    parser = ArgumentParser(
+        prog=program, description=_description(command), formatter_class=_HelpFormatter, allow_abbrev=False
+    )
+    help_texts, hints = _field_docs(command), typing.get_type_hints(command)
+    fields = {field.name: field for field in dataclasses.fields(command)}  # type: ignore[arg-type]
+    for name in (*command.positionals, *(name for name in fields if name not in command.positionals)):
+        settings = _settings(fields[name], hints[name], is_positional=name in command.positionals)
+        parser.add_argument(
+            name if name in command.positionals else f"--{name}", help=help_texts.get(name, ""), **settings
+        )
+    return parser
+
+
+def _settings(field: dataclasses.Field[Any], hint: Any, *, is_positional: bool) -> dict[str, Any]:
+    """What `add_argument` needs to know of a field."""
+    item = _item_type(hint)
+    settings: dict[str, Any] = {"type": hint if item is None else item}
+    is_required = False
+    if field.default_factory is not dataclasses.MISSING:
+        settings["default"] = field.default_factory()
+    elif field.default is not dataclasses.MISSING:
+        settings["default"] = field.default
+    else:
+        is_required = True
+    if is_positional:
+        settings["metavar"] = field.name.upper() if item is None else field.name.removesuffix("s").upper()
+    elif is_required:
+        settings["required"] = True
+    if item is not None:
+        # jsonargparse would read lists as `[a,b]` alone; here they are `--stages a b`, or `NETWORK NETWORK ...`.
+        settings["nargs"] = "*" if is_positional and not is_required else "+"
+        settings |= {} if is_positional else {"action": "extend"}
+    return settings
+
+
+def report_error(message: str) -> None:
+    """Print an error in one line on the error stream; of several processes, only the first prints."""
     if os.environ.get("RANK", "0") == "0":
         line = " ".join(f"error: {message}".split())
         Console(stderr=True, soft_wrap=True).print(line, style="red", markup=False, highlight=False)
+
+
+def _overview(package: str, description: str, commands: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=description)
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, target in commands.items():
+        subparsers.add_parser(name, help=docstring_parser.parse(load_command(target).__doc__ or "").short_description)
+    return parser
+
+
+def _description(command: type[Command]) -> str:
+    parsed = docstring_parser.parse(command.__doc__ or "")
+    return "\n\n".join(text for text in (parsed.short_description, parsed.long_description) if text)
+
+
+def _field_docs(command: type[Command]) -> dict[str, str]:
+    """Descriptions of the fields, those of base classes included."""
+    return {
+        parameter.arg_name: " ".join((parameter.description or "").split())
+        for each in reversed(command.__mro__)
+        for parameter in docstring_parser.parse(each.__doc__ or "").params
+    }
+
+
+def _item_type(hint: Any) -> Any:
+    """Type of the items if a field is a list, or a list or None; otherwise None."""
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        hint = next((part for part in typing.get_args(hint) if typing.get_origin(part) is list), None)
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is list else None

@@ -1,69 +1,63 @@
-"""The command `python -m networks summary`: what a network consists of."""
+"""The command `python -m networks summary`."""
 
 from __future__ import annotations
 
-import argparse
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import Console
 from rich.table import Table
 
 from networks.commands.errors import CommandError
 from networks.commands.tables import print_table
-from networks.weights.source_names import READY, SourceError, parse_source
+from networks.weights.source_names import SourceError, parse_source
 
 if TYPE_CHECKING:
     from torch import nn
 
     from networks.summary import StageSummary
 
-DESCRIPTION = """
-Show a network stage by stage: shape of the activation, units after averaging over time, and of all that is computed
-after the stage before it, parameters and multiply-adds for one sound (Fourier transforms are not counted); and how much
-of time and bands a unit sees.
-"""
 _YAML = (".yaml", ".yml")
 # Heads of a configuration's network follow from its data, which are not looked at.
 _ANY_HEAD = {"any": 1}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments.
+@dataclass(kw_only=True)
+class Summary:
+    """Show the stages, parameters, operations and receptive fields of a network.
 
-    Args:
-        parser: gets them.
+    For each stage: the shape of its activation and its units after averaging over time. Parameters and multiply-adds
+    for one sound are those of everything computed after the previous stage (Fourier transforms are not counted). The
+    last columns are the time and the bands that a unit depends on.
+
+    Attributes:
+        network: A configuration (.yaml), the class of a backbone (CochCNN9, CochResNet50 or package.Class), the name of
+            an external network (such as AST), or any network that `python -m evaluate score` takes, such as a
+            checkpoint.
     """
-    parser.description = DESCRIPTION
-    parser.add_argument(
-        "network",
-        metavar="NETWORK",
-        help="a configuration (.yaml), a backbone's class (CochCNN9, CochResNet50 or package.Class), one of "
-        f"{', '.join(READY)}, or any network that python -m evaluate score takes, as a checkpoint",
-    )
 
+    network: str
+    positionals: ClassVar[tuple[str, ...]] = ("network",)
 
-def run(args: argparse.Namespace) -> None:
-    """Show the summary.
+    def run(self) -> None:
+        """Show the summary.
 
-    Args:
-        args: what `add_arguments` asks for.
+        Raises:
+            CommandError: The configuration has no network, or it cannot be built.
+            SourceError: The network is unknown.
+            CheckpointError: The weights cannot be read.
+        """
+        from networks.summary import REST, summarise
 
-    Raises:
-        CommandError: a configuration without a network, or one that cannot be made.
-        SourceError: a network that is not known.
-        CheckpointError: weights that cannot be read.
-    """
-    from networks.summary import REST, summarise
-
-    is_configuration = Path(args.network).suffix in _YAML
-    network = _of_configuration(Path(args.network)) if is_configuration else _of_name(args.network)
-    rows = summarise(network)
-    if is_configuration:
-        rows = [row for row in rows if row.name != REST]
-    note = "without heads, which follow from the data" if is_configuration else ""
-    print_table(_table(args.network, rows, note), Console())
+        is_configuration = Path(self.network).suffix in _YAML
+        network = _of_configuration(Path(self.network)) if is_configuration else _of_name(self.network)
+        rows = summarise(network)
+        if is_configuration:
+            rows = [row for row in rows if row.name != REST]
+        note = "without heads, which follow from the data" if is_configuration else ""
+        print_table(_table(self.network, rows, note), Console())
 
 
 def _of_name(name: str) -> nn.Module:

@@ -39,7 +39,7 @@ def published(tmp_path) -> Path:
 
 def test_convert_writes_a_checkpoint(published, tmp_path, capsys):
     out = tmp_path / "new" / "multi.ckpt"
-    assert main(["convert", str(published), str(out), "--architecture", "CochResNet18", "--run", "published"]) == 0
+    assert main(["convert", str(published), str(out), "--architecture", "CochResNet18", "--run_name", "published"]) == 0
     assert (
         "CochResNet with word (794 classes), speaker (433 classes), audioset (517 classes)" in capsys.readouterr().out
     )
@@ -62,7 +62,7 @@ def test_summary_names_what_is_not_there_as_it_was_given(name, capsys):
 def test_convert_tells_errors_in_one_line(published, tmp_path, capsys):
     out = tmp_path / "multi.ckpt"
     for arguments, message in (
-        ([published, published], "is there already"),
+        ([published, published], "exists: name another file"),
         ([tmp_path / "none.pt", out], "no such checkpoint"),
         ([published, out, "--architecture", "CochCNN9"], "expected CochCNN9's heads"),
         ([published, out, "--task", "word"], "expected the tasks word"),
@@ -73,7 +73,7 @@ def test_convert_tells_errors_in_one_line(published, tmp_path, capsys):
         assert error.count("\n") == 1
     assert not out.exists()
     assert main(["convert", str(published), str(out)]) == 0
-    assert main(["convert", str(published), str(out), "--force"]) == 0
+    assert main(["convert", str(published), str(out), "--force", "true"]) == 0
 
 
 def rows_of(network) -> dict:
