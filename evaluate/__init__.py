@@ -11,29 +11,42 @@ from networks.lazy import lazy_names
 if TYPE_CHECKING:
     from evaluate.benchmarks import Benchmark, BenchmarkError, components_benchmark, load_benchmark, simulated_cortex
     from evaluate.features.activations import StageError, stage_activations
+    from evaluate.metrics import MetricError, load_metric
+    from evaluate.metrics.best_stage import best_stage
     from evaluate.metrics.dimensionality import effective_dimensionality
     from evaluate.metrics.encoding.encoding import EncodingResult, encode
     from evaluate.metrics.encoding.splits import Splits, published_splits
-    from evaluate.metrics.similarity import rsa
-    from evaluate.metrics.stage_selection import best_stage
+    from evaluate.metrics.metric import Computing, Metric, ScoreKind
+    from evaluate.metrics.rsa import rsa
+    from evaluate.metrics.table_rows import add_means, curve_rows, rows_of
     from evaluate.report.figures import write_figures
-    from evaluate.scoring.scores import score_network
+    from evaluate.scoring.score_network import score_network
     from evaluate.scoring.table import append_rows, read_table
+    from networks import NetworkIdentity
 
 __all__ = [
     "Benchmark",
     "BenchmarkError",
+    "Computing",
     "EncodingResult",
+    "Metric",
+    "MetricError",
+    "NetworkIdentity",
+    "ScoreKind",
     "Splits",
     "StageError",
+    "add_means",
     "append_rows",
     "best_stage",
     "components_benchmark",
+    "curve_rows",
     "effective_dimensionality",
     "encode",
     "load_benchmark",
+    "load_metric",
     "published_splits",
     "read_table",
+    "rows_of",
     "rsa",
     "score_network",
     "simulated_cortex",
@@ -44,19 +57,28 @@ __all__ = [
 _HOMES = {
     "Benchmark": "evaluate.benchmarks",
     "BenchmarkError": "evaluate.benchmarks",
+    "Computing": "evaluate.metrics.metric",
     "EncodingResult": "evaluate.metrics.encoding.encoding",
+    "Metric": "evaluate.metrics.metric",
+    "MetricError": "evaluate.metrics",
+    "NetworkIdentity": "networks",
+    "ScoreKind": "evaluate.metrics.metric",
     "Splits": "evaluate.metrics.encoding.splits",
     "StageError": "evaluate.features.activations",
+    "add_means": "evaluate.metrics.table_rows",
     "append_rows": "evaluate.scoring.table",
-    "best_stage": "evaluate.metrics.stage_selection",
+    "best_stage": "evaluate.metrics.best_stage",
     "components_benchmark": "evaluate.benchmarks",
+    "curve_rows": "evaluate.metrics.table_rows",
     "effective_dimensionality": "evaluate.metrics.dimensionality",
     "encode": "evaluate.metrics.encoding.encoding",
     "load_benchmark": "evaluate.benchmarks",
+    "load_metric": "evaluate.metrics",
     "published_splits": "evaluate.metrics.encoding.splits",
     "read_table": "evaluate.scoring.table",
-    "rsa": "evaluate.metrics.similarity",
-    "score_network": "evaluate.scoring.scores",
+    "rows_of": "evaluate.metrics.table_rows",
+    "rsa": "evaluate.metrics.rsa",
+    "score_network": "evaluate.scoring.score_network",
     "simulated_cortex": "evaluate.benchmarks",
     "stage_activations": "evaluate.features.activations",
     "write_figures": "evaluate.report.figures",

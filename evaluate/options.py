@@ -1,8 +1,5 @@
 """Choices and defaults that the commands' help names, apart from the modules that use them: those import torch."""
 
-METRIC_NAMES = ("encoding", "rsa", "dimensionality", "within_category")
-"""Keys of `evaluate.metrics.metric.METRICS`, in order; the first is the default."""
-
 DEFAULT_BATCH_SIZE = 4
 """Sounds per forward pass. Measured on a CPU core, larger batches are slower: their arrays go back to the system
 after each pass, and half of the time goes into getting pages anew."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from networks.spectrotemporal import SpectroTemporal
     from networks.weights.checkpoint import LoadedCheckpoint, load_checkpoint, save_checkpoint
     from networks.weights.controls import permute_weights, untrained
+    from networks.weights.identity import NetworkIdentity
     from networks.weights.published import load_published
     from networks.weights.sources import LoadedNetwork, load_network
     from networks.weights.strict import CheckpointError
@@ -34,6 +35,7 @@ __all__ = [
     "LoadedCheckpoint",
     "LoadedNetwork",
     "MelSpectrogram",
+    "NetworkIdentity",
     "SpectroTemporal",
     "StagedNetwork",
     "build",
@@ -58,6 +60,7 @@ _HOMES = {
     "LoadedCheckpoint": "networks.weights.checkpoint",
     "LoadedNetwork": "networks.weights.sources",
     "MelSpectrogram": "networks.front_ends.mel",
+    "NetworkIdentity": "networks.weights.identity",
     "SpectroTemporal": "networks.spectrotemporal",
     "StagedNetwork": "networks.external.staged",
     "build": "networks.description",

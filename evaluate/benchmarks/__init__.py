@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from evaluate.benchmarks.benchmark import ALL, Benchmark
 from evaluate.benchmarks.problems import BenchmarkError
 from networks.lazy import lazy_names
+from networks.named_objects import load_object, parse_object_name
 
 if TYPE_CHECKING:
     from evaluate.benchmarks.published.natural_sounds import components_benchmark
@@ -43,26 +44,39 @@ def _simulated() -> Benchmark:
 
 
 BENCHMARKS: dict[str, Callable[[], Benchmark]] = {"simulated": _simulated}
-"""Benchmarks that are known by name. Add your own: `BENCHMARKS["mine"] = build_mine`."""
+"""Benchmarks that are known by name. Your own are named as `package.module:name`."""
 
 
 def load_benchmark(name_or_path: str | Path) -> Benchmark:
-    """Build a benchmark from its name or from where its data are; the kind of data is seen from what is there.
+    """Build a benchmark from its name or its data; what the data are follows from the files.
+
+    An own benchmark is a `Benchmark`, or a function without arguments that returns one, named as in
+    `--benchmark my_lab.benchmarks:ferret` or `brain.benchmarks: [my_lab.benchmarks:ferret]`:
+
+    ```python
+    # my_lab/benchmarks.py
+    from evaluate import Benchmark
+
+    def ferret() -> Benchmark:
+        return Benchmark(name="ferret", ...)
+    ```
 
     Args:
         name_or_path: One of
-            a name in `BENCHMARKS`;
-            `ROOT:NH2015`, `ROOT:B2021` or `ROOT:NH2015comp`, where ROOT is the unpacked public release, or the path of
-            one of its data sets (`published_release`);
-            a folder with `components.mat` and `stimuli/` (`natural_sounds`);
-            a folder or single file of one's own recordings (`recordings`).
+
+            - a name in `BENCHMARKS`;
+            - `ROOT:NH2015`, `ROOT:B2021` or `ROOT:NH2015comp`, where ROOT is the unpacked public release, or the path
+              of one of its data sets (`published`);
+            - a folder with `components.mat` and `stimuli/`, in which the response components are published;
+            - a folder or single file of your own recordings (`recordings`);
+            - `package.module:name` or `path/file.py:name`, whose code is then run.
 
     Returns:
         The benchmark.
 
     Raises:
-        BenchmarkError: Nothing of that; lists what is known. Or the data are not right: `problems` has all that is
-            wrong with them.
+        BenchmarkError: There is no such benchmark; lists those that are known. Or its data cannot be used: `problems`
+            lists everything that is wrong with them.
     """
     from evaluate.benchmarks.published.natural_sounds import COMPONENTS_FILE, STIMULI_FOLDER, components_benchmark
     from evaluate.benchmarks.published.release import data_sets_in, find_release_folder, release_benchmark
@@ -80,10 +94,28 @@ def load_benchmark(name_or_path: str | Path) -> Benchmark:
         return recordings_benchmark(path)
     if data_sets := data_sets_in(path):
         raise BenchmarkError(f"{path} is the public release: say which of its data sets, {', '.join(data_sets)}")
+    if not path.exists() and parse_object_name(str(name_or_path)) is not None:
+        return _own_benchmark(str(name_or_path))
     problem = f"the folder has no {COMPONENTS_FILE} or benchmark.json" if path.is_dir() else "no such name or path"
     known = ", ".join(repr(name) for name in BENCHMARKS)
     raise BenchmarkError(
         f"unknown benchmark {str(name_or_path)!r}: {problem}. Known names: {known}; or give ROOT:NH2015, ROOT:B2021 or "
-        f"ROOT:NH2015comp of the public release, a folder with {COMPONENTS_FILE} and {STIMULI_FOLDER}/, or a folder or "
-        "file of recordings (see `python -m evaluate convert --help`)"
+        f"ROOT:NH2015comp of the public release, a folder with {COMPONENTS_FILE} and {STIMULI_FOLDER}/, a folder or "
+        "file of recordings (see `python -m evaluate convert --help`), or package.module:name of your own benchmark"
     )
+
+
+def _own_benchmark(name: str) -> Benchmark:
+    """The benchmark that a user's module defines."""
+    try:
+        found = load_object(name)
+    except ValueError as error:
+        raise BenchmarkError(f"unknown benchmark {name!r}: {error}") from error
+    benchmark = found if isinstance(found, Benchmark) else found() if callable(found) else None
+    if not isinstance(benchmark, Benchmark):
+        given = found if benchmark is None else benchmark
+        raise BenchmarkError(
+            f"benchmark {name!r}: expected an evaluate.Benchmark or a function that returns one, got a "
+            f"{type(given).__name__}"
+        )
+    return benchmark

@@ -237,7 +237,7 @@ class Benchmark:
             raise BenchmarkError(
                 f"benchmark {self.name!r}: {int(empty.sum())} of {self.num_units} units have stimuli without any "
                 f"response; the first is that of {self._pair(stimulus, unit)}. Leave the units out "
-                "(`python -m evaluate convert --drop-incomplete` does), or the stimuli"
+                "(`python -m evaluate convert --drop_incomplete` does), or the stimuli"
             )
         if self.noise_corrected and self.num_repetitions < 2:
             raise BenchmarkError(

@@ -11,8 +11,8 @@ from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.benchmarks.problems import NUM_SHOWN, shorten
 from evaluate.benchmarks.published.release import PUBLISHED_SIZES, PublishedSize
 from evaluate.benchmarks.sound_files import NETWORK_INPUT_S, SoundInfo, SoundSet
+from evaluate.metrics.best_stage import mean_defined
 from evaluate.metrics.encoding.noise_ceiling import reliability
-from evaluate.metrics.stage_selection import mean_defined
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,13 +13,15 @@ from torch import nn
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.callback.evaluation_schedule import make_schedule
 from evaluate.callback.logged import PREFIX, STEP_KEY, best_key, logged_names, logged_values
-from evaluate.features.activations import Progress, device_of, resolve_stages, stage_activations
+from evaluate.features.activations import Progress, resolve_stages
 from evaluate.isolation import undisturbed
-from evaluate.metrics.encoding.splits import published_splits
+from evaluate.metrics import DEFAULT_METRIC, load_metrics
 from evaluate.options import DEFAULT_BATCH_SIZE
 from evaluate.scoring import table as t
+from evaluate.scoring.engine import ScoringEngine
+from evaluate.scoring.plan import ScoringPlan
 from evaluate.scoring.ranks import Ranks
-from evaluate.scoring.scores import Origin, StageScores, encode_stages, encoding_device, failed_row, tabulate
+from networks import NetworkIdentity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +39,8 @@ class BrainScoreCallback(pl.Callback):
     with the callback and without it, weights come out bitwise equal, also when an evaluation fails.
 
     Logged are `brain/{benchmark}/{stage}` (all units together), `brain/{benchmark}/{region}` and
-    `brain/{benchmark}/best` (at the best stage, independently selected), with `brain/checkpoint_step`. Callbacks that
+    `brain/{benchmark}/best` (at the best stage, independently selected), with `brain/checkpoint_step`; for metrics
+    other than encoding `brain/{benchmark}/{metric}/{stage}` and so on. Callbacks that
     come after find them in `trainer.callback_metrics` from the hook of the evaluation on, and at the end of each
     epoch, where the last ones stand in between evaluations (NaN before the first). What chooses by them looks at
     `last_step`, as `train.run`'s checkpoints and early stopping do: with Lightning's own `ModelCheckpoint`, other
@@ -53,6 +56,7 @@ class BrainScoreCallback(pl.Callback):
 
     Args:
         benchmarks: Names or folders, see `load_benchmark`.
+        metrics: Names of metrics, see `evaluate.metrics.load_metric`.
         stages: Stages to score, or None for all.
         every_n_epochs: Score after every so many epochs, 0 for none; None: 1, or 0 where steps are given.
         every_n_steps: Score after every so many optimiser steps, wherever in an epoch that is; 0 for none.
@@ -72,6 +76,7 @@ class BrainScoreCallback(pl.Callback):
         self,
         benchmarks: Sequence[str] = ("simulated",),
         *,
+        metrics: Sequence[str] = (DEFAULT_METRIC,),
         stages: Sequence[str] | None = None,
         every_n_epochs: int | None = None,
         every_n_steps: int = 0,
@@ -85,11 +90,12 @@ class BrainScoreCallback(pl.Callback):
         on_error: Literal["warn", "raise"] = "warn",
     ) -> None:
         super().__init__()
-        if isinstance(benchmarks, str) or isinstance(stages, str):
-            raise TypeError("benchmarks and stages are lists of names, got one text: put it into a list")
+        if any(isinstance(names, str) for names in (benchmarks, metrics, stages)):
+            raise TypeError("benchmarks, metrics and stages are lists of names, got a single string: put it in a list")
         if on_error not in ("warn", "raise"):
             raise ValueError(f"on_error is 'warn' or 'raise', got {on_error!r}")
         self.benchmark_names = tuple(str(name) for name in benchmarks)
+        self.metric_names = tuple(str(name) for name in metrics)
         self.stages = stages
         self.schedule = make_schedule(
             every_n_epochs=every_n_epochs, every_n_steps=every_n_steps, at_steps=at_steps, log_spaced=log_spaced
@@ -102,7 +108,7 @@ class BrainScoreCallback(pl.Callback):
         self.on_error = on_error
         self.progress: Progress | None = None
         """Called as `progress(what, num_done, num_total)` while this process scores; set by who shows it."""
-        self._benchmarks: list[Benchmark] = []
+        self._plan = ScoringPlan(benchmarks=(), metrics={})
         self._ranks = Ranks()
         self._last_step = -1
         self._values: dict[str, float] = {}
@@ -116,11 +122,21 @@ class BrainScoreCallback(pl.Callback):
         net = _network_of(pl_module)
         with undisturbed(pl_module):
             stages = resolve_stages(net, self.stages)
-            self._benchmarks = [load_benchmark(name) for name in self.benchmark_names]
-            self._names = tuple(name for each in self._benchmarks for name in logged_names(each, stages))
-            for benchmark in self._benchmarks:
+            self._plan = ScoringPlan(
+                benchmarks=tuple(load_benchmark(name) for name in self.benchmark_names),
+                metrics=load_metrics(self.metric_names),
+                stages=None if self.stages is None else stages,
+                batch_size=self.batch_size,
+            )
+            names: list[str] = []
+            for benchmark in self._plan.benchmarks:
                 benchmark.stimuli(net.sample_rate_hz, net.num_samples)
-                self._values.setdefault(best_key(benchmark.name), float("nan"))
+                kinds = self._plan.kinds_on(benchmark)
+                names += logged_names(benchmark, stages, kinds)
+                for kind in kinds:
+                    if kind.best_metric:
+                        self._values.setdefault(best_key(benchmark.name, kind.name), float("nan"))
+            self._names = tuple(names)
         self._ranks = Ranks.connect()
 
     @property
@@ -144,7 +160,7 @@ class BrainScoreCallback(pl.Callback):
             if isinstance(logger, WandbLogger) and trainer.is_global_zero:
                 logger.experiment.define_metric(STEP_KEY)
                 logger.experiment.define_metric(f"{PREFIX}/*", step_metric=STEP_KEY)
-        if not self._benchmarks:
+        if not self._plan.benchmarks:
             return
         has_rows = self._take_up_table(trainer, pl_module)
         # Of a later step too: the checkpoint may have been saved before this callback's turn, or the table lost.
@@ -204,12 +220,17 @@ class BrainScoreCallback(pl.Callback):
         """Score all benchmarks once per step; write and log what came."""
         import pandas as pd
 
-        if trainer.global_step == self._last_step or not self._benchmarks:
+        if trainer.global_step == self._last_step or not self._plan.benchmarks:
             return
         self._last_step = trainer.global_step
-        origin = Origin(run=self._run_of(trainer, pl_module), step=trainer.global_step, epoch=epoch)
+        identity = NetworkIdentity(
+            run=self._run_of(trainer, pl_module),
+            step=trainer.global_step,
+            epoch=epoch,
+            kind="trained" if trainer.global_step else "untrained",
+        )
         with undisturbed(pl_module):
-            rows = pd.concat([self._score(pl_module, benchmark, origin) for benchmark in self._benchmarks])
+            rows = pd.concat([self._score(pl_module, benchmark, identity) for benchmark in self._plan.benchmarks])
             try:
                 self._ranks.together(lambda: self._publish(trainer, rows))
             except Exception:  # the table is not worth the training
@@ -233,7 +254,7 @@ class BrainScoreCallback(pl.Callback):
                 _log.info("%s: dropped %d rows beyond step %d, where training goes on", path, num_dropped, step)
             table = t.read_table(path)
             here = table[(table[t.RUN] == run) & (table[t.STEP] == step) & (table[t.CHECKPOINT] == "")]
-            return {benchmark.name for benchmark in self._benchmarks} <= set(here[t.BENCHMARK])
+            return all(self._has_rows(here[here[t.BENCHMARK] == each.name], each) for each in self._plan.benchmarks)
 
         try:
             return any(self._ranks.together(take_up))
@@ -241,33 +262,22 @@ class BrainScoreCallback(pl.Callback):
             self._warn_or_raise(f"{path} could not be taken up")
             return False
 
-    def _score(self, pl_module: pl.LightningModule, benchmark: Benchmark, origin: Origin) -> "pd.DataFrame":
+    def _has_rows(self, rows: "pd.DataFrame", benchmark: Benchmark) -> bool:
+        """Whether an evaluation on a benchmark is in the table, be it as a failure."""
+        wanted = {kind.stage_metric for kind in self._plan.kinds_on(benchmark)}
+        return not rows.empty and (wanted <= set(rows[t.METRIC]) or t.FAILED in set(rows[t.METRIC]))
+
+    def _score(self, pl_module: pl.LightningModule, benchmark: Benchmark, identity: NetworkIdentity) -> "pd.DataFrame":
         """Score one benchmark: every process its stages, then all together."""
-        net = _network_of(pl_module)
-        stages = resolve_stages(net, self.stages)
-
-        def score_share() -> dict[str, StageScores]:
-            share = self._ranks.share(stages)
-            if not share:
-                return {}
-            waveforms = benchmark.stimuli(net.sample_rate_hz, net.num_samples)
-            progress = self._progress_on(benchmark)
-            features = stage_activations(net, waveforms, stages=share, batch_size=self.batch_size, progress=progress)
-            splits, device = published_splits(benchmark.num_stimuli), encoding_device(device_of(net))
-            return encode_stages(features, benchmark, splits, device=device, progress=progress)
-
+        engine = ScoringEngine(plan=self._plan, ranks=self._ranks, progress=self._progress_on(benchmark))
         try:
-            with self._ranks.first_rank_buffers(net):
-                shares = self._ranks.together(score_share)
-        except Exception:  # whatever it is, training goes on unless asked otherwise
-            self._warn_or_raise(f"scoring {benchmark.name} at step {origin.step} failed")
-            rows = failed_row(benchmark.name, origin)
-        else:
-            scores = {stage: share[stage] for stage in stages for share in shares if stage in share}
-            rows = tabulate(scores, benchmark, origin)
+            rows = engine.score(_network_of(pl_module), benchmark, identity)
+        except Exception:  # whatever it is, training continues unless asked otherwise
+            self._warn_or_raise(f"scoring {benchmark.name} at step {identity.step} failed")
+            rows = t.failed_row(benchmark.name, identity)
         prefix = f"{PREFIX}/{benchmark.name}/"
         stale = {name: float("nan") for name in self._values if name.startswith(prefix)}
-        self._values |= stale | logged_values(rows)
+        self._values |= stale | logged_values(rows, self._plan.kinds_on(benchmark))
         return rows
 
     def _progress_on(self, benchmark: Benchmark) -> Progress:

@@ -7,7 +7,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule:
+class EvaluationSchedule:
     """Epochs and optimiser steps after which a network is scored.
 
     Attributes:
@@ -71,7 +71,7 @@ def make_schedule(
     every_n_steps: int = 0,
     at_steps: Sequence[int] = (),
     log_spaced: Sequence[int] | None = None,
-) -> Schedule:
+) -> EvaluationSchedule:
     """Build a schedule from the settings of a configuration; they add up.
 
     Args:
@@ -91,4 +91,4 @@ def make_schedule(
     steps = {int(step) for step in at_steps} | set(log_spaced_steps(*log_spaced) if log_spaced else ())
     if every_n_epochs is None:
         every_n_epochs = 0 if steps or every_n_steps else 1
-    return Schedule(every_n_epochs=every_n_epochs, every_n_steps=every_n_steps, at_steps=frozenset(steps))
+    return EvaluationSchedule(every_n_epochs=every_n_epochs, every_n_steps=every_n_steps, at_steps=frozenset(steps))

@@ -1,11 +1,12 @@
-"""Which scores loggers get, and under which names: the same while training and from a watcher beside it."""
+"""Which scores loggers get, and under which names: the same during training and from a watcher in another process."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from evaluate.benchmarks.benchmark import ALL, Benchmark
+from evaluate.metrics.metric import ScoreKind
 from evaluate.scoring import table as t
 
 if TYPE_CHECKING:
@@ -14,53 +15,65 @@ if TYPE_CHECKING:
 
 PREFIX = "brain"
 STEP_KEY = f"{PREFIX}/checkpoint_step"
-"""Logged beside the scores: the x axis of all of them in Weights & Biases."""
+"""Logged with the scores: the x axis of all of them in Weights & Biases."""
 
 
-def best_key(benchmark: str) -> str:
+def best_key(benchmark: str, kind_name: str = "") -> str:
     """Name the score at the best stage, all units together: what checkpoints are chosen by.
 
     Args:
         benchmark: Name of the benchmark.
+        kind_name: `ScoreKind.name`; empty for encoding.
 
     Returns:
-        As "brain/NH2015/best".
+        Such as "brain/NH2015/best" or "brain/NH2015/rsa/best".
     """
-    return f"{PREFIX}/{benchmark}/{t.BEST}"
+    return _key(benchmark, kind_name, t.BEST)
 
 
-def logged_values(rows: pd.DataFrame) -> dict[str, float]:
+def logged_values(rows: pd.DataFrame, kinds: Iterable[ScoreKind]) -> dict[str, float]:
     """Choose the scores that are logged.
 
     Args:
         rows: Score table of one step.
+        kinds: What networks are compared by, see `ScoringPlan.kinds`.
 
     Returns:
-        `brain/{benchmark}/{stage}` and, at the best stage, `brain/{benchmark}/{region}` and
-        `brain/{benchmark}/best`.
+        `brain/{benchmark}/{stage}` and, at the best stage, `brain/{benchmark}/{region}` and `brain/{benchmark}/best`.
+        Other metrics than encoding have their name after the benchmark's.
     """
     rows = t.summary_rows(rows)
+    columns = [t.BENCHMARK, t.STAGE, t.REGION, t.VALUE]
     values = {}
-    curve = rows[rows[t.METRIC].isin(t.STAGE_METRICS) & (rows[t.REGION] == ALL)]
-    best = rows[rows[t.METRIC].isin(t.BEST_METRICS)]
-    for benchmark, stage, value in curve[[t.BENCHMARK, t.STAGE, t.VALUE]].itertuples(index=False):
-        values[f"{PREFIX}/{benchmark}/{stage}"] = float(value)
-    # "best" comes last, so that no region's name can take its place.
-    best = best.sort_values(t.REGION, key=lambda regions: regions == ALL)
-    for benchmark, region, value in best[[t.BENCHMARK, t.REGION, t.VALUE]].itertuples(index=False):
-        values[best_key(benchmark) if region == ALL else f"{PREFIX}/{benchmark}/{region}"] = float(value)
+    for kind in kinds:
+        curve = rows[(rows[t.METRIC] == kind.stage_metric) & (rows[t.REGION] == ALL)]
+        for benchmark, stage, _, value in curve[columns].itertuples(index=False):
+            values[_key(benchmark, kind.name, stage)] = float(value)
+        # "best" comes last, so that no region's name can take its place.
+        best = rows[rows[t.METRIC] == kind.best_metric]
+        best = best.sort_values(t.REGION, key=lambda regions: regions == ALL, kind="stable")
+        for benchmark, _, region, value in best[columns].itertuples(index=False):
+            values[_key(benchmark, kind.name, t.BEST if region == ALL else region)] = float(value)
     return values
 
 
-def logged_names(benchmark: Benchmark, stages: Sequence[str]) -> list[str]:
+def logged_names(benchmark: Benchmark, stages: Sequence[str], kinds: Iterable[ScoreKind]) -> list[str]:
     """Name the scores that are logged, before there are any.
 
     Args:
-        benchmark: What is scored on.
+        benchmark: Benchmark that is scored on.
         stages: Stages that are scored.
+        kinds: What networks are compared by on this benchmark.
 
     Returns:
-        The keys of `logged_values`, the best stage's first, then regions, then stages.
+        For each kind the names that `logged_values` may return: of the best stage, then regions, then stages.
     """
-    names = [t.BEST, *benchmark.regions, *stages]
-    return [f"{PREFIX}/{benchmark.name}/{name}" for name in dict.fromkeys(names)]
+    names: list[str] = []
+    for kind in kinds:
+        at_best = [t.BEST, *benchmark.regions] if kind.best_metric else []
+        names += [_key(benchmark.name, kind.name, name) for name in (*at_best, *stages)]
+    return list(dict.fromkeys(names))
+
+
+def _key(benchmark: str, kind_name: str, name: str) -> str:
+    return "/".join(filter(None, (PREFIX, benchmark, kind_name, name)))

@@ -1,9 +1,9 @@
-"""The command `python -m evaluate check`: what is in a benchmark, and all that is wrong with it."""
+"""The command `python -m evaluate check`: what is in a benchmark and what is wrong with it."""
 
 from __future__ import annotations
 
-import argparse
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from rich.box import SIMPLE
@@ -12,7 +12,7 @@ from rich.table import Table
 
 from datamodules.audio import AudioError
 from datamodules.progress import ProgressDisplay
-from evaluate.benchmarks import BENCHMARKS, Benchmark, load_benchmark
+from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.benchmarks.problems import BenchmarkError
 from networks.commands.tables import print_table
 
@@ -27,43 +27,33 @@ EXIT_PROBLEMS = 1
 MOST_REGIONS = 12
 """A table with more columns of regions is not readable in a terminal."""
 
-DESCRIPTION = """
-Say what is in benchmarks (sounds, units, repetitions, reliability) and all that is wrong with them. Remarks do not keep
-a benchmark from being scored, problems do. Exit code: 0; 1 where there is a problem.
-"""
 
+@dataclass(kw_only=True)
+class Check:
+    """Show what is in benchmarks (sounds, units, repetitions, reliability) and everything that is wrong with them.
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments.
+    A benchmark with remarks can be scored, one with problems cannot. Exit code: 0; 1 if there is a problem.
 
-    Args:
-        parser: Gets them.
+    Attributes:
+        benchmarks: Benchmarks by name or path: 'simulated', ROOT:NH2015 (or B2021, NH2015comp) of the public release,
+            the path of a benchmark, or package.module:name of your own.
     """
-    parser.description = DESCRIPTION
-    known = ", ".join(repr(name) for name in BENCHMARKS)
-    parser.add_argument(
-        "benchmarks",
-        nargs="+",
-        metavar="NAME_OR_PATH",
-        help=f"{known}, ROOT:NH2015 (or B2021, NH2015comp) of the public release, or the path of a benchmark",
-    )
 
+    benchmarks: list[str]
+    positionals: ClassVar[tuple[str, ...]] = ("benchmarks",)
 
-def run(args: argparse.Namespace) -> int:
-    """Check each benchmark.
+    def run(self) -> int:
+        """Check each benchmark.
 
-    Args:
-        args: What `add_arguments` asks for.
-
-    Returns:
-        Exit code, see the description of the command.
-    """
-    console = Console(soft_wrap=True, highlight=False)
-    return max([_check(name, console) for name in args.benchmarks], default=0)
+        Returns:
+            Exit code, see the description of the command.
+        """
+        console = Console(soft_wrap=True, highlight=False)
+        return max(_check(name, console) for name in self.benchmarks)
 
 
 def _check(name: str, console: Console) -> int:
-    """Check one; 1 where there are problems."""
+    """Check one benchmark; return 1 if there are problems."""
     from evaluate.benchmarks.inspection import inspect_benchmark
 
     problems: tuple[str, ...] = ()

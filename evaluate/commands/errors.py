@@ -1,4 +1,4 @@
-"""Errors of the user's: told in one line."""
+"""Errors of users, which are reported in one line, and checks that commands share."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 
 class CommandError(ValueError):
-    """Something the user asked for cannot be done; the message says what and why."""
+    """Something that the user asked for cannot be done; the message says what and why."""
 
 
 def user_errors() -> tuple[type[Exception], ...]:
-    """All of them; imported when a command runs, not for its help."""
+    """Errors that are reported in one line; imported when a command runs, not for its help."""
     from datamodules.audio import AudioError
     from evaluate.benchmarks import BenchmarkError
     from evaluate.features.activations import StageError
+    from evaluate.metrics import MetricError
     from evaluate.scoring.table import TableError
     from networks import CheckpointError
     from networks.installation import InstallationError
@@ -30,6 +31,7 @@ def user_errors() -> tuple[type[Exception], ...]:
     return (
         CommandError,
         BenchmarkError,
+        MetricError,
         StageError,
         AudioError,
         TableError,
@@ -41,7 +43,7 @@ def user_errors() -> tuple[type[Exception], ...]:
 
 
 def check_out(folder: Path) -> None:
-    """See that a folder can be written, before any work; nothing is made.
+    """Check that a folder can be written, before any work; nothing is made.
 
     Args:
         folder: Where results go; it need not exist.
@@ -58,26 +60,21 @@ def check_out(folder: Path) -> None:
 
 
 def remark(text: str, console: Console) -> None:
-    """Tell what is no error, but not as may have been expected.
-
-    Args:
-        text: What.
-        console: Where to print.
-    """
+    """Print what is no error but may not be expected."""
     console.print(f"remark: {text}", style="yellow", soft_wrap=True, markup=False, highlight=False)
 
 
 def find_device(name: str | None) -> torch.device:
-    """Find the device asked for, or the best one there is.
+    """Find a device, or the best one there is.
 
     Args:
-        name: As "cpu", "cuda" or "cuda:1"; None for a GPU if there is one.
+        name: Such as "cpu", "cuda" or "cuda:1"; None for a GPU if there is one.
 
     Returns:
-        The device; it is there.
+        The device, which exists.
 
     Raises:
-        CommandError: No such device here.
+        CommandError: There is no such device.
     """
     import torch
 

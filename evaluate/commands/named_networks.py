@@ -1,18 +1,30 @@
 """The networks that a command line names: single ones, and all checkpoints of runs and folders."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from evaluate.commands.errors import CommandError
 from evaluate.options import CHECKPOINT_PATTERN
-from networks.weights.source_names import known_forms, parse_source
+from networks.weights.source_names import parse_source
 
-HELP = (
-    "run directories or folders: all checkpoints in them, in order of steps, copies of the same network once; "
-    + known_forms()
-)
-"""What can be named, for the help of commands."""
+
+@dataclass(kw_only=True)
+class NetworksOption:
+    """Networks on a command line.
+
+    Attributes:
+        networks: Run directories or folders: all checkpoints in them, in order of steps, copies of the same network
+            once. Or the path of a checkpoint or of published weights (.pt), or published:PATH; SpectroTemporal, the
+            baseline; the controls permuted:CHECKPOINT[:SEED] (or any other trained network) and
+            untrained:CHECKPOINT[:SEED]; an external network, NAME:FOLDER; package.module:FACTORY or file.py:FACTORY,
+            your own function that makes a network; untrained:NAME[:SEED], an architecture by name. Errors list all
+            names.
+    """
+
+    networks: list[str]
+    positionals: ClassVar[tuple[str, ...]] = ("networks",)
 
 
 class NamedNetworks(NamedTuple):
@@ -20,7 +32,7 @@ class NamedNetworks(NamedTuple):
 
     Attributes:
         sources: Full names of the networks, each once, see `networks.load_network`.
-        left_out: Checkpoints of losses that were not finite, which are taken only where nothing else is named.
+        left_out: Checkpoints of losses that were not finite, which are used only if nothing else is named.
     """
 
     sources: tuple[str, ...]
@@ -30,7 +42,7 @@ class NamedNetworks(NamedTuple):
     def remarks(self) -> list[str]:
         """What the user should know, a line each."""
         return [
-            f"{path} is left out: the state that led to a loss that is not finite (named alone, it is taken)"
+            f"{path} is left out: the state that led to a loss that is not finite (named alone, it is used)"
             for path in self.left_out
         ]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import Console
 
@@ -14,10 +14,10 @@ from datamodules.progress import ProgressDisplay
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.commands.errors import CommandError, check_out, remark
 from evaluate.commands.probe import show_probes
-from evaluate.commands.scoring_arguments import CACHE_FOLDER
+from evaluate.commands.scoring_options import CACHE_FOLDER
 from evaluate.commands.shown_scores import show_scores
 from evaluate.folders import short_names
-from evaluate.options import REPORT_FILE, SEED_PATTERN
+from evaluate.options import SEED_PATTERN
 from evaluate.scoring import table as t
 
 if TYPE_CHECKING:
@@ -26,88 +26,70 @@ if TYPE_CHECKING:
     from evaluate.report.report import Report
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes.
+@dataclass(kw_only=True)
+class ReportRuns:
+    """Write one self-contained page and figures from the score tables of runs.
 
-    Args:
-        parser: Gets the arguments.
+    Reads RUN_DIR/scores.csv and RUN_DIR/probe.csv; writes report.html and figures/*.png, *.pdf. Several runs are
+    compared.
+
+    Attributes:
+        run_dirs: Folders of runs, or the --out of score or probe.
+        out: Folder for page and figures (default: RUN_DIR; needed for several).
+        benchmark: Also draw the dissimilarity matrix of the sounds of these benchmarks, and those of networks whose
+            activations are kept in RUN_DIR/cache.
+        group: Runs whose names are equal except for what this regular expression matches are also shown as one, with
+            mean and standard error over them, such as words_seed0 and words_seed1.
     """
-    parser.description = (
-        f"Write one self-contained page ({REPORT_FILE}) and figures (figures/*.png, *.pdf) from "
-        f"RUN_DIR/{t.SCORES_FILE} and RUN_DIR/{t.PROBE_FILE}; several runs are compared."
-    )
-    parser.add_argument(
-        "run_dirs", nargs="+", type=Path, metavar="RUN_DIR", help="folders of runs, or the --out of score or probe"
-    )
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="where page and figures go (default: RUN_DIR; needed for several)"
-    )
-    parser.add_argument(
-        "--benchmark",
-        action="append",
-        default=[],
-        metavar="NAME_OR_PATH",
-        help="also draw the dissimilarity matrix of this benchmark's sounds, and those of networks whose activations "
-        "are kept in RUN_DIR/cache; give it again for more",
-    )
-    parser.add_argument(
-        "--group",
-        default=SEED_PATTERN,
-        metavar="PATTERN",
-        help="runs whose names are equal once what this regular expression matches is taken out are also shown as one, "
-        "with mean and standard error over them (default: %(default)s, as in words_seed0 and words_seed1)",
-    )
 
+    run_dirs: list[Path]
+    out: Path | None = None
+    benchmark: list[str] = field(default_factory=list)
+    group: str = SEED_PATTERN
+    positionals: ClassVar[tuple[str, ...]] = ("run_dirs",)
 
-def run(args: argparse.Namespace) -> int:
-    """Write the report.
+    def run(self) -> None:
+        """Write the report.
 
-    Args:
-        args: What `add_arguments` asks for.
+        Raises:
+            CommandError: Several folders without `--out`, or a `--group` that is no regular expression.
+            TableError: A folder has no score table, or a table without scores.
+            BenchmarkError: A benchmark cannot be loaded.
+        """
+        from evaluate.report.report import FIGURES_FOLDER
+        from evaluate.report.sections import FILE_KINDS
 
-    Returns:
-        0.
-
-    Raises:
-        CommandError: Several folders without `--out`, or a `--group` that is no regular expression.
-        TableError: A folder without a score table, or without scores in it.
-        BenchmarkError: A benchmark that cannot be loaded.
-    """
-    from evaluate.report.report import FIGURES_FOLDER
-    from evaluate.report.sections import FILE_KINDS
-
-    console = Console()
-    if args.out is None and len(args.run_dirs) > 1:
-        raise CommandError(f"say where the report on {len(args.run_dirs)} runs goes: --out DIR")
-    try:
-        re.compile(args.group)
-    except re.error as error:
-        raise CommandError(f"--group is a regular expression, got {args.group!r}: {error}") from error
-    folder = args.out or _folder_named(args.run_dirs[0])
-    check_out(folder)
-    args.run_dirs, unscored = _scored([_folder_named(path) for path in args.run_dirs])
-    for each in unscored:
-        remark(f"{each} is left out: it holds no scores", console)
-    tables = read_tables(args.run_dirs)
-    benchmarks = [load_benchmark(name) for name in args.benchmark]
-    report = _write(tables, folder, benchmarks, args)
-    for table in tables.values():
-        show_scores(table, console)
-        for _, rows in table[table[t.METRIC].isin(t.PROBE_METRICS)].groupby(t.BENCHMARK, sort=False):
-            show_probes(rows, console)
-    _tell_failures(tables, console)
-    for path in (path for run_dir in args.run_dirs for path in _files_of(run_dir)):
-        console.print(f"scores are in {path}", soft_wrap=True, highlight=False, markup=False)
-    for line in (
-        f"{len(report.figures) // len(FILE_KINDS)} figures as PNG and PDF to {folder / FIGURES_FOLDER}",
-        str(report.page),
-    ):
-        console.print(f"wrote {line}", soft_wrap=True, highlight=False, markup=False)
-    return 0
+        console = Console()
+        if self.out is None and len(self.run_dirs) > 1:
+            raise CommandError(f"say where the report on {len(self.run_dirs)} runs goes: --out DIR")
+        try:
+            re.compile(self.group)
+        except re.error as error:
+            raise CommandError(f"--group must be a regular expression, got {self.group!r}: {error}") from error
+        folder = self.out or _folder_named(self.run_dirs[0])
+        check_out(folder)
+        run_dirs, unscored = _scored([_folder_named(path) for path in self.run_dirs])
+        for each in unscored:
+            remark(f"{each} is left out: it holds no scores", console)
+        tables = read_tables(run_dirs)
+        benchmarks = [load_benchmark(name) for name in self.benchmark]
+        report = _write(tables, folder, benchmarks, run_dirs, self.group)
+        for table in tables.values():
+            show_scores(table, console)
+            for _, rows in table[table[t.METRIC].isin(t.PROBE_METRICS)].groupby(t.BENCHMARK, sort=False):
+                show_probes(rows, console)
+        _show_failures(tables, console)
+        for path in (path for run_dir in run_dirs for path in _files_of(run_dir)):
+            console.print(f"scores are in {path}", soft_wrap=True, highlight=False, markup=False)
+        for line in (
+            f"{len(report.figures) // len(FILE_KINDS)} figures as PNG and PDF to {folder / FIGURES_FOLDER}",
+            str(report.page),
+        ):
+            console.print(f"wrote {line}", soft_wrap=True, highlight=False, markup=False)
 
 
 def read_tables(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
-    """Read the tables of folders, under the shortest names that tell the folders apart.
+    """Read the tables of folders, under the shortest names that distinguish the folders.
 
     Args:
         folders: Each with a `scores.csv`, a `probe.csv` or both; one given twice is read once.
@@ -116,29 +98,29 @@ def read_tables(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
         Name -> table.
 
     Raises:
-        TableError: A table is missing or is none; names the file.
+        TableError: A table is missing or damaged; names the file.
     """
     paths = {folder.resolve(): _read_tables_of(folder) for folder in folders}
     return dict(zip(short_names(list(paths)), paths.values(), strict=True))
 
 
 def _folder_named(path: Path) -> Path:
-    """The folder that is meant: a run's, where its checkpoints or its table are given."""
+    """The folder that is meant: the run's, if its checkpoints or its table are given."""
     from evaluate.watch.checkpoint_folder import run_dir_of
 
     return path.parent if path.name in (t.SCORES_FILE, t.PROBE_FILE) and path.is_file() else run_dir_of(path)
 
 
 def _scored(folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Folders with a table, and among several those that are there without one, as runs that are not scored yet."""
+    """Folders with a table, and among several those without one, such as runs that are not scored yet."""
     unscored = [folder for folder in folders if folder.is_dir() and not _files_of(folder)[0].is_file()]
     if len(unscored) == len(folders):
-        return list(folders), []  # told as an error
+        return list(folders), []  # reading them raises the error
     return [folder for folder in folders if folder not in unscored], unscored
 
 
 def _files_of(folder: Path) -> list[Path]:
-    """The tables of a folder; that of scores, which is asked for, where there is none."""
+    """The tables of a folder; the path of the score table if there are none."""
     files = [path for name in (t.SCORES_FILE, t.PROBE_FILE) if (path := folder / name).is_file()]
     return files or [folder / t.SCORES_FILE]
 
@@ -153,9 +135,10 @@ def _write(
     tables: dict[str, pd.DataFrame],
     folder: Path,
     benchmarks: list[Benchmark],
-    args: argparse.Namespace,
+    run_dirs: Sequence[Path],
+    seed_pattern: str,
 ) -> Report:
-    """Write the report, and show how far it is."""
+    """Write the report and show progress."""
     from evaluate.report.figures.series import series_of
     from evaluate.report.kept_features import kept_features
     from evaluate.report.report import write_report
@@ -163,19 +146,19 @@ def _write(
     with ProgressDisplay(f"writing the report to {folder}") as display:
         display.report("reading activations")
         series = series_of(tables)
-        caches = [run_dir / CACHE_FOLDER for run_dir in args.run_dirs]
-        features = {one.name: kept_features(series, one, caches, args.run_dirs) for one in benchmarks}
+        caches = [run_dir / CACHE_FOLDER for run_dir in run_dirs]
+        features = {one.name: kept_features(series, one, caches, run_dirs) for one in benchmarks}
         return write_report(
             tables,
             folder,
             benchmarks=benchmarks,
             features=features,
-            seed_pattern=args.group,
+            seed_pattern=seed_pattern,
             progress=lambda what, *numbers: display.report(f"report: {what}", *numbers),
         )
 
 
-def _tell_failures(tables: dict[str, pd.DataFrame], console: Console) -> None:
+def _show_failures(tables: dict[str, pd.DataFrame], console: Console) -> None:
     for table in tables.values():
         for row in table[table[t.METRIC] == t.FAILED].itertuples():
             console.print(f"scoring {row.benchmark} at step {row.step} of run {row.run!r} failed", style="red")

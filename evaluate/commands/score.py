@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,8 @@ from rich.console import Console
 
 from datamodules.progress import ProgressDisplay
 from evaluate.commands.errors import CommandError, check_out, remark
-from evaluate.commands.named_networks import HELP, NamedNetworks, networks_named
-from evaluate.commands.scoring_arguments import (
-    CACHE_FOLDER,
-    FIGURES_FOLDER,
-    PARTS_FOLDER,
-    add_scoring_arguments,
-    make_request,
-)
+from evaluate.commands.named_networks import NamedNetworks, NetworksOption, networks_named
+from evaluate.commands.scoring_options import FIGURES_FOLDER, PARTS_FOLDER, ScoringOptions
 from evaluate.commands.shown_scores import show_scores
 from evaluate.scoring import table as t
 
@@ -28,84 +22,76 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from evaluate.features.cache import ActivationCache
+    from evaluate.scoring.failures import Failure
+    from evaluate.scoring.plan import ScoringPlan
     from evaluate.scoring.ranks import Ranks
-    from evaluate.scoring.score_run import Failure, Request
 
 
 EXIT_SOME_FAILED = 1
 EXIT_ALL_FAILED = 2
 
-DESCRIPTION = """
-Score every stage of every network on every benchmark. Writes DIR/scores.csv, where rows of the same network are
-replaced, and pictures in DIR/figures; prints the scores at the best stage. A run that was stopped goes on where it
-was: finished pieces are in DIR/parts, activations in DIR/cache; both can be deleted, at the cost of computing again.
-Under torchrun, as in `torchrun --nproc-per-node 4 -m evaluate score ...`, networks and stages are divided among the
-processes, which must all see DIR. Exit code: 0; 1 where some networks could not be scored (the others are in the
-table); 2 where none could, or what was asked for cannot be done.
-"""
 
+@dataclass(kw_only=True)
+class Score(ScoringOptions, NetworksOption):
+    """Score every stage of every network on every benchmark.
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments.
+    Writes DIR/scores.csv, where rows of the same network are replaced, and pictures in DIR/figures; prints the scores
+    at the best stage. A run that was stopped resumes where it was: finished pieces are in DIR/parts, activations in
+    DIR/cache. Both can be deleted, at the cost of computing them again.
 
-    Args:
-        parser: Gets them.
+    Under torchrun, as in `torchrun --nproc-per-node 4 -m evaluate score ...`, networks and stages are divided among
+    the processes, which must all see DIR.
+
+    Exit code: 0; 1 if some networks could not be scored (the others are in the table); 2 if none could, or the request
+    cannot be fulfilled.
+
+    Attributes:
+        out: Folder for table and pictures (default: the run directory or folder, if just one is given).
     """
-    parser.description = DESCRIPTION
-    parser.add_argument("networks", nargs="+", metavar="NETWORK", help=HELP)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="where table and pictures go (default: the run directory or folder, where one is given)",
-    )
-    add_scoring_arguments(parser, folder="DIR")
 
+    out: Path | None = None
 
-def run(args: argparse.Namespace) -> int:
-    """Score, one of several processes where torchrun started this one.
+    def run(self) -> int:
+        """Score, as one of several processes if torchrun started this one.
 
-    Args:
-        args: What `add_arguments` asks for.
+        Returns:
+            Exit code, see the description of the command.
 
-    Returns:
-        Exit code, see the description of the command.
+        Raises:
+            CommandError: A number, a device or a folder cannot be used.
+            SourceError: A network is unknown.
+            BenchmarkError: A benchmark cannot be loaded, or two share a name.
+            TableError: The file in the table's place is no score table.
+        """
+        from evaluate.scoring.ranks import OtherRankError
 
-    Raises:
-        CommandError: Numbers, a device or a folder that cannot be, two benchmarks of one name.
-        SourceError: A network that is not known.
-        BenchmarkError: A benchmark that cannot be loaded.
-        TableError: What is in the table's place is no score table.
-    """
-    from evaluate.scoring.ranks import OtherRankError
-    from evaluate.watch.checkpoint_folder import run_dir_of
+        named = networks_named(self.networks)
+        self.device = _device_of_rank(self.device)
+        self.out = self._folder()
+        check_out(self.out)
+        plan = self.make_plan()
+        if (self.out / t.SCORES_FILE).exists():
+            t.read_table(self.out / t.SCORES_FILE)  # a damaged table shows now, not after hours
+        with _connected() as ranks:
+            try:
+                return _score(plan, named, self.out, self.make_cache(self.out), ranks)
+            except OtherRankError:
+                if ranks.rank == 0:
+                    raise
+                return EXIT_SOME_FAILED  # reported by the process that it happened in
 
-    named = networks_named(args.networks)
-    if args.out is None:
-        if len(args.networks) > 1 or not Path(args.networks[0]).is_dir():
+    def _folder(self) -> Path:
+        from evaluate.watch.checkpoint_folder import run_dir_of
+
+        if self.out is not None:
+            return self.out
+        if len(self.networks) > 1 or not Path(self.networks[0]).is_dir():
             raise CommandError("say where the scores go: --out DIR")
-        args.out = run_dir_of(Path(args.networks[0]))
-    check_out(args.out)
-    request = _request(args, named)
-    with _connected() as ranks:
-        try:
-            return _score(request, named, args, ranks)
-        except OtherRankError:
-            if ranks.rank == 0:
-                raise
-            return EXIT_SOME_FAILED  # told by the process that it happened in
+        return run_dir_of(Path(self.networks[0]))
 
 
-def _request(args: argparse.Namespace, named: NamedNetworks) -> Request:
-    """Check what was asked for, before any work."""
-    request = make_request(args, named.sources, _device_name(args.device))
-    if (args.out / t.SCORES_FILE).exists():
-        t.read_table(args.out / t.SCORES_FILE)  # what is no table shows now, not after hours
-    return request
-
-
-def _device_name(name: str | None) -> str | None:
-    """Deal GPUs out among the processes of a machine, unless one was asked for."""
+def _device_of_rank(name: str | None) -> str | None:
+    """Distribute the GPUs of a machine over its processes, unless one was named."""
     import torch
 
     if name in (None, "cuda") and torch.cuda.is_available() and "LOCAL_RANK" in os.environ:
@@ -115,7 +101,7 @@ def _device_name(name: str | None) -> str | None:
 
 @contextmanager
 def _connected() -> Iterator[Ranks]:
-    """Join the processes that torchrun started; alone where it did not."""
+    """Join the processes that torchrun started, if it did."""
     from torch import distributed as dist
 
     from evaluate.scoring.ranks import EVALUATION_TIMEOUT, Ranks
@@ -130,30 +116,26 @@ def _connected() -> Iterator[Ranks]:
         dist.destroy_process_group()
 
 
-def _score(request: Request, named: NamedNetworks, args: argparse.Namespace, ranks: Ranks) -> int:
+def _score(plan: ScoringPlan, named: NamedNetworks, folder: Path, cache: ActivationCache | None, ranks: Ranks) -> int:
     """Score all networks; the table in the file grows round by round."""
-    from evaluate.features.cache import ActivationCache
+    from evaluate.scoring.engine import ScoringEngine
     from evaluate.scoring.parts import Parts
-    from evaluate.scoring.score_run import ScoreRun
 
     is_first = ranks.rank == 0
     console = Console(quiet=not is_first)
     errors = Console(stderr=True, soft_wrap=True, quiet=not is_first)
-    cache = ActivationCache(args.cache or args.out / CACHE_FOLDER, args.cache_gib) if args.cache_gib else None
     for text in named.remarks:
         remark(text, console)
     scored: list[pd.DataFrame] = []
     failures: list[Failure] = []
 
     def publish(rows: pd.DataFrame) -> None:
-        t.append_rows(args.out / t.SCORES_FILE, rows)
+        t.append_rows(folder / t.SCORES_FILE, rows)
         scored.append(rows)
 
-    with _display(request, ranks) as display:
-        work = ScoreRun(
-            request=request, parts=Parts(args.out / PARTS_FOLDER), cache=cache, ranks=ranks, progress=display.report
-        )
-        for failed in work.run(publish):
+    with _display(len(named.sources), ranks) as display:
+        engine = ScoringEngine(plan=plan, cache=cache, ranks=ranks, progress=display.report)
+        for failed in engine.run(named.sources, parts=Parts(folder / PARTS_FOLDER), publish=publish):
             failures += failed
             for failure in failed:
                 line = f"error: {failure.source} is left out: {failure.reason}"
@@ -162,14 +144,14 @@ def _score(request: Request, named: NamedNetworks, args: argparse.Namespace, ran
     if cache is not None:
         counts = ranks.gather((cache.num_found, cache.num_missed))
         cache.num_found, cache.num_missed = (sum(numbers) for numbers in zip(*counts, strict=True))
-    ranks.together(lambda: _finish(scored, cache, args.out, console) if scored else None)
+    ranks.together(lambda: _finish(scored, cache, folder, console) if scored else None)
     if not failures:
         return 0
-    return EXIT_SOME_FAILED if len(failures) < len(request.sources) else EXIT_ALL_FAILED
+    return EXIT_SOME_FAILED if len(failures) < len(named.sources) else EXIT_ALL_FAILED
 
 
 def _finish(scored: list[pd.DataFrame], cache: ActivationCache | None, folder: Path, console: Console) -> None:
-    """Show the scores, draw the pictures, say where all is; on rank 0, which has the rows."""
+    """Show the scores, draw the pictures, list the files; on rank 0, which has the rows."""
     import pandas as pd
 
     from evaluate.report.figures import write_figures
@@ -182,14 +164,13 @@ def _finish(scored: list[pd.DataFrame], cache: ActivationCache | None, folder: P
         console.print(f"activations in {cache}", soft_wrap=True, highlight=False, markup=False)
 
 
-def _display(request: Request, ranks: Ranks) -> ProgressDisplay:
-    """Show how far it is, on one process."""
+def _display(num_networks: int, ranks: Ranks) -> ProgressDisplay:
+    """Show progress, on one process."""
     from evaluate.scoring.shares import plan_rounds
 
-    num_networks, num_rounds = len(request.sources), len(plan_rounds(request.sources, ranks.num_ranks))
     return ProgressDisplay(
         f"scoring {num_networks} network{'s' * (num_networks > 1)}",
-        num_parts=num_rounds,
+        num_parts=len(plan_rounds([""] * num_networks, ranks.num_ranks)),
         part="network" if ranks.num_ranks == 1 else f"round of {ranks.num_ranks} processes",
         is_shown=ranks.rank == 0,
     )

@@ -10,19 +10,19 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from evaluate.report.figures.selection import regions_of
-from evaluate.report.published_values import BASELINE_MODEL, published_value
+from evaluate.benchmarks.benchmark import ALL
+from evaluate.report.published_values import BASELINE_MODEL
 from evaluate.scoring import table as t
 from networks.commands.tables import print_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evaluate.metrics.metric import ScoreKind
 
-NETWORK_COLUMNS = [t.RUN, t.CHECKPOINT, t.STEP]
+
+NETWORK_COLUMNS = [t.RUN, t.CHECKPOINT, t.STEP, t.PARENT]
 NO_VALUE = "–"
-CONTROLS = ("permuted:", "untrained:")
-"""What the names of controls begin with, see `networks.weights.sources`."""
 
 
 def show_scores(table: pd.DataFrame, console: Console) -> None:
@@ -32,27 +32,29 @@ def show_scores(table: pd.DataFrame, console: Console) -> None:
         table: Score table.
         console: Where to print.
     """
+    from evaluate.metrics.score_kinds import kinds_in
+
     summary = t.summary_rows(table)
     for benchmark, rows in summary.groupby(t.BENCHMARK, sort=False):
-        for shown in (
-            _encoding(str(benchmark), rows),
-            _rsa(str(benchmark), rows),
-            _dimensionality(str(benchmark), rows),
-        ):
-            if shown.row_count:
-                print_table(shown, console)
+        for kind in kinds_in(rows[t.METRIC]):
+            shown = _at_best_stage if kind.best_metric else _along_stages
+            print_table(shown(str(benchmark), rows, kind), console)
 
 
-def _encoding(benchmark: str, rows: pd.DataFrame) -> Table:
-    """Scores at the best stage, a column per region, with the published baseline where there is one."""
-    best = rows[rows[t.METRIC].isin(t.BEST_METRICS)]
+def _at_best_stage(benchmark: str, rows: pd.DataFrame, kind: ScoreKind) -> Table:
+    """Scores at the best stage, a column per region, with the ceiling and the published baseline if there are any."""
+    from evaluate.report.figures.selection import published_score, regions_of
+
+    best = rows[rows[t.METRIC] == kind.best_metric]
     regions = regions_of(best)
-    corrected = "noise-corrected " if (best[t.METRIC] == t.BEST_STAGE_R2_CORRECTED).any() else ""
-    shown = _table(f"{benchmark}: {corrected}R² at the best stage", regions)
-    for name, step, group in _networks(best):
-        values = group.set_index(t.REGION)[t.VALUE].reindex(regions)
-        shown.add_row(name, step, *map(_number, values))
-    published = [published_value(benchmark, region) for region in regions]
+    shown = _table(
+        f"{benchmark}: {kind.title} at the best stage", [*regions, *(["ceiling"] if kind.ceiling_metric else [])]
+    )
+    for name, step, group in _networks(rows[rows[t.METRIC].isin([kind.best_metric, kind.ceiling_metric])]):
+        values = group[group[t.METRIC] == kind.best_metric].set_index(t.REGION)[t.VALUE].reindex(regions)
+        ceiling = group[group[t.METRIC] == kind.ceiling_metric][t.VALUE]
+        shown.add_row(name, step, *map(_number, values), *map(_number, ceiling))
+    published = [published_score(kind, benchmark, region) for region in regions]
     if any(value is not None for value in published):
         shown.add_section()
         shown.add_row("published", "", *("" if value is None else f"{value:.3f}" for value in published))
@@ -60,29 +62,23 @@ def _encoding(benchmark: str, rows: pd.DataFrame) -> Table:
     return shown
 
 
-def _rsa(benchmark: str, rows: pd.DataFrame) -> Table:
-    """Similarity at the best stage and its ceiling, means over subjects."""
-    shown = _table(f"{benchmark}: representational similarity at the best stage", ["mean", "ceiling"])
-    wanted = [t.BEST_STAGE_RSA, t.RSA_CEILING]
-    for name, step, group in _networks(rows[rows[t.METRIC].isin(wanted)]):
-        values = group.set_index(t.METRIC)[t.VALUE].reindex(wanted)
-        shown.add_row(name, step, *map(_number, values))
-    return shown
-
-
-def _dimensionality(benchmark: str, rows: pd.DataFrame) -> Table:
-    """The stages of lowest and highest effective dimensionality."""
-    shown = _table(f"{benchmark}: effective dimensionality", ["lowest", "highest"])
-    defined = rows[(rows[t.METRIC] == t.EFFECTIVE_DIMENSIONALITY) & rows[t.VALUE].notna()]
-    for name, step, group in _networks(defined):
-        by_stage = group.set_index(t.STAGE)[t.VALUE]
-        ends = (str(by_stage.idxmin()), str(by_stage.idxmax()))
-        shown.add_row(name, step, *(f"{by_stage[stage]:.1f} ({stage})" for stage in ends))
+def _along_stages(benchmark: str, rows: pd.DataFrame, kind: ScoreKind) -> Table:
+    """The stages with the lowest and the highest score, if none is the best."""
+    shown = _table(f"{benchmark}: {kind.title}", ["lowest", "highest"])
+    of_stages = rows[(rows[t.METRIC] == kind.stage_metric) & (rows[t.REGION] == ALL)]
+    for name, step, group in _networks(of_stages):
+        by_stage = group.set_index(t.STAGE)[t.VALUE].dropna()
+        ends = (str(by_stage.idxmin()), str(by_stage.idxmax())) if len(by_stage) else ()
+        shown.add_row(name, step, *(f"{_short(by_stage[stage])} ({stage})" for stage in ends))
     return shown
 
 
 def _number(value: float) -> str:
     return NO_VALUE if isnan(value) else f"{value:.3f}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
 
 
 def _table(title: str, columns: list[str]) -> Table:
@@ -97,9 +93,9 @@ def _table(title: str, columns: list[str]) -> Table:
 def _networks(rows: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     """Name (run and file), step and rows of each network, in order of appearance."""
     found = []
-    for (run, checkpoint, step), group in rows.groupby(NETWORK_COLUMNS, sort=False):
+    for (run, checkpoint, step, parent), group in rows.groupby(NETWORK_COLUMNS, sort=False):
         name = Path(str(checkpoint)).name or str(run)
-        if str(checkpoint).startswith(CONTROLS):
+        if parent:
             name = str(run)  # says which control of which network it is
         elif run and checkpoint and run not in (checkpoint, Path(str(checkpoint)).stem):
             name = f"{run}/{name}"

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import math
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import Console
 
 from datamodules.progress import ProgressDisplay
 from evaluate.benchmarks import ALL
 from evaluate.commands.errors import CommandError
-from evaluate.commands.scoring_arguments import (
-    CACHE_FOLDER,
-    FIGURES_FOLDER,
-    PARTS_FOLDER,
-    add_scoring_arguments,
-    make_request,
-)
+from evaluate.commands.scoring_options import FIGURES_FOLDER, PARTS_FOLDER, ScoringOptions
 from evaluate.options import CHECKPOINT_PATTERN
 from evaluate.scoring import table as t
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evaluate.scoring.score_run import Request
+    from evaluate.scoring.plan import ScoringPlan
     from evaluate.watch.wandb_scores import WandbScores
     from evaluate.watch.watching import Ledger
 
@@ -39,201 +33,182 @@ WATCH_FOLDER = "watch"
 DEFAULT_POLL_S = 20.0
 EXIT_SOME_FAILED = 1
 
-DESCRIPTION = f"""
-Score the checkpoints of a run as training saves them, from another process, on this machine or another that sees the
-folder. Rows go into RUN_DIR/{t.SCORES_FILE}, the table of the training run (both may write to it), pictures into
-RUN_DIR/{FIGURES_FOLDER}. Training is not touched. Checkpoints that are there already are scored first; copies of the
-same network (best, last) once; runs that have not begun and files that are not whole yet are waited for; those that
-are removed before their turn are left out. Stop with Ctrl-C, or see --until-step and --idle-minutes; started again, the
-command goes on where it was (RUN_DIR/{WATCH_FOLDER}, RUN_DIR/{PARTS_FOLDER}). Exit code: 0; 1 where some checkpoints
-could not be scored.
-"""
-
 _log = logging.getLogger(__name__)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments.
+@dataclass(kw_only=True)
+class Watch(ScoringOptions):
+    """Score the checkpoints of a run as training saves them, from another process.
 
-    Args:
-        parser: Gets them.
+    The process may run on another machine that sees the folder. Rows go into RUN_DIR/scores.csv, the table of the
+    training run (both may write to it), pictures into RUN_DIR/figures. Training is not touched. Existing checkpoints
+    are scored first; copies of the same network (best, last) once. Runs that have not begun and files that are not
+    complete yet are waited for; checkpoints that are removed before their turn are left out.
+
+    Stop with Ctrl-C, or see --until_step and --idle_minutes. Started again, the command resumes where it was
+    (RUN_DIR/watch, RUN_DIR/parts). Exit code: 0; 1 if some checkpoints could not be scored.
+
+    Attributes:
+        run_dir: Folder of a run; training may make it later.
+        cache_gib: Size of the folder of activations in GiB, above which the least recently used activations are
+            removed; 0 keeps nothing.
+        poll_seconds: How often to look for new checkpoints.
+        until_step: Stop when a checkpoint of this step or a later one is scored.
+        idle_minutes: Stop when there has been no new checkpoint for this long.
+        pattern: File names of checkpoints to score, such as 'step-*.ckpt' to leave out last.ckpt.
+        figures: Whether to draw pictures.
+        wandb: Also log to this Weights & Biases project, as a run of its own in the group named as RUN_DIR.
+        wandb_join: With --wandb, log into the training run itself. Only if training was started with
+            WANDB_MODE=shared; otherwise wandb loses values of training.
     """
-    parser.description = DESCRIPTION
-    parser.add_argument(
-        "run_dir", type=Path, metavar="RUN_DIR", help="folder of a run; may be made later, when training starts"
-    )
-    add_scoring_arguments(parser, folder="RUN_DIR", default_cache_gib=0.0)
-    parser.add_argument(
-        "--poll-seconds",
-        type=float,
-        default=DEFAULT_POLL_S,
-        metavar="S",
-        help="how often to look for new checkpoints (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--until-step", type=int, metavar="STEP", help="stop when a checkpoint of this step or a later one is scored"
-    )
-    parser.add_argument(
-        "--idle-minutes", type=float, metavar="MIN", help="stop when no new checkpoint has come for so long"
-    )
-    parser.add_argument(
-        "--pattern",
-        default=CHECKPOINT_PATTERN,
-        help="names of checkpoints to score, as 'step-*.ckpt' to leave out last.ckpt (default: %(default)s)",
-    )
-    parser.add_argument("--no-figures", action="store_true", help="draw no pictures")
-    parser.add_argument(
-        "--wandb",
-        metavar="PROJECT",
-        help="also log to this Weights & Biases project: a run of its own, in the group named as RUN_DIR",
-    )
-    parser.add_argument(
-        "--wandb-join",
-        action="store_true",
-        help="with --wandb: log into the training run itself; only where training was started with "
-        "WANDB_MODE=shared, else wandb loses values of training",
-    )
 
+    run_dir: Path
+    cache_gib: float = 0.0
+    poll_seconds: float = DEFAULT_POLL_S
+    until_step: int | None = None
+    idle_minutes: float | None = None
+    pattern: str = CHECKPOINT_PATTERN
+    figures: bool = True
+    wandb: str | None = None
+    wandb_join: bool = False
+    positionals: ClassVar[tuple[str, ...]] = ("run_dir",)
 
-def run(args: argparse.Namespace) -> int:
-    """Watch until there is a reason to stop.
+    def run(self) -> int:
+        """Watch until there is a reason to stop.
 
-    Args:
-        args: What `add_arguments` asks for.
+        Returns:
+            Exit code, see the description of the command.
 
-    Returns:
-        Exit code, see the description of the command.
+        Raises:
+            CommandError: A number or a device cannot be used, or another watcher does the same.
+            BenchmarkError: A benchmark cannot be loaded.
+            TableError: The file in the table's place is no score table.
+        """
+        from evaluate.locks import LockTimeoutError, locked
+        from evaluate.watch.checkpoint_folder import run_dir_of
+        from evaluate.watch.watching import Ledger, plan_key
 
-    Raises:
-        CommandError: Numbers or a device that cannot be, or another watcher does the same.
-        BenchmarkError: A benchmark that cannot be loaded.
-        TableError: What is in the table's place is no score table.
-    """
-    from evaluate.locks import LockTimeoutError, locked
-    from evaluate.watch.checkpoint_folder import run_dir_of
-    from evaluate.watch.watching import Ledger, request_key
-
-    args.run_dir = run_dir_of(args.run_dir)
-    _check(args)
-    request = make_request(args, (), args.device)
-    with _stopped_by_sigterm():
-        if not _wait_for_first(args, Console(soft_wrap=True, highlight=False, markup=False)):
-            return 0
-        args.run_dir = run_dir_of(args.run_dir)  # what was not there before is known now
-        key = request_key(request)
-        path = args.run_dir / WATCH_FOLDER / f"{key[:16]}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with locked(path, timeout_s=0):
-                return _watch(args, request, key, Ledger(path))
-        except LockTimeoutError as error:
-            raise CommandError(f"another process is watching {args.run_dir} for the same scores") from error
-
-
-def _check(args: argparse.Namespace) -> None:
-    """Find what cannot be before any work."""
-    for name in ("poll_seconds", "idle_minutes"):
-        value = getattr(args, name)
-        if value is not None and not (0 < value < math.inf):
-            raise CommandError(f"--{name.replace('_', '-')} is more than 0, got {value}")
-    if args.run_dir.exists() and not args.run_dir.is_dir():
-        raise CommandError(f"expected the folder of a run, got the file {args.run_dir}")
-    if (args.run_dir / t.SCORES_FILE).exists():
-        t.read_table(args.run_dir / t.SCORES_FILE)
-
-
-def _wait_for_first(args: argparse.Namespace, console: Console) -> bool:
-    """Wait for a run that has not begun, without leaving anything; whether there is a checkpoint now."""
-    from evaluate.watch.checkpoint_folder import folder_of_checkpoints, list_checkpoints
-
-    begin_s, is_told = time.monotonic(), False
-    try:
-        while not list_checkpoints(folder_of_checkpoints(args.run_dir), args.pattern):
-            if not is_told:
-                console.print(f"no checkpoints yet ({args.pattern}) in {args.run_dir}, waiting; Ctrl-C stops")
-                is_told = True
-            if args.idle_minutes is not None and time.monotonic() - begin_s >= 60 * args.idle_minutes:
-                console.print(f"stopped: no checkpoint for {args.idle_minutes:g} minutes")
-                return False
-            time.sleep(args.poll_seconds)
-    except KeyboardInterrupt:
-        console.print("stopped: interrupted")
-        return False
-    return True
-
-
-def _watch(args: argparse.Namespace, request: Request, key: str, ledger: Ledger) -> int:
-    from evaluate.features.cache import ActivationCache
-    from evaluate.scoring.parts import Parts
-    from evaluate.watch.wandb_scores import WandbScores
-    from evaluate.watch.watching import Watcher
-
-    console = Console()
-    wandb = WandbScores(args.run_dir, project=args.wandb, key=key, is_joined=args.wandb_join) if args.wandb else None
-    try:
-        with ProgressDisplay(f"watching {args.run_dir}") as display:
-
-            def tell(sentence: str) -> None:
-                style = "red" if sentence.startswith("error") else None
-                console.print(sentence, style=style, soft_wrap=True, highlight=False, markup=False)
-                display.rest("waiting for checkpoints")
-
-            def publish(rows: pd.DataFrame) -> None:
-                _publish(rows, args, wandb)
-                tell(_summary(rows))
-
-            watcher = Watcher(
-                run_dir=args.run_dir,
-                request=request,
-                ledger=ledger,
-                parts=Parts(args.run_dir / PARTS_FOLDER),
-                publish=publish,
-                tell=tell,
-                pattern=args.pattern,
-                cache=ActivationCache(args.cache or args.run_dir / CACHE_FOLDER, args.cache_gib)
-                if args.cache_gib
-                else None,
-                progress=display.report,
-            )
-            tell(f"watching {args.run_dir}, every {args.poll_seconds:g} s; Ctrl-C stops")
+        self.run_dir = run_dir_of(self.run_dir)
+        self._check()
+        plan = self.make_plan()
+        with _stopped_by_sigterm():
+            if not self._wait_for_first(Console(soft_wrap=True, highlight=False, markup=False)):
+                return 0
+            self.run_dir = run_dir_of(self.run_dir)  # the folder may only exist now
+            key = plan_key(plan)
+            path = self.run_dir / WATCH_FOLDER / f"{key[:16]}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                idle_s = None if args.idle_minutes is None else 60 * args.idle_minutes
-                reason = watcher.watch(poll_s=args.poll_seconds, until_step=args.until_step, idle_s=idle_s)
-            except KeyboardInterrupt:
-                reason = "interrupted; started again, it goes on where it was"
-            tell(f"stopped: {reason}")
-            return EXIT_SOME_FAILED if watcher.failures else 0
-    finally:
+                with locked(path, timeout_s=0):
+                    return self._watch(plan, key, Ledger(path))
+            except LockTimeoutError as error:
+                raise CommandError(f"another process is watching {self.run_dir} for the same scores") from error
+
+    def _check(self) -> None:
+        """Check the options before any work."""
+        for name in ("poll_seconds", "idle_minutes"):
+            value = getattr(self, name)
+            if value is not None and not (0 < value < math.inf):
+                raise CommandError(f"--{name} must be more than 0, got {value}")
+        if self.run_dir.exists() and not self.run_dir.is_dir():
+            raise CommandError(f"expected the folder of a run, got the file {self.run_dir}")
+        if (self.run_dir / t.SCORES_FILE).exists():
+            t.read_table(self.run_dir / t.SCORES_FILE)
+
+    def _wait_for_first(self, console: Console) -> bool:
+        """Wait for a run that has not begun, without leaving a trace; return whether there is a checkpoint now."""
+        from evaluate.watch.checkpoint_folder import folder_of_checkpoints, list_checkpoints
+
+        begin_s, is_announced = time.monotonic(), False
+        try:
+            while not list_checkpoints(folder_of_checkpoints(self.run_dir), self.pattern):
+                if not is_announced:
+                    console.print(f"no checkpoints yet ({self.pattern}) in {self.run_dir}, waiting; Ctrl-C stops")
+                    is_announced = True
+                if self.idle_minutes is not None and time.monotonic() - begin_s >= 60 * self.idle_minutes:
+                    console.print(f"stopped: no checkpoint for {self.idle_minutes:g} minutes")
+                    return False
+                time.sleep(self.poll_seconds)
+        except KeyboardInterrupt:
+            console.print("stopped: interrupted")
+            return False
+        return True
+
+    def _watch(self, plan: ScoringPlan, key: str, ledger: Ledger) -> int:
+        from evaluate.scoring.engine import ScoringEngine
+        from evaluate.scoring.parts import Parts
+        from evaluate.watch.wandb_scores import WandbScores
+        from evaluate.watch.watching import Watcher
+
+        console = Console()
+        wandb = None
+        if self.wandb:
+            wandb = WandbScores(self.run_dir, project=self.wandb, key=key, kinds=plan.kinds, is_joined=self.wandb_join)
+        try:
+            with ProgressDisplay(f"watching {self.run_dir}") as display:
+
+                def report(sentence: str) -> None:
+                    style = "red" if sentence.startswith("error") else None
+                    console.print(sentence, style=style, soft_wrap=True, highlight=False, markup=False)
+                    display.rest("waiting for checkpoints")
+
+                def publish(rows: pd.DataFrame) -> None:
+                    self._publish(rows, wandb)
+                    report(_summary(rows, plan))
+
+                watcher = Watcher(
+                    run_dir=self.run_dir,
+                    engine=ScoringEngine(plan=plan, cache=self.make_cache(self.run_dir), progress=display.report),
+                    ledger=ledger,
+                    parts=Parts(self.run_dir / PARTS_FOLDER),
+                    publish=publish,
+                    report=report,
+                    pattern=self.pattern,
+                )
+                report(f"watching {self.run_dir}, every {self.poll_seconds:g} s; Ctrl-C stops")
+                try:
+                    idle_s = None if self.idle_minutes is None else 60 * self.idle_minutes
+                    reason = watcher.watch(poll_s=self.poll_seconds, until_step=self.until_step, idle_s=idle_s)
+                except KeyboardInterrupt:
+                    reason = "interrupted; started again, it resumes where it was"
+                report(f"stopped: {reason}")
+                return EXIT_SOME_FAILED if watcher.failures else 0
+        finally:
+            if wandb is not None:
+                wandb.finish()
+
+    def _publish(self, rows: pd.DataFrame, wandb: WandbScores | None) -> None:
+        """Write a checkpoint's rows into the table, then draw the pictures, then log to Weights & Biases."""
+        from evaluate.report.figures import write_figures
+
+        table = t.append_rows(self.run_dir / t.SCORES_FILE, rows)
         if wandb is not None:
-            wandb.finish()
+            wandb.log(rows)
+        if not self.figures:
+            return
+        try:
+            write_figures(table, self.run_dir / FIGURES_FOLDER)
+        except Exception:  # pictures are drawn again with the next checkpoint
+            _log.warning("drawing pictures failed", exc_info=True)
 
 
-def _publish(rows: pd.DataFrame, args: argparse.Namespace, wandb: WandbScores | None) -> None:
-    """Write a checkpoint's rows into the table, then the pictures, then Weights & Biases."""
-    from evaluate.report.figures import write_figures
-
-    table = t.append_rows(args.run_dir / t.SCORES_FILE, rows)
-    if wandb is not None:
-        wandb.log(rows)
-    if args.no_figures:
-        return
-    try:
-        write_figures(table, args.run_dir / FIGURES_FOLDER)
-    except Exception:  # pictures are drawn again with the next checkpoint
-        _log.warning("drawing pictures failed", exc_info=True)
-
-
-def _summary(rows: pd.DataFrame) -> str:
-    """One line on a checkpoint: the score at the best stage on each benchmark."""
+def _summary(rows: pd.DataFrame, plan: ScoringPlan) -> str:
+    """One line on a checkpoint: the scores at the best stage on each benchmark."""
     best = t.summary_rows(rows)
-    best = best[best[t.METRIC].isin(t.BEST_METRICS) & (best[t.REGION] == ALL)]
-    scores = [f"{row.benchmark} {row.value:.3f}" for row in best.itertuples()]
+    best = best[best[t.REGION] == ALL]
+    scores = [
+        " ".join(filter(None, (benchmark.name, kind.name, f"{value:.3f}")))
+        for benchmark in plan.benchmarks
+        for kind in plan.kinds_on(benchmark)
+        if kind.best_metric
+        for value in best[(best[t.BENCHMARK] == benchmark.name) & (best[t.METRIC] == kind.best_metric)][t.VALUE]
+    ]
     return f"step {rows[t.STEP].iloc[0]}: {', '.join(scores) or 'scored'} ({rows[t.CHECKPOINT].iloc[0]})"
 
 
 @contextmanager
 def _stopped_by_sigterm() -> Iterator[None]:
-    """Let the signal that ends jobs on a cluster stop as Ctrl-C does."""
+    """Let the signal that ends jobs on a cluster stop the command as Ctrl-C does."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

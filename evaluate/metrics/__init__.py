@@ -1,1 +1,62 @@
-"""What `--metric` names: one file or folder for each comparison of networks with brains."""
+"""What `--metric` and `brain.metrics` name: one file or folder for each comparison of networks with brains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from networks.named_objects import load_object, parse_object_name
+
+if TYPE_CHECKING:
+    from evaluate.metrics.metric import Metric
+
+METRICS = {
+    "encoding": "evaluate.metrics.encoding.encoding_metric:ENCODING",
+    "rsa": "evaluate.metrics.rsa:RSA",
+    "dimensionality": "evaluate.metrics.dimensionality:DIMENSIONALITY",
+    "within_category": "evaluate.metrics.within_category:WITHIN_CATEGORY",
+}
+"""Our metrics by name; the first is the default. Those of users are named as `package.module:name`."""
+
+DEFAULT_METRIC = next(iter(METRICS))
+
+
+class MetricError(ValueError):
+    """A metric that is unknown or cannot work on a benchmark."""
+
+
+def load_metric(name: str) -> Metric:
+    """Find a metric by name.
+
+    Args:
+        name: A key of `METRICS`, or `package.module:name` or `path/file.py:name` of a `Metric` of your own, whose code
+            is then run.
+
+    Returns:
+        The metric.
+
+    Raises:
+        MetricError: There is no such metric; lists those that exist.
+    """
+    from evaluate.metrics.metric import Metric
+
+    if name not in METRICS and parse_object_name(name) is None:
+        raise MetricError(
+            f"unknown metric {name!r}: expected {', '.join(METRICS)}, or package.module:name of an own metric"
+        )
+    try:
+        metric = load_object(METRICS.get(name, name))
+    except ValueError as error:
+        raise MetricError(f"metric {name!r}: {error}") from error
+    if not isinstance(metric, Metric):
+        raise MetricError(f"metric {name!r}: expected an evaluate.Metric, got a {type(metric).__name__}")
+    return metric
+
+
+def load_metrics(names: Sequence[str]) -> dict[str, Metric]:
+    """Find metrics by name, each once, in the order of their names.
+
+    Raises:
+        MetricError: A metric is unknown; see `load_metric`.
+    """
+    return {name: load_metric(name) for name in dict.fromkeys(names)}

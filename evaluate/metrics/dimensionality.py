@@ -1,6 +1,13 @@
-"""How many dimensions features spread their variance over."""
+"""The metric `dimensionality`: over how many dimensions the features of a stage spread their variance."""
+
+from collections.abc import Mapping
 
 import numpy as np
+
+from evaluate.benchmarks.benchmark import ALL, Benchmark
+from evaluate.metrics.metric import Arrays, Computing, Metric, Rows, ScoreKind
+from evaluate.metrics.table_rows import rows_of
+from evaluate.scoring import table as t
 
 
 def effective_dimensionality(features: np.ndarray, *, z_score: bool = False) -> float:
@@ -40,3 +47,35 @@ def effective_dimensionality(features: np.ndarray, *, z_score: bool = False) -> 
     small = centred if values.shape[0] <= values.shape[1] else centred.T
     covariance = small @ small.T
     return float(np.trace(covariance) ** 2 / np.square(covariance).sum())
+
+
+def measure(features: np.ndarray, benchmark: Benchmark, stage: str, computing: Computing) -> Arrays:
+    """Effective dimensionality of a stage, without and with z-scoring; NaN for a single feature."""
+    defined = features.shape[1] > 1
+    return {
+        t.EFFECTIVE_DIMENSIONALITY: np.array(effective_dimensionality(features) if defined else np.nan),
+        t.EFFECTIVE_DIMENSIONALITY_Z_SCORED: np.array(
+            effective_dimensionality(features, z_score=True) if defined else np.nan
+        ),
+    }
+
+
+def tabulate(results: Mapping[str, Arrays], benchmark: Benchmark) -> Rows:
+    """One row per stage and kind."""
+    return [
+        row
+        for stage, arrays in results.items()
+        for metric, value in arrays.items()
+        for row in rows_of(metric, stage, {(ALL, ALL): float(value)})
+    ]
+
+
+EFFECTIVE = ScoreKind(
+    stage_metric=t.EFFECTIVE_DIMENSIONALITY,
+    label="effective dimensionality",
+    title="effective dimensionality",
+    symbol="dimensions",
+    name="dimensionality",
+    is_bounded=False,
+)
+DIMENSIONALITY = Metric(measure=measure, tabulate=tabulate, kinds=lambda benchmark: (EFFECTIVE,))

@@ -31,10 +31,13 @@ def overview(series: Sequence[Series], benchmarks: Sequence[str]) -> html.Html:
     Returns:
         A row per network, a column per benchmark and kind of score: the score at the best stage over all units.
     """
+    import pandas as pd
+
     looks: dict[str, html.Html] = {}
     cells: dict[str, dict[str, str]] = {}
     columns = []
-    for benchmark, kind in product(benchmarks, s.SCORE_KINDS):
+    table = pd.concat([one.rows for one in series]) if series else t.make_table([])
+    for benchmark, kind in product(benchmarks, s.score_kinds_of(table)):
         entries = entries_of(series, benchmark, kind.metrics)
         if not entries:
             continue

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from evaluate.benchmarks.benchmark import Benchmark
+from evaluate.metrics.score_kinds import ENCODING_KINDS
 from evaluate.options import SEED_PATTERN
 from evaluate.report import page as html
 from evaluate.report import report_tables as tables_of
@@ -69,6 +70,12 @@ class Shown(NamedTuple):
     seed_pattern: str = SEED_PATTERN
 
 
+_CAPTIONS = {
+    t.EFFECTIVE_DIMENSIONALITY: "Effective dimensionality of every stage's features over the benchmark's sounds: over "
+    "how many dimensions their variance is spread.",
+}
+
+
 def section(shown: Shown) -> Iterator[str]:
     """Make the section on a benchmark and write its figures.
 
@@ -79,14 +86,15 @@ def section(shown: Shown) -> Iterator[str]:
         Its parts, HTML.
     """
     yield html.element("h2", shown.benchmark, anchor=anchor(shown.benchmark))
-    kinds = s.score_kinds_of(shown.rows)
-    if not kinds:
+    kinds, stage_kinds = s.score_kinds_of(shown.rows), s.stage_kinds_of(shown.rows)
+    if not kinds and not stage_kinds:
         yield html.element("p", "The tables hold no scores of this benchmark.", css_class="soft")
     for kind in kinds:
         yield from _scores_of_kind(shown, kind)
-    if any(kind in s.ENCODING_KINDS for kind in kinds):
+    if any(kind in ENCODING_KINDS for kind in kinds):
         yield from _region_stage(shown)
-    yield from _dimensionality(shown)
+    for kind in stage_kinds:
+        yield from _stage_scores(shown, kind)
     yield from _matrices(shown)
 
 
@@ -229,17 +237,14 @@ def _region_stage(shown: Shown) -> Iterator[str]:
     yield from tables_of.region_tests(entries, s.regions_of(t.summary_rows(shown.rows)))
 
 
-def _dimensionality(shown: Shown) -> Iterator[str]:
-    """Effective dimensionality along the stages, where the table has it."""
-    if not (shown.rows[t.METRIC] == t.EFFECTIVE_DIMENSIONALITY).any():
-        return
-    entries = entries_of(shown.series, shown.benchmark, [t.EFFECTIVE_DIMENSIONALITY])
-    yield html.element("h3", "Effective dimensionality")
+def _stage_scores(shown: Shown, kind: ScoreKind) -> Iterator[str]:
+    """A score that is measured along the stages, of which none is the best."""
+    entries = entries_of(shown.series, shown.benchmark, [kind.stage_metric])
+    yield html.element("h3", tables_of.sentence(kind.title))
     drawing = _Drawing(
-        f"{shown.benchmark}_dimensionality",
-        lambda: compared.stage_curves_figure(entries, shown.benchmark, s.DIMENSIONALITY),
-        "Effective dimensionality of every stage's features over the benchmark's sounds: over how many dimensions "
-        "their variance is spread.",
+        _stem(shown, kind).replace("/", "_"),
+        lambda: compared.stage_curves_figure(entries, shown.benchmark, kind),
+        _CAPTIONS.get(kind.stage_metric, f"{tables_of.sentence(kind.label)} of every stage."),
         "",
     )
     yield _draw(drawing, shown)

@@ -1,6 +1,5 @@
 """Error bars and comparisons between models, as published; NaN is left out and counted."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,22 +7,6 @@ from scipy import stats
 
 # Tuckute, Feather et al. 2023: resamples of the bootstrap and of the permutation test.
 PUBLISHED_NUM_RESAMPLES = 10_000
-
-# The 11 sound categories of Norman-Haignere, Kanwisher & McDermott 2015, by their labels in `components.mat`,
-# in four broad ones.
-BROAD_CATEGORIES: Mapping[str, str] = {
-    "Music": "music",
-    "Song": "music",
-    "EngSpeech": "speech",
-    "ForSpeech": "speech",
-    "HumVoc": "vocal",
-    "AniVoc": "vocal",
-    "HumNonVoc": "non-vocal",
-    "AniNonVoc": "non-vocal",
-    "Nature": "non-vocal",
-    "Mechanical": "non-vocal",
-    "EnvSound": "non-vocal",
-}
 
 # Values handled at once when resampling: bounds memory at 8 MiB.
 _BLOCK_VALUES = 2**20
@@ -189,42 +172,6 @@ def wilcoxon_over_models(first: np.ndarray, second: np.ndarray) -> Comparison:
         num_second=num_pairs,
         num_undefined=num_undefined,
     )
-
-
-def within_category_r2(predicted: np.ndarray, measured: np.ndarray, categories: Sequence[str]) -> dict[str, np.ndarray]:
-    """Squared correlation of predicted and measured responses within the stimuli of each category.
-
-    Args:
-        predicted: (S, V) predictions, NaN where a stimulus was not predicted (as `EncodingResult.predictions`).
-        measured: (S, V) responses.
-        categories: (S,) category of each stimulus; `BROAD_CATEGORIES` maps the published ones to broad ones.
-
-    Returns:
-        Category -> (V,); as everywhere 0 where r is negative, NaN where fewer than three stimuli were predicted
-        or the values do not vary.
-
-    Raises:
-        ValueError: shapes that do not match.
-    """
-    predicted, measured = np.asarray(predicted, dtype=np.float64), np.asarray(measured, dtype=np.float64)
-    if predicted.shape != measured.shape or predicted.ndim != 2 or len(categories) != len(predicted):
-        raise ValueError(
-            f"predicted and measured must be (S, V) with S categories, got {predicted.shape}, {measured.shape} "
-            f"and {len(categories)} categories"
-        )
-    labels = np.asarray(categories, dtype=str)
-    names = dict.fromkeys(labels.tolist())
-    return {name: _squared_correlation(predicted[labels == name], measured[labels == name]) for name in names}
-
-
-def _squared_correlation(predicted: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    result = np.full(predicted.shape[1], np.nan)
-    for unit in range(predicted.shape[1]):
-        defined = np.isfinite(predicted[:, unit]) & np.isfinite(measured[:, unit])
-        pair = predicted[defined, unit], measured[defined, unit]
-        if defined.sum() >= 3 and min(np.ptp(values) for values in pair) > 0:
-            result[unit] = max(float(np.corrcoef(*pair)[0, 1]), 0.0) ** 2
-    return result
 
 
 def _defined_values(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:

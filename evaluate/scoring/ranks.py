@@ -1,7 +1,7 @@
 """Long work split over the processes of a training run, so that none waits for another past a time-out."""
 
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -45,13 +45,6 @@ class Ranks:
             return cls()
         group = dist.new_group(backend="gloo", timeout=EVALUATION_TIMEOUT)
         return cls(rank=dist.get_rank(), num_ranks=dist.get_world_size(), group=group)
-
-    def share(self, items: Sequence[T]) -> list[T]:
-        """Give this process's share of the items: each item goes to exactly one process.
-
-        Neighbours go to different processes: early stages are large, late ones small.
-        """
-        return list(items[self.rank :: self.num_ranks])
 
     def gather(self, value: T) -> list[T]:
         """Exchange values: every process gets all of them, in order of ranks."""

@@ -17,6 +17,10 @@ class Share(NamedTuple):
     first: int = 0
     every: int = 1
 
+    def of(self, stages: Sequence[str]) -> list[str]:
+        """Stages of this share. Neighbours go to different processes: early stages are large, late ones small."""
+        return list(stages[self.first :: self.every])
+
 
 def plan_rounds(sources: Sequence[str], num_ranks: int) -> list[list[Share]]:
     """Divide networks among processes, so that all have about as much to do.

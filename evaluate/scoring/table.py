@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluate.locks import locked
+from networks.weights.identity import NetworkIdentity
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 RUN, CHECKPOINT, STEP, EPOCH = "run", "checkpoint", "step", "epoch"
+KIND, PARENT, SEED = "kind", "parent", "seed"
+"""With the four above: what a network is, see `networks.NetworkIdentity`. The seed is empty if there is none."""
 BENCHMARK, METRIC, STAGE, REGION, SUBJECT, VALUE = (
     "benchmark",
     "metric",
@@ -24,7 +28,7 @@ BENCHMARK, METRIC, STAGE, REGION, SUBJECT, VALUE = (
     "value",
 )
 
-COLUMNS = (RUN, CHECKPOINT, STEP, EPOCH, BENCHMARK, METRIC, STAGE, REGION, SUBJECT, VALUE)
+COLUMNS = (RUN, CHECKPOINT, STEP, EPOCH, KIND, PARENT, SEED, BENCHMARK, METRIC, STAGE, REGION, SUBJECT, VALUE)
 KEY_COLUMNS = (RUN, CHECKPOINT, STEP, BENCHMARK, METRIC, STAGE, REGION, SUBJECT)
 """Two rows that agree in these say the same thing: the later replaces the earlier."""
 
@@ -111,6 +115,27 @@ def make_table(rows: list[dict[str, Any]] | pd.DataFrame) -> pd.DataFrame:
         raise TableError(f"a score table has numbers in step, epoch and value: {error}") from error
 
 
+def identified(rows: Sequence[dict[str, Any]], benchmark_name: str, identity: NetworkIdentity) -> pd.DataFrame:
+    """Add the columns that all rows of one evaluation share.
+
+    Args:
+        rows: Rows of a metric, see `evaluate.metrics.table_rows`.
+        benchmark_name: Benchmark that was scored on.
+        identity: What was scored.
+
+    Returns:
+        A score table.
+    """
+    shared = asdict(identity) | {SEED: "" if identity.seed is None else str(identity.seed), BENCHMARK: benchmark_name}
+    return make_table([shared | row for row in rows])
+
+
+def failed_row(benchmark_name: str, identity: NetworkIdentity) -> pd.DataFrame:
+    """Make the row that marks an evaluation that raised: metric "failed", value NaN."""
+    row = {METRIC: FAILED, STAGE: "all", REGION: "all", SUBJECT: "all", VALUE: float("nan")}
+    return identified([row], benchmark_name, identity)
+
+
 def merge_rows(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Add rows to a table; a row whose key is there already replaces the old one.
 
@@ -133,6 +158,8 @@ def merge_rows(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 def read_table(path: str | Path) -> pd.DataFrame:
     """Read a score table; numbers come back exactly as they were written.
 
+    Tables of earlier versions, without the columns `kind`, `parent` and `seed`, are read as well.
+
     Args:
         path: A CSV file written by `append_rows`.
 
@@ -144,11 +171,15 @@ def read_table(path: str | Path) -> pd.DataFrame:
     """
     import pandas as pd
 
+    from evaluate.scoring.old_tables import OLD_COLUMNS, with_identities
+
     path = Path(path)
     if not path.is_file():
         raise TableError(f"there is no score table {path}")
     try:
         text = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if set(text.columns) == set(OLD_COLUMNS):
+            return make_table(with_identities(make_table(text.assign(**dict.fromkeys((KIND, PARENT, SEED), "")))))
         return make_table(text)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, TableError) as error:
         raise TableError(f"{path} is not a score table: {error}") from error

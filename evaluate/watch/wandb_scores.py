@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluate.callback.logged import PREFIX, STEP_KEY, logged_values
+from evaluate.metrics.metric import ScoreKind
 from evaluate.scoring import table as t
 
 if TYPE_CHECKING:
@@ -35,11 +37,15 @@ class WandbScores:
     Args:
         run_dir: The run directory.
         project: Name of the project.
-        key: What tells watchers of one run apart.
+        key: Distinguishes watchers of one run.
+        kinds: Scores that are logged.
         is_joined: Whether to log into the training run itself, which was started with `WANDB_MODE=shared`.
     """
 
-    def __init__(self, run_dir: Path, *, project: str, key: str, is_joined: bool = False) -> None:
+    def __init__(
+        self, run_dir: Path, *, project: str, key: str, kinds: Sequence[ScoreKind], is_joined: bool = False
+    ) -> None:
+        self._kinds = kinds
         self._run: Any = None
         try:
             self._run = _start(run_dir, project=project, key=key, is_joined=is_joined)
@@ -56,7 +62,9 @@ class WandbScores:
             return
         try:
             for step, of_step in rows.groupby(t.STEP):
-                values = {name: value for name, value in logged_values(of_step).items() if not isnan(value)}
+                values = {
+                    name: value for name, value in logged_values(of_step, self._kinds).items() if not isnan(value)
+                }
                 self._run.log(values | {STEP_KEY: step})
         except Exception:  # as above
             _log.warning("logging to Weights & Biases failed", exc_info=True)

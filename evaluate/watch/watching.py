@@ -1,4 +1,4 @@
-"""Scoring checkpoints as they appear, beside the training that saves them and without touching it."""
+"""Scoring checkpoints as training saves them, from another process and without touching them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from evaluate.features.activations import Progress
-from evaluate.features.cache import ActivationCache
 from evaluate.features.fingerprint import content_key
-from evaluate.metrics.metric import METRICS
 from evaluate.options import CHECKPOINT_PATTERN
 from evaluate.scoring import table as t
+from evaluate.scoring.engine import ScoringEngine
+from evaluate.scoring.failures import Failure, one_line
 from evaluate.scoring.parts import Parts
-from evaluate.scoring.score_run import Failure, Request, ScoreRun, one_line
+from evaluate.scoring.plan import ScoringPlan
 from evaluate.watch.checkpoint_folder import (
     DIVERGED_FILE,
     CheckpointFile,
@@ -37,9 +36,9 @@ if TYPE_CHECKING:
 
 
 GIVEN_UP_AFTER_S = 600.0
-"""A file that is still not whole so long after it was written last is damaged: it is not looked at again."""
+"""A file that is still not complete this long after it was last written is damaged: it is not looked at again."""
 MAX_TRIES = 3
-"""How often a network that cannot be scored is tried: what is wrong may be for want of memory."""
+"""How often a network that cannot be scored is tried: memory may have been short."""
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +66,7 @@ class Finished(NamedTuple):
 
 
 class Ledger:
-    """What a watcher has finished, kept in a file, so that it goes on where it was.
+    """What a watcher has finished, kept in a file, so that it resumes where it was.
 
     Args:
         path: JSON file; made with the first entry. One that cannot be read counts as empty.
@@ -93,30 +92,30 @@ class Ledger:
         return [entry for entry in self._entries.values() if entry.is_scored and entry[3:6] == content]
 
     def add(self, entry: Finished) -> None:
-        """Write an entry down; it replaces that of a former file of this name."""
+        """Write an entry; it replaces that of an earlier file of this name."""
         self._entries[entry.name] = entry
         self.path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps([each._asdict() for each in self._entries.values()], indent=1)
         t.write_atomically(self.path, text.encode())
 
     def clear(self) -> None:
-        """Forget all, as where the table is gone."""
+        """Forget all entries, as when the table is gone."""
         self._entries = {}
 
 
-def request_key(request: Request) -> str:
-    """Hash what is asked of every checkpoint: two watchers that ask the same would do the same work.
+def plan_key(plan: ScoringPlan) -> str:
+    """Hash what is asked of every checkpoint: two watchers of one key would do the same work.
 
     Args:
-        request: What is to be scored and how; its sources do not matter.
+        plan: What is to be scored and how.
 
     Returns:
         64 hexadecimal digits.
     """
     content = {
-        "benchmarks": {benchmark.name: benchmark.content_hash() for benchmark in request.benchmarks},
-        "metrics": {metric: METRICS[metric].version for metric in request.metrics},
-        "stages": list(request.stages or ()),
+        "benchmarks": {benchmark.name: benchmark.content_hash() for benchmark in plan.benchmarks},
+        "metrics": {name: metric.version for name, metric in plan.metrics.items()},
+        "stages": list(plan.stages or ()),
     }
     return content_key(content)
 
@@ -131,32 +130,28 @@ class Watcher:
 
     Attributes:
         run_dir: The run directory; it may be made later.
-        request: What to do with each checkpoint.
+        engine: Scores each checkpoint.
         ledger: What is finished.
-        parts: Where finished results of single stages are.
-        publish: Gets the rows of each checkpoint, and writes them into the table; may raise OSError or TableError.
-        tell: Gets sentences for the user.
-        pattern: Names of checkpoints that are looked at.
-        cache: Where activations are kept; None for nowhere.
-        progress: Called as `progress(what, num_done, num_total)`.
+        parts: Where finished results of single stages are kept.
+        publish: Gets the rows of each checkpoint and writes them into the table; may raise OSError or TableError.
+        report: Gets sentences for the user.
+        pattern: File names of the checkpoints to score.
         failures: The networks that could not be scored.
-        highest_step: The highest step of the checkpoints that are finished, -1 while there is none.
+        highest_step: The highest step of the checkpoints that are finished, -1 if there is none yet.
     """
 
     run_dir: Path
-    request: Request
+    engine: ScoringEngine
     ledger: Ledger
     parts: Parts
     publish: Callable[[pd.DataFrame], None]
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     pattern: str = CHECKPOINT_PATTERN
-    cache: ActivationCache | None = None
-    progress: Progress | None = None
     failures: list[Failure] = field(default_factory=list, init=False)
     highest_step: int = field(default=-1, init=False)
     _hopeless: set[CheckpointFile] = field(default_factory=set, init=False)
     _num_tries: dict[CheckpointFile, int] = field(default_factory=dict, init=False)
-    _told: set[str] = field(default_factory=set, init=False)
+    _reported: set[str] = field(default_factory=set, init=False)
 
     def watch(
         self,
@@ -167,14 +162,14 @@ class Watcher:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> str:
-        """Score what there is and what comes, until there is a reason to stop.
+        """Score existing and new checkpoints until there is a reason to stop.
 
         Args:
             poll_s: Seconds between looks at the folder.
             until_step: Stop when a checkpoint of this step or a later one is finished; None for never.
-            idle_s: Stop when nothing has come for so long; None for never.
+            idle_s: Stop when there has been no new checkpoint for this long; None for never.
             sleep: Waits, in seconds.
-            clock: Tells seconds.
+            clock: Gives the time, in seconds.
 
         Returns:
             Why it stopped.
@@ -192,7 +187,7 @@ class Watcher:
             sleep(poll_s)
 
     def poll(self) -> int:
-        """Look once, and deal with all that is new.
+        """Look once, and score everything that is new.
 
         Returns:
             How many checkpoints were finished.
@@ -201,7 +196,7 @@ class Watcher:
             self.ledger.clear()
         if self.pattern != DIVERGED_FILE and (folder_of_checkpoints(self.run_dir) / DIVERGED_FILE).is_file():
             sentence = f"{DIVERGED_FILE} is left out: the state that led to a loss that is not finite"
-            self._tell_once(sentence, DIVERGED_FILE)
+            self._report_once(sentence, DIVERGED_FILE)
         num_finished = 0
         looked_at: set[Path] = set()
         while (file := self._next_file(looked_at)) is not None:
@@ -210,7 +205,7 @@ class Watcher:
         return num_finished
 
     def _next_file(self, looked_at: set[Path]) -> CheckpointFile | None:
-        """The first checkpoint that is not dealt with; looked for anew each time, as files change meanwhile."""
+        """The first checkpoint that is not finished; looked up anew each time, as files change meanwhile."""
         for file in list_checkpoints(folder_of_checkpoints(self.run_dir), self.pattern):
             known = self.ledger.find(self._name(file))
             if known is not None and (known.size, known.modified_ns) == (file.size, file.modified_ns):
@@ -220,12 +215,12 @@ class Watcher:
         return None
 
     def _attend(self, file: CheckpointFile) -> bool:
-        """Score one checkpoint; whether it is finished. What goes wrong does not end the watch."""
+        """Score one checkpoint; return whether it is finished. Errors do not end the watch."""
         name = self._name(file)
         try:
             content = self._finish(file)
         except FileNotFoundError:
-            self._tell_once(f"{name} was removed before it could be scored", name)
+            self._report_once(f"{name} was removed before it could be scored", name)
             return False
         except (IncompleteError, _NotScoredError, OSError, t.TableError) as error:
             self._try_later(file, error)
@@ -234,7 +229,7 @@ class Watcher:
             self._give_up(file, error)
             return False
         self.highest_step = max(self.highest_step, content.step)
-        self._told.discard(name)
+        self._reported.discard(name)
         return True
 
     def _finish(self, file: CheckpointFile) -> Content:
@@ -245,7 +240,7 @@ class Watcher:
             copy_whole(file.path, copy)
             content = read_content(copy)
             names_with_rows = self._names_with_rows(content)
-            loaded = None if names_with_rows else load_network(str(copy))._replace(checkpoint=name)
+            loaded = None if names_with_rows else _load_as(name, copy)
         if loaded is not None:
             self._score(name, content, loaded)
         is_scored = loaded is not None or name in names_with_rows
@@ -253,14 +248,7 @@ class Watcher:
         return content
 
     def _score(self, name: str, content: Content, loaded: LoadedNetwork) -> None:
-        work = ScoreRun(
-            request=replace(self.request, sources=(name,)),
-            parts=self.parts,
-            cache=self.cache,
-            progress=self.progress,
-            load=lambda _: loaded,
-        )
-        for failed in work.run(self.publish):
+        for failed in self.engine.run((name,), parts=self.parts, publish=self.publish, load=lambda _: loaded):
             for failure in failed:
                 raise _NotScoredError(failure.reason, step=content.step)
 
@@ -274,7 +262,7 @@ class Watcher:
         return names & set(table[(table[t.RUN] == content.run) & (table[t.STEP] == content.step)][t.CHECKPOINT])
 
     def _try_later(self, file: CheckpointFile, error: Exception) -> None:
-        """Leave a checkpoint for the next look, as where the disk or a GPU's memory was full; but not for ever."""
+        """Leave a checkpoint for the next look, as when the disk or a GPU's memory was full; but not forever."""
         self._num_tries[file] = self._num_tries.get(file, 0) + 1
         if isinstance(error, IncompleteError):
             is_hopeless = time.time() - file.modified_ns / 1e9 > GIVEN_UP_AFTER_S
@@ -284,24 +272,30 @@ class Watcher:
             self._give_up(file, error)
             self.highest_step = max(self.highest_step, getattr(error, "step", -1))
         else:
-            self._tell_once(f"{self._name(file)}: {one_line(error)}; tried again later", self._name(file))
+            self._report_once(f"{self._name(file)}: {one_line(error)}; tried again later", self._name(file))
 
     def _give_up(self, file: CheckpointFile, error: Exception) -> None:
         self._hopeless.add(file)
         self.failures.append(Failure(self._name(file), one_line(error)))
-        self.tell(f"error: {self._name(file)} is left out: {one_line(error)}")
+        self.report(f"error: {self._name(file)} is left out: {one_line(error)}")
 
-    def _tell_once(self, sentence: str, name: str) -> None:
-        if name not in self._told:
-            self._told.add(name)
-            self.tell(sentence)
+    def _report_once(self, sentence: str, name: str) -> None:
+        if name not in self._reported:
+            self._reported.add(name)
+            self.report(sentence)
 
     def _name(self, file: CheckpointFile) -> str:
         return file.path.relative_to(self.run_dir).as_posix()
 
 
+def _load_as(name: str, copy: Path) -> LoadedNetwork:
+    """Load the copy of a checkpoint; for the table it is the checkpoint itself."""
+    loaded = load_network(str(copy))
+    return loaded._replace(identity=replace(loaded.identity, checkpoint=name))
+
+
 class _NotScoredError(ValueError):
-    """A network that could not be scored, as one whose weights are not finite, or for want of memory."""
+    """A network could not be scored, for instance because its weights are not finite, or memory was short."""
 
     def __init__(self, reason: str, *, step: int) -> None:
         super().__init__(reason)

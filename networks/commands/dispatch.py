@@ -45,6 +45,27 @@ class _HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter)
     """Types and defaults as jsonargparse shows them, descriptions with their own line breaks."""
 
 
+class _ListAction(argparse.Action):
+    """Collect the items of a list that is given once (`--stages a b`) or in parts (`--stages a --stages b`).
+
+    Unlike argparse's "extend", it replaces the default.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._items: list[Any] = []
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        self._items += values or ()
+        setattr(namespace, self.dest, list(self._items))
+
+
 def dispatch(package: str, description: str, commands: Mapping[str, str], arguments: Sequence[str] | None) -> int:
     """Run one command of a package.
 
@@ -60,11 +81,11 @@ def dispatch(package: str, description: str, commands: Mapping[str, str], argume
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
-    if name not in commands:
-        _overview(package, description, commands).parse_args(arguments)  # shows help or an error, and exits
     try:
         if package == "evaluate":
             check_evaluate()
+        if name not in commands:
+            _overview(package, description, commands).parse_args(arguments)  # shows help or an error, and exits
         command = parse_command(load_command(commands[name]), rest, program=f"python -m {package} {name}")
         user_errors = importlib.import_module(f"{package}.commands.errors").user_errors()
     except InstallationError as error:
@@ -137,7 +158,7 @@ def _settings(field: dataclasses.Field[Any], hint: Any, *, is_positional: bool) 
     if item is not None:
         # jsonargparse would read lists as `[a,b]` alone; here they are `--stages a b`, or `NETWORK NETWORK ...`.
         settings["nargs"] = "*" if is_positional and not is_required else "+"
-        settings |= {} if is_positional else {"action": "extend"}
+        settings |= {} if is_positional else {"action": _ListAction}
     return settings
 
 

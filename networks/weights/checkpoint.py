@@ -108,6 +108,11 @@ def is_checkpoint(content: Any) -> bool:
     return isinstance(content, dict) and NETWORK_KEY in content
 
 
+def is_before_training(checkpoint: Any) -> bool:
+    """Whether a checkpoint holds a network as training began with it: at step 0, and saved by Lightning."""
+    return int(checkpoint["global_step"]) == 0 and "loops" in checkpoint
+
+
 def network_of(checkpoint: Any, *, source: str) -> LoadedCheckpoint:
     """Rebuild the network of a checkpoint that was read, see :func:`load_checkpoint`."""
     if not is_checkpoint(checkpoint):

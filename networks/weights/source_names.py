@@ -71,9 +71,17 @@ class Source(NamedTuple):
         """
         if self.seed is None:
             return self.label
-        name = _short(self.target)
+        name = self.short_target
         whose = name if run in ("", name, self.target) else f"{run}/{name}"
         return f"{whose} ({self.kind}, seed {self.seed})"
+
+    @property
+    def short_target(self) -> str:
+        """Readable name of what a control is made of: the stem of a file, or the name of a class."""
+        path = self.target.removeprefix("published:")
+        if Path(path).is_file():
+            return Path(path).stem
+        return self.target if ":" in self.target else self.target.rpartition(".")[2]
 
 
 def parse_source(name: str) -> Source:
@@ -132,14 +140,6 @@ def _parse_trained(name: str) -> Source | None:
     factory = parse_object_name(name)
     is_form = form in ("permuted", "untrained")
     return None if factory is None or is_form else Source("factory", name)
-
-
-def _short(target: str) -> str:
-    """A readable name of a control's target."""
-    path = target.removeprefix("published:")
-    if Path(path).is_file():
-        return Path(path).stem
-    return target if ":" in target else target.rpartition(".")[2]
 
 
 def _split_seed(rest: str) -> tuple[str, int]:

@@ -1,6 +1,7 @@
 """Networks by name, for command lines: checkpoints, published weights, networks of other packages, controls."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +16,10 @@ from networks.description import Description
 from networks.installation import InstallationError
 from networks.named_objects import parse_object_name
 from networks.spectrotemporal import SpectroTemporal
-from networks.weights.checkpoint import NETWORK_KEY, is_checkpoint, network_of
+from networks.weights.checkpoint import NETWORK_KEY, is_before_training, is_checkpoint, network_of
 from networks.weights.controls import permute_weights, untrained
 from networks.weights.factories import make_network
+from networks.weights.identity import NetworkIdentity, NetworkKind
 from networks.weights.published import PUBLISHED_TASKS, published_network, weights_of
 from networks.weights.source_names import BACKBONES, READY, Kind, Source, SourceError, known_forms, parse_source
 from networks.weights.strict import CheckpointError
@@ -31,23 +33,16 @@ class LoadedNetwork(NamedTuple):
     """A network in evaluation mode and where it comes from.
 
     Attributes:
-        network: the network, with stages: an :class:`networks.AuditoryNetwork`, :class:`networks.SpectroTemporal`,
-            :class:`networks.StagedNetwork` or what a user's factory makes.
-        step: optimiser steps done; 0 where it is not known, and for the baseline and untrained networks.
-        epoch: epochs completed; 0 likewise.
-        run: the run that trained it; where there is none, the readable name of :attr:`Source.label`; of a control,
-            its readable name with that of the run (:meth:`Source.label_in`).
-        tasks: the tasks it was trained on, plain dictionaries; empty for the baseline, untrained networks and those of
+        network: Network with stages: a `networks.AuditoryNetwork`, `networks.SpectroTemporal`, `networks.StagedNetwork`
+            or what a user's factory makes.
+        identity: What it is, for the table of scores.
+        tasks: Tasks it was trained on, plain dictionaries; empty for the baseline, untrained networks and those of
             other packages.
-        checkpoint: the name it was asked for, in full (``str`` of its :class:`Source`).
     """
 
     network: Any
-    step: int
-    epoch: int
-    run: str
+    identity: NetworkIdentity
     tasks: list[dict[str, Any]]
-    checkpoint: str
 
 
 def load_network(source: str | Source, *, run_factories: bool = True) -> LoadedNetwork:
@@ -69,11 +64,11 @@ def load_network(source: str | Source, *, run_factories: bool = True) -> LoadedN
     if source.kind == "permuted":
         loaded = load_network(source.target, run_factories=run_factories)
         permuted = permute_weights(loaded.network, seed=source.seed or 0)
-        return loaded._replace(network=permuted, run=source.label_in(loaded.run), checkpoint=str(source))
+        return LoadedNetwork(permuted, _control_of(loaded.identity, source), loaded.tasks)
     if source.kind == "checkpoint":
         content = read_tensor_file(source.target)
         if is_checkpoint(content):
-            return LoadedNetwork(**network_of(content, source=source.target)._asdict(), checkpoint=str(source))
+            return _trained(content, source)
         try:
             return _published(source, content)
         except CheckpointError as error:
@@ -85,12 +80,53 @@ def load_network(source: str | Source, *, run_factories: bool = True) -> LoadedN
     if source.kind == "untrained" and Path(source.target).is_file():
         trained = load_network(Source("checkpoint", source.target))
         network = untrained(trained.network.description(), seed=source.seed or 0)
-        return LoadedNetwork(network.eval(), 0, 0, source.label_in(trained.run), [], str(source))
+        identity = replace(_control_of(trained.identity, source), step=0, epoch=0)
+        return LoadedNetwork(network.eval(), identity, [])
     try:
         network = _makers(run_factories)[source.kind](source)
     except (InstallationError, FileNotFoundError) as error:
         raise SourceError(str(error)) from error
-    return LoadedNetwork(network.eval(), 0, 0, source.label, [], str(source))
+    return LoadedNetwork(network.eval(), _identity(source), [])
+
+
+def _trained(content: Any, source: Source) -> LoadedNetwork:
+    """The network of a checkpoint of this project."""
+    loaded = network_of(content, source=source.target)
+    identity = NetworkIdentity(
+        run=loaded.run,
+        checkpoint=str(source),
+        step=loaded.step,
+        epoch=loaded.epoch,
+        kind="untrained" if is_before_training(content) else "trained",
+    )
+    return LoadedNetwork(loaded.network, identity, loaded.tasks)
+
+
+def _control_of(parent: NetworkIdentity, source: Source) -> NetworkIdentity:
+    """Identity of a control: it keeps the step and epoch of the network that it is a control of."""
+    assert source.kind in ("permuted", "untrained")
+    return replace(
+        parent,
+        run=source.label_in(parent.run),
+        checkpoint=str(source),
+        kind=source.kind,
+        parent=parent.run or Path(parent.checkpoint).stem,
+        seed=source.seed or 0,
+    )
+
+
+def _identity(source: Source) -> NetworkIdentity:
+    """Identity of a network that is no checkpoint."""
+    if source.kind == "untrained":
+        return NetworkIdentity(
+            run=source.label,
+            checkpoint=str(source),
+            kind="untrained",
+            parent=source.short_target,
+            seed=source.seed or 0,
+        )
+    kind: NetworkKind = "baseline" if source.kind == "baseline" else "external"
+    return NetworkIdentity(run=source.label, checkpoint=str(source), kind=kind)
 
 
 def _makers(run_factories: bool) -> dict[Kind, Callable[[Source], nn.Module]]:
@@ -132,7 +168,7 @@ def _refused(source: Source) -> nn.Module:
 def _published(source: Source, content: Any) -> LoadedNetwork:
     network = published_network(weights_of(content, source.target))
     tasks = [PUBLISHED_TASKS[task] for task in network.heads if task in PUBLISHED_TASKS]
-    return LoadedNetwork(network, 0, 0, Path(source.target).stem, tasks, str(source))
+    return LoadedNetwork(network, NetworkIdentity(run=Path(source.target).stem, checkpoint=str(source)), tasks)
 
 
 def _description(target: str) -> Description:

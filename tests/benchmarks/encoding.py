@@ -16,8 +16,8 @@ import torch
 from sklearn.linear_model import RidgeCV
 from torch.utils.flop_counter import FlopCounterMode
 
-from evaluate.metrics.encoding.alphas import PUBLISHED_ALPHAS
 from evaluate.metrics.encoding.encoding import encode
+from evaluate.metrics.encoding.penalties import PUBLISHED_ALPHAS
 from evaluate.metrics.encoding.splits import Splits, published_splits
 
 NUM_STIMULI, NUM_REPETITIONS = 165, 3

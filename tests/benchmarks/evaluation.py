@@ -14,11 +14,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from evaluate import published_splits
 from evaluate.benchmarks import Benchmark
 from evaluate.features.activations import stage_activations
-from evaluate.scoring.rows import Origin
-from evaluate.scoring.scores import encode_stages, tabulate
+from evaluate.metrics.encoding.encoding_metric import measure, tabulate
+from evaluate.metrics.metric import Computing
 from networks import AuditoryNetwork, CochCNN9, Cochleagram
 
 NUM_STIMULI, NUM_REPETITIONS, NUM_SUBJECTS = 165, 3, 8
@@ -73,7 +72,6 @@ def main() -> None:
     net = AuditoryNetwork(CochCNN9(), NUM_CLASSES, front_end=Cochleagram(method=arguments.method))
     net = net.to(arguments.device)
     benchmark = make_benchmark(arguments.units, net.sample_rate_hz, net.num_samples)
-    splits = published_splits(NUM_STIMULI)
     print(f"{NUM_STIMULI} sounds, {arguments.units} units, {torch.get_num_threads()} threads, {arguments.device}\n")
     start = time.perf_counter()
     waveforms = benchmark.stimuli(net.sample_rate_hz, net.num_samples)
@@ -81,9 +79,9 @@ def main() -> None:
     scores = {}
     for stage, of_stage in features.items():
         name = f"encoding {stage} ({of_stage.shape[1]} features)"
-        scores |= timed(name, lambda one={stage: of_stage}: encode_stages(one, benchmark, splits))  # type: ignore[misc]
-    timed("table", lambda: tabulate(scores, benchmark, Origin()))
-    timed("table, again (stage selection's draws are kept)", lambda: tabulate(scores, benchmark, Origin()))
+        scores[stage] = timed(name, lambda one=of_stage, stage=stage: measure(one, benchmark, stage, Computing()))  # type: ignore[misc]
+    timed("table", lambda: tabulate(scores, benchmark))
+    timed("table, again (stage selection's draws are kept)", lambda: tabulate(scores, benchmark))
     print(f"{'all':<46}{time.perf_counter() - start:>10.1f} s")
     print(f"peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 

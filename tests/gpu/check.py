@@ -77,7 +77,7 @@ def main() -> int:
 def preload() -> None:
     """Import what most sections need, once for all of them; what is missing is reported by the sections."""
     try:
-        import evaluate.scoring.scores  # noqa: F401
+        import evaluate.scoring.engine  # noqa: F401
         import tests.benchmarks.training  # noqa: F401
     except ImportError as error:
         Console().print(f"{error}: sections that need it will fail")

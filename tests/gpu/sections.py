@@ -235,34 +235,34 @@ def load_from_shards(size: Size, record: Recorder) -> None:
 
 def score_brains(size: Size, record: Recorder) -> None:
     """Activations and encoding of CochCNN9's stages at NH2015's size, in parts and as the callback does it."""
-    from evaluate import published_splits
     from evaluate.features.activations import stage_activations
-    from evaluate.scoring.rows import Origin
-    from evaluate.scoring.scores import encode_stages, tabulate
-    from networks import AuditoryNetwork, CochCNN9, Cochleagram
+    from evaluate.metrics.encoding.encoding_metric import measure, tabulate
+    from evaluate.metrics.metric import Computing
+    from evaluate.scoring.engine import ScoringEngine
+    from evaluate.scoring.plan import ScoringPlan
+    from networks import AuditoryNetwork, CochCNN9, Cochleagram, NetworkIdentity
     from tests.benchmarks.evaluation import make_benchmark
 
     front_end = Cochleagram()
     net = AuditoryNetwork(CochCNN9(width=size.width), NUM_CLASSES, front_end).to(size.device)
     benchmark = make_benchmark(size.num_units, net.sample_rate_hz, net.num_samples)
-    splits, waveforms = published_splits(benchmark.num_stimuli), benchmark.stimuli(net.sample_rate_hz, net.num_samples)
+    waveforms, computing = benchmark.stimuli(net.sample_rate_hz, net.num_samples), Computing(device=size.device)
     stages = net.stages if size.device == "cuda" else net.stages[-1:]
     with torch.no_grad():
         stage_activations(net, waveforms[:8], stages=stages)  # libraries load
     with _peak_memory(size, record, "activations and encoding"):
         features, of_activations = _timed(lambda: stage_activations(net, waveforms, stages=stages))
         if size.device == "cuda":
-            encode_stages({stages[-1]: features[stages[-1]]}, benchmark, splits, device=size.device)
-        scores, of_encoding = _timed(lambda: encode_stages(features, benchmark, splits, device=size.device))
+            measure(features[stages[-1]], benchmark, stages[-1], computing)
+        scores, of_encoding = _timed(
+            lambda: {stage: measure(one, benchmark, stage, computing) for stage, one in features.items()}
+        )
     record.add(f"activations of {benchmark.num_stimuli} sounds, {len(stages)} stages", of_activations, "s")
     record.add(f"encoding of {size.num_units} voxels, {len(stages)} stages", of_encoding, "s")
     record.add("activations and encoding", of_activations + of_encoding, "s", goal=MOST_NH2015_S)
-    record.add("table of scores", _timed(lambda: tabulate(scores, benchmark, Origin()))[1], "s")
-    from evaluate.callback.callback import BrainScoreCallback
-
-    module = SimpleNamespace(network=net)
-    callback = BrainScoreCallback(stages=stages, figures=False, on_error="raise")
-    record.add("callback, table included", _timed(lambda: callback._score(module, benchmark, Origin()))[1], "s")  # type: ignore[arg-type]
+    record.add("table of scores", _timed(lambda: tabulate(scores, benchmark))[1], "s")
+    engine = ScoringEngine(plan=ScoringPlan(benchmarks=(benchmark,), stages=tuple(stages)))
+    record.add("callback, table included", _timed(lambda: engine.score(net, benchmark, NetworkIdentity()))[1], "s")
 
 
 SECTIONS: dict[str, tuple[Callable[[Size, Recorder], None], float]] = {

@@ -4,15 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
 from evaluate import encode, published_splits, score_network, stage_activations
 from evaluate.benchmarks import Benchmark
-from evaluate.callback.callback import BrainScoreCallback
 from evaluate.metrics.encoding.splits import Splits
-from evaluate.scoring.rows import Origin
-from evaluate.scoring.scores import encode_stages
-from networks import AuditoryNetwork, CochCNN9, Cochleagram, CochResNet, SpectroTemporal
+from evaluate.scoring.engine import ScoringEngine
+from evaluate.scoring.plan import ScoringPlan
+from networks import AuditoryNetwork, CochCNN9, Cochleagram, CochResNet, NetworkIdentity, SpectroTemporal
 from tests.helpers.valued_device import DEVICE, OnDevice, move_to_valued, valued_gpu
 
 NUM_STIMULI = 165
@@ -89,9 +87,9 @@ def test_encoding_on_the_device_is_that_of_the_cpu(num_features, is_missing):
 
 
 def test_scores_and_callback_encode_on_the_networks_gpu(monkeypatch):
-    benchmark, origin, stages, devices = tiny_benchmark(), Origin(), ["relu0", "relufc"], []
+    benchmark, stages, devices = tiny_benchmark(), ["relu0", "relufc"], []
     monkeypatch.setattr(
-        "evaluate.scoring.scores.encode",
+        "evaluate.metrics.encoding.encoding_metric.encode",
         lambda *args, device, **settings: (
             devices.append(torch.device(device).type) or encode(*args, device=device, **settings)
         ),
@@ -99,11 +97,11 @@ def test_scores_and_callback_encode_on_the_networks_gpu(monkeypatch):
     score_network(tiny_network(), benchmark, stages=stages)
     assert set(devices) == {"cpu"}
     with valued_gpu():
-        module = nn.Module()
-        module.network = move_to_valued(tiny_network())
+        network = move_to_valued(tiny_network())
         devices.clear()
-        scored = score_network(module.network, benchmark, stages=stages)
-        called_back = BrainScoreCallback(stages=stages, on_error="raise")._score(module, benchmark, origin)
+        scored = score_network(network, benchmark, stages=stages)
+        engine = ScoringEngine(plan=ScoringPlan(benchmarks=(benchmark,), stages=tuple(stages)))
+        called_back = engine.score(network, benchmark, NetworkIdentity())
     assert devices == ["cuda"] * 4
     np.testing.assert_array_equal(called_back["value"], scored["value"])
 
@@ -114,13 +112,18 @@ def test_a_stage_for_which_the_gpu_lacks_memory_is_encoded_on_the_cpu(monkeypatc
             raise torch.OutOfMemoryError
         return encode(*args, device=device, **settings)
 
-    monkeypatch.setattr("evaluate.scoring.scores.encode", encode_where_there_is_memory)
-    features = {"stage": problem(20)[0]}
-    splits = published_splits(NUM_STIMULI)
-    found = encode_stages(features, tiny_benchmark(), splits, device="cuda")
-    expected = encode_stages(features, tiny_benchmark(), splits)
-    np.testing.assert_array_equal(found["stage"].r2, expected["stage"].r2)
-    assert "stage on the CPU: the GPU is out of memory" in caplog.text
+    def encode_on_the_cpu(*args, device, **settings):
+        return encode(*args, device="cpu", **settings)
+
+    benchmark, name = tiny_benchmark(), "evaluate.metrics.encoding.encoding_metric.encode"
+    with valued_gpu():
+        network = move_to_valued(tiny_network())
+        monkeypatch.setattr(name, encode_on_the_cpu)
+        expected = score_network(network, benchmark, stages=["relufc"])
+        monkeypatch.setattr(name, encode_where_there_is_memory)
+        found = score_network(network, benchmark, stages=["relufc"])
+    np.testing.assert_array_equal(found["value"], expected["value"])
+    assert "relufc on the CPU: the GPU is out of memory" in caplog.text
 
 
 def test_the_device_refuses_tensors_of_the_cpu():

@@ -1,11 +1,11 @@
 """The command `score` in words, and what it wrote."""
 
-from evaluate.metrics.metric import METRICS
+from evaluate.metrics import METRICS, load_metrics
 from evaluate.scoring import table as t
 
 STAGES = ("relu0", "pool0", "relufc")
 # "within_category" has tests of its own: the benchmark "other" has no categories.
-ALL_METRICS = [word for name, metric in METRICS.items() if not metric.needs_categories for word in ("--metric", name)]
+ALL_METRICS = ["--metric", *(name for name, metric in load_metrics(METRICS).items() if not metric.needs_categories)]
 
 
 def network_file(folder, content):
@@ -15,7 +15,7 @@ def network_file(folder, content):
 
 
 def arguments(networks, out, *more):
-    return ["score", *networks, "--benchmark", "tiny", "--benchmark", "other", "--out", str(out), *more]
+    return ["score", *networks, "--benchmark", "tiny", "other", "--out", str(out), *more]
 
 
 def rows_of(out):

@@ -1,20 +1,28 @@
-"""Tables of scores with known means."""
+"""Tables of scores with known means.
+
+What their networks are follows from runs and checkpoints, as in tables of earlier versions.
+"""
 
 import numpy as np
 
 from evaluate.report.figures.series import entries_of, series_of
 from evaluate.report.published_values import COMPONENTS
 from evaluate.scoring import table as t
+from evaluate.scoring.old_tables import OLD_COLUMNS, with_identities
 
 STAGES = ("relu0", "pool0", "relufc")
 SUBJECTS = ("s1", "s2", "s3", "s4")
+NO_IDENTITY = dict.fromkeys((t.KIND, t.PARENT, t.SEED), "")
 ENCODING = (t.ENCODING_R2_CORRECTED, t.BEST_STAGE_R2_CORRECTED)
 
 
 def row(run, step, metric, stage, region, subject, value, *, benchmark="NH2015", checkpoint=""):
-    return dict(
-        zip(t.COLUMNS, (run, checkpoint, step, 0, benchmark, metric, stage, region, subject, value), strict=True)
-    )
+    values = (run, checkpoint, step, 0, benchmark, metric, stage, region, subject, value)
+    return dict(zip(OLD_COLUMNS, values, strict=True)) | NO_IDENTITY
+
+
+def identified_table(rows):
+    return t.make_table(with_identities(t.make_table(rows)))
 
 
 def voxel_table(run="demo", steps=(0, 10), level=0.3, regions=("Primary", "Lateral"), **origin):
@@ -33,7 +41,7 @@ def voxel_table(run="demo", steps=(0, 10), level=0.3, regions=("Primary", "Later
         for stage in STAGES:
             rows.append(row(run, step, t.NUM_UNDEFINED, stage, "all", "all", 2, **origin))
             rows.append(row(run, step, t.NUM_TIES, stage, "all", "all", 5, **origin))
-    return t.make_table(rows)
+    return identified_table(rows)
 
 
 def component_table(run="demo", value=0.5, iterations=0):
@@ -44,14 +52,14 @@ def component_table(run="demo", value=0.5, iterations=0):
         for number in range(iterations):
             name, one = f"{t.ITERATION}{number}", value + 0.01 * (number - (iterations - 1) / 2)
             rows.append(row(run, 10, t.BEST_STAGE_R2, t.BEST, region, name, one, benchmark="NH2015comp"))
-    return t.make_table(rows)
+    return identified_table(rows)
 
 
 def merged(*tables):
     whole = tables[0]
     for table in tables[1:]:
         whole = t.merge_rows(whole, table)
-    return whole
+    return identified_table(whole)
 
 
 def entries(*tables, metrics=ENCODING, benchmark="NH2015"):
@@ -80,4 +88,4 @@ def probe_table(run="demo", steps=(0, 10), stages=STAGES, level=0.3, **origin):
             cells += [(t.PROBE_ACCURACY, "all", values.mean()), (t.PROBE_STANDARD_ERROR, "all", error)]
             cells += [(t.PROBE_CHANCE, "all", 0.1)]
             rows += [row(run, step, m, stage, "all", who, v, benchmark="ESC-50", **origin) for m, who, v in cells]
-    return t.make_table(rows)
+    return identified_table(rows)

@@ -4,8 +4,9 @@ import torch
 
 from evaluate.benchmarks import BENCHMARKS
 from evaluate.scoring import table as t
+from evaluate.scoring.engine import ScoringEngine
 from evaluate.scoring.parts import Parts
-from evaluate.scoring.score_run import Request
+from evaluate.scoring.plan import ScoringPlan
 from evaluate.watch.watching import Ledger, Watcher
 from networks import AuditoryNetwork, CochCNN9, Cochleagram
 from networks.weights.checkpoint import save_checkpoint
@@ -43,11 +44,11 @@ class Watched:
         self.watcher = Watcher(
             **{
                 "run_dir": run_dir,
-                "request": Request(sources=(), benchmarks=(BENCHMARKS["tiny"](),), stages=STAGES),
+                "engine": ScoringEngine(plan=ScoringPlan(benchmarks=(BENCHMARKS["tiny"](),), stages=STAGES)),
                 "ledger": Ledger(run_dir / "watch" / "ledger.json"),
                 "parts": Parts(run_dir / "parts"),
                 "publish": lambda rows: t.append_rows(run_dir / t.SCORES_FILE, rows),
-                "tell": self.said.append,
+                "report": self.said.append,
                 **changes,
             }
         )
@@ -57,7 +58,7 @@ class Watched:
 
 
 def words(run_dir, *more):
-    return ["watch", str(run_dir), "--benchmark", "tiny", "--stages", *STAGES, "--poll-seconds", "0.05", *more]
+    return ["watch", str(run_dir), "--benchmark", "tiny", "--stages", *STAGES, "--poll_seconds", "0.05", *more]
 
 
 def scored(run_dir):

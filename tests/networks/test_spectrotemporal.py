@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from evaluate import stage_activations
 from evaluate.benchmarks import load_benchmark
 from evaluate.report.published_values import COMPONENTS, PUBLISHED_MODELS
-from evaluate.scoring.scores import score_network
+from evaluate.scoring.score_network import score_network
 from networks import Cochleagram, SpectroTemporal, build
 from networks.spectrotemporal import ModulationPower, modulations
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluate.metrics.encoding.alphas import PUBLISHED_ALPHAS
 from evaluate.metrics.encoding.decomposition import compress
+from evaluate.metrics.encoding.penalties import PUBLISHED_ALPHAS
 from evaluate.metrics.encoding.split_fit import SplitModel, arrange_targets, fit_units, prepare_split
 from evaluate.metrics.encoding.splits import Splits
 from evaluate.workers import Workers

@@ -48,22 +48,6 @@ def significance_floor(num_stimuli: int) -> float:
     return min(math.ceil(scale * t / math.sqrt(t**2 + num_stimuli - 2)) / scale, 1.0)
 
 
-def spearman_brown(reliability: np.ndarray | float, num_repetitions: np.ndarray | float = 3) -> np.ndarray:
-    """Reliability of the mean of R repetitions, from the reliability r of one: `R r / (1 + (R - 1) r)`.
-
-    Three repetitions give the published `3r / (1 + 2r)`.
-
-    Args:
-        reliability: r of single repetitions, any shape, in (-1 / (R - 1), 1].
-        num_repetitions: R, at least 1; need not be whole.
-
-    Returns:
-        Extrapolated reliability, of the broadcast shape.
-    """
-    reliability = np.asarray(reliability, dtype=float)
-    return num_repetitions * reliability / (1.0 + (num_repetitions - 1.0) * reliability)
-
-
 def reliability(repetitions: np.ndarray) -> np.ndarray:
     """Median over pairs of repetitions of the Pearson correlation over stimuli.
 

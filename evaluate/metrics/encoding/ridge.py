@@ -27,7 +27,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluate.metrics.encoding.alphas import (
+from evaluate.metrics.encoding.decomposition import decompose
+from evaluate.metrics.encoding.pearson import column_norm, column_sum
+from evaluate.metrics.encoding.penalties import (
     PUBLISHED_ALPHAS,
     TIE_TOLERANCE,
     AlphaChoice,
@@ -35,8 +37,6 @@ from evaluate.metrics.encoding.alphas import (
     descending_alphas,
     first_row,
 )
-from evaluate.metrics.encoding.decomposition import decompose
-from evaluate.metrics.encoding.pearson import column_norm, column_sum
 
 # Above this times the largest eigenvalue, `E0 + E1 / a` is exact to rounding (the next term is its square, 1e-16).
 _SERIES_START = 1e8

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from evaluate.benchmarks.benchmark import ALL
+from evaluate.metrics.score_kinds import ENCODING_KINDS
 from evaluate.report.comparisons import summarise
 from evaluate.report.figures import selection as s
 from evaluate.report.figures import style
@@ -91,7 +92,7 @@ def _published_rows(benchmark: str, regions: Sequence[str], kind: ScoreKind) -> 
         colour = "#E9B99A" if model == BASELINE_MODEL else style.PUBLISHED_COLOUR
         look = {"facecolor": colour, "edgecolor": "none", "hatch": None}
         numbers = np.array([np.nan if value is None else value for value in values])
-        has_permuted = kind in s.ENCODING_KINDS
+        has_permuted = kind in ENCODING_KINDS
         permuted = [_published_permuted(benchmark, region, model) if has_permuted else np.nan for region in regions]
         label = f"{model} (published)" if model == BASELINE_MODEL else model
         rows.append(_Row(label, numbers, np.full(len(regions), np.nan), np.array(permuted), look, False))

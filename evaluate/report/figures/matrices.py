@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluate.metrics.similarity import category_order, similarity_matrix, z_score
-from evaluate.metrics.stage_selection import mean_defined
+from evaluate.metrics.best_stage import mean_defined
+from evaluate.metrics.rsa import category_order, similarity_matrix, z_score
 from evaluate.report.figures import style
 
 LABEL_HEIGHT = 0.045

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evaluate.benchmarks.benchmark import ALL, NO_REGION
+from evaluate.metrics.encoding.encoding_metric import CORRECTED, RAW
+from evaluate.metrics.metric import ScoreKind
+from evaluate.metrics.rsa import SIMILARITY
+from evaluate.metrics.score_kinds import kinds_in
 from evaluate.report.published_values import BASELINE_MODEL, PUBLISHED_MODELS, published_value
 from evaluate.scoring import table as t
 
@@ -16,90 +19,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScoreKind:
-    """One kind of number that networks are compared by, and the metrics of a table that hold it.
-
-    Attributes:
-        stage_metric: Metric of single stages.
-        best_metric: Metric at the best stage, empty where there is none.
-        label: What the axis of scores says.
-        title: The same, short.
-        symbol: The same, shortest.
-        name: Part of file names; empty for the encoding scores.
-        counts: What is counted beside it: column of the report's table -> metric.
-        ceiling_metric: Metric of the highest score to be expected, empty where there is none.
-        is_bounded: Whether 1 is the highest value.
-    """
-
-    stage_metric: str
-    best_metric: str
-    label: str
-    title: str
-    symbol: str
-    name: str = ""
-    counts: tuple[tuple[str, str], ...] = ()
-    ceiling_metric: str = ""
-    is_bounded: bool = True
-
-    @property
-    def metrics(self) -> tuple[str, str]:
-        """Metrics of stages and of the best stage."""
-        return self.stage_metric, self.best_metric
-
-
-_ENCODING_COUNTS = (("undefined", t.NUM_UNDEFINED), ("ties", t.NUM_TIES))
-RAW = ScoreKind(
-    stage_metric=t.ENCODING_R2,
-    best_metric=t.BEST_STAGE_R2,
-    label="R² on test sounds",
-    title="R²",
-    symbol="R²",
-    counts=_ENCODING_COUNTS,
-)
-CORRECTED = ScoreKind(
-    stage_metric=t.ENCODING_R2_CORRECTED,
-    best_metric=t.BEST_STAGE_R2_CORRECTED,
-    label="noise-corrected R² on test sounds",
-    title="noise-corrected R²",
-    symbol="R²",
-    counts=_ENCODING_COUNTS,
-)
-SIMILARITY = ScoreKind(
-    stage_metric=t.RSA,
-    best_metric=t.BEST_STAGE_RSA,
-    label="representational similarity (Spearman ρ)",
-    title="representational similarity",
-    symbol="ρ",
-    name="rsa",
-    counts=(("undefined", t.RSA_NUM_UNDEFINED),),
-    ceiling_metric=t.RSA_CEILING,
-)
-DIMENSIONALITY = ScoreKind(
-    stage_metric=t.EFFECTIVE_DIMENSIONALITY,
-    best_metric="",
-    label="effective dimensionality",
-    title="effective dimensionality",
-    symbol="dimensions",
-    name="dimensionality",
-    is_bounded=False,
-)
-ENCODING_KINDS = (CORRECTED, RAW)
-SCORE_KINDS = (*ENCODING_KINDS, SIMILARITY)
-"""Kinds that have a best stage."""
-
-
 def score_kinds_of(rows: pd.DataFrame) -> list[ScoreKind]:
-    """Find which kinds of score a table has.
+    """Find the kinds of score with a best stage in a table.
 
     Args:
         rows: Rows of one benchmark.
 
     Returns:
-        Those with at least one row.
+        Kinds with at least one row.
     """
-    metrics = set(rows[t.METRIC])
-    return [kind for kind in SCORE_KINDS if metrics & set(kind.metrics)]
+    return [kind for kind in kinds_in(rows[t.METRIC]) if kind.best_metric]
+
+
+def stage_kinds_of(rows: pd.DataFrame) -> list[ScoreKind]:
+    """Find the kinds of score of single stages alone, as effective dimensionality; see `score_kinds_of`."""
+    return [kind for kind in kinds_in(rows[t.METRIC]) if not kind.best_metric]
 
 
 def published_score(kind: ScoreKind, benchmark: str, region: str, model: str = BASELINE_MODEL) -> float | None:
@@ -152,13 +86,13 @@ def one_per_step(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def kind_of(rows: pd.DataFrame) -> ScoreKind:
-    """Tell the kind of score of rows that hold one kind.
+    """Find the kind of score of rows that hold one kind.
 
     Args:
         rows: See `scores_of`.
 
     Returns:
-        The kind; raw R^2 where there is none.
+        The kind; raw R^2 if there are no rows.
     """
     return next(iter(score_kinds_of(rows)), RAW)
 

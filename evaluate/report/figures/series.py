@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +19,6 @@ if TYPE_CHECKING:
 SeriesKind = Literal["run", "untrained", "permuted", "baseline"]
 State = Literal["trained", "untrained", "permuted", "baseline"]
 _ORDER: tuple[SeriesKind, ...] = ("run", "untrained", "permuted", "baseline")
-
-# As `networks.parse_source` names controls: permuted:CHECKPOINT:SEED, untrained:CHECKPOINT_OR_BACKBONE:SEED.
-_CONTROL = re.compile(r"(?P<kind>permuted|untrained):(?P<target>.+?)(?::(?P<seed>\d+))?")
-# And as it labels them, in the column of runs: RUN/FILE (permuted, seed SEED).
-_CONTROL_LABEL = re.compile(r"(?P<run>.+)/(?P<file>[^/]+) \((permuted|untrained), seed \d+\)")
-_BASELINE = re.compile(r"spectro[-_ ]?temporal", re.IGNORECASE)
-_UNTRAINED = re.compile(r"untrained", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +75,9 @@ class Entry:
 def series_of(tables: Mapping[str, pd.DataFrame]) -> list[Series]:
     """Sort rows of tables into series.
 
-    A row belongs to the run in its column `run`, or to its checkpoint's file where that is empty. What is a control
-    or the baseline is told by the checkpoint's name (`networks.parse_source`); a control belongs to the run that its
-    checkpoint has rows of, or that its label names. Runs of one name that come from several tables are told apart by
-    the tables' names, controls of one name by the folders of their checkpoints.
+    A row belongs to the run in its column `run`, or to its checkpoint's file if that is empty. A control belongs to the
+    run or network in its column `parent`. Runs of one name in several tables are distinguished by the tables' names,
+    controls of one name by the folders of their checkpoints.
 
     Args:
         tables: Name (as the folder's) -> score table.
@@ -97,11 +88,9 @@ def series_of(tables: Mapping[str, pd.DataFrame]) -> list[Series]:
     import pandas as pd
 
     parts: dict[tuple[SeriesKind, str, str, str], dict[str, list[pd.DataFrame]]] = {}
-    runs_of_files = _runs_of_files(tables)
     for folder, table in tables.items():
-        for (run, checkpoint), rows in table.groupby([t.RUN, t.CHECKPOINT], sort=False):
-            key = _identify(str(run), str(checkpoint), runs_of_files)
-            parts.setdefault(key, {}).setdefault(folder, []).append(rows)
+        for names, rows in table.groupby([t.RUN, t.CHECKPOINT, t.KIND, t.PARENT, t.SEED], sort=False):
+            parts.setdefault(_identify(*map(str, names)), {}).setdefault(folder, []).append(rows)
     looks: dict[str, tuple[str, str]] = {}
     series = []
     for (kind, name, owner, place), by_folder in sorted(parts.items(), key=lambda part: _ORDER.index(part[0][0])):
@@ -135,52 +124,29 @@ def entries_of(series: Sequence[Series], benchmark: str, metrics: Collection[str
             continue
         first, last = int(measured.min()), int(measured.max())
         steps = [last, 0] if one.kind == "run" and first == 0 < last else [last]
-        entries += [_entry(one, rows[rows[t.STEP] == step], step, has_later=last > step) for step in steps]
+        entries += [_entry(one, rows[rows[t.STEP] == step], step) for step in steps]
     return entries
 
 
-def _entry(series: Series, rows: pd.DataFrame, step: int, *, has_later: bool) -> Entry:
-    """Describe one network; step 0 is an untrained one unless it is a file that does not say so."""
+def _entry(series: Series, rows: pd.DataFrame, step: int) -> Entry:
+    """Describe one network."""
     if series.kind != "run":
         return Entry(series.name, series.kind, step, rows, series)
-    checkpoints = [str(checkpoint) for checkpoint in rows[t.CHECKPOINT].unique()]
-    told = any(_UNTRAINED.search(name) for name in (series.name, *map(_stem, checkpoints)))
-    if step == 0 and (has_later or told or "" in checkpoints):
+    if (rows[t.KIND] == "untrained").any():
         return Entry(f"{series.name}, untrained", "untrained", step, rows, series)
     label = f"{series.name}, step {style.short_number(step)}" if step else series.name
     return Entry(label, "trained", step, rows, series)
 
 
-def _runs_of_files(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
-    """Checkpoint -> run, of all rows that name both: those of the checkpoint itself, else those of its controls."""
-    import pandas as pd
-
-    pairs = pd.concat([table[[t.CHECKPOINT, t.RUN]] for table in tables.values()]).drop_duplicates()
-    found: dict[str, str] = {}
-    of_controls: dict[str, str] = {}
-    for checkpoint, run in pairs.itertuples(index=False):
-        control, label = _CONTROL.fullmatch(str(checkpoint)), _CONTROL_LABEL.fullmatch(str(run))
-        if control is None:
-            found |= {str(checkpoint): str(run)} if checkpoint and run else {}
-        elif label is not None and label["file"] == _stem(control["target"]):
-            of_controls[control["target"]] = label["run"]
-    return of_controls | found
-
-
-def _identify(run: str, checkpoint: str, runs_of_files: Mapping[str, str]) -> tuple[SeriesKind, str, str, str]:
-    """Kind and name of the network that a row is about, name of the run, and for controls the checkpoint's folder."""
-    control = _CONTROL.fullmatch(checkpoint)
-    if control is not None:
-        target, seed = control["target"], int(control["seed"] or 0)
-        owner = runs_of_files.get(target) or _stem(target)
-        kind: SeriesKind = "permuted" if control["kind"] == "permuted" else "untrained"
-        return kind, f"{owner}, {kind}" + (f" (seed {seed})" if seed else ""), owner, str(Path(target).parent)
-    name = run or _stem(checkpoint) or "network"
-    return ("baseline" if _BASELINE.search(name) else "run"), name, name, ""
-
-
-def _stem(checkpoint: str) -> str:
-    return Path(checkpoint).stem
+def _identify(run: str, checkpoint: str, kind: str, parent: str, seed: str) -> tuple[SeriesKind, str, str, str]:
+    """Kind and name of a series, name of the run that owns it, and for controls the checkpoint's folder."""
+    if parent:
+        control: SeriesKind = "permuted" if kind == "permuted" else "untrained"
+        name = f"{parent}, {control}" + (f" (seed {seed})" if seed not in ("", "0") else "")
+        folder = Path(checkpoint.removeprefix(f"{control}:").removesuffix(f":{seed}")).parent
+        return control, name, parent, str(folder)
+    name = run or Path(checkpoint).stem or "network"
+    return ("baseline" if kind == "baseline" else "run"), name, name, ""
 
 
 def _look(looks: dict[str, tuple[str, str]], owner: str, kind: SeriesKind) -> tuple[str, str]:

@@ -270,3 +270,19 @@ def test_published_values_belong_to_their_panels():
 
 def test_benchmark_is_exported():
     assert Benchmark is benchmarks.Benchmark
+
+
+def test_a_benchmark_of_a_user_is_named_by_its_module(tmp_path, monkeypatch, make_benchmark):
+    (tmp_path / "my_lab.py").write_text(
+        "from evaluate import simulated_cortex\n"
+        "def ferret():\n    return simulated_cortex()\n"
+        "value = simulated_cortex()\nnothing = 3\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    named = load_benchmark("my_lab:ferret")
+    assert named.name == load_benchmark("my_lab:value").name == "simulated"
+    assert load_benchmark(f"{tmp_path / 'my_lab.py'}:ferret").content_hash() == named.content_hash()
+    with pytest.raises(BenchmarkError, match=r"'my_lab:nothing': expected an evaluate\.Benchmark or a function"):
+        load_benchmark("my_lab:nothing")
+    with pytest.raises(BenchmarkError, match="unknown benchmark 'my_lab:mouse': my_lab does not define 'mouse'"):
+        load_benchmark("my_lab:mouse")

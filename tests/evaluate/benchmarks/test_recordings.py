@@ -13,9 +13,10 @@ from evaluate.benchmarks.inspection import inspect_benchmark
 from evaluate.benchmarks.recordings.recordings import compact_repetitions, recordings_benchmark
 from evaluate.benchmarks.recordings.writer import write_recordings
 from evaluate.metrics.encoding.encoding import encode
+from evaluate.metrics.encoding.encoding_metric import measure
 from evaluate.metrics.encoding.noise_ceiling import reliability
 from evaluate.metrics.encoding.splits import published_splits
-from evaluate.scoring.scores import encode_stage
+from evaluate.metrics.metric import Computing
 
 NUM_SOUNDS, NUM_UNITS, NUM_REPETITIONS = 6, 4, 3
 
@@ -127,7 +128,7 @@ def test_units_without_any_response_to_a_stimulus(folder, caplog):
     responses = np.load(folder / "responses.npy")
     responses[2, 1] = np.nan
     np.save(folder / "responses.npy", responses)
-    with pytest.raises(BenchmarkError, match=r"1 of 4 units have .* unit '1e3' .*'sound 2'.*--drop-incomplete"):
+    with pytest.raises(BenchmarkError, match=r"1 of 4 units have .* unit '1e3' .*'sound 2'.*--drop_incomplete"):
         load_benchmark(folder)
     benchmark = recordings_benchmark(folder, drop_incomplete=True)
     assert list(benchmark.units["unit"]) == ["007", "NA", "x"]
@@ -348,7 +349,7 @@ def test_missing_repetitions_are_scored(make_benchmark):
     benchmark = replace(whole, responses=compact_repetitions(responses))
     assert isinstance(benchmark, Benchmark)
     features = np.abs(whole.stimuli(1000, 64)).astype(np.float64)
-    r2 = encode_stage(features, benchmark, published_splits(24)).r2
+    r2 = measure(features, benchmark, "sounds", Computing())["r2"]
     assert np.isnan(r2[[1, 2]]).all()
     assert not np.isnan(r2[[0, 3, 4, 5]]).any()
     inspection = inspect_benchmark(benchmark)

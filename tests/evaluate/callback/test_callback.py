@@ -10,10 +10,14 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 
 from evaluate.benchmarks import BENCHMARKS, BenchmarkError
-from evaluate.callback import callback as callback_module
-from evaluate.callback.callback import BrainScoreCallback, logged_values
+from evaluate.callback import BrainScoreCallback
+from evaluate.callback.logged import logged_values
+from evaluate.metrics import MetricError
+from evaluate.metrics.encoding.encoding_metric import CORRECTED
 from evaluate.scoring import table as t
-from evaluate.scoring.scores import score_network
+from evaluate.scoring.engine import ScoringEngine
+from evaluate.scoring.score_network import score_network
+from networks import NetworkIdentity
 
 NUM_STEPS = 4  # optimiser steps of an epoch
 
@@ -50,19 +54,19 @@ def spoil_everything(*args, **kwargs):
     raise RuntimeError("the evaluation broke")
 
 
-def spoiling_encode(original):
-    def encode_stages(*args, **kwargs):
+def spoiling(original):
+    def measure(*args, **kwargs):
         random.seed(0)
         np.random.seed(0)  # noqa: NPY002
         torch.manual_seed(0)
         return original(*args, **kwargs)
 
-    return encode_stages
+    return measure
 
 
 def test_training_is_bitwise_the_same_with_the_callback(fit, monkeypatch):
     plain, _ = fit()
-    monkeypatch.setattr(callback_module, "encode_stages", spoiling_encode(callback_module.encode_stages))
+    monkeypatch.setattr(ScoringEngine, "_measure", spoiling(ScoringEngine._measure))
     scored, _ = fit(brain(["tiny"]))
     assert_same_weights(weights(plain), weights(scored))
     assert scored.network.conv.training == plain.network.conv.training
@@ -70,7 +74,7 @@ def test_training_is_bitwise_the_same_with_the_callback(fit, monkeypatch):
 
 def test_training_is_bitwise_the_same_when_the_evaluation_raises(fit, monkeypatch, tmp_path, caplog):
     plain, _ = fit()
-    monkeypatch.setattr(callback_module, "encode_stages", spoil_everything)
+    monkeypatch.setattr(ScoringEngine, "_measure", spoil_everything)
     with caplog.at_level(logging.WARNING):
         scored, _ = fit(brain(["tiny"]))
     assert_same_weights(weights(plain), weights(scored))
@@ -82,7 +86,7 @@ def test_training_is_bitwise_the_same_when_the_evaluation_raises(fit, monkeypatc
 
 
 def test_error_is_raised_where_asked_for(fit, monkeypatch):
-    monkeypatch.setattr(callback_module, "encode_stages", spoil_everything)
+    monkeypatch.setattr(ScoringEngine, "_measure", spoil_everything)
     random_before = []
 
     class Keep(pl.Callback):
@@ -123,8 +127,8 @@ def test_when_scores_are_taken(fit, tmp_path, options, epochs, expected):
 
 def test_each_step_is_scored_once(fit, monkeypatch):
     calls = []
-    original = callback_module.tabulate
-    monkeypatch.setattr(callback_module, "tabulate", lambda *args: calls.append(args[2].step) or original(*args))
+    original = ScoringEngine._tabulate
+    monkeypatch.setattr(ScoringEngine, "_tabulate", lambda *args: calls.append(args[-1].step) or original(*args))
     fit(brain(["tiny"]))
     assert calls == [0, 4, 8]
 
@@ -137,7 +141,8 @@ def test_a_checkpoint_gives_the_numbers_of_the_callback(fit, tmp_path, tiny_netw
         saved = torch.load(tmp_path / "ckpt" / f"step={step}.ckpt", weights_only=True)
         network = tiny_network_class()
         network.load_state_dict({k.removeprefix("network."): v for k, v in saved["state_dict"].items()})
-        rows = score_network(network, make_benchmark(), batch_size=5, run="run", step=step, epoch=step // NUM_STEPS)
+        identity = NetworkIdentity(run="run", step=step, epoch=step // NUM_STEPS)
+        rows = score_network(network, make_benchmark(), batch_size=5, identity=identity)
         at_step = table[table[t.STEP] == step].reset_index(drop=True)
         pd.testing.assert_frame_equal(at_step, rows, check_exact=True)
 
@@ -175,14 +180,14 @@ def test_each_epoch_has_a_value_to_monitor(fit, tmp_path, at_start):
 
 
 def test_a_failed_evaluation_is_not_a_good_one(fit, monkeypatch):
-    original = callback_module.encode_stages
+    original = ScoringEngine._measure
     calls = []
 
     def second_fails(*args, **kwargs):
         calls.append(1)
         return spoil_everything() if len(calls) == 2 else original(*args, **kwargs)
 
-    monkeypatch.setattr(callback_module, "encode_stages", second_fails)
+    monkeypatch.setattr(ScoringEngine, "_measure", second_fails)
     _, trainer = fit(brain(["tiny"]), epochs=1)
     assert np.isnan(trainer.callback_metrics["brain/tiny/best"].item())
     assert np.isnan(trainer.callback_metrics["brain/tiny/relu0"].item())
@@ -195,7 +200,7 @@ def test_resumed_training_goes_on_with_the_table(fit, tmp_path):
     scoring = brain(["tiny"], every_n_epochs=5, at_end=False)
     _, trainer = fit(scoring, epochs=2, ckpt_path=str(tmp_path / "ckpt" / "step=4.ckpt"))
     assert steps_of(tmp_path / "run") == [0, 4]  # neither start nor end were scored again
-    expected = logged_values(first[first[t.STEP] == 4])
+    expected = logged_values(first[first[t.STEP] == 4], [CORRECTED])
     assert scoring.state_dict()["values"] == expected
     assert trainer.callback_metrics["brain/tiny/best"].item() == pytest.approx(expected["brain/tiny/best"])
     assert scoring.state_dict()["last_step"] == 4
@@ -221,7 +226,7 @@ def test_loggers_get_every_score_with_its_step(fit, tmp_path):
     assert list(logged["step"]) == list(logged["brain/checkpoint_step"]) == [0, 4, 8]
     table = t.read_table(tmp_path / "run" / t.SCORES_FILE)
     for step in (0, 4, 8):
-        for name, value in logged_values(table[table[t.STEP] == step]).items():
+        for name, value in logged_values(table[table[t.STEP] == step], [CORRECTED]).items():
             assert logged.set_index("step").loc[step, name] == pytest.approx(value, abs=1e-12)
     names = {name for name in logged.columns if name.startswith("brain/")} - {"brain/checkpoint_step"}
     assert names == {f"brain/tiny/{name}" for name in ("relu0", "pool0", "relufc", "A", "B", "best")}
@@ -319,3 +324,25 @@ def test_nothing_happens_outside_of_fit():
 def test_no_benchmarks_means_no_scores(fit, tmp_path):
     fit(BrainScoreCallback([]), epochs=1)
     assert not (tmp_path / "run" / t.SCORES_FILE).exists()
+
+
+def test_every_metric_can_be_watched(fit, tmp_path):
+    watched = brain(["tiny"], metrics=["encoding", "rsa", "dimensionality"])
+    _, trainer = fit(watched, epochs=1)
+    table = t.read_table(tmp_path / "run" / t.SCORES_FILE)
+    assert {t.BEST_STAGE_R2_CORRECTED, t.BEST_STAGE_RSA, t.EFFECTIVE_DIMENSIONALITY} <= set(table[t.METRIC])
+    logged = trainer.callback_metrics
+    for name in ("best", "rsa/best", "rsa/relu0", "dimensionality/relufc"):
+        assert np.isfinite(logged[f"brain/tiny/{name}"].item()), name
+    assert set(watched.score_names) >= set(watched.values)
+    with pytest.raises(MetricError, match="unknown metric 'cka'"):
+        fit(brain(["tiny"], metrics=["cka"]), epochs=1)
+
+
+def test_what_a_metric_lacks_is_scored_when_training_is_resumed(fit, tmp_path):
+    keep = ModelCheckpoint(tmp_path / "ckpt", filename="{step}", save_top_k=-1)
+    fit(keep, brain(["tiny"]), epochs=1)
+    scoring = brain(["tiny"], metrics=["encoding", "rsa"])
+    fit(scoring, epochs=2, ckpt_path=str(tmp_path / "ckpt" / "step=4.ckpt"))
+    table = t.read_table(tmp_path / "run" / t.SCORES_FILE)
+    assert sorted(set(table[table[t.METRIC] == t.RSA][t.STEP])) == [4, 8]

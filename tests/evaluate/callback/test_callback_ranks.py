@@ -13,11 +13,13 @@ from torch import distributed as dist
 from torch.utils.data import DataLoader, TensorDataset
 
 from evaluate.benchmarks import BENCHMARKS
-from evaluate.callback import callback as callback_module
 from evaluate.callback.callback import BrainScoreCallback
 from evaluate.scoring import table as t
+from evaluate.scoring.engine import ScoringEngine
 from evaluate.scoring.ranks import Ranks
-from evaluate.scoring.scores import score_network
+from evaluate.scoring.score_network import score_network
+from evaluate.scoring.shares import Share
+from networks import NetworkIdentity
 
 TIMEOUT_S = 4
 
@@ -69,12 +71,12 @@ def fit(tmp_path, tiny_network_class, make_benchmark, monkeypatch):
 
 
 def on_rank_1(action, original):
-    def encode_stages(*args, **kwargs):
+    def measure(*args, **kwargs):
         if dist.get_rank() == 1:
             action()
         return original(*args, **kwargs)
 
-    return encode_stages
+    return measure
 
 
 def fail():
@@ -84,13 +86,13 @@ def fail():
 
 @pytest.mark.skipif(not dist.is_gloo_available(), reason="PyTorch is built without gloo")
 def test_two_processes_share_the_stages(fit, tmp_path, monkeypatch, tiny_network_class, make_benchmark):
-    original = callback_module.encode_stages
+    original = ScoringEngine._measure
     plain = fit("plain")
-    monkeypatch.setattr(callback_module, "encode_stages", on_rank_1(lambda: time.sleep(TIMEOUT_S + 1), original))
+    monkeypatch.setattr(ScoringEngine, "_measure", on_rank_1(lambda: time.sleep(TIMEOUT_S + 1), original))
     scored = fit("scored", BrainScoreCallback(["tiny"], figures=False, at_start=False, on_error="raise"))
-    monkeypatch.setattr(callback_module, "encode_stages", on_rank_1(fail, original))
+    monkeypatch.setattr(ScoringEngine, "_measure", on_rank_1(fail, original))
     failed = fit("failed", BrainScoreCallback(["tiny"], figures=False))
-    monkeypatch.setattr(callback_module, "encode_stages", original)
+    monkeypatch.setattr(ScoringEngine, "_measure", original)
     options = {"every_n_steps": 1, "at_start": False, "figures": False, "on_error": "raise"}
     within = fit("within", BrainScoreCallback(["tiny"], **options))
 
@@ -101,7 +103,7 @@ def test_two_processes_share_the_stages(fit, tmp_path, monkeypatch, tiny_network
     table = t.read_table(tmp_path / "scored" / t.SCORES_FILE)
     network = tiny_network_class()
     network.load_state_dict({k.removeprefix("network."): v for k, v in plain["state_dict"].items()})
-    alone = score_network(network, make_benchmark(), run="scored", step=2, epoch=1)
+    alone = score_network(network, make_benchmark(), identity=NetworkIdentity(run="scored", step=2, epoch=1))
     pd.testing.assert_frame_equal(table, alone, rtol=1e-10)
     by_step = t.read_table(tmp_path / "within" / t.SCORES_FILE)
     assert list(dict.fromkeys(by_step[t.STEP])) == [1, 2]
@@ -114,11 +116,10 @@ def test_two_processes_share_the_stages(fit, tmp_path, monkeypatch, tiny_network
 def test_one_process_needs_no_group():
     ranks = Ranks.connect()
     assert (ranks.rank, ranks.num_ranks, ranks.group) == (0, 1, None)
-    assert ranks.share("abc") == ["a", "b", "c"]
     assert ranks.together(lambda: 5) == [5]
 
 
 def test_shares_are_disjoint_and_complete():
-    shares = [Ranks(rank=rank, num_ranks=3).share(list(range(7))) for rank in range(3)]
+    shares = [Share("", rank, 3).of(range(7)) for rank in range(3)]
     assert sorted(item for share in shares for item in share) == list(range(7))
-    assert Ranks(rank=2, num_ranks=3).share([1]) == []
+    assert Share("", 2, 3).of(["one"]) == []

@@ -12,7 +12,9 @@ from evaluate.callback import callback as callback_module
 from evaluate.callback.callback import BrainScoreCallback
 from evaluate.callback.evaluation_schedule import log_spaced_steps, make_schedule
 from evaluate.scoring import table as t
-from evaluate.scoring.scores import Origin, failed_row, score_network
+from evaluate.scoring.engine import ScoringEngine
+from evaluate.scoring.score_network import score_network
+from networks import NetworkIdentity
 from train.cli.errors import TrainingError
 from train.run.early_stopping import StopByBrainScore
 from train.run.run_checkpoint import RunCheckpoint, best_mode
@@ -135,8 +137,8 @@ def test_a_pass_that_is_broken_off_is_not_counted(fit, tmp_path, last):
 
 def test_steps_are_those_of_the_optimiser(fit, tmp_path, monkeypatch):
     calls = []
-    original = callback_module.tabulate
-    monkeypatch.setattr(callback_module, "tabulate", lambda *args: calls.append(args[2].step) or original(*args))
+    original = ScoringEngine._tabulate
+    monkeypatch.setattr(ScoringEngine, "_tabulate", lambda *args: calls.append(args[-1].step) or original(*args))
     fit(brain(every_n_steps=1, at_start=False), accumulate_grad_batches=2)
     assert calls == [1, 2, 3, 4]
 
@@ -149,8 +151,8 @@ def test_training_is_bitwise_the_same_when_scored_within_epochs(fit, monkeypatch
         np.random.seed(0)  # noqa: NPY002
         return original(*args, **kwargs)
 
-    original = callback_module.encode_stages
-    monkeypatch.setattr(callback_module, "encode_stages", spoil)
+    original = ScoringEngine._measure
+    monkeypatch.setattr(ScoringEngine, "_measure", spoil)
     scored, _ = fit(brain(every_n_steps=1))
     assert_same_weights(plain, scored)
 
@@ -158,7 +160,7 @@ def test_training_is_bitwise_the_same_when_scored_within_epochs(fit, monkeypatch
         torch.rand(1)
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(callback_module, "encode_stages", fail)
+    monkeypatch.setattr(ScoringEngine, "_measure", fail)
     failed, _ = fit(brain(every_n_steps=1))
     assert_same_weights(plain, failed)
 
@@ -177,9 +179,8 @@ def test_a_checkpoint_within_an_epoch_gives_the_numbers_of_the_callback(fit, tmp
         saved = torch.load(tmp_path / "ckpt" / f"step={step}.ckpt", weights_only=True)
         network = tiny_network_class()
         network.load_state_dict({k.removeprefix("network."): v for k, v in saved["state_dict"].items()})
-        rows = score_network(
-            network, BENCHMARKS["tiny"](), stages=["pool0"], batch_size=5, run="run", step=step, epoch=step // NUM_STEPS
-        )
+        identity = NetworkIdentity(run="run", step=step, epoch=step // NUM_STEPS)
+        rows = score_network(network, BENCHMARKS["tiny"](), stages=["pool0"], batch_size=5, identity=identity)
         pd.testing.assert_frame_equal(table[table[t.STEP] == step].reset_index(drop=True), rows, check_exact=True)
 
 
@@ -289,8 +290,8 @@ def test_lost_rows_of_the_checkpoints_step_are_scored_again(fit, keep, tmp_path)
 def test_rows_beyond_the_checkpoint_are_dropped_those_of_others_stay(fit, keep, tmp_path, caplog):
     fit(keep(4), brain(every_n_steps=2))
     path = tmp_path / "run" / t.SCORES_FILE
-    others = [failed_row("tiny", Origin(run=run, step=step)) for run, step in (("other", 100), ("run", 100))]
-    beside = failed_row("tiny", Origin(run="run", checkpoint="checkpoints/step-99.ckpt", step=99))
+    others = [t.failed_row("tiny", NetworkIdentity(run=run, step=step)) for run, step in (("other", 100), ("run", 100))]
+    beside = t.failed_row("tiny", NetworkIdentity(run="run", checkpoint="checkpoints/step-99.ckpt", step=99))
     t.append_rows(path, pd.concat([*others, beside]))
     fit(brain(every_n_steps=5, at_end=False), epochs=3, ckpt_path=resume_from(tmp_path))
     table = table_of(tmp_path / "run")
@@ -319,7 +320,7 @@ def test_rows_that_could_not_be_written_come_with_the_next(fit, tmp_path, monkey
 def stop_with(monkeypatch, values):
     """Makes evaluations give these scores, in turn."""
     original, scores = callback_module.logged_values, iter(values)
-    monkeypatch.setattr(callback_module, "logged_values", lambda rows: original(rows) | {MONITOR: next(scores)})
+    monkeypatch.setattr(callback_module, "logged_values", lambda *args: original(*args) | {MONITOR: next(scores)})
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from evaluate.benchmarks import BENCHMARKS
-from evaluate.scoring import score_run
-from networks import LoadedNetwork
+from evaluate.scoring import engine
+from networks import LoadedNetwork, NetworkIdentity
 from tests.helpers.score_commands import network_file
 
 
@@ -23,9 +23,9 @@ def tiny(make_benchmark, tiny_network_class, monkeypatch):
         network = tiny_network_class().eval()
         if seed == 666:
             torch.nn.init.constant_(network.fc.weight, float("nan"))
-        return LoadedNetwork(network, seed, 0, "run", [], source)
+        return LoadedNetwork(network, NetworkIdentity(run="run", checkpoint=source, step=seed), [])
 
-    monkeypatch.setattr(score_run, "load_network", load)
+    monkeypatch.setattr(engine, "load_network", load)
     monkeypatch.setattr("evaluate.report.figures.write_figures", lambda *_: [])
 
 

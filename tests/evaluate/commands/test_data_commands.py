@@ -107,7 +107,7 @@ def test_fetch(server, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     assert load_benchmark(f"{tmp_path}:NH2015").num_units == 10
     assert run("fetch", tmp_path, "--url", server.url) == 0
-    assert "is there already" in capsys.readouterr().out
+    assert "exists already" in capsys.readouterr().out
     assert server.requests == [None]
 
 
@@ -373,7 +373,7 @@ def test_convert_loose_rows(parts, tmp_path):
 def test_convert_rows_without_repetitions(parts, tmp_path):
     table = pd.read_csv(parts / "responses.csv").drop(columns="repetition")
     table.to_csv(parts / "responses.csv", index=False)
-    assert convert_parts(parts, tmp_path / "done", "--no-noise-corrected") == 0
+    assert convert_parts(parts, tmp_path / "done", "--noise_corrected", "false") == 0
     benchmark = load_benchmark(tmp_path / "done")
     assert benchmark.responses.shape == (3, 3, 2)
     assert not benchmark.noise_corrected
@@ -387,7 +387,7 @@ def test_convert_an_array(parts, tmp_path):
     np.save(parts / "responses.npy", responses)
     assert convert_parts(parts, tmp_path / "done") == 2
     assert not (tmp_path / "done").exists()
-    assert convert_parts(parts, tmp_path / "done", "--drop-incomplete") == 0
+    assert convert_parts(parts, tmp_path / "done", "--drop_incomplete", "true") == 0
     np.testing.assert_array_equal(load_benchmark(tmp_path / "done").responses, responses[:, [0, 2]])
 
 
@@ -412,7 +412,7 @@ def test_bad_rows(parts, tmp_path, capsys, spoil, message):
 def test_convert_requests_that_cannot_be(parts, release, tmp_path, capsys):
     cases = [
         (["convert", parts, tmp_path / "done"], "--name NAME"),
-        (["convert", f"{release}:NH2015", parts], "is there already"),
+        (["convert", f"{release}:NH2015", parts], "exists already"),
         (["convert", tmp_path / "nowhere", tmp_path / "done"], "no such name or path"),
         (["convert", parts, tmp_path / "done", "--name", "a", "--units", tmp_path / "no.csv"], "no.csv does not exist"),
     ]
@@ -425,7 +425,7 @@ def test_convert_requests_that_cannot_be(parts, release, tmp_path, capsys):
 
 
 def test_convert_changes_what_is_asked(release, tmp_path):
-    words = ["--name", "other", "--version", "2", "--no-noise-corrected"]
+    words = ["--name", "other", "--version", "2", "--noise_corrected", "false"]
     assert run("convert", f"{release}:NH2015", tmp_path / "one", *words) == 0
     assert run("convert", tmp_path / "one", tmp_path / "two.zip", "--citation", "Them") == 0
     benchmark = load_benchmark(tmp_path / "two.zip")

@@ -14,12 +14,12 @@ from evaluate.features.activations import stage_activations
 from evaluate.metrics.dimensionality import effective_dimensionality
 from evaluate.metrics.encoding.encoding import encode
 from evaluate.metrics.encoding.splits import published_splits
-from evaluate.metrics.similarity import category_order, rsa
-from evaluate.scoring import score_run
+from evaluate.metrics.rsa import category_order, rsa
+from evaluate.scoring import engine
 from evaluate.scoring import table as t
+from evaluate.scoring.failures import one_line
 from evaluate.scoring.parts import Parts
-from evaluate.scoring.score_run import one_line
-from evaluate.scoring.scores import score_network
+from evaluate.scoring.score_network import score_network
 from evaluate.scoring.shares import Share, plan_rounds
 from tests.helpers.score_commands import ALL_METRICS, STAGES, arguments, network_file, rows_of
 
@@ -53,7 +53,7 @@ def test_scores_within_categories_are_of_the_test_sounds(networks, tmp_path, mak
     assert command.main(words) == 0
     table = t.read_table(tmp_path / "out" / t.SCORES_FILE)
     benchmark = make_benchmark(categories=tuple("abc"[i % 3] for i in range(24)))
-    network = score_run.load_network(networks[0]).network
+    network = engine.load_network(networks[0]).network
     features = stage_activations(network, benchmark.stimuli(network.sample_rate_hz, network.num_samples))["relu0"]
     splits, measured = published_splits(24), benchmark.responses.mean(axis=2)
     predictions = encode(features, measured, splits, keep_predictions=True).predictions
@@ -74,7 +74,8 @@ def test_scores_within_categories_are_of_the_test_sounds(networks, tmp_path, mak
 def test_without_categories_there_are_no_scores_within_them(networks, tmp_path, capsys):
     assert command.main(arguments(networks[:1], tmp_path / "out", "--metric", "within_category")) == 2
     assert (
-        "metric within_category needs categories of sounds, which benchmark 'other' has not" in capsys.readouterr().err
+        "metric within_category needs categories of sounds, which benchmark 'other' does not have"
+        in capsys.readouterr().err
     )
 
 
@@ -116,9 +117,9 @@ def test_scoring_without_a_terminal_shows_how_far_it_is(networks, tmp_path, caps
 def test_encoding_rows_are_those_of_score_network(networks, tmp_path, make_benchmark):
     command.main(arguments(networks[1:2], tmp_path / "out"))
     table = rows_of(tmp_path / "out")
-    network = score_run.load_network(networks[1]).network
+    network, identity, _ = engine.load_network(networks[1])
     for name in ("tiny", "other"):
-        alone = score_network(network, BENCHMARKS[name](), run="run", checkpoint=networks[1], step=1)
+        alone = score_network(network, BENCHMARKS[name](), identity=identity)
         rows = table[table[t.BENCHMARK] == name].reset_index(drop=True)
         pd.testing.assert_frame_equal(rows, alone, check_exact=True)
 
@@ -132,7 +133,7 @@ def test_rsa_rows_are_those_of_rsa(networks, tmp_path, name):
     benchmark = BENCHMARKS[name]()
     order = np.arange(24) if name == "other" else category_order(benchmark.categories)
     assert (name == "other") == (order == np.arange(24)).all()
-    features = stage_activations(score_run.load_network(networks[0]).network, benchmark.stimuli(1000, 64))
+    features = stage_activations(engine.load_network(networks[0]).network, benchmark.stimuli(1000, 64))
     expected = rsa(
         {stage: values[order] for stage, values in features.items()},
         benchmark.responses[order],
@@ -158,7 +159,7 @@ def test_rsa_rows_are_those_of_rsa(networks, tmp_path, name):
 def test_dimensionality_rows(networks, tmp_path):
     command.main(arguments(networks[:1], tmp_path / "out", "--metric", "dimensionality"))
     table = rows_of(tmp_path / "out")
-    features = stage_activations(score_run.load_network(networks[0]).network, BENCHMARKS["tiny"]().stimuli(1000, 64))
+    features = stage_activations(engine.load_network(networks[0]).network, BENCHMARKS["tiny"]().stimuli(1000, 64))
     for metric, z_score in ((t.EFFECTIVE_DIMENSIONALITY, False), (t.EFFECTIVE_DIMENSIONALITY_Z_SCORED, True)):
         rows = table[(table[t.METRIC] == metric) & (table[t.BENCHMARK] == "other")]
         expected = [effective_dimensionality(values, z_score=z_score) for values in features.values()]
@@ -202,7 +203,7 @@ def test_cache_can_be_elsewhere_or_off(networks, tmp_path, counted, capsys):
     assert len(counted.forward_passes) == 1
     assert not (tmp_path / "one" / "cache").exists()
     capsys.readouterr()
-    command.main(arguments(networks[:1], tmp_path / "three", "--cache-gib", "0"))
+    command.main(arguments(networks[:1], tmp_path / "three", "--cache_gib", "0"))
     assert len(counted.forward_passes) == 3  # one for each benchmark
     assert not (tmp_path / "three" / "cache").exists()
     assert "re-used" not in capsys.readouterr().out

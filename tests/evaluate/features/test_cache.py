@@ -13,7 +13,7 @@ from evaluate.features.array_files import read_array, write_array
 from evaluate.features.cache import ActivationCache, activation_key, cached_activations
 from evaluate.features.fingerprint import content_key, network_fingerprint
 from evaluate.scoring.parts import Parts
-from evaluate.scoring.scores import score_network
+from evaluate.scoring.score_network import score_network
 from networks import AuditoryNetwork, CochCNN9, Cochleagram
 
 FEATURES = np.arange(12, dtype=np.float32).reshape(3, 4)

@@ -16,7 +16,7 @@ from evaluate.probe.crop_features import crop_features, random_crops
 from evaluate.probe.labelled_sounds import LabelledSoundsError, find_labelled_sounds
 from evaluate.probe.probe import ProbeError, majority, probe, stratified_folds
 from evaluate.scoring import table as t
-from networks import LoadedNetwork
+from networks import LoadedNetwork, NetworkIdentity
 
 RATE_HZ = 1000
 
@@ -271,7 +271,8 @@ def test_features_are_those_of_the_crops(folder, tiny_network):
 @pytest.fixture
 def networks(monkeypatch, tmp_path, tiny_network):
     def load(source):
-        return LoadedNetwork(tiny_network.eval(), 7, 1, Path(source).stem, [], source)
+        identity = NetworkIdentity(run=Path(source).stem, checkpoint=source, step=7, epoch=1)
+        return LoadedNetwork(tiny_network.eval(), identity, [])
 
     monkeypatch.setattr("networks.load_network", load)
     for name in ("one", "two"):
@@ -280,7 +281,7 @@ def networks(monkeypatch, tmp_path, tiny_network):
 
 
 def test_command_writes_and_shows_accuracies(networks, folder, tmp_path, capsys):
-    arguments = ["probe", *networks, "--sounds", str(folder), "--out", str(tmp_path / "out"), "--stages"]
+    arguments = ["probe", *networks, "--sounds", str(folder), "--out", str(tmp_path / "out"), "--stages", "all"]
     assert command.main(arguments) == 0
     rows = t.read_table(tmp_path / "out" / "probe.csv")
     assert set(rows[t.STAGE]) == {"relu0", "pool0", "relufc"}
@@ -319,11 +320,11 @@ def test_command_takes_run_directories(networks, folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--stage", "relu7"], "unknown stage: asked for 'relu7'; this network has relu0, pool0, relufc"),
-        (["--folds", "2"], "--folds is at least 3, got 2"),
+        (["--stages", "relu7"], "unknown stage: asked for 'relu7'; this network has relu0, pool0, relufc"),
+        (["--folds", "2"], "--folds must be at least 3, got 2"),
         (["--folds", "9"], "label 'high' has sounds of 8 sources, 9 folds need as many"),
         (["--sounds", "nowhere"], "there is no folder or table of sounds nowhere"),
-        (["--crops", "0"], "--crops is at least 1, got 0"),
+        (["--crops", "0"], "--crops must be at least 1, got 0"),
     ],
 )
 def test_command_tells_what_is_wrong_in_one_line(networks, folder, tmp_path, capsys, more, message):

@@ -9,7 +9,9 @@ from evaluate.report.figures import bars, compared, matrices, region_stage, sele
 from evaluate.report.figures.series import entries_of, series_of
 from evaluate.report.published_values import COMPONENTS, PUBLISHED_MODELS
 from evaluate.scoring import table as t
-from evaluate.scoring.scores import Origin, failed_row
+from evaluate.scoring.old_tables import OLD_COLUMNS
+from networks import NetworkIdentity
+from tests.helpers.score_tables import NO_IDENTITY, identified_table
 
 STAGES = ("relu0", "maxpool0", "relu1", "relufc")
 
@@ -25,8 +27,8 @@ def make_rows(benchmark="NH2015comp", regions=COMPONENTS, steps=(0, 10, 40), run
                 value = 0.2 + 0.1 * number + 0.05 * column + step / 400
                 metric = best if stage == t.BEST else curve
                 row = (run, "", step, step // 10, benchmark, metric, stage, region, "all", value)
-                rows.append(dict(zip(t.COLUMNS, row, strict=True)))
-    return t.make_table(rows)
+                rows.append(dict(zip(OLD_COLUMNS, row, strict=True)))
+    return identified_table([row | NO_IDENTITY for row in rows])
 
 
 def lines_of(panel):
@@ -131,7 +133,7 @@ def test_of_two_checkpoints_of_one_step_the_last_is_shown():
     assert (rows[t.VALUE] == 0.9).all()
 
 
-@pytest.mark.parametrize("table", [t.make_table([]), failed_row("tiny", Origin(run="r"))])
+@pytest.mark.parametrize("table", [t.make_table([]), t.failed_row("tiny", NetworkIdentity(run="r"))])
 def test_nothing_to_draw(table, tmp_path):
     assert figures.write_figures(table, tmp_path) == []
 
@@ -183,8 +185,8 @@ def test_bars_below_zero_are_whole_with_their_errors_and_the_ceiling():
             (t.RSA_CEILING, "all", -0.021),
         ):
             row = ("demo", "", 10, 1, "tiny", metric, stage, "all", subject, score)
-            rows.append(dict(zip(t.COLUMNS, row, strict=True)))
-    found = series_of({"t": t.make_table(rows)})
+            rows.append(dict(zip(OLD_COLUMNS, row, strict=True)))
+    found = series_of({"t": identified_table([row | NO_IDENTITY for row in rows])})
     entries = entries_of(found, "tiny", selection.SIMILARITY.metrics)
     figure = bars.bars_figure(entries, "tiny", selection.SIMILARITY)
     (panel,) = figure.axes
@@ -207,6 +209,7 @@ def test_bars_without_published_ones_show_all_regions():
 
 def test_trajectories_of_runs_with_baseline_and_permuted_network():
     permuted = make_rows(steps=(40,), run="last (permuted, seed 0)").assign(checkpoint="permuted:demo:0", value=0.1)
+    permuted = identified_table(permuted)
     _, series = entries_and_series(make_rows(), make_rows(run="other", steps=(0, 20)), permuted)
     figure = compared.trajectory_figure(series, "NH2015comp", selection.RAW)
     lines = lines_of(figure.axes[1 + COMPONENTS.index("speech")])

@@ -1,6 +1,5 @@
 """`python -m evaluate report`: the page, and what is on it."""
 
-import argparse
 import base64
 import re
 from html.parser import HTMLParser
@@ -10,8 +9,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from evaluate.commands import report as command
 from evaluate.commands.errors import CommandError
+from evaluate.commands.report import ReportRuns
 from evaluate.features.cache import ActivationCache, activation_key
 from evaluate.features.fingerprint import network_fingerprint
 from evaluate.report import kept_features as report_features
@@ -19,7 +18,8 @@ from evaluate.report.figures.probes import probe_figure
 from evaluate.report.figures.series import series_of
 from evaluate.report.report import write_report
 from evaluate.scoring import table as t
-from evaluate.scoring.scores import Origin, failed_row
+from networks import NetworkIdentity
+from networks.commands.dispatch import parse_command
 from tests.helpers.score_tables import (
     STAGES,
     entries,
@@ -61,9 +61,7 @@ def read_page(path):
 
 
 def run_command(*arguments):
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return command.run(parser.parse_args([str(argument) for argument in arguments]))
+    return parse_command(ReportRuns, [str(argument) for argument in arguments], program="report").run()
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +69,7 @@ def written(tmp_path_factory):
     """The page on two runs, a permuted control and the baseline."""
     folder = tmp_path_factory.mktemp("report")
     only = {"regions": ("Lateral",)}
-    first = merged(voxel_table(**only), failed_row("B2021", Origin(run="demo", step=10)))
+    first = merged(voxel_table(**only), t.failed_row("B2021", NetworkIdentity(run="demo", step=10)))
     second = merged(
         voxel_table("<b>other</b>", steps=(20,), checkpoint="last.ckpt", **only),
         voxel_table("last (permuted, seed 0)", steps=(20,), level=0.1, checkpoint="permuted:last.ckpt:0", **only),
@@ -79,7 +77,7 @@ def written(tmp_path_factory):
     )
     for name, table in (("one", first), ("two", second)):
         t.append_rows(folder / name / t.SCORES_FILE, table)
-    assert run_command(folder / "one", folder / "two", "--out", folder / "out") == 0
+    assert run_command(folder / "one", folder / "two", "--out", folder / "out") is None
     return folder / "out"
 
 
@@ -141,8 +139,8 @@ def test_same_tables_give_the_same_page(tmp_path):
 
 
 def test_one_run_is_reported_in_its_folder(tmp_path, capsys):
-    t.append_rows(tmp_path / t.SCORES_FILE, failed_row("tiny", Origin(run="r", step=3)))
-    assert run_command(tmp_path) == 0
+    t.append_rows(tmp_path / t.SCORES_FILE, t.failed_row("tiny", NetworkIdentity(run="r", step=3)))
+    assert run_command(tmp_path) is None
     assert (tmp_path / "report.html").is_file()
     shown = capsys.readouterr().out
     assert "scoring tiny at step 3 of run 'r' failed" in shown
@@ -164,7 +162,7 @@ def test_runs_without_scores_are_left_out_among_others(tmp_path, capsys):
     t.append_rows(tmp_path / "scored" / t.SCORES_FILE, voxel_table(regions=("Lateral",)))
     (tmp_path / "new").mkdir()
     given = (tmp_path / "new", tmp_path / "scored" / t.SCORES_FILE)
-    assert run_command(*given, "--out", tmp_path / "out") == 0
+    assert run_command(*given, "--out", tmp_path / "out") is None
     shown = "".join(capsys.readouterr().out.split())
     assert f"remark:{tmp_path / 'new'}isleftout:itholdsnoscores" in shown
     assert "From 1 table (scored): 1 network, 1 benchmark." in read_page(tmp_path / "out" / "report.html")[1]
@@ -249,7 +247,7 @@ def test_similarity_and_dimensionality_are_shown(tmp_path):
 def test_seeds_are_on_the_page(tmp_path, capsys):
     for name, table in seeds_tables().items():
         t.append_rows(tmp_path / name / t.SCORES_FILE, table)
-    assert run_command(*(tmp_path / name for name in "abc"), "--out", tmp_path / "out") == 0
+    assert run_command(*(tmp_path / name for name in "abc"), "--out", tmp_path / "out") is None
     _, text = read_page(tmp_path / "out" / "report.html")
     assert "words 2 0.510 ± 0.050" in text
     assert "mean over runs that differ in their seed alone" in text
@@ -264,7 +262,7 @@ def test_probes_are_on_the_page(tmp_path, capsys):
     """Alone, and beside scores, from which their networks have the colours."""
     run, out = tmp_path / "run", tmp_path / "out"
     t.append_rows(run / t.PROBE_FILE, probe_table())
-    assert run_command(run) == 0
+    assert run_command(run) is None
     shown = " ".join(capsys.readouterr().out.split())
     assert "ESC-50: % of test sounds right in 5 folds" in shown
     assert "probe.csv" in shown
@@ -274,7 +272,7 @@ def test_probes_are_on_the_page(tmp_path, capsys):
     assert "demo, step 10 relufc 60.0 ± 1.4 10.0" in text
     assert "hold no scores" not in text
     t.append_rows(run / t.SCORES_FILE, voxel_table(regions=()))
-    assert run_command(run, "--out", out) == 0
+    assert run_command(run, "--out", out) is None
     reader, text = read_page(out / "report.html")
     assert "1 network, 1 benchmark, linear probes of labelled sounds" in text
     assert imread(out / "figures" / "ESC-50_probe.png").std() > 0.01

@@ -279,7 +279,7 @@ def test_a_checkpoint_is_found_at_the_next_look(run_dir):
 def test_the_command(run_dir, capsys):
     save(run_dir, 20)
     save(run_dir, 40)
-    assert command.main(words(run_dir, "--until-step", "40")) == 0
+    assert command.main(words(run_dir, "--until_step", "40")) == 0
     shown = capsys.readouterr().out
     assert "watching" in shown
     assert "step 20: tiny 0." in shown
@@ -287,13 +287,13 @@ def test_the_command(run_dir, capsys):
     assert "stopped: step 40 is scored" in shown
     assert [step for step, _ in scored(run_dir)] == [20, 40]
     assert not (run_dir / "cache").exists()
-    assert command.main(words(run_dir, "--idle-minutes", "0.001", "--pattern", "last.ckpt")) == 0
+    assert command.main(words(run_dir, "--idle_minutes", "0.001", "--pattern", "last.ckpt")) == 0
 
 
 def test_exit_code_where_a_checkpoint_could_not_be_scored(run_dir, capsys):
     (run_dir / "checkpoints").mkdir(parents=True)
     torch.save({}, run_dir / "checkpoints" / "foreign.ckpt")
-    assert command.main(words(run_dir, "--idle-minutes", "0.001")) == 1
+    assert command.main(words(run_dir, "--idle_minutes", "0.001")) == 1
     assert "error: checkpoints/foreign.ckpt is left out" in capsys.readouterr().out
 
 
@@ -305,7 +305,7 @@ def test_ctrl_c_and_sigterm_end_it(run_dir, capsys, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(watching.Watcher, "poll", interrupt)
     assert command.main(words(run_dir)) == 0
-    assert "stopped: interrupted; started again, it goes on where it was" in capsys.readouterr().out
+    assert "stopped: interrupted; started again, it resumes where it was" in capsys.readouterr().out
     assert signal.getsignal(signal.SIGTERM) == before
 
 
@@ -319,14 +319,14 @@ def test_a_run_that_has_not_begun_is_waited_for(run_dir, capsys, monkeypatch):
             save(run_dir, 20)
 
     monkeypatch.setattr(watch.time, "sleep", sleep)
-    assert command.main(words(run_dir, "--until-step", "20")) == 0
+    assert command.main(words(run_dir, "--until_step", "20")) == 0
     assert looks == [False] * 3
     assert capsys.readouterr().out.count("no checkpoints yet") == 1
     assert [step for step, _ in scored(run_dir)] == [20]
 
 
 def test_waiting_ends_too(run_dir, capsys, monkeypatch):
-    assert command.main(words(run_dir, "--idle-minutes", "0.001")) == 0
+    assert command.main(words(run_dir, "--idle_minutes", "0.001")) == 0
     assert "stopped: no checkpoint for 0.001 minutes" in capsys.readouterr().out
     monkeypatch.setattr(watch.time, "sleep", lambda _: os.kill(os.getpid(), signal.SIGTERM))
     assert command.main(words(run_dir)) == 0
@@ -337,7 +337,7 @@ def test_waiting_ends_too(run_dir, capsys, monkeypatch):
 def test_the_folder_of_checkpoints_stands_for_its_run(run_dir):
     save(run_dir, 20)
     (run_dir / "config.yaml").touch()
-    assert command.main(words(run_dir / "checkpoints", "--until-step", "20")) == 0
+    assert command.main(words(run_dir / "checkpoints", "--until_step", "20")) == 0
     assert scored(run_dir) == [(20, "checkpoints/step-0000020.ckpt")]
     assert [path.name for path in (run_dir / "checkpoints").iterdir()] == ["step-0000020.ckpt"]
 
@@ -345,21 +345,21 @@ def test_the_folder_of_checkpoints_stands_for_its_run(run_dir):
 def test_the_state_of_a_loss_that_was_not_finite_is_left_out(run_dir, capsys):
     save(run_dir, 20)
     save(run_dir, 30, "non_finite.ckpt")
-    assert command.main(words(run_dir, "--until-step", "20")) == 0
+    assert command.main(words(run_dir, "--until_step", "20")) == 0
     shown = capsys.readouterr().out
     assert shown.count("non_finite.ckpt is left out: the state that led to a loss that is not finite") == 1
     assert scored(run_dir) == [(20, "checkpoints/step-0000020.ckpt")]
-    assert command.main(words(run_dir, "--until-step", "30", "--pattern", "non_finite.ckpt")) == 0
+    assert command.main(words(run_dir, "--until_step", "30", "--pattern", "non_finite.ckpt")) == 0
     assert len(scored(run_dir)) == 2
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--poll-seconds", "0"], "--poll-seconds is more than 0, got 0.0"),
-        (["--idle-minutes", "nan"], "--idle-minutes is more than 0, got nan"),
+        (["--poll_seconds", "0"], "--poll_seconds must be more than 0, got 0.0"),
+        (["--idle_minutes", "-1"], "--idle_minutes must be more than 0, got -1.0"),
         (["--benchmark", "nowhere"], "unknown benchmark 'nowhere'"),
-        (["--cache-gib", "-1"], "--cache-gib is 0"),
+        (["--cache_gib", "-1"], "--cache_gib must be 0"),
     ],
 )
 def test_errors_of_the_user(run_dir, capsys, more, message):
@@ -369,8 +369,8 @@ def test_errors_of_the_user(run_dir, capsys, more, message):
 
 def test_one_watcher_of_a_kind(run_dir, capsys):
     save(run_dir, 20)
-    assert command.main(words(run_dir, "--until-step", "20")) == 0
+    assert command.main(words(run_dir, "--until_step", "20")) == 0
     (ledger,) = (run_dir / "watch").glob("*.json")
     with locked(ledger):
-        assert command.main(words(run_dir, "--until-step", "20")) == 2
+        assert command.main(words(run_dir, "--until_step", "20")) == 2
     assert "another process is watching" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import pytest
 from evaluate import __main__ as command
 from evaluate.locks import LockTimeoutError, locked
 from evaluate.scoring import table as t
-from evaluate.scoring.scores import Origin, failed_row
+from networks import NetworkIdentity
 from tests.helpers.forked import start, wait_for
 from tests.helpers.watched import LIMIT_S, save, words
 
@@ -21,14 +21,14 @@ def test_killed_and_started_again(run_dir, tmp_path, one_thread):
     for folder in (run_dir, whole):
         for step in (20, 40, 60):
             save(folder, step)
-    assert command.main(words(whole, "--until-step", "60")) == 0
+    assert command.main(words(whole, "--until_step", "60")) == 0
     chance = random.Random(0)
     for _ in range(6):
-        process = start(lambda: command.main(words(run_dir, "--until-step", "60")))
+        process = start(lambda: command.main(words(run_dir, "--until_step", "60")))
         time.sleep(chance.uniform(0, 0.6))
         process.kill()
         assert wait_for(process) in (0, -signal.SIGKILL)
-    assert command.main(words(run_dir, "--until-step", "60")) == 0
+    assert command.main(words(run_dir, "--until_step", "60")) == 0
     pd.testing.assert_frame_equal(*(t.read_table(folder / t.SCORES_FILE) for folder in (run_dir, whole)))
 
 
@@ -39,7 +39,7 @@ def test_two_writers_lose_no_rows(tmp_path, one_thread):
 
     def write(run):
         for step in range(40):
-            t.append_rows(path, failed_row("tiny", Origin(run=run, step=step)))
+            t.append_rows(path, t.failed_row("tiny", NetworkIdentity(run=run, step=step)))
 
     processes = [start(lambda run=run: write(run)) for run in ("training", "watcher", "third")]
     assert [wait_for(process) for process in processes] == [0, 0, 0]

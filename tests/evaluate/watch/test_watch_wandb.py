@@ -42,7 +42,7 @@ def test_wandb_gets_each_checkpoint_with_its_step(run_dir, fake_wandb):
     save(run_dir, 40)
     (run_dir / "wandb_id.txt").write_text("abcd1234\n")
     for _ in range(2):
-        assert command.main(words(run_dir, "--until-step", "40", "--wandb", "project")) == 0
+        assert command.main(words(run_dir, "--until_step", "40", "--wandb", "project")) == 0
     first, second = fake_wandb
     assert first.options["project"] == "project"
     assert first.options["group"] == "myrun"
@@ -59,12 +59,12 @@ def test_wandb_gets_each_checkpoint_with_its_step(run_dir, fake_wandb):
 def test_the_training_run_is_joined_where_asked_for(run_dir, fake_wandb, monkeypatch, caplog):
     run_dir.mkdir()
     (run_dir / "wandb_id.txt").write_text("abcd1234")
-    WandbScores(run_dir, project="p", key="k" * 64, is_joined=True)
+    WandbScores(run_dir, project="p", key="k" * 64, kinds=(), is_joined=True)
     assert fake_wandb[0].options["id"] == "abcd1234"
     settings = fake_wandb[0].options["settings"]
     assert (settings["mode"], settings["x_primary"], settings["x_update_finish_state"]) == ("shared", False, False)
     monkeypatch.setenv("WANDB_MODE", "offline")
-    WandbScores(run_dir, project="p", key="k" * 64, is_joined=True)
+    WandbScores(run_dir, project="p", key="k" * 64, kinds=(), is_joined=True)
     assert fake_wandb[1].options["id"] == "abcd1234-kkkkkkkk"
     assert "cannot be joined" in caplog.text
 
@@ -75,6 +75,6 @@ def test_without_wandb_scores_are_in_the_table(run_dir, monkeypatch, caplog):
 
     monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=unreachable, Settings=dict))
     save(run_dir, 20)
-    assert command.main(words(run_dir, "--until-step", "20", "--wandb", "project")) == 0
+    assert command.main(words(run_dir, "--until_step", "20", "--wandb", "project")) == 0
     assert "Weights & Biases is left out" in caplog.text
     assert len(scored(run_dir)) == 1

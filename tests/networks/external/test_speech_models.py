@@ -14,6 +14,7 @@ from networks import CheckpointError, load_network
 from networks import external as ready
 from networks.external.torchaudio_models import torchaudio_wav2vec2
 from networks.installation import InstallationError
+from networks.weights.identity import NetworkIdentity
 from networks.weights.sources import SourceError, parse_source
 
 LAYERS = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 32}
@@ -111,12 +112,14 @@ def test_weights_come_from_a_folder(name, sounds, tmp_path, capfd):
     capfd.readouterr()
     loaded = load_network(f"{name}:{tmp_path}")
     assert "\r" not in capfd.readouterr().err
-    assert loaded[1:] == (0, 0, f"{name}:{tmp_path}", [], f"{name}:{tmp_path}")
+    assert loaded.identity == NetworkIdentity(
+        run=f"{name}:{tmp_path}", checkpoint=f"{name}:{tmp_path}", kind="external"
+    )
     before, after = stage_activations(net, sounds), stage_activations(loaded.network, sounds)
     for stage, values in before.items():
         np.testing.assert_array_equal(after[stage], values)
     permuted = load_network(f"permuted:{name}:{tmp_path}:1")
-    assert permuted.checkpoint == f"permuted:{name}:{tmp_path}:1"
+    assert permuted.identity.checkpoint == f"permuted:{name}:{tmp_path}:1"
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
     with pytest.raises(CheckpointError, match=r"weights of \w+Model are missing: .*layers?\.2"):

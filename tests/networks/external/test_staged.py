@@ -15,6 +15,7 @@ from evaluate.features.fingerprint import network_fingerprint
 from networks import StagedNetwork, load_network, permute_weights
 from networks.external.stage_axes import Axes, first_tensor
 from networks.external.stage_paths import find_stages
+from networks.weights.identity import NetworkIdentity
 from networks.weights.sources import SourceError
 
 RATE_HZ, NUM_SAMPLES = 1000, 320
@@ -307,11 +308,11 @@ def test_a_factory_makes_the_same_network_every_time(factory_file, monkeypatch):
     assert torch.equal(torch.get_rng_state(), state)
     assert network_fingerprint(one.network) == network_fingerprint(other.network)
     assert one.network.stages == ("conv", "lstm", "cell")
-    assert one[1:] == (0, 0, name, [], name)
+    assert one.identity == NetworkIdentity(run=name, checkpoint=name, kind="external")
     monkeypatch.syspath_prepend(str(factory_file.parent))
     assert load_network("my_networks:make_network").network.stages == ("conv", "lstm", "cell")
     permuted = load_network(f"permuted:{name}:1")
-    assert permuted.checkpoint == f"permuted:{name}:1"
+    assert permuted.identity.checkpoint == f"permuted:{name}:1"
     assert network_fingerprint(permuted.network) != network_fingerprint(one.network)
 
 

@@ -21,6 +21,7 @@ from networks import (
     load_published,
     permute_weights,
 )
+from networks.weights.identity import NetworkIdentity
 from networks.weights.published import PUBLISHED_NUM_CLASSES, published_network, read_published
 from networks.weights.tensor_files import Skipped, read_tensor_file
 from tests.helpers.published_weights import published_file, published_names
@@ -225,8 +226,8 @@ def published_path(tmp_path_factory) -> Path:
 def test_a_published_file_is_a_network_by_name(published_path):
     plain, said = load_network(str(published_path)), load_network(f"published:{published_path}")
     assert same_weights(plain.network, said.network)
-    assert plain[1:] == (0, 0, "multi", plain.tasks, str(published_path))
-    assert said.checkpoint == f"published:{published_path}"
+    assert plain.identity == NetworkIdentity(run="multi", checkpoint=str(published_path))
+    assert said.identity.checkpoint == f"published:{published_path}"
     assert [(task["name"], task["kind"]) for task in plain.tasks] == [
         ("word", "one_label"),
         ("speaker", "one_label"),
@@ -234,8 +235,9 @@ def test_a_published_file_is_a_network_by_name(published_path):
     ]
     for name in (f"permuted:{published_path}:2", f"permuted:published:{published_path}:2"):
         permuted = load_network(name)
-        assert permuted.checkpoint == name
-        assert permuted.run == "multi (permuted, seed 2)"
+        assert permuted.identity.checkpoint == name
+        assert permuted.identity.run == "multi (permuted, seed 2)"
+        assert permuted.identity.parent == "multi"
         assert same_weights(permuted.network, permute_weights(plain.network, seed=2))
     fresh = load_network(f"untrained:{published_path}").network
     assert fresh.description() == plain.network.description()

@@ -16,7 +16,8 @@ from networks import (
     permute_weights,
     untrained,
 )
-from networks.weights.checkpoint import NETWORK_KEY, describe_network
+from networks.weights.checkpoint import NETWORK_KEY, describe_network, save_checkpoint
+from networks.weights.identity import NetworkIdentity
 from networks.weights.sources import Source, SourceError, load_network, parse_source
 
 SMALL_FRONT_END = {
@@ -57,7 +58,8 @@ def test_a_checkpoint_is_loaded_as_always(checkpoint, network):
     loaded = load_network(str(checkpoint))
     assert_same_weights(loaded.network, network)
     assert not loaded.network.training
-    assert loaded[1:] == (40, 2, "my-run", TASKS, str(checkpoint))
+    assert loaded.tasks == TASKS
+    assert loaded.identity == NetworkIdentity(run="my-run", checkpoint=str(checkpoint), step=40, epoch=2)
 
 
 @pytest.mark.parametrize("name", ["SpectroTemporal", "spectrotemporal"])
@@ -65,7 +67,8 @@ def test_the_baseline(name):
     loaded = load_network(name)
     assert isinstance(loaded.network, SpectroTemporal)
     assert not loaded.network.training
-    assert loaded[1:] == (0, 0, "SpectroTemporal", [], "SpectroTemporal")
+    assert loaded.tasks == []
+    assert loaded.identity == NetworkIdentity(run="SpectroTemporal", checkpoint="SpectroTemporal", kind="baseline")
 
 
 @pytest.mark.parametrize(("ending", "seed"), [("", 0), (":0", 0), (":3", 3)])
@@ -73,7 +76,16 @@ def test_a_permuted_checkpoint(checkpoint, network, ending, seed):
     loaded = load_network(f"permuted:{checkpoint}{ending}")
     assert_same_weights(loaded.network, permute_weights(network, seed=seed))
     assert not loaded.network.training
-    assert loaded[1:] == (40, 2, f"my-run/last (permuted, seed {seed})", TASKS, f"permuted:{checkpoint}:{seed}")
+    assert loaded.tasks == TASKS
+    assert loaded.identity == NetworkIdentity(
+        run=f"my-run/last (permuted, seed {seed})",
+        checkpoint=f"permuted:{checkpoint}:{seed}",
+        step=40,
+        epoch=2,
+        kind="permuted",
+        parent="my-run",
+        seed=seed,
+    )
 
 
 @pytest.mark.parametrize(("ending", "seed"), [("", 0), (":3", 3)])
@@ -81,7 +93,14 @@ def test_the_untrained_network_of_a_checkpoint(checkpoint, network, ending, seed
     loaded = load_network(f"untrained:{checkpoint}{ending}")
     assert_same_weights(loaded.network, untrained(network, seed=seed))
     assert not loaded.network.training
-    assert loaded[1:] == (0, 0, f"my-run/last (untrained, seed {seed})", [], f"untrained:{checkpoint}:{seed}")
+    assert loaded.tasks == []
+    assert loaded.identity == NetworkIdentity(
+        run=f"my-run/last (untrained, seed {seed})",
+        checkpoint=f"untrained:{checkpoint}:{seed}",
+        kind="untrained",
+        parent="my-run",
+        seed=seed,
+    )
 
 
 class TinyBackbone(Backbone):
@@ -108,7 +127,14 @@ def test_an_untrained_backbone_of_a_users_package(monkeypatch):
     assert torch.equal(torch.get_rng_state(), state)
     assert_same_weights(loaded.network, untrained(AuditoryNetwork(TinyBackbone(), {"word": 794}), seed=2))
     assert (loaded.network.sample_rate_hz, loaded.network.num_samples) == (20_000, 40_000)
-    assert loaded[1:] == (0, 0, "TinyBackbone (untrained, seed 2)", [], "untrained:my_networks.TinyBackbone:2")
+    assert loaded.tasks == []
+    assert loaded.identity == NetworkIdentity(
+        run="TinyBackbone (untrained, seed 2)",
+        checkpoint="untrained:my_networks.TinyBackbone:2",
+        kind="untrained",
+        parent="TinyBackbone",
+        seed=2,
+    )
 
 
 def test_an_untrained_backbone_of_ours_by_name(monkeypatch):
@@ -196,3 +222,14 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     for name in (str(path), f"permuted:{path}", f"untrained:{path}"):
         with pytest.raises(CheckpointError, match=r"notes\.ckpt"):
             load_network(name)
+
+
+@pytest.mark.parametrize(
+    ("step", "by_lightning", "kind"), [(0, True, "untrained"), (0, False, "trained"), (9, True, "trained")]
+)
+def test_a_run_before_its_first_step_is_untrained(network, tmp_path, step, by_lightning, kind):
+    path = tmp_path / "any.ckpt"
+    save_checkpoint(network, path, run="r", step=step)
+    if by_lightning:
+        torch.save(torch.load(path) | {"loops": {}}, path)
+    assert load_network(str(path)).identity.kind == kind

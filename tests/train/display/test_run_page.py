@@ -85,7 +85,8 @@ def test_what_is_on_the_page(config, tmp_path, monkeypatch, pages):
     (tmp_path / "run" / "run").mkdir(parents=True)
     rows = [
         {
-            **{t.RUN: "run", t.CHECKPOINT: "", t.STEP: step, t.EPOCH: 0, t.BENCHMARK: "tiny", t.METRIC: metric},
+            **{t.RUN: "run", t.CHECKPOINT: "", t.STEP: step, t.EPOCH: 0, t.KIND: "trained", t.PARENT: "", t.SEED: ""},
+            **{t.BENCHMARK: "tiny", t.METRIC: metric},
             **{t.STAGE: stage, t.REGION: "all", t.SUBJECT: "all", t.VALUE: 0.1 + step / 20},
         }
         for step in (0, 6)

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 import evaluate.__main__ as evaluate_command
-from evaluate.callback import callback as callback_module
+from evaluate.scoring import engine
 from evaluate.scoring.table import KEY_COLUMNS
 from train.__main__ import main
 
@@ -41,7 +41,7 @@ def test_scoring_leaves_training_bitwise_unchanged_also_when_it_raises(config, t
         np.random.rand(3)  # noqa: NPY002 - the global state is what must be kept
         raise RuntimeError("no scores today")
 
-    monkeypatch.setattr(callback_module, "stage_activations", fail)
+    monkeypatch.setattr(engine, "cached_activations", fail)
     failed = fit(config, tmp_path / "failed", monkeypatch)
     assert set(pd.read_csv(failed / "scores.csv")["metric"]) == {"failed"}
     for run_dir in (scored, failed):

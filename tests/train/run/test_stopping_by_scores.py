@@ -41,7 +41,7 @@ def tiny_benchmark(monkeypatch):
 def test_a_configuration_stops_early_and_keeps_the_best(config, tmp_path, monkeypatch):
     """Scores rise up to the third evaluation of training and then fall."""
     original, scores = callback_module.logged_values, iter([0.0, 0.1, 0.2, 0.3, 0.25, 0.2, 0.1, 0.1])
-    monkeypatch.setattr(callback_module, "logged_values", lambda rows: original(rows) | {MONITOR: next(scores)})
+    monkeypatch.setattr(callback_module, "logged_values", lambda *args: original(*args) | {MONITOR: next(scores)})
     run_dir = tmp_path / "run"
     config |= {
         "run_dir": str(run_dir),
@@ -81,7 +81,7 @@ def test_a_list_of_steps_on_a_logarithmic_axis(config, tmp_path, monkeypatch):
 def test_what_a_stopped_run_goes_on_from_knows_the_best_score(config, tmp_path, monkeypatch):
     """The score at the very step that it was stopped at, too: the best checkpoint is saved before the last."""
     original, scores = callback_module.logged_values, iter([0.0, 0.1, 0.2, 0.3])
-    monkeypatch.setattr(callback_module, "logged_values", lambda rows: original(rows) | {MONITOR: next(scores)})
+    monkeypatch.setattr(callback_module, "logged_values", lambda *args: original(*args) | {MONITOR: next(scores)})
     run_dir = tmp_path / "run"
     config |= {
         "brain": {"benchmarks": ["tiny"], "figures": False, "stages": ["relu3"], "every_n_steps": 1},

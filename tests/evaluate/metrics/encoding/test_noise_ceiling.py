@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluate.metrics.encoding.noise_ceiling import reliability, significance_floor, spearman_brown
+from evaluate.metrics.encoding.noise_ceiling import reliability, significance_floor
 
 
 def test_floors_are_the_published_ones():
@@ -26,22 +26,6 @@ def test_floor_is_the_smallest_significant_correlation_of_three_decimals(num):
 def test_floor_needs_three_stimuli():
     with pytest.raises(ValueError, match="from 3 stimuli on, got 2"):
         significance_floor(2)
-
-
-def test_spearman_brown_is_the_published_formula_for_three():
-    r = np.linspace(-0.4, 1, 9)
-    np.testing.assert_allclose(spearman_brown(r), 3 * r / (1 + 2 * r))
-    np.testing.assert_allclose(spearman_brown(r, 1), r)
-    assert spearman_brown(1.0, 7) == 1.0
-
-
-def test_spearman_brown_predicts_the_reliability_of_means():
-    rng = np.random.default_rng(0)
-    signal = rng.standard_normal((20000, 1))
-    repetitions = signal + 1.5 * rng.standard_normal((20000, 8))
-    one = np.corrcoef(repetitions[:, 0], repetitions[:, 1])[0, 1]
-    four = np.corrcoef(repetitions[:, :4].mean(axis=1), repetitions[:, 4:].mean(axis=1))[0, 1]
-    assert abs(spearman_brown(one, 4) - four) < 0.02
 
 
 @pytest.mark.parametrize("num_repetitions", [2, 3, 4])

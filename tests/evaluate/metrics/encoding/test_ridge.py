@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge, RidgeCV
 
-from evaluate.metrics.encoding.alphas import PUBLISHED_ALPHAS, TIE_TOLERANCE
 from evaluate.metrics.encoding.decomposition import compress, decompose
+from evaluate.metrics.encoding.penalties import PUBLISHED_ALPHAS, TIE_TOLERANCE
 from evaluate.metrics.encoding.ridge import LeaveOneOutRidge
 
 

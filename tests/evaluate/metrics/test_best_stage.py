@@ -5,8 +5,8 @@
 import numpy as np
 import pytest
 
-from evaluate.metrics import stage_selection
-from evaluate.metrics.stage_selection import best_stage, best_stage_by_region, stage_curve, unit_stage_curves
+from evaluate.metrics import best_stage as selection
+from evaluate.metrics.best_stage import best_stage, best_stage_by_region, unit_stage_curves
 
 
 @pytest.fixture(autouse=True)
@@ -118,17 +118,12 @@ def test_clear_best_stage_is_found():
     np.testing.assert_allclose(by_region.mean, [0.75, 0.25])
 
 
-def test_stage_curve_equals_the_definition():
-    rng = np.random.default_rng(4)
-    scores = make_scores(rng) * 1.3
-    subjects = np.arange(40) % 3
-    medians = np.minimum(np.median(scores, axis=2), 1)
-    expected = np.stack([np.median(medians[subjects == subject], axis=0) for subject in range(3)])
-    curve = stage_curve(scores, subjects)
-    assert curve.subjects == ("0", "1", "2")
-    np.testing.assert_allclose(curve.by_subject, expected)
-    np.testing.assert_allclose(curve.mean, expected.mean(axis=0))
-    assert unit_stage_curves(scores, clip=False).max() > 1
+def test_curves_of_units_equal_the_definition():
+    scores = make_scores(np.random.default_rng(4)) * 1.3
+    medians = np.median(scores, axis=2)
+    np.testing.assert_allclose(unit_stage_curves(scores, clip=True), np.minimum(medians, 1))
+    np.testing.assert_allclose(unit_stage_curves(scores, clip=False), medians)
+    assert medians.max() > 1
 
 
 def test_region_stages_equal_the_definition():
@@ -162,18 +157,15 @@ def test_undefined_scores_are_left_out_and_counted():
     assert np.isfinite(result.score[:2]).all()
     assert np.isnan(result.score[2])
     assert np.isfinite(whole.score).all()
-    curve = stage_curve(scores, subjects)
-    assert curve.num_undefined == 5 + 5 + 1
-    assert np.isnan(curve.by_subject[2]).all()
-    assert np.isfinite(curve.mean).all()
+    assert np.isnan(unit_stage_curves(scores, clip=True)).sum() == 5 + 5 + 1
 
 
 def test_masks_are_kept_between_networks(monkeypatch):
-    stage_selection._selection_masks.cache_clear()
+    selection._selection_masks.cache_clear()
     scores = make_scores(np.random.default_rng(7))
     best_stage(scores, [0] * 40)
     best_stage(scores, [0] * 40)
-    assert stage_selection._selection_masks.cache_info().hits == 10
+    assert selection._selection_masks.cache_info().hits == 10
 
 
 def test_one_stage():
@@ -186,7 +178,7 @@ def test_errors_say_what_is_wrong():
     with pytest.raises(ValueError, match="must be even, got 9"):
         best_stage(scores[..., :9], [0] * 4)
     with pytest.raises(ValueError, match=r"\(units, stages, splits\), got \(4, 3\)"):
-        stage_curve(scores[..., 0], [0] * 4)
+        unit_stage_curves(scores[..., 0], clip=True)
     with pytest.raises(ValueError, match=r"subjects must name one for each of the 4 units, got shape \(3,\)"):
         best_stage(scores, [0] * 3)
     with pytest.raises(ValueError, match="regions must name one"):

@@ -1,3 +1,5 @@
+"""The metric `encoding`: its rows by hand, and what it asks `encode` for."""
+
 import math
 from dataclasses import replace
 
@@ -5,19 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evaluate.metrics.best_stage import best_stage
+from evaluate.metrics.encoding import encoding_metric
 from evaluate.metrics.encoding.encoding import encode
-from evaluate.metrics.encoding.splits import published_splits
-from evaluate.metrics.stage_selection import best_stage
+from evaluate.metrics.encoding.splits import Splits, published_splits
+from evaluate.metrics.metric import Computing
 from evaluate.scoring import table as t
-from evaluate.scoring.scores import (
-    Origin,
-    StageScores,
-    encode_stage,
-    encode_stages,
-    failed_row,
-    score_network,
-    tabulate,
-)
+from networks import NetworkIdentity
 
 
 def value(rows, **wanted):
@@ -31,9 +27,13 @@ def value(rows, **wanted):
 def random_scores(benchmark, stages=("a", "b", "c"), num_splits=10, seed=0):
     generator = np.random.default_rng(seed)
     return {
-        stage: StageScores(generator.uniform(0, 1.4, (benchmark.num_units, num_splits)), num_ties=number)
+        stage: {"r2": generator.uniform(0, 1.4, (benchmark.num_units, num_splits)), "num_ties": np.array(number)}
         for number, stage in enumerate(stages)
     }
+
+
+def tabulate(scores, benchmark):
+    return t.identified(encoding_metric.tabulate(scores, benchmark), benchmark.name, NetworkIdentity())
 
 
 @pytest.fixture
@@ -46,8 +46,9 @@ def components(make_benchmark):
 def test_stage_curve_of_voxels_by_hand(make_benchmark):
     benchmark = make_benchmark()
     scores = random_scores(benchmark)
-    rows = tabulate(scores, benchmark, Origin())
-    for stage, (r2, _) in scores.items():
+    rows = tabulate(scores, benchmark)
+    for stage, arrays in scores.items():
+        r2 = arrays["r2"]
         by_subject = {}
         for region in ("all", "A", "B"):
             for subject in ("s1", "s2"):
@@ -65,13 +66,13 @@ def test_stage_curve_of_voxels_by_hand(make_benchmark):
 
 def test_components_are_unclipped_and_averaged(components):
     scores = random_scores(components)
-    scores["a"].r2[:] += 1
-    rows = tabulate(scores, components, Origin())
+    scores["a"]["r2"][:] += 1
+    rows = tabulate(scores, components)
     for number, component in enumerate(("low", "music")):
         found = value(rows, metric=t.ENCODING_R2, stage="a", region=component, subject="all")
-        assert found == pytest.approx(np.median(scores["a"].r2[number]))
+        assert found == pytest.approx(np.median(scores["a"]["r2"][number]))
         assert found > 1
-    mean = np.median(scores["b"].r2, axis=1).mean()
+    mean = np.median(scores["b"]["r2"], axis=1).mean()
     assert value(rows, metric=t.ENCODING_R2, stage="b", region="all") == pytest.approx(mean)
     assert set(rows[t.SUBJECT]) == {"all", *(f"iteration{number}" for number in range(10))}
     iterated = rows[rows[t.SUBJECT] != "all"]
@@ -84,8 +85,8 @@ def test_components_are_unclipped_and_averaged(components):
 def test_best_stage_of_voxels(make_benchmark):
     benchmark = make_benchmark()
     scores = random_scores(benchmark)
-    rows = tabulate(scores, benchmark, Origin())
-    stacked = np.stack([stage.r2 for stage in scores.values()], axis=1)
+    rows = tabulate(scores, benchmark)
+    stacked = np.stack([stage["r2"] for stage in scores.values()], axis=1)
     subjects = np.array([0, 0, 0, 1, 1, 1])
     best = best_stage(stacked, subjects, clip=True)
     for number, subject in enumerate(("s1", "s2")):
@@ -103,8 +104,8 @@ def test_best_stage_of_voxels(make_benchmark):
 
 def test_best_stage_of_components_is_their_mean(components):
     scores = random_scores(components)
-    rows = tabulate(scores, components, Origin())
-    stacked = np.stack([stage.r2 for stage in scores.values()], axis=1)
+    rows = tabulate(scores, components)
+    stacked = np.stack([stage["r2"] for stage in scores.values()], axis=1)
     best = best_stage(stacked, np.arange(2), clip=False)
     for number, component in enumerate(("low", "music")):
         assert value(rows, metric=t.BEST_STAGE_R2, region=component, subject="all") == best.score[number]
@@ -114,10 +115,10 @@ def test_best_stage_of_components_is_their_mean(components):
 def test_a_stage_that_is_always_best_is_found(make_benchmark):
     benchmark = make_benchmark()
     scores = random_scores(benchmark)
-    scores["c"].r2[:] = 0.9
-    scores["a"].r2[:] *= 0.1
-    scores["b"].r2[:] *= 0.1
-    rows = tabulate(scores, benchmark, Origin())
+    scores["c"]["r2"][:] = 0.9
+    scores["a"]["r2"][:] *= 0.1
+    scores["b"]["r2"][:] *= 0.1
+    rows = tabulate(scores, benchmark)
     assert value(rows, metric=t.BEST_STAGE_R2_CORRECTED, region="all", subject="all") == pytest.approx(0.9)
     assert value(rows, metric=t.BEST_STAGE_POSITION, region="all", subject="all") == pytest.approx(1.0)
 
@@ -125,9 +126,9 @@ def test_a_stage_that_is_always_best_is_found(make_benchmark):
 def test_region_positions_are_those_of_the_stage_curve(make_benchmark):
     benchmark = make_benchmark()
     scores = random_scores(benchmark)
-    rows = tabulate(scores, benchmark, Origin())
+    rows = tabulate(scores, benchmark)
     rows = rows[rows[t.METRIC] == t.REGION_STAGE_POSITION]
-    curves = np.stack([np.median(stage.r2, axis=1) for stage in scores.values()], axis=1)
+    curves = np.stack([np.median(stage["r2"], axis=1) for stage in scores.values()], axis=1)
     positions = pd.Series(np.minimum(curves, 1.0).argmax(axis=1) / (len(scores) - 1))
     units = benchmark.units
     by_subject = positions.groupby([units["region"], units["subject"]]).median()
@@ -141,59 +142,33 @@ def test_region_positions_are_those_of_the_stage_curve(make_benchmark):
 def test_undefined_scores_are_counted_and_never_zero(make_benchmark):
     benchmark = make_benchmark()
     scores = random_scores(benchmark)
-    scores["b"].r2[1, :] = np.nan  # the only unit of region A in subject s1
-    scores["b"].r2[4, 3] = np.nan
-    rows = tabulate(scores, benchmark, Origin())
+    scores["b"]["r2"][1, :] = np.nan  # the only unit of region A in subject s1
+    scores["b"]["r2"][4, 3] = np.nan
+    rows = tabulate(scores, benchmark)
     assert value(rows, metric=t.NUM_UNDEFINED, stage="b") == 11
     assert value(rows, metric=t.NUM_UNDEFINED, stage="a") == 0
     assert math.isnan(value(rows, metric=t.ENCODING_R2_CORRECTED, stage="b", region="A", subject="s1"))
     other = value(rows, metric=t.ENCODING_R2_CORRECTED, stage="b", region="A", subject="s2")
-    assert other == pytest.approx(min(1.0, np.nanmedian(scores["b"].r2[[3, 5]], axis=1).mean()), abs=0.5)
+    assert other == pytest.approx(min(1.0, np.nanmedian(scores["b"]["r2"][[3, 5]], axis=1).mean()), abs=0.5)
     assert value(rows, metric=t.ENCODING_R2_CORRECTED, stage="b", region="A", subject="all") == other
     assert value(rows, metric=t.NUM_TIES, stage="c") == 2
 
 
-def test_origin_is_in_every_row(components):
-    origin = Origin(run="r", checkpoint="c.ckpt", step=7, epoch=2)
-    rows = tabulate(random_scores(components), components, origin)
-    assert tuple(rows.columns) == t.COLUMNS
-    assert (rows[[t.RUN, t.CHECKPOINT, t.STEP, t.EPOCH]] == ["r", "c.ckpt", 7, 2]).all(axis=None)
-    assert set(rows[t.BENCHMARK]) == {components.name}
-    assert not rows.duplicated(list(t.KEY_COLUMNS)).any()
-
-
-def test_encode_stage_uses_what_the_benchmark_asks_for(make_benchmark):
+def test_measure_uses_what_the_benchmark_asks_for(make_benchmark):
     benchmark = make_benchmark()
     features = np.random.default_rng(0).standard_normal((24, 5))
     splits = published_splits(24)
     corrected = encode(features, benchmark.responses, splits)
     raw = encode(features, benchmark.responses.mean(axis=2), splits)
-    np.testing.assert_array_equal(encode_stage(features, benchmark, splits).r2, corrected.r2_test_corrected)
+    measured = encoding_metric.measure(features, benchmark, "stage", Computing())
+    np.testing.assert_array_equal(measured["r2"], corrected.r2_test_corrected)
     plain = replace(benchmark, noise_corrected=False)
-    np.testing.assert_array_equal(encode_stage(features, plain, splits).r2, raw.r2_test)
-    assert encode_stage(features, plain, splits).num_ties == raw.num_ties
-
-
-def test_network_to_rows(tiny_network, make_benchmark):
-    calls = []
-    rows = score_network(tiny_network, make_benchmark(), step=3, run="r", progress=lambda *call: calls.append(call))
-    curve = rows[rows[t.METRIC] == t.ENCODING_R2_CORRECTED]
-    assert list(dict.fromkeys(curve[t.STAGE])) == ["relu0", "pool0", "relufc"]
-    assert set(curve[t.REGION]) == {"all", "A", "B"}
-    assert set(curve[t.SUBJECT]) == {"all", "s1", "s2"}
-    assert set(rows[t.STEP]) == {3}
-    assert ("encoding", 3, 3) in calls
-    assert ("activations", 24, 24) in calls
-
-
-def test_stages_may_be_scored_apart(tiny_network, make_benchmark):
-    benchmark = make_benchmark()
-    whole = score_network(tiny_network, benchmark)
-    part = score_network(tiny_network, benchmark, stages=["pool0"])
-    merged = whole.merge(part, on=list(t.KEY_COLUMNS))
-    curve = merged[merged[t.METRIC] == t.ENCODING_R2_CORRECTED]
-    assert len(curve) == 9
-    np.testing.assert_array_equal(curve["value_x"], curve["value_y"])
+    measured = encoding_metric.measure(features, plain, "stage", Computing())
+    np.testing.assert_array_equal(measured["r2"], raw.r2_test)
+    assert measured["num_ties"] == raw.num_ties
+    few = Splits(splits.train[:3], splits.test[:3])
+    measured = encoding_metric.measure(features, plain, "stage", Computing(splits=few))
+    np.testing.assert_array_equal(measured["r2"], raw.r2_test[:, :3])
 
 
 def test_features_that_drive_the_responses_predict_them(make_benchmark):
@@ -201,16 +176,11 @@ def test_features_that_drive_the_responses_predict_them(make_benchmark):
     sounds = np.abs(benchmark.stimuli(1000, 64)).astype(np.float64)
     noise = np.random.default_rng(5).standard_normal((24, 64))
     many = replace(benchmark, responses=np.repeat(sounds[:, :6, None], 3, axis=2))
-    scores = encode_stages({"drive": sounds[:, :6], "noise": noise}, many, published_splits(24))
-    rows = tabulate(scores, many, Origin())
+    features = {"drive": sounds[:, :6], "noise": noise}
+    scores = {name: encoding_metric.measure(values, many, name, Computing()) for name, values in features.items()}
+    rows = tabulate(scores, many)
     assert value(rows, metric=t.ENCODING_R2_CORRECTED, stage="drive", region="all", subject="all") > 0.95
     assert value(rows, metric=t.ENCODING_R2_CORRECTED, stage="noise", region="all", subject="all") < 0.3
-
-
-def test_failed_row():
-    rows = failed_row("tiny", Origin(run="r", step=4))
-    assert value(rows, run="r", step=4, benchmark="tiny", metric=t.FAILED) != 0
-    assert rows[t.VALUE].isna().all()
 
 
 def test_real_components_of_stored_features(shared_dir):
@@ -218,79 +188,6 @@ def test_real_components_of_stored_features(shared_dir):
 
     golden = np.load(shared_dir / "golden" / "encoding.npz")
     benchmark = load_benchmark(shared_dir / "data" / "natsound165")
-    scores = encode_stage(golden["features"], benchmark, published_splits(165))
+    r2 = encoding_metric.measure(golden["features"], benchmark, "stored", Computing())["r2"]
     defined = golden["components/alpha"] < 1e10
-    np.testing.assert_allclose(scores.r2[defined], golden["components/r2_test"][defined], atol=1e-6)
-
-
-class TestTable:
-    rows = t.make_table(
-        [
-            dict(zip(t.COLUMNS, row, strict=True))
-            for row in (
-                ("NA", "", 0, 0, "tiny", t.ENCODING_R2, "relu0", "all", "all", 0.1 + 0.2),
-                ("NA", "", 5, 1, "tiny", t.ENCODING_R2, "relu0", "all", "all", float("nan")),
-                ("NA", "a,b.ckpt", 5, 1, "tiny", t.ENCODING_R2, "relu0", "é", "all", 1 / 3),
-            )
-        ]
-    )
-
-    def test_numbers_and_names_come_back_exactly(self, tmp_path):
-        path = tmp_path / "new" / "scores.csv"
-        written = t.append_rows(path, self.rows)
-        pd.testing.assert_frame_equal(t.read_table(path), self.rows, check_exact=True)
-        pd.testing.assert_frame_equal(written, self.rows, check_exact=True)
-        assert {file.name for file in path.parent.iterdir()} == {"scores.csv", ".scores.csv.lock"}
-
-    def test_appending_twice_changes_nothing(self, tmp_path):
-        path = tmp_path / "scores.csv"
-        t.append_rows(path, self.rows)
-        before = path.read_bytes()
-        t.append_rows(path, self.rows)
-        assert path.read_bytes() == before
-
-    def test_a_row_of_the_same_key_replaces(self, tmp_path):
-        path = tmp_path / "scores.csv"
-        t.append_rows(path, self.rows)
-        table = t.append_rows(path, self.rows.iloc[[1]].assign(value=0.5, epoch=9))
-        assert len(table) == 3
-        assert value(table, step=5, checkpoint="") == 0.5
-        assert value(table, step=0) == 0.1 + 0.2
-
-    def test_empty_table(self, tmp_path):
-        assert t.append_rows(tmp_path / "scores.csv", t.make_table([])).empty
-        assert t.read_table(tmp_path / "scores.csv").empty
-
-    def test_nothing_half_written(self, tmp_path, monkeypatch):
-        path = tmp_path / "scores.csv"
-        t.append_rows(path, self.rows)
-        before = path.read_bytes()
-
-        def fail(*_):
-            raise OSError("no space left")
-
-        monkeypatch.setattr(t.os, "replace", fail)
-        with pytest.raises(OSError, match="no space"):
-            t.append_rows(path, self.rows.assign(step=8))
-        assert path.read_bytes() == before
-        assert {file.name for file in tmp_path.iterdir()} == {"scores.csv", ".scores.csv.lock"}
-
-    @pytest.mark.parametrize(
-        ("content", "message"),
-        [
-            (b"", "not a score table"),
-            (b"a,b\n1,2\n", "missing: run"),
-            (b"\xff\xfe\x00", "not a score table"),
-            (",".join(t.COLUMNS).encode() + b"\nr,,x,0,b,m,s,r,a,1\n", "numbers in step"),
-        ],
-    )
-    def test_bad_files_are_named(self, tmp_path, content, message):
-        path = tmp_path / "scores.csv"
-        path.write_bytes(content)
-        with pytest.raises(t.TableError, match=rf"scores\.csv is not a score table.*{message}|scores\.csv.*{message}"):
-            t.append_rows(path, self.rows)
-        assert path.read_bytes() == content
-
-    def test_missing_file(self, tmp_path):
-        with pytest.raises(t.TableError, match="there is no score table"):
-            t.read_table(tmp_path / "scores.csv")
+    np.testing.assert_allclose(r2[defined], golden["components/r2_test"][defined], atol=1e-6)

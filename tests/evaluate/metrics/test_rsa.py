@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 
 from evaluate.metrics.encoding.splits import published_splits
-from evaluate.metrics.similarity import category_order, rsa, similarity_matrix, z_score
+from evaluate.metrics.rsa import category_order, rsa, similarity_matrix, z_score
 
 
 def plain_triangle(values, train, keep):

@@ -18,23 +18,6 @@ _TIE_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
-class StageCurve:
-    """Scores of every stage.
-
-    Attributes:
-        subjects: P subjects in order of first appearance.
-        by_subject: (P, stages) median over a subject's units.
-        mean: (stages,) mean over subjects.
-        num_undefined: units and stages without a defined score.
-    """
-
-    subjects: tuple[str, ...]
-    by_subject: np.ndarray
-    mean: np.ndarray
-    num_undefined: int
-
-
-@dataclass(frozen=True, eq=False)
 class BestStage:
     """Score and position of the best stage, selected on data that the score is not read from.
 
@@ -90,26 +73,6 @@ def unit_stage_curves(scores: np.ndarray, *, clip: bool = True) -> np.ndarray:
     """
     medians = median_defined(_check_scores(scores), axis=2)
     return np.minimum(medians, 1.0) if clip else medians
-
-
-def stage_curve(scores: np.ndarray, subjects: np.ndarray, *, clip: bool = True) -> StageCurve:
-    """Score of every stage: median over splits, clipped; median over a subject's units; mean over subjects.
-
-    Args:
-        scores: (V, stages, splits).
-        subjects: (V,) subject of each unit.
-        clip: clip medians over splits to 1, as for voxels.
-
-    Returns:
-        The curve, by subject and on average.
-
-    Raises:
-        ValueError: shapes that do not match.
-    """
-    curves = unit_stage_curves(scores, clip=clip)
-    names, codes = _group(subjects, len(curves), "subjects")
-    by_subject = _median_by_group(curves, codes, len(names))
-    return StageCurve(names, by_subject, mean_defined(by_subject, axis=0), int(np.isnan(curves).sum()))
 
 
 def best_stage(

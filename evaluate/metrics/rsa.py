@@ -1,4 +1,4 @@
-"""Representational similarity analysis: do stages and brains find the same sounds alike?
+"""The metric `rsa`, representational similarity analysis: do stages and brains find the same sounds alike?
 
 Procedure of Tuckute, Feather et al. 2023, with stage selection on the training sounds of each split.
 """
@@ -10,8 +10,12 @@ from typing import Literal
 import numpy as np
 from scipy.stats import rankdata
 
+from evaluate.benchmarks.benchmark import ALL, Benchmark
+from evaluate.metrics.best_stage import mean_defined, median_defined
 from evaluate.metrics.encoding.splits import Splits
-from evaluate.metrics.stage_selection import mean_defined, median_defined
+from evaluate.metrics.metric import Arrays, Computing, Metric, Rows, ScoreKind
+from evaluate.metrics.table_rows import add_means, rows_of
+from evaluate.scoring import table as t
 
 CeilingKind = Literal["pearson", "spearman"]
 
@@ -251,3 +255,60 @@ def read_out_best(train_similarity: np.ndarray, test_similarity: np.ndarray) -> 
     best = np.where(np.isnan(train_similarity).all(axis=1), -1, best)
     chosen = np.take_along_axis(test_similarity, np.maximum(best, 0)[:, None, :], axis=1)[:, 0]
     return best, median_defined(np.where(best >= 0, chosen, np.nan), axis=1)
+
+
+def measure(features: np.ndarray, benchmark: Benchmark, stage: str, computing: Computing) -> Arrays:
+    """Similarity of a stage with each subject in each split, (P, splits), and the subjects' ceilings, (P,).
+
+    Sounds are in category order, or in the benchmark's order if they have no categories.
+    """
+    order = np.arange(benchmark.num_stimuli)
+    if benchmark.categories is not None:
+        order = category_order(benchmark.categories)
+    result = rsa(
+        {stage: features[order]},
+        benchmark.responses[order],
+        benchmark.units["subject"].to_numpy(),
+        computing.splits_of(benchmark),
+    )
+    return {
+        "train_similarity": result.train_similarity[:, 0],
+        "test_similarity": result.test_similarity[:, 0],
+        "ceiling": result.ceiling,
+    }
+
+
+def tabulate(results: Mapping[str, Arrays], benchmark: Benchmark) -> Rows:
+    """Similarity of each stage, and at the stage that is best on each split's training sounds (see `rsa`)."""
+
+    def rows_for(metric: str, stage: str, by_subject: np.ndarray) -> Rows:
+        values = {(ALL, subject): float(v) for subject, v in zip(benchmark.subjects, by_subject, strict=True)}
+        return rows_of(metric, stage, add_means(values, benchmark))
+
+    rows = []
+    for stage, arrays in results.items():
+        rows += rows_for(t.RSA, stage, median_defined(arrays["test_similarity"], axis=1))
+    train, test = (
+        np.stack([arrays[key] for arrays in results.values()], axis=1)  # (P, stages, splits)
+        for key in ("train_similarity", "test_similarity")
+    )
+    rows += rows_for(t.BEST_STAGE_RSA, t.BEST, read_out_best(train, test)[1])
+    ceiling = next(iter(results.values()))["ceiling"]  # depends on the responses alone: the same for every stage
+    rows += rows_for(t.RSA_CEILING, ALL, ceiling)
+    for stage, arrays in results.items():
+        num_undefined = int(np.isnan(arrays["test_similarity"]).sum())
+        rows += rows_of(t.RSA_NUM_UNDEFINED, stage, {(ALL, ALL): num_undefined})
+    return rows
+
+
+SIMILARITY = ScoreKind(
+    stage_metric=t.RSA,
+    best_metric=t.BEST_STAGE_RSA,
+    label="representational similarity (Spearman ρ)",
+    title="representational similarity",
+    symbol="ρ",
+    name="rsa",
+    counts=(("undefined", t.RSA_NUM_UNDEFINED),),
+    ceiling_metric=t.RSA_CEILING,
+)
+RSA = Metric(measure=measure, tabulate=tabulate, kinds=lambda benchmark: (SIMILARITY,))

@@ -1,0 +1,74 @@
+"""Score tables of earlier versions, which did not say what kind of network a row is about.
+
+They said it in names alone, from which it is worked out here, once, when such a file is read.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluate.scoring import table as t
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OLD_COLUMNS = tuple(name for name in t.COLUMNS if name not in (t.KIND, t.PARENT, t.SEED))
+
+# Column `checkpoint` of a control: permuted:CHECKPOINT:SEED, untrained:CHECKPOINT_OR_BACKBONE:SEED.
+_CONTROL = re.compile(r"(?P<kind>permuted|untrained):(?P<target>.+?)(?::(?P<seed>\d+))?")
+# Its column `run`: RUN/FILE (permuted, seed SEED).
+_CONTROL_LABEL = re.compile(r"(?P<run>.+)/(?P<file>[^/]+) \((permuted|untrained), seed \d+\)")
+_BASELINE = re.compile(r"spectro[-_ ]?temporal", re.IGNORECASE)
+_UNTRAINED = re.compile(r"untrained", re.IGNORECASE)
+
+
+def with_identities(table: pd.DataFrame) -> pd.DataFrame:
+    """Add what a row's network is.
+
+    Args:
+        table: Score table whose columns `kind`, `parent` and `seed` are to be worked out.
+
+    Returns:
+        The table with these columns.
+    """
+    runs = _runs_of_checkpoints(table)
+    last_steps = table.groupby(t.RUN)[t.STEP].max().to_dict()
+    columns = [t.RUN, t.CHECKPOINT, t.STEP]
+    found = [
+        _identify(str(run), str(checkpoint), runs, is_first=step == 0, has_later=last_steps[run] > 0)
+        for run, checkpoint, step in table[columns].itertuples(index=False)
+    ]
+    kinds, parents, seeds = zip(*found, strict=True) if found else ((), (), ())
+    return table.assign(**{t.KIND: list(kinds), t.PARENT: list(parents), t.SEED: list(seeds)})
+
+
+def _identify(
+    run: str, checkpoint: str, runs: dict[str, str], *, is_first: bool, has_later: bool
+) -> tuple[str, str, str]:
+    """Kind, parent and seed of a row's network."""
+    control = _CONTROL.fullmatch(checkpoint)
+    if control is not None:
+        target = control["target"]
+        return control["kind"], runs.get(target) or Path(target).stem, str(int(control["seed"] or 0))
+    names = (run, Path(checkpoint).stem)
+    if _BASELINE.search(names[0] or names[1]):
+        return "baseline", "", ""
+    if is_first and (has_later or checkpoint == "" or any(_UNTRAINED.search(name) for name in names)):
+        return "untrained", "", ""
+    is_file = ":" not in checkpoint or checkpoint.startswith("published:")
+    return ("trained" if is_file else "external"), "", ""
+
+
+def _runs_of_checkpoints(table: pd.DataFrame) -> dict[str, str]:
+    """Checkpoint -> run: as rows of the checkpoint itself say, else those of its controls."""
+    found: dict[str, str] = {}
+    of_controls: dict[str, str] = {}
+    for checkpoint, run in table[[t.CHECKPOINT, t.RUN]].drop_duplicates().itertuples(index=False):
+        control, label = _CONTROL.fullmatch(str(checkpoint)), _CONTROL_LABEL.fullmatch(str(run))
+        if control is None:
+            found |= {str(checkpoint): str(run)} if checkpoint and run else {}
+        elif label is not None and label["file"] == Path(control["target"]).stem:
+            of_controls[control["target"]] = label["run"]
+    return of_controls | found

@@ -1,0 +1,64 @@
+"""What is to be scored and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+from evaluate.benchmarks.benchmark import Benchmark, BenchmarkError
+from evaluate.metrics import DEFAULT_METRIC, load_metrics
+from evaluate.metrics.encoding.splits import Splits
+from evaluate.metrics.metric import Metric, ScoreKind
+from evaluate.options import DEFAULT_BATCH_SIZE, DEFAULT_MEMORY_LIMIT_GIB
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringPlan:
+    """What every network is scored on, and how.
+
+    Attributes:
+        benchmarks: Benchmarks, each name once.
+        metrics: Metrics by name, see `evaluate.metrics.load_metrics`.
+        stages: Stages to score; None for all.
+        splits: Training and test stimuli; None for the published ones.
+        batch_size: Sounds per forward pass.
+        device: Where networks and metrics are computed; None for the network's own device.
+        memory_limit_gib: Bound on the working memory of metrics, in GiB.
+
+    Raises:
+        BenchmarkError: Two benchmarks share a name, or a metric needs what a benchmark lacks.
+    """
+
+    benchmarks: tuple[Benchmark, ...]
+    metrics: Mapping[str, Metric] = field(default_factory=lambda: load_metrics([DEFAULT_METRIC]))
+    stages: tuple[str, ...] | None = None
+    splits: Splits | None = None
+    batch_size: int = DEFAULT_BATCH_SIZE
+    device: torch.device | None = None
+    memory_limit_gib: float = DEFAULT_MEMORY_LIMIT_GIB
+
+    def __post_init__(self) -> None:
+        """Check that rows can be told apart and that each metric can work on each benchmark."""
+        names = [benchmark.name for benchmark in self.benchmarks]
+        doubled = next((name for name in names if names.count(name) > 1), None)
+        if doubled is not None:
+            raise BenchmarkError(f"two benchmarks are named {doubled!r}: their rows could not be told apart")
+        for name, metric in self.metrics.items():
+            for benchmark in self.benchmarks:
+                if metric.needs_categories and benchmark.categories is None:
+                    raise BenchmarkError(
+                        f"metric {name} needs categories of sounds, which benchmark {benchmark.name!r} does not have: "
+                        "leave out one of them"
+                    )
+
+    @property
+    def kinds(self) -> tuple[ScoreKind, ...]:
+        """What networks are compared by, over all benchmarks and metrics."""
+        found = (self.kinds_on(benchmark) for benchmark in self.benchmarks)
+        return tuple(dict.fromkeys(kind for kinds in found for kind in kinds))
+
+    def kinds_on(self, benchmark: Benchmark) -> tuple[ScoreKind, ...]:
+        """What networks are compared by on one benchmark."""
+        return tuple(kind for metric in self.metrics.values() for kind in metric.kinds(benchmark))

@@ -1,0 +1,69 @@
+"""Scoring one network in memory from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from evaluate.benchmarks.benchmark import Benchmark
+from evaluate.features.activations import Progress
+from evaluate.features.cache import ActivationCache
+from evaluate.metrics import DEFAULT_METRIC, load_metrics
+from evaluate.metrics.encoding.splits import Splits
+from evaluate.options import DEFAULT_BATCH_SIZE
+from evaluate.scoring.engine import ScoringEngine
+from evaluate.scoring.plan import ScoringPlan
+from networks import NetworkIdentity
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def score_network(
+    net: nn.Module,
+    benchmark: Benchmark,
+    *,
+    metrics: Sequence[str] = (DEFAULT_METRIC,),
+    stages: Sequence[str] | None = None,
+    splits: Splits | None = None,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    device: torch.device | str | None = None,
+    identity: NetworkIdentity | None = None,
+    progress: Progress | None = None,
+    cache: ActivationCache | None = None,
+) -> pd.DataFrame:
+    """Score the stages of a network by how well they predict the responses of a benchmark.
+
+    Args:
+        net: Network with named stages, as `networks.AuditoryNetwork`; left as it was found.
+        benchmark: Stimuli, responses, units.
+        metrics: Names of metrics, see `evaluate.metrics.load_metric`.
+        stages: Stages to score; None for all.
+        splits: Training and test sounds; None for the ten published splits.
+        batch_size: Sounds per forward pass.
+        device: Where the network is; None for where its parameters are. Metrics follow it to a CUDA GPU.
+        identity: What the network is, for the table: run, checkpoint, step and so on.
+        progress: Called as `progress(what, num_done, num_total)`.
+        cache: Where activations are looked up and kept; None computes them.
+
+    Returns:
+        Rows of the score table; see the metric's `tabulate`.
+
+    Raises:
+        MetricError: A metric is unknown.
+        StageError: A stage is unknown or its activations are not finite.
+        BenchmarkError: The benchmark's sounds cannot be used, or a metric needs what the benchmark lacks.
+    """
+    plan = ScoringPlan(
+        benchmarks=(benchmark,),
+        metrics=load_metrics(metrics),
+        stages=None if stages is None else tuple(stages),
+        splits=splits,
+        batch_size=batch_size,
+        device=None if device is None else torch.device(device),
+    )
+    engine = ScoringEngine(plan=plan, cache=cache, progress=progress)
+    return engine.score(net, benchmark, identity or NetworkIdentity())
