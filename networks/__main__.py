@@ -8,7 +8,7 @@ from networks.commands.dispatch import dispatch
 COMMANDS = {
     "calibrate": "networks.commands.calibrate:Calibrate",
     "convert": "networks.commands.convert:Convert",
-    "summary": "networks.commands.summary:Summary",
+    "summary": "networks.commands.summary:ShowSummary",
 }
 """Class of each command, imported when it is needed."""
 

@@ -7,16 +7,14 @@ half first, so that the output has ``ceil(x / stride)`` points. Axes are frequen
 import torch
 from torch import Tensor, nn
 
-Pair = tuple[int, int]
 
-
-def same_padding(size: int, kernel: int, stride: int) -> Pair:
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     """Padding before and after one axis of ``size`` points."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 
 
-def pad_same(x: Tensor, kernel: Pair, stride: Pair, value: float = 0.0) -> Tensor:
+def pad_same(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], value: float = 0.0) -> Tensor:
     """(B, C, F, N) padded with ``value`` on both axes."""
     top, bottom = same_padding(x.shape[-2], kernel[0], stride[0])
     left, right = same_padding(x.shape[-1], kernel[1], stride[1])
@@ -28,7 +26,9 @@ def pad_same(x: Tensor, kernel: Pair, stride: Pair, value: float = 0.0) -> Tenso
 class SameConv2d(nn.Conv2d):
     """Convolution without bias, "same" padding with zeros."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = (1, 1)) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: tuple[int, int], stride: tuple[int, int] = (1, 1)
+    ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride=stride, bias=False)
         self.kernel_pair, self.stride_pair = kernel_size, stride
 
@@ -64,7 +64,7 @@ def _strided_convolution_of_one_channel(x: Tensor, weight: Tensor, stride: int) 
 class SameMaxPool2d(nn.Module):
     """Max pooling, "same" padding with -inf."""
 
-    def __init__(self, kernel_size: Pair, stride: Pair) -> None:
+    def __init__(self, kernel_size: tuple[int, int], stride: tuple[int, int]) -> None:
         super().__init__()
         self.kernel_size, self.stride = kernel_size, stride
 
@@ -77,7 +77,7 @@ class SameMaxPool2d(nn.Module):
 class SameAvgPool2d(nn.Module):
     """Average pooling, "same" padding with zeros, which count."""
 
-    def __init__(self, kernel_size: Pair, stride: Pair) -> None:
+    def __init__(self, kernel_size: tuple[int, int], stride: tuple[int, int]) -> None:
         super().__init__()
         self.kernel_size, self.stride = kernel_size, stride
 

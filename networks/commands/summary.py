@@ -17,7 +17,7 @@ from networks.weights.source_names import SourceError, parse_source
 if TYPE_CHECKING:
     from torch import nn
 
-    from networks.summary import StageSummary
+    from networks.stage_summary import StageSummary
 
 _YAML = (".yaml", ".yml")
 # Heads of a configuration's network follow from its data, which are not looked at.
@@ -25,7 +25,7 @@ _ANY_HEAD = {"any": 1}
 
 
 @dataclass(kw_only=True)
-class Summary:
+class ShowSummary:
     """Show the stages, parameters, operations and receptive fields of a network.
 
     For each stage: the shape of its activation and its units after averaging over time. Parameters and multiply-adds
@@ -49,11 +49,11 @@ class Summary:
             SourceError: The network is unknown.
             CheckpointError: The weights cannot be read.
         """
-        from networks.summary import REST, summarise
+        from networks.stage_summary import REST, stage_summaries
 
         is_configuration = Path(self.network).suffix in _YAML
         network = _of_configuration(Path(self.network)) if is_configuration else _of_name(self.network)
-        rows = summarise(network)
+        rows = stage_summaries(network)
         if is_configuration:
             rows = [row for row in rows if row.name != REST]
         note = "without heads, which follow from the data" if is_configuration else ""

@@ -10,13 +10,18 @@ from typing import Any
 
 from torch import nn
 
-from networks.external.speech_features import SAMPLE_RATE_HZ, ASTInput, NormalisedWaveform, Speech2TextInput
+from networks.external.speech_features import (
+    NUM_SAMPLES,
+    SAMPLE_RATE_HZ,
+    ASTInput,
+    NormalisedWaveform,
+    Speech2TextInput,
+)
 from networks.external.stage_paths import numbered
 from networks.external.staged import StagedNetwork
 from networks.installation import InstallationError
 from networks.weights.strict import NAMES_SHOWN, CheckpointError
 
-NUM_SAMPLES = 2 * SAMPLE_RATE_HZ  # the benchmarks' sounds take 2 s
 # Mean and standard deviation of AudioSet's filter banks (Gong et al. 2021).
 AUDIOSET_MEAN, AUDIOSET_DEVIATION = -4.2677393, 4.5689974
 # Used in training alone, and missing in some folders.

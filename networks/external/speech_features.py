@@ -8,6 +8,7 @@ from networks.installation import load_torchaudio
 # Settings of Kaldi's filter banks in the software published with AST and Speech2Text: at 16 kHz, windows of 25 ms every
 # 10 ms, without dither.
 SAMPLE_RATE_HZ = 16_000
+NUM_SAMPLES = 2 * SAMPLE_RATE_HZ  # the sounds of the benchmarks last 2 s
 FRAME_SHIFT_MS = 10.0
 PCM_SCALE = 2.0**15  # Speech2Text takes samples as 16-bit numbers
 MIN_DEVIATION = 1e-10  # so that a silent sound stays finite

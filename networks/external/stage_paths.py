@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-NAMES_SHOWN = 12  # module paths that an error lists
+PATHS_SHOWN = 12  # module paths that an error lists
 
 
 def find_stages(module: nn.Module, stages: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
@@ -71,6 +71,6 @@ def _expression(pattern: str) -> re.Pattern[str]:
 
 
 def _unknown(pattern: str, paths: Sequence[str]) -> str:
-    similar = difflib.get_close_matches(pattern, paths, n=NAMES_SHOWN, cutoff=0.3) or [path for path in paths if path]
-    shown = ", ".join(similar[:NAMES_SHOWN]) or "none"
+    similar = difflib.get_close_matches(pattern, paths, n=PATHS_SHOWN, cutoff=0.3) or [path for path in paths if path]
+    shown = ", ".join(similar[:PATHS_SHOWN]) or "none"
     return f"no module of the network matches the stage {pattern!r}; similar or first ones are: {shown}"

@@ -6,14 +6,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from networks.external.speech_features import SAMPLE_RATE_HZ, NormalisedWaveform
+from networks.external.speech_features import NUM_SAMPLES, SAMPLE_RATE_HZ, NormalisedWaveform
 from networks.external.stage_paths import numbered
 from networks.external.staged import StagedNetwork
 from networks.installation import load_torchaudio
 from networks.weights.strict import CheckpointError, load_weights
 from networks.weights.tensor_files import read_tensor_file
 
-NUM_SAMPLES = 2 * SAMPLE_RATE_HZ  # the benchmarks' sounds take 2 s
 FILES = ("*.pt", "*.pth")
 _BASE_UNITS = 768  # in the layers of the base model (Baevski et al. 2020); the large ones have 1024
 _PROJECTION = "encoder.feature_projection.projection.weight"

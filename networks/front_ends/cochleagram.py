@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from networks.front_ends.compression import MAX_DERIVATIVE, OFFSET, POWER, compress
+from networks.front_ends.compression import MAX_DERIVATIVE, OFFSET, POWER, power_compression
 from networks.front_ends.direct import KAISER_BETA, DirectEnvelopes, LowPass
 from networks.front_ends.filterbank import erb_cosine_filters
 from networks.front_ends.front_end import FrontEnd, samples_per_frame
@@ -15,7 +15,7 @@ from networks.front_ends.multirate import MultirateEnvelopes
 class Cochleagram(FrontEnd):
     r"""Cochleagram of Feather et al. 2023 and Tuckute, Feather et al. 2023.
 
-    ``compress(lowpass(|analytic signal of each band|))``: cosine filters on the ERB scale in the frequency domain,
+    ``compressed(lowpass(|analytic signal of each band|))``: cosine filters on the ERB scale in the frequency domain,
     magnitude of the analytic signal (positive frequencies not doubled), a 1001-tap Kaiser-windowed sinc with one
     frame every 100 samples and no padding, then the power 0.3. Differentiable; always computed in float32 with
     autocast off, and left out of ``torch.compile`` (complex numbers).
@@ -121,4 +121,6 @@ class Cochleagram(FrontEnd):
         self.check_waveforms(waveform)
         with torch.autocast(waveform.device.type, enabled=False):
             envelopes = self.envelopes(waveform.to(self.get_buffer("center_freqs_hz").dtype))
-            return compress(envelopes, power=self.power, offset=self.offset, max_derivative=self.max_derivative)
+            return power_compression(
+                envelopes, power=self.power, offset=self.offset, max_derivative=self.max_derivative
+            )

@@ -36,7 +36,7 @@ def _power(base: Tensor, power: float, out: Tensor) -> Tensor:
     return torch.log2(base, out=out).mul_(power).exp2_()
 
 
-def compress(
+def power_compression(
     x: Tensor, *, power: float = POWER, offset: float = OFFSET, max_derivative: float = MAX_DERIVATIVE
 ) -> Tensor:
     """Power-law compression ``(max(x, 0) + offset) ** power``, elementwise.

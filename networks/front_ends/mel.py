@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from networks.front_ends.compression import OFFSET, POWER, compress
+from networks.front_ends.compression import OFFSET, POWER, power_compression
 from networks.front_ends.front_end import FrontEnd, samples_per_frame
 from networks.installation import load_torchaudio
 
@@ -14,7 +14,7 @@ from networks.installation import load_torchaudio
 class MelSpectrogram(FrontEnd):
     r"""Compressed mel spectrogram, by default 211 bands x 390 frames as the published cochleagram.
 
-    ``compress(mel filters @ |STFT| / sum of the window)``: magnitudes of a short-time Fourier transform with a Hann
+    ``compressed(mel filters @ |STFT| / sum of the window)``: magnitudes of a short-time Fourier transform with a Hann
     window, so scaled that a tone of amplitude 1 has 0.5; triangular filters, equally spaced on the (HTK) mel scale
     ``2595 log10(1 + f / 700)``, of height 1; no padding of the waveform, so that frame n is about the samples from
     ``n * stride`` to ``n * stride + window_samples``. The transform is longer than the window (zeros around it), as
@@ -31,7 +31,7 @@ class MelSpectrogram(FrontEnd):
         window_samples: samples of the window.
         fft_samples: points of the transform, at least ``window_samples``.
         compression: "power" for ``(x + offset) ** power``, with the published rule for its gradient (see
-            :func:`networks.front_ends.compression.compress`); "log" for ``log(x + offset)``.
+            :func:`networks.front_ends.compression.power_compression`); "log" for ``log(x + offset)``.
         power: exponent of the power compression.
         offset: added before compression.
 
@@ -108,7 +108,7 @@ class MelSpectrogram(FrontEnd):
             mel = (magnitude.transpose(1, 2) @ filters).transpose(1, 2) / window.sum()
             if self.compression == "log":
                 return (mel + self.offset).log()
-            return compress(mel, power=self.power, offset=self.offset)
+            return power_compression(mel, power=self.power, offset=self.offset)
 
 
 def _mel_filters(fft_samples: int, sample_rate_hz: int, num_bands: int, low_hz: float, high_hz: float) -> Tensor:

@@ -5,15 +5,15 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from networks.front_ends.multirate.groups import Group
+from networks.front_ends.multirate.band_groups import BandGroup
 from networks.front_ends.multirate.low_pass import Blocks
 from networks.front_ends.multirate.measured import measure_groups
 from networks.front_ends.multirate.stored import stored_groups
 
-CHOSEN: dict[str, tuple[Group, ...]] = {}
+CHOSEN: dict[str, tuple[BandGroup, ...]] = {}
 
 
-def choose_groups(responses: NDArray[np.float64], blocks: Blocks, **settings: float) -> tuple[Group, ...]:
+def choose_groups(responses: NDArray[np.float64], blocks: Blocks, **settings: float) -> tuple[BandGroup, ...]:
     """Groups of bands, with the fewest points in all that have the error asked for.
 
     Args:

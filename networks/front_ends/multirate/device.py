@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from networks.front_ends.multirate.groups import Group
+from networks.front_ends.multirate.band_groups import BandGroup
 from networks.front_ends.multirate.low_pass import Blocks
 from networks.front_ends.multirate.spectrum import rfft_adjoint
 
@@ -31,12 +31,12 @@ PERIODS_OF_A_PROGRAM = 64  # more keep the lead's share of the work lower, fewer
 POINTS_OF_A_PROGRAM = 256
 
 
-def suits(blocks: Blocks) -> bool:
+def fits_kernels(blocks: Blocks) -> bool:
     """Whether the kernels can compute this front end: the waveform is a whole number of strides, and not very few."""
     return blocks.grid >= 2 * PHASES_TOGETHER
 
 
-def takes(waveform: Tensor) -> bool:
+def can_run_kernels(waveform: Tensor) -> bool:
     """Whether the kernels take these waveforms, float32 on a CUDA device, and Triton is there to compile them."""
     is_on_device = waveform.device.type == "cuda" and waveform.dtype == torch.float32
     return is_on_device and importlib.util.find_spec("triton") is not None
@@ -65,7 +65,7 @@ class Stack(NamedTuple):
     num_phases: int
 
 
-def stacks(groups: Sequence[Group], blocks: Blocks) -> list[Stack]:
+def stacks(groups: Sequence[BandGroup], blocks: Blocks) -> list[Stack]:
     """The groups, put together by the length of their FFTs; groups of one length follow each other."""
     result: list[Stack] = []
     for group in groups:
@@ -80,8 +80,8 @@ def stacks(groups: Sequence[Group], blocks: Blocks) -> list[Stack]:
     return result
 
 
-def tables_of(
-    groups: Sequence[Group], blocks: Blocks, matrices: Sequence[NDArray[np.float64] | None]
+def kernel_tables(
+    groups: Sequence[BandGroup], blocks: Blocks, matrices: Sequence[NDArray[np.float64] | None]
 ) -> dict[str, NDArray]:
     """What the kernels look up.
 
@@ -123,7 +123,7 @@ def tables_of(
     return {name: np.concatenate(parts) for name, parts in result.items()}
 
 
-def _group_tables(group: Group, blocks: Blocks, matrix: NDArray[np.float64] | None) -> dict[str, NDArray]:
+def _group_tables(group: BandGroup, blocks: Blocks, matrix: NDArray[np.float64] | None) -> dict[str, NDArray]:
     per_period, count = group.length // blocks.grid, group.num_points // blocks.grid
     firsts, taps = _interpolation(group, count, matrix)
     padding = -count % PHASES_TOGETHER
@@ -140,7 +140,7 @@ def _group_tables(group: Group, blocks: Blocks, matrix: NDArray[np.float64] | No
 
 
 def _interpolation(
-    group: Group, count: int, matrix: NDArray[np.float64] | None
+    group: BandGroup, count: int, matrix: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """For each of `count` phases the first point that it is made of, and its taps."""
     if group.windows is None or matrix is None:  # the points are those of the FFT
@@ -245,7 +245,7 @@ def take_bins(spectrum: Tensor, lows: Tensor, widths: Tensor, gains: Tensor, len
     result = spectrum.new_empty(len(spectrum), len(lows), length)
     grid = (len(spectrum) * len(lows), _blocks(length, POINTS_OF_A_PROGRAM))
     numbers = (spectrum.shape[1], len(lows), length)
-    _launch("take_bins", grid, spectrum, lows, widths, gains, result, *numbers, BLOCK=POINTS_OF_A_PROGRAM)
+    _launch("take_bins_kernel", grid, spectrum, lows, widths, gains, result, *numbers, BLOCK=POINTS_OF_A_PROGRAM)
     return result
 
 
@@ -260,7 +260,7 @@ def add_bins(subbands: Tensor, lows: Tensor, widths: Tensor, gains: Tensor, grad
     _, num_bands, length = subbands.shape
     grid = (len(gradient), _blocks(gradient.shape[1], POINTS_OF_A_PROGRAM))
     numbers = (gradient.shape[1], num_bands, length)
-    _launch("add_bins", grid, subbands, lows, widths, gains, gradient, *numbers, BLOCK=POINTS_OF_A_PROGRAM)
+    _launch("add_bins_kernel", grid, subbands, lows, widths, gains, gradient, *numbers, BLOCK=POINTS_OF_A_PROGRAM)
 
 
 @torch.library.custom_op("cochlearn::envelope_frames", mutates_args=())
@@ -273,7 +273,7 @@ def envelope_frames(
     lead = periods - num_frames
     grid = (num_sounds * num_bands, _blocks(num_frames, PERIODS_OF_A_PROGRAM - lead))
     _launch(
-        "envelope_frames",
+        "envelope_frames_kernel",
         grid,
         *(subbands, phases, taps, firsts, weights, result),
         *(num_bands, length, periods, num_frames),
@@ -308,7 +308,7 @@ def point_gradients(
     result = subbands.new_empty(num_sounds, periods * num_phases)
     grid = (num_sounds * num_bands, _blocks(periods, PERIODS_OF_A_PROGRAM))
     _launch(
-        "point_gradients",
+        "point_gradients_kernel",
         grid,
         *(subbands, phases, taps, firsts, weights, grads, result),
         *(num_bands, length, periods, grads.shape[2], grads.stride(0), num_phases, starts, counts),
@@ -340,7 +340,7 @@ def interpolation_adjoint(
     result = gradients.new_empty(len(gradients), num_bands, length)
     grid = (len(gradients) * num_bands, _blocks(length, POINTS_OF_A_PROGRAM))
     _launch(
-        "interpolation_adjoint",
+        "interpolation_adjoint_kernel",
         grid,
         *(gradients, rows, taps, firsts, nums_taps, starts, counts, result),
         *(num_bands, length, periods, gradients.shape[1] // periods),

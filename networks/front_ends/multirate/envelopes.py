@@ -10,11 +10,12 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd.function import once_differentiable
 
 from networks.front_ends.direct import MAGNITUDE_FLOOR, LowPass
-from networks.front_ends.multirate import device, tables
+from networks.front_ends.multirate import device
 from networks.front_ends.multirate import fused as compiled
+from networks.front_ends.multirate.band_groups import BandGroup, bins_and_gains, supports
 from networks.front_ends.multirate.chosen import choose_groups
 from networks.front_ends.multirate.faster import Way, is_faster
-from networks.front_ends.multirate.groups import Group, bins_and_gains, supports
+from networks.front_ends.multirate.fused_tables import fused_numbers, fused_table_names, fused_tables
 from networks.front_ends.multirate.interpolation import magnitude
 from networks.front_ends.multirate.low_pass import Blocks
 from networks.front_ends.multirate.spectrum import rfft_adjoint
@@ -94,13 +95,13 @@ class MultirateEnvelopes(nn.Module):
                 padding = -len(matrix) % COLUMNS_AT_ONCE
                 self._keep(f"transposed_{index}", np.pad(matrix.T, ((0, 0), (0, padding))))
             if fused is not False:
-                for name, table in tables.tables_of(group, self.blocks, matrix).items():
+                for name, table in fused_tables(group, self.blocks, matrix).items():
                     self._keep(f"{name}_{index}", table)
         self.stacks = device.stacks(self.groups, self.blocks)
-        self.has_kernels = fused is not False and device.suits(self.blocks)
+        self.has_kernels = fused is not False and device.fits_kernels(self.blocks)
         if self.has_kernels:
             matrices = [group.matrix(int(widths[list(group.bands)].max())) for group in self.groups]
-            for name, table in device.tables_of(self.groups, self.blocks, matrices).items():
+            for name, table in device.kernel_tables(self.groups, self.blocks, matrices).items():
                 self._keep(name, table)
 
     @property
@@ -112,9 +113,9 @@ class MultirateEnvelopes(nn.Module):
         """(B, T) -> (B, F, N)."""
         if self.fused is False:
             return self._tensors(waveform)
-        if compiled.takes(waveform) and self._wanted(self._compiled, waveform, compiled.library_path().name):
+        if compiled.can_run_compiled(waveform) and self._wanted(self._compiled, waveform, compiled.library_path().name):
             return self._compiled(waveform)
-        if self.has_kernels and device.takes(waveform):
+        if self.has_kernels and device.can_run_kernels(waveform):
             # A pretend device cannot be measured; what is counted on it is the layout for one.
             is_pretend = isinstance(waveform, FakeTensor)
             if is_pretend or self._wanted(self._on_device, waveform, device.identity(waveform.device)):
@@ -162,8 +163,8 @@ class MultirateEnvelopes(nn.Module):
 
     def _arguments(self, index: int, part: "_Part") -> compiled.GroupArguments:
         order, lows, widths = (self.get_buffer(name)[part.of_bands] for name in ("order", "lows", "widths"))
-        of_group = [self.get_buffer(f"{name}_{index}") for name in tables.table_names(part.group)]
-        numbers = [len(order), *tables.numbers(part.group, self.blocks)]
+        of_group = [self.get_buffer(f"{name}_{index}") for name in fused_table_names(part.group)]
+        numbers = [len(order), *fused_numbers(part.group, self.blocks)]
         return compiled.GroupArguments([order, lows, widths, part.gains, *of_group], numbers)
 
     def order_of(self, stack: device.Stack) -> Tensor:
@@ -176,7 +177,7 @@ class MultirateEnvelopes(nn.Module):
         return lows, widths, self.get_buffer("gains")[stack.bins]
 
     def point_tables(self, stack: device.Stack) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What makes frames of the points of a stack's subbands; see `device.tables_of`."""
+        """What makes frames of the points of a stack's subbands; see `device.kernel_tables`."""
         taps, firsts, weights = (self.get_buffer(name) for name in ("taps", "firsts", "weights"))
         return self.get_buffer("phases")[stack.bands], taps, firsts, weights
 
@@ -198,7 +199,7 @@ class MultirateEnvelopes(nn.Module):
 class _Part(NamedTuple):
     """A group of bands: where they and their bins are among all, and what is done with them."""
 
-    group: Group
+    group: BandGroup
     of_bands: slice
     of_bins: slice
     bins: Tensor

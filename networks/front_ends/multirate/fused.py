@@ -25,8 +25,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from networks.front_ends.multirate.cache_folder import cache_folder
+from networks.front_ends.multirate.fused_tables import POINTS_TOGETHER
 from networks.front_ends.multirate.spectrum import rfft_adjoint
-from networks.front_ends.multirate.tables import POINTS_TOGETHER
 
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("fused.cpp", "lanes.h", "lanes_fft.h"))
 INSTRUCTIONS = {
@@ -91,7 +91,7 @@ def envelopes(waveform: Tensor, groups: Sequence[GroupArguments], shape: tuple[i
     return result
 
 
-def takes(waveform: Tensor) -> bool:
+def can_run_compiled(waveform: Tensor) -> bool:
     """Whether the compiled code takes these waveforms: float32 in the memory of the CPU, no stand-in for a tensor."""
     is_real = type(waveform) in (Tensor, torch.nn.Parameter)
     return is_real and waveform.device.type == "cpu" and waveform.dtype == torch.float32

@@ -17,11 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from networks.front_ends.compression import compress
-from networks.front_ends.multirate.groups import Group, bins_and_gains, supports
+from networks.front_ends.compression import power_compression
+from networks.front_ends.multirate.band_groups import BandGroup, bins_and_gains, supports
+from networks.front_ends.multirate.fused_tables import POINTS_TOGETHER
 from networks.front_ends.multirate.interpolation import Windows, half_taps_for, magnitude
 from networks.front_ends.multirate.low_pass import Blocks
-from networks.front_ends.multirate.tables import POINTS_TOGETHER
 
 LEVEL_RMS = 0.1  # published level of the sounds (Feather et al. 2019), which the compression's offset refers to
 # Of the calibration's trains of clicks, in frames: 80 to 4 Hz at 200 frames a second.
@@ -55,7 +55,7 @@ def measure_groups(
     oversampling: float,
     power: float,
     offset: float,
-) -> tuple[Group, ...]:
+) -> tuple[BandGroup, ...]:
     """Groups of bands, with the fewest points in all that have the error asked for.
 
     Minimises ``sum of points + weight * sum of squared errors``, a group at a time, for the smallest weight whose
@@ -69,14 +69,14 @@ def measure_groups(
         power: exponent of the compression in which errors are measured.
         offset: added before it.
     """
-    compression = functools.partial(compress, power=power, offset=offset)
+    compression = functools.partial(power_compression, power=power, offset=offset)
     with torch.inference_mode():
         return _measure(responses, blocks, tolerance, oversampling, compression)
 
 
 def _measure(
     responses: NDArray[np.float64], blocks: Blocks, tolerance: float, oversampling: float, compression: Compression
-) -> tuple[Group, ...]:
+) -> tuple[BandGroup, ...]:
     most_half_taps = half_taps_for(1 / RATE_OVER_BANDWIDTH, INTERPOLATION_SHARE * tolerance)
     calibration = _Calibration(responses, blocks, compression)
     measured = [
@@ -122,11 +122,11 @@ class _Measured(NamedTuple):
         result: NDArray[np.float64] = self.errors[chosen, np.arange(len(self.bands))].sum(axis=0)
         return result
 
-    def groups(self, chosen: NDArray[np.int64]) -> Iterator[Group]:
+    def groups(self, chosen: NDArray[np.int64]) -> Iterator[BandGroup]:
         for index in np.unique(chosen):
             bands = tuple(int(band) for band in self.bands[chosen == index])
             windows, num_points = self.windows[index], int(self.num_points[index])
-            yield Group(bands, num_points if windows is None else self.length, num_points, windows)
+            yield BandGroup(bands, num_points if windows is None else self.length, num_points, windows)
 
 
 def _cut(responses: NDArray[np.float64], blocks: Blocks, half_taps: int) -> Iterator[tuple[NDArray[np.int64], int]]:

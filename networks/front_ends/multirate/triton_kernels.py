@@ -12,7 +12,7 @@ SMALLEST_SQUARE = tl.constexpr(1e-16)  # of a magnitude: the published floor of 
 
 
 @triton.jit
-def take_bins(spectrum, lows, widths, gains, subbands, num_bins, num_bands, num_points, BLOCK: tl.constexpr):
+def take_bins_kernel(spectrum, lows, widths, gains, subbands, num_bins, num_bands, num_points, BLOCK: tl.constexpr):
     """subbands (B, bands, M): each band's bins of the spectra (B, K), times gains, centred on 0."""
     row = tl.program_id(0).to(tl.int64)
     band, sound = row % num_bands, row // num_bands
@@ -30,8 +30,8 @@ def take_bins(spectrum, lows, widths, gains, subbands, num_bins, num_bands, num_
 
 
 @triton.jit
-def add_bins(subbands, lows, widths, gains, gradient, num_bins, num_bands, num_points, BLOCK: tl.constexpr):
-    """The adjoint of `take_bins`, added to gradient (B, K)."""
+def add_bins_kernel(subbands, lows, widths, gains, gradient, num_bins, num_bands, num_points, BLOCK: tl.constexpr):
+    """The adjoint of `take_bins_kernel`, added to gradient (B, K)."""
     sound = tl.program_id(0).to(tl.int64)
     bin_ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     exists = bin_ < num_bins
@@ -69,7 +69,7 @@ def _interpolated(subband, period, phase, taps, firsts, num_points, per_period, 
 
 
 @triton.jit
-def envelope_frames(
+def envelope_frames_kernel(
     subbands, phases, taps, firsts, weights, frames,
     num_bands, num_points, num_periods, num_frames,
     NUM_TAPS: tl.constexpr, TOUCHED: tl.constexpr, LEAD: tl.constexpr,
@@ -104,7 +104,7 @@ def envelope_frames(
 
 
 @triton.jit
-def point_gradients(
+def point_gradients_kernel(
     subbands, phases, taps, firsts, weights, grads, gradients,
     num_bands, num_points, num_periods, num_frames, stride_of_sound, num_phases, starts, counts,
     NUM_TAPS: tl.constexpr, TOUCHED: tl.constexpr, PERIODS: tl.constexpr, PHASES: tl.constexpr,
@@ -139,7 +139,7 @@ def point_gradients(
 
 
 @triton.jit
-def interpolation_adjoint(
+def interpolation_adjoint_kernel(
     gradients, rows, taps, firsts, nums_taps, starts, counts, result,
     num_bands, num_points, num_periods, num_phases, MAX_TAPS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip

@@ -22,7 +22,7 @@ from networks import (
     load_network,
 )
 from networks.__main__ import main
-from networks.summary import FRONT_END, REST, summarise
+from networks.stage_summary import FRONT_END, REST, stage_summaries
 from networks.weights.published import PUBLISHED_NUM_CLASSES
 from tests.helpers.published_weights import published_file, published_names
 from tests.networks.backbones.test_cochcnn9 import SMALL_FRONT_END
@@ -77,7 +77,7 @@ def test_convert_tells_errors_in_one_line(published, tmp_path, capsys):
 
 
 def rows_of(network) -> dict:
-    return {row.name: row for row in summarise(network)}
+    return {row.name: row for row in stage_summaries(network)}
 
 
 def test_summary_of_the_published_networks():

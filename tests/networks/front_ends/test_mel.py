@@ -6,7 +6,7 @@ import torch
 import torchaudio
 
 from networks import AuditoryNetwork, CochCNN9, Cochleagram, FrontEnd, MelSpectrogram, build
-from networks.summary import summarise
+from networks.stage_summary import stage_summaries
 
 SMALL = {
     "sample_rate_hz": 2000,
@@ -87,7 +87,7 @@ def test_takes_the_cochleagrams_place_and_is_rebuilt():
     assert again.description() == network.description()
     again.load_state_dict(network.state_dict())
     torch.testing.assert_close(again(noise(2, 800))["word"], network(noise(2, 800))["word"])
-    assert summarise(network)[0].shape == (12, 18)
+    assert stage_summaries(network)[0].shape == (12, 18)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ class _Reached(NamedTuple):
     field: Field | None
 
 
-def summarise(network: nn.Module) -> list[StageSummary]:
+def stage_summaries(network: nn.Module) -> list[StageSummary]:
     """Summarise a network by running it on one sound of noise.
 
     Operations are multiply-adds of convolutions, products of matrices, recurrent layers and attention; the front

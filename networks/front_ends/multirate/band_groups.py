@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from networks.front_ends.multirate.interpolation import Windows
 
 
-class Group(NamedTuple):
+class BandGroup(NamedTuple):
     """Bands that are computed together.
 
     Attributes:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from networks.front_ends.multirate.tables import POINTS_TOGETHER, cut
+from networks.front_ends.multirate.fused_tables import POINTS_TOGETHER, cut
 
 
 def whole(rows: np.ndarray, weights: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

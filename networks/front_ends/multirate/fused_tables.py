@@ -6,14 +6,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from networks.front_ends.multirate.groups import Group
+from networks.front_ends.multirate.band_groups import BandGroup
 from networks.front_ends.multirate.low_pass import Blocks
 
 POINTS_TOGETHER = 8
 """Points of an envelope that go through the compiled code together, and columns of a cut."""
 
 
-def tables_of(group: Group, blocks: Blocks, interpolation: NDArray[np.float64] | None) -> dict[str, NDArray]:
+def fused_tables(group: BandGroup, blocks: Blocks, interpolation: NDArray[np.float64] | None) -> dict[str, NDArray]:
     """What the compiled code looks up for a group.
 
     Args:
@@ -22,22 +22,22 @@ def tables_of(group: Group, blocks: Blocks, interpolation: NDArray[np.float64] |
         interpolation: matrix of the group's interpolation, None where there is none.
 
     Returns:
-        By the names of :func:`table_names`.
+        By the names of :func:`fused_table_names`.
     """
     angles = 2 * np.pi * np.arange(group.length) / group.length
     made = [np.stack([np.cos(angles), np.sin(angles)], axis=1), *cut(_low_pass(group.num_points, blocks))]
     if interpolation is not None:
         made += cut(interpolation)
-    return dict(zip(table_names(group), made, strict=True))
+    return dict(zip(fused_table_names(group), made, strict=True))
 
 
-def table_names(group: Group) -> list[str]:
+def fused_table_names(group: BandGroup) -> list[str]:
     """Names of a group's tables, in the order in which the compiled code takes them."""
     names = ["roots", "low_pass_rows", "low_pass_weights"]
     return [*names, "interpolation_rows", "interpolation_weights"] if group.windows else names
 
 
-def numbers(group: Group, blocks: Blocks) -> list[int]:
+def fused_numbers(group: BandGroup, blocks: Blocks) -> list[int]:
     """The numbers that the compiled code is told of a group."""
     size, half_taps = group.windows or (group.length, 0)
     width = blocks.pieces * blocks.frames
