@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from networks.backbones.cochcnn9 import CochCNN9
     from networks.backbones.cochresnet import CochResNet, CochResNet50
     from networks.description import Described, build
+    from networks.external.known import external_network
     from networks.external.staged import StagedNetwork
     from networks.front_ends.cochleagram import Cochleagram
     from networks.front_ends.front_end import FrontEnd
@@ -39,6 +40,7 @@ __all__ = [
     "SpectroTemporal",
     "StagedNetwork",
     "build",
+    "external_network",
     "load_checkpoint",
     "load_network",
     "load_published",
@@ -64,6 +66,7 @@ _HOMES = {
     "SpectroTemporal": "networks.spectrotemporal",
     "StagedNetwork": "networks.external.staged",
     "build": "networks.description",
+    "external_network": "networks.external.known",
     "load_checkpoint": "networks.weights.checkpoint",
     "load_network": "networks.weights.sources",
     "load_published": "networks.weights.published",

@@ -1,14 +1,12 @@
-"""AST, Wav2Vec2 and Speech2Text, classes of the package transformers, which is only in the extra "models"."""
+"""AST, Wav2Vec2 and Speech2Text of the package transformers, which is in the extra `models`."""
 
 import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-
-from torch import nn
 
 from networks.external.speech_features import (
     NUM_SAMPLES,
@@ -19,37 +17,43 @@ from networks.external.speech_features import (
 )
 from networks.external.stage_paths import numbered
 from networks.external.staged import StagedNetwork
+from networks.external.weight_files import Weights, read_state_dict
 from networks.installation import InstallationError
-from networks.weights.strict import NAMES_SHOWN, CheckpointError
+from networks.weights.strict import NAMES_SHOWN, CheckpointError, load_weights
 
 # Mean and standard deviation of AudioSet's filter banks (Gong et al. 2021).
 AUDIOSET_MEAN, AUDIOSET_DEVIATION = -4.2677393, 4.5689974
-# Used in training alone, and missing in some folders.
+# Only used in training; some published folders lack it.
 _ONLY_FOR_TRAINING = "masked_spec_embed"
 
 
-def ast(folder: str | Path | None = None, *, num_samples: int = NUM_SAMPLES, **config: Any) -> StagedNetwork:
-    """Audio Spectrogram Transformer (Gong et al. 2021): the patches' embeddings and each layer.
+def ast(
+    weights: Weights | None = None, *, num_samples: int = NUM_SAMPLES, gain: float = 1.0, **config: Any
+) -> StagedNetwork:
+    """Audio Spectrogram Transformer (Gong et al. 2021): the embeddings of the patches and each layer.
 
-    Activations are averaged over tokens: the two class tokens and the patches of all bands and times, those of the
-    silence that fills up the input among them.
+    Activations are averaged over all tokens: the two class tokens and the patches of every band and time, including
+    those of the silence that the input is padded with.
 
     Args:
-        folder: folder with ``config.json`` and weights as transformers' ``save_pretrained`` writes them, not the name
-            of something to download; None makes an untrained network.
-        num_samples: samples of a sound at 16 kHz.
-        config: settings of transformers' ``ASTConfig`` for an untrained network.
+        weights: Folder with `config.json` and weights as `save_pretrained` of transformers writes them (not the name of
+            a model to download); or, for a network with default settings or with those of `config`, the state dict of
+            transformers' `ASTModel`, as a dictionary or a file. None makes an untrained network.
+        num_samples: Samples of a sound at 16 kHz.
+        gain: Factor on the waveforms.
+        config: Settings of transformers' `ASTConfig`, not used with a folder.
 
     Returns:
         The network, in evaluation mode.
 
     Raises:
-        InstallationError: if transformers is not installed.
-        FileNotFoundError: if there is no such folder.
-        CheckpointError: if its files do not fit.
+        ValueError: Both a folder and settings are given.
+        InstallationError: transformers is not installed.
+        FileNotFoundError: There is no such file or folder.
+        CheckpointError: The files cannot be read or do not fit.
     """
-    model = _model("AST", "ASTModel", folder, config)
-    settings = _preprocessor(folder)
+    model = _model("AST", "ASTModel", weights, config)
+    settings = _preprocessor(weights)
     normalises = settings.get("do_normalize", True)
     preprocess = ASTInput(
         num_frames=model.config.max_length,
@@ -57,83 +61,115 @@ def ast(folder: str | Path | None = None, *, num_samples: int = NUM_SAMPLES, **c
         mean=settings.get("mean", AUDIOSET_MEAN) if normalises else 0.0,
         deviation=settings.get("std", AUDIOSET_DEVIATION) if normalises else 0.5,
     )
-    layers = "layers" if hasattr(model, "layers") else "encoder.layer"  # so in the first releases of transformers 5
+    layers = "layers" if hasattr(model, "layers") else "encoder.layer"  # as in the first releases of transformers 5
     stages = {"embeddings": "embeddings"} | numbered("layer", layers, model)
-    return _staged(model, stages, num_samples, preprocess, 1)
-
-
-def wav2vec2(folder: str | Path | None = None, *, num_samples: int = NUM_SAMPLES, **config: Any) -> StagedNetwork:
-    """Wav2Vec2 (Baevski et al. 2020): each convolution on the waveform, the projection, each transformer layer.
-
-    Args:
-        folder: see :func:`ast`.
-        num_samples: samples of a sound at 16 kHz.
-        config: settings of transformers' ``Wav2Vec2Config`` for an untrained network.
-
-    Returns:
-        The network, in evaluation mode.
-
-    Raises:
-        InstallationError: if transformers is not installed.
-        FileNotFoundError: if there is no such folder.
-        CheckpointError: if its files do not fit.
-    """
-    model = _model("Wav2Vec2", "Wav2Vec2Model", folder, config)
-    preprocess = NormalisedWaveform() if _preprocessor(folder).get("do_normalize", True) else None
-    stages = {
-        **numbered("conv", "feature_extractor.conv_layers", model),
-        "projection": "feature_projection",
-        **numbered("layer", "encoder.layers", model),
-    }
-    return _staged(model, stages, num_samples, preprocess, {"conv*": 2, "*": 1})
-
-
-def speech2text(folder: str | Path | None = None, *, num_samples: int = NUM_SAMPLES, **config: Any) -> StagedNetwork:
-    """The encoder of Speech2Text (Wang et al. 2020): its convolutions and each layer.
-
-    Args:
-        folder: see :func:`ast`.
-        num_samples: samples of a sound at 16 kHz.
-        config: settings of transformers' ``Speech2TextConfig`` for an untrained network.
-
-    Returns:
-        The network, in evaluation mode.
-
-    Raises:
-        InstallationError: if transformers is not installed.
-        FileNotFoundError: if there is no such folder.
-        CheckpointError: if its files do not fit.
-    """
-    model = _model("Speech2Text", "Speech2TextModel", folder, config)
-    preprocess = Speech2TextInput(num_bands=model.config.input_feat_per_channel)
-    return _staged(
-        model.encoder, {"conv": "conv"} | numbered("layer", "layers", model.encoder), num_samples, preprocess, 1
-    )
-
-
-def _staged(
-    model: nn.Module, stages: dict[str, str], num_samples: int, preprocess: nn.Module | None, time_axis: Any
-) -> StagedNetwork:
     network = StagedNetwork(
         model,
         stages,
         sample_rate_hz=SAMPLE_RATE_HZ,
         num_samples=num_samples,
         preprocess=preprocess,
-        time_axis=time_axis,
+        time_axis=1,
+        gain=gain,
     )
     return network.eval()
 
 
-def _model(name: str, class_name: str, folder: str | Path | None, config: dict[str, Any]) -> Any:
-    """Make a model: of a folder's files, never of downloaded ones, or untrained."""
+def wav2vec2(
+    weights: Weights | None = None, *, num_samples: int = NUM_SAMPLES, gain: float = 1.0, **config: Any
+) -> StagedNetwork:
+    """Wav2Vec2 (Baevski et al. 2020): each convolution on the waveform, the projection, each transformer layer.
+
+    Args:
+        weights: Folder with `config.json` and weights as `save_pretrained` of transformers writes them (not the name of
+            a model to download); or, for a network with default settings or with those of `config`, the state dict of
+            transformers' `Wav2Vec2Model`, as a dictionary or a file. None makes an untrained network.
+        num_samples: Samples of a sound at 16 kHz.
+        gain: Factor on the waveforms.
+        config: Settings of transformers' `Wav2Vec2Config`, not used with a folder.
+
+    Returns:
+        The network, in evaluation mode.
+
+    Raises:
+        ValueError: Both a folder and settings are given.
+        InstallationError: transformers is not installed.
+        FileNotFoundError: There is no such file or folder.
+        CheckpointError: The files cannot be read or do not fit.
+    """
+    model = _model("Wav2Vec2", "Wav2Vec2Model", weights, config)
+    preprocess = NormalisedWaveform() if _preprocessor(weights).get("do_normalize", True) else None
+    stages = {
+        **numbered("conv", "feature_extractor.conv_layers", model),
+        "projection": "feature_projection",
+        **numbered("layer", "encoder.layers", model),
+    }
+    network = StagedNetwork(
+        model,
+        stages,
+        sample_rate_hz=SAMPLE_RATE_HZ,
+        num_samples=num_samples,
+        preprocess=preprocess,
+        time_axis={"conv*": 2, "*": 1},
+        gain=gain,
+    )
+    return network.eval()
+
+
+def speech2text(
+    weights: Weights | None = None, *, num_samples: int = NUM_SAMPLES, gain: float = 1.0, **config: Any
+) -> StagedNetwork:
+    """The encoder of Speech2Text (Wang et al. 2020): its convolutions and each layer.
+
+    Args:
+        weights: Folder with `config.json` and weights as `save_pretrained` of transformers writes them (not the name of
+            a model to download); or, for a network with default settings or with those of `config`, the state dict of
+            transformers' `Speech2TextModel`, as a dictionary or a file. None makes an untrained network.
+        num_samples: Samples of a sound at 16 kHz.
+        gain: Factor on the waveforms.
+        config: Settings of transformers' `Speech2TextConfig`, not used with a folder.
+
+    Returns:
+        The network, in evaluation mode.
+
+    Raises:
+        ValueError: Both a folder and settings are given.
+        InstallationError: transformers is not installed.
+        FileNotFoundError: There is no such file or folder.
+        CheckpointError: The files cannot be read or do not fit.
+    """
+    model = _model("Speech2Text", "Speech2TextModel", weights, config)
+    preprocess = Speech2TextInput(num_bands=model.config.input_feat_per_channel)
+    stages = {"conv": "conv"} | numbered("layer", "layers", model.encoder)
+    network = StagedNetwork(
+        model.encoder,
+        stages,
+        sample_rate_hz=SAMPLE_RATE_HZ,
+        num_samples=num_samples,
+        preprocess=preprocess,
+        time_axis=1,
+        gain=gain,
+    )
+    return network.eval()
+
+
+def _model(name: str, class_name: str, weights: Weights | None, config: dict[str, Any]) -> Any:
+    """Make a model, untrained or with weights. Nothing is downloaded."""
     transformers = _transformers(name)
-    if folder is None:
-        settings = getattr(transformers, f"{name}Config")(**config)
-        return getattr(transformers, class_name)(settings)
-    if config:
-        raise ValueError(f"expected a folder or settings, got both: {folder} and {', '.join(config)}")
-    if not (Path(folder) / "config.json").is_file():
+    if not (weights is None or isinstance(weights, Mapping) or Path(weights).is_file()):
+        if config:
+            raise ValueError(f"expected a folder or settings, got both: {weights} and {', '.join(config)}")
+        return _from_folder(transformers, name, class_name, Path(weights))
+    model = getattr(transformers, class_name)(getattr(transformers, f"{name}Config")(**config))
+    if weights is not None:
+        tensors, source = read_state_dict(weights)
+        unused = {key: value for key, value in model.state_dict().items() if _ONLY_FOR_TRAINING in key}
+        load_weights(model, unused | dict(tensors), source=source)
+    return model
+
+
+def _from_folder(transformers: ModuleType, name: str, class_name: str, folder: Path) -> Any:
+    if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{folder}: expected a folder with {name}'s config.json and weights")
     try:
         with _without_bars(transformers):
@@ -143,7 +179,7 @@ def _model(name: str, class_name: str, folder: str | Path | None, config: dict[s
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{folder}: transformers cannot load {class_name}: {line}") from error
-    # transformers fills what is missing with random numbers.
+    # transformers fills in missing weights with random numbers.
     missing = sorted(key for key in loading["missing_keys"] if _ONLY_FOR_TRAINING not in key)
     if missing:
         raise CheckpointError(f"{folder}: weights of {class_name} are missing: {', '.join(missing[:NAMES_SHOWN])}")
@@ -152,7 +188,7 @@ def _model(name: str, class_name: str, folder: str | Path | None, config: dict[s
 
 @contextmanager
 def _without_bars(transformers: ModuleType) -> Iterator[None]:
-    """Keep transformers from drawing its progress bars, which fill a log with carriage returns."""
+    """Turn off the progress bars of transformers, which fill a log with carriage returns."""
     settings = transformers.utils.logging
     was_enabled = settings.is_progress_bar_enabled()
     settings.disable_progress_bar()
@@ -168,13 +204,13 @@ def _transformers(name: str) -> ModuleType:
         return importlib.import_module("transformers")
     except ImportError as error:
         raise InstallationError(
-            f"{name} needs the package transformers, which is in an extra: pip install 'cochlearn[models]' ({error})"
+            f"{name} needs the package transformers, in an extra: pip install 'cochlearn[models]' ({error})"
         ) from error
 
 
-def _preprocessor(folder: str | Path | None) -> dict[str, Any]:
-    """Settings of a folder's feature extractor, empty where it has none."""
-    path = Path(folder, "preprocessor_config.json") if folder is not None else None
+def _preprocessor(weights: Weights | None) -> dict[str, Any]:
+    """Settings of a folder's feature extractor; empty if there are none."""
+    path = Path(weights, "preprocessor_config.json") if isinstance(weights, (str, Path)) else None
     if path is None or not path.is_file():
         return {}
     try:

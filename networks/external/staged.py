@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -47,6 +48,7 @@ class StagedNetwork(nn.Module):
             or a dictionary of keyword arguments; None: the waveforms.
         time_axis: axis of the outputs that is time, of all stages or by pattern of their names: a number, "none" where
             time is gone, "calls" for a module that is called at every time step; None finds it.
+        gain: Factor on the waveforms, before `preprocess`. Evaluation presents sounds at an RMS of 0.1.
 
     Raises:
         ValueError: for stages that are not there, not reached or called several times, or whose axes are not found.
@@ -61,9 +63,12 @@ class StagedNetwork(nn.Module):
         num_samples: int,
         preprocess: Preprocess | None = None,
         time_axis: TimeAxis | Mapping[str, TimeAxis] | None = None,
+        gain: float = 1.0,
     ) -> None:
         super().__init__()
-        self.module = module
+        if not 0 < gain < math.inf:
+            raise ValueError(f"expected a gain above 0, got {gain}")
+        self.module, self.gain = module, float(gain)
         if preprocess is not None and not isinstance(preprocess, nn.Module):
             preprocess = _Function(preprocess)
         self.preprocess = preprocess
@@ -119,6 +124,8 @@ class StagedNetwork(nn.Module):
 
     def forward(self, waveform: Tensor) -> Any:
         """(B, T) waveforms -> whatever the module gives."""
+        if self.gain != 1.0:
+            waveform = self.gain * waveform
         inputs = waveform if self.preprocess is None else self.preprocess(waveform)
         if isinstance(inputs, Mapping):
             return self.module(**inputs)
@@ -127,7 +134,8 @@ class StagedNetwork(nn.Module):
     def extra_repr(self) -> str:
         """All settings: a network's fingerprint is made of them."""
         stages = ", ".join(f"{stage}={self._paths[stage]}{tuple(axes)}" for stage, axes in self._axes.items())
-        return f"sample_rate_hz={self.sample_rate_hz}, num_samples={self.num_samples}, stages: {stages}"
+        gain = "" if self.gain == 1.0 else f"gain={self.gain}, "
+        return f"sample_rate_hz={self.sample_rate_hz}, num_samples={self.num_samples}, {gain}stages: {stages}"
 
 
 class _Function(nn.Module):
