@@ -10,8 +10,8 @@ from rich.console import Console
 class Calibrate:
     """Measure how many points each band of the published cochleagram needs.
 
-    Stores the numbers with this package, for each of its tolerances. Only needed after the multirate method itself has
-    changed.
+    Stores the numbers with this package, for each of its tolerances. Only needed after a change to the multirate
+    method.
     """
 
     positionals: ClassVar[tuple[str, ...]] = ()
@@ -19,12 +19,12 @@ class Calibrate:
     def run(self) -> None:
         """Measure and store."""
         from networks.front_ends.cochleagram import Cochleagram
-        from networks.front_ends.multirate import chosen, stored
+        from networks.front_ends.multirate import chosen
 
-        stored.store({})
+        chosen.store_groups({})
         errors = Console(stderr=True, highlight=False)
-        for number, tolerance in enumerate(stored.TOLERANCES, start=1):
-            errors.print(f"measuring tolerance {tolerance:g} ({number} of {len(stored.TOLERANCES)})")
+        for number, tolerance in enumerate(chosen.TOLERANCES, start=1):
+            errors.print(f"measuring tolerance {tolerance:g} ({number} of {len(chosen.TOLERANCES)})")
             Cochleagram(method="multirate", tolerance=tolerance)
-        stored.store(chosen.CHOSEN)
-        Console().print(f"wrote {stored.FILE}")
+        chosen.store_groups(chosen.CHOSEN)
+        Console().print(f"wrote {chosen.FILE}")

@@ -3,7 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from networks.front_ends.multirate.interpolation import Windows
 
@@ -48,3 +50,11 @@ def bins_and_gains(
     inside = (offsets >= 0) & (offsets < widths)
     bins = np.where(inside, lows + offsets, 0)
     return bins, np.where(inside, np.take_along_axis(responses[chosen], bins, axis=1), 0.0)
+
+
+def rfft_adjoint(spectrum: Tensor, num_samples: int) -> Tensor:
+    """(B, K) -> (B, T): the adjoint of `torch.fft.rfft`. Overwrites its argument."""
+    # <rfft(x), s> = <x, y> with y[t] = Re sum_k s[k] exp(2 pi i k t / T) over the K = T / 2 + 1 bins. irfft also adds
+    # the conjugate bins: all but the first and, for even T, the last are counted twice, hence the half.
+    spectrum[:, 1 : (num_samples + 1) // 2] *= 0.5
+    return torch.fft.irfft(spectrum, n=num_samples, norm="forward")

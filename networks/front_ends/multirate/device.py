@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from networks.front_ends.multirate.band_groups import BandGroup
+from networks.front_ends.multirate.band_groups import BandGroup, rfft_adjoint
 from networks.front_ends.multirate.low_pass import Blocks
-from networks.front_ends.multirate.spectrum import rfft_adjoint
 
 if TYPE_CHECKING:
     from networks.front_ends.multirate.envelopes import MultirateEnvelopes

@@ -12,13 +12,12 @@ from torch.autograd.function import once_differentiable
 from networks.front_ends.direct import MAGNITUDE_FLOOR, LowPass
 from networks.front_ends.multirate import device
 from networks.front_ends.multirate import fused as compiled
-from networks.front_ends.multirate.band_groups import BandGroup, bins_and_gains, supports
+from networks.front_ends.multirate.band_groups import BandGroup, bins_and_gains, rfft_adjoint, supports
 from networks.front_ends.multirate.chosen import choose_groups
 from networks.front_ends.multirate.faster import Way, is_faster
 from networks.front_ends.multirate.fused_tables import fused_numbers, fused_table_names, fused_tables
 from networks.front_ends.multirate.interpolation import magnitude
 from networks.front_ends.multirate.low_pass import Blocks
-from networks.front_ends.multirate.spectrum import rfft_adjoint
 
 # Points of the largest group of bands, of as many sounds as are worked on together. On a CPU, per thread: they stay in
 # its caches, and steps are long beside what starting them costs. Elsewhere: launches are what costs, and memory is
@@ -36,7 +35,7 @@ class MultirateEnvelopes(nn.Module):
     band's bins, centred on 0, go through an inverse FFT of ``M`` points, little more than its bins; a matrix product
     gives ``H`` points of it, as many as the cusps of the magnitude ask for; the low-pass is applied to the magnitudes
     with its kernel read at their positions. Numbers of points are chosen by measurement
-    (:mod:`networks.front_ends.multirate.measured`); bands as wide as each other are computed together.
+    (:mod:`networks.front_ends.multirate.calibration`); bands as wide as each other are computed together.
 
     Args:
         responses: (F, T / 2 + 1) frequency responses.

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from networks.front_ends.multirate.band_groups import rfft_adjoint
 from networks.front_ends.multirate.cache_folder import cache_folder
 from networks.front_ends.multirate.fused_tables import POINTS_TOGETHER
-from networks.front_ends.multirate.spectrum import rfft_adjoint
 
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("fused.cpp", "lanes.h", "lanes_fft.h"))
 INSTRUCTIONS = {

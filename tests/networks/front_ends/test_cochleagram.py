@@ -15,7 +15,7 @@ from networks import Cochleagram
 from networks.front_ends.compression import power_compression
 from networks.front_ends.direct import LowPass
 from networks.front_ends.filterbank import erb_cosine_filters, erb_to_hz, hz_to_erb, num_bands
-from networks.front_ends.multirate.stored import TOLERANCES
+from networks.front_ends.multirate.chosen import TOLERANCES
 
 SMALL = {"sample_rate_hz": 2000, "num_samples": 800, "num_filters": 4, "sample_factor": 1, "high_hz": 1000.0}
 SMALL_FRAMES = {"frame_rate_hz": 50.0, "num_taps": 81}
@@ -282,7 +282,7 @@ def test_stored_groups_are_those_measured(monkeypatch):
     assert points[0] == pytest.approx(points[1], rel=0.02)  # processors round differently
 
 
-def test_frame_rate_is_told():
+def test_frame_rate_is_known():
     assert Cochleagram(**SMALL, **SMALL_FRAMES).frame_rate_hz == 50.0
 
 
