@@ -7,8 +7,13 @@ from typing import Any
 
 from torch import nn
 
+from networks.named_objects import load_object, parse_object_name
+
 Description = dict[str, Any]
-"""``{"class_path": "package.Class", "init_args": {...}}``, plain Python, as a YAML names it."""
+"""`{"class_path": "package.module.Class", "init_args": {...}}`, plain Python values, as in YAML.
+
+A file written by hand may also name the class as `package.module:Class`.
+"""
 
 
 class Described(nn.Module):
@@ -99,7 +104,13 @@ def build(description: Description) -> Any:
 
 
 def _find_class(path: str) -> Any:
-    """Import a class by its path; a class of this package that has moved since is found by its public name."""
+    """Import a class by its path. A class of this package that has moved since is found by its public name."""
+    named = parse_object_name(path)
+    if named is not None:
+        if named.module.endswith(".py"):
+            # A description may come from somebody else's checkpoint, which must not choose a file to run.
+            raise ValueError("write package.module:Class, not a file: a checkpoint cannot rebuild a class in a file")
+        return load_object(named)
     module_name, _, class_name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module_name), class_name)

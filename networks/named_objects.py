@@ -1,6 +1,25 @@
-"""Objects that users name: `package.module:name` or `path/file.py:name`, on a command line or in a YAML.
+"""Objects that users name as `package.module:name` or `path/file.py:name`, on a command line or in YAML.
 
-The one home of this form. Networks, benchmarks, metrics, corpus layouts and tasks of users are all found by it.
+This is how all extensions are found: networks, backbones, front ends, benchmarks, metrics, corpus layouts and tasks.
+With this class in `my_models.py` in the working directory or in an installed package:
+
+```python
+class TwoLayers(networks.Backbone):
+    stages = ("relu0", "relu1")
+
+    def __init__(self, *, num_units: int = 256) -> None:
+        super().__init__()
+        self.layer0, self.relu0 = nn.LazyLinear(num_units), nn.ReLU()
+        self.layer1, self.relu1 = nn.Linear(num_units, num_units), nn.ReLU()
+
+    def forward(self, cochleagram: Tensor) -> Tensor:  # (B, F, N) -> (B, D)
+        return self.relu1(self.layer1(self.relu0(self.layer0(cochleagram.flatten(1)))))
+```
+
+- `python -m networks summary my_models:TwoLayers` shows its stages;
+- `{class_path: my_models:TwoLayers, init_args: {num_units: 512}}` describes it in a file (`networks.build`);
+- `python -m evaluate score my_models:make_network` scores what a function `make_network()` returns;
+- `networks.external_network("my_models:make_network", weights)` gives that function weights.
 """
 
 import hashlib
@@ -46,7 +65,8 @@ def load_object(name: str | ObjectName) -> Any:
         The object.
 
     Raises:
-        ValueError: The name has another form, or the module or the object does not exist; lists what the module has.
+        ValueError: The name has another form, or the module or the object does not exist. The message lists what the
+            module defines.
     """
     parsed = name if isinstance(name, ObjectName) else parse_object_name(name)
     if parsed is None:
@@ -71,7 +91,7 @@ def _module(name: str) -> ModuleType:
     path = Path(name).resolve()
     if not path.is_file():
         raise ValueError(f"{name}: no such file")
-    # A name of its own: files of the same name in two folders are two modules.
+    # The folder is part of the name: files of the same name in two folders are two modules.
     unique = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if unique in sys.modules:
         return sys.modules[unique]
@@ -79,7 +99,7 @@ def _module(name: str) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ValueError(f"{name}: expected a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[unique] = module  # where pickling, dataclasses and the fingerprint of a network look for it
+    sys.modules[unique] = module  # needed by pickle, dataclasses and the fingerprint of a network
     try:
         spec.loader.exec_module(module)
     except BaseException:

@@ -12,11 +12,13 @@ from rich.table import Table
 
 from networks.commands.errors import CommandError
 from networks.commands.tables import print_table
-from networks.weights.source_names import SourceError, parse_source
+from networks.named_objects import load_object
+from networks.weights.source_names import Source, SourceError, parse_source
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from networks.backbones.backbone import Backbone
     from networks.stage_summary import StageSummary
 
 _YAML = (".yaml", ".yml")
@@ -33,9 +35,9 @@ class ShowSummary:
     last columns are the time and the bands that a unit depends on.
 
     Attributes:
-        network: A configuration (.yaml), the class of a backbone (CochCNN9, CochResNet50 or package.Class), the name of
-            an external network (such as AST), or any network that `python -m evaluate score` takes, such as a
-            checkpoint.
+        network: A configuration (.yaml), a backbone (CochCNN9, CochResNet50 or package.module:Class), the name of an
+            external network (such as AST), or any network that `python -m evaluate score` takes, such as a checkpoint
+            or package.module:function.
     """
 
     network: str
@@ -61,21 +63,48 @@ class ShowSummary:
 
 
 def _of_name(name: str) -> nn.Module:
-    """A network by name; a class's name alone stands for its untrained network."""
+    """Load a network by name. The name of a backbone alone stands for its untrained network."""
     from networks.weights.sources import load_network
 
+    backbone = _backbone_class(name)
+    if backbone is not None:
+        source = Source("untrained", f"{backbone.__module__}.{backbone.__qualname__}", 0)
+    else:
+        source = _source(name)
+    network: nn.Module = load_network(source).network
+    return network
+
+
+def _backbone_class(name: str) -> type[Backbone] | None:
+    """The class that `package.module:Class` or `file.py:Class` names, if it is a backbone."""
+    from networks.backbones.backbone import Backbone
+
+    if not _is_object(name):
+        return None
     try:
-        network = load_network(name).network
+        named = load_object(name)
+    except ValueError:  # `load_network` says what is wrong
+        return None
+    return named if isinstance(named, type) and issubclass(named, Backbone) else None
+
+
+def _is_object(name: str) -> bool:
+    try:
+        return parse_source(name).kind == "factory"
+    except SourceError:
+        return False
+
+
+def _source(name: str) -> Source:
+    try:
+        return parse_source(name)
     except SourceError as error:
         if ":" in name or Path(name).exists():
             raise
         try:
-            source = parse_source(f"untrained:{name}")
+            return parse_source(f"untrained:{name}")
         except SourceError:
-            raise error from None  # in the words that were given
-        network = load_network(source).network
-    module: nn.Module = network
-    return module
+            raise error from None  # names the network as the user wrote it
 
 
 def _of_configuration(path: Path) -> nn.Module:

@@ -1,9 +1,15 @@
 """Objects that users name, and what is restored around evaluation."""
 
+import re
+import sys
+
 import pytest
+import torch
+import yaml
 from torch import nn
 
-from networks import CochCNN9
+from networks import AuditoryNetwork, CochCNN9, external_network, load_network, named_objects
+from networks.__main__ import main
 from networks.description import build
 from networks.named_objects import ObjectName, load_object, parse_object_name
 from networks.training_flags import evaluation_mode
@@ -54,3 +60,83 @@ def test_checkpoints_from_before_a_class_moved_are_built():
         build({"class_path": "networks.cochcnn9.NoSuchClass", "init_args": {}})
     with pytest.raises(ValueError, match="not found"):
         build({"class_path": "elsewhere_never.cochcnn9.CochCNN9", "init_args": {}})
+
+
+USERS_MODULE = """
+import networks
+from torch import Tensor, nn
+
+{documented}
+
+class EveryTenth(networks.FrontEnd):
+    def __init__(self, *, num_bands: int = 4) -> None:
+        super().__init__()
+        self.sample_rate_hz, self.num_samples, self.frame_rate_hz = 1000, 400, 100.0
+        self.output_shape = (num_bands, 40)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        return waveform[:, None, ::10].expand(-1, *self.output_shape)
+
+
+def make_network(weights=None):
+    network = networks.AuditoryNetwork(TwoLayers(num_units=8), {{"word": 3}}, EveryTenth())
+    if weights is not None:
+        network.load_state_dict(weights)
+    return network
+"""
+
+
+@pytest.fixture
+def users_module(tmp_path, monkeypatch):
+    """A module with the class of the documentation, in the working directory."""
+    documented = re.search(r"```python\n(.*?)```", named_objects.__doc__, re.DOTALL)[1]
+    (tmp_path / "my_models.py").write_text(USERS_MODULE.format(documented=documented))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path / "my_models.py"
+    sys.modules.pop("my_models", None)
+
+
+@pytest.mark.parametrize("name", ["my_models:TwoLayers", "my_models.TwoLayers", "my_models.py:TwoLayers"])
+def test_a_users_backbone_is_named_on_the_command_line(users_module, name, capsys):
+    assert main(["summary", name]) == 0
+    shown = capsys.readouterr().out
+    assert all(stage in shown for stage in ("front end", "relu0", "relu1"))
+
+
+@pytest.mark.parametrize("name", ["my_models:make_network", "my_models.py:make_network"])
+def test_a_users_network_is_named_on_the_command_line_and_in_functions(users_module, name, capsys):
+    assert main(["summary", name]) == 0
+    assert "4x40" in capsys.readouterr().out
+    network = load_network(name).network
+    weights = {key: torch.ones_like(value) for key, value in network.state_dict().items()}
+    filled = external_network(name, weights)
+    assert filled.stages == ("relu0", "relu1")
+    assert all((value == 1).all() for value in filled.state_dict().values())
+
+
+def test_a_users_backbone_and_front_end_are_named_in_a_configuration(users_module, capsys):
+    parts = {
+        "backbone": {"class_path": "my_models:TwoLayers", "init_args": {"num_units": 8}},
+        "front_end": {"class_path": "my_models:EveryTenth", "init_args": {"num_bands": 5}},
+    }
+    (users_module.parent / "config.yaml").write_text(yaml.safe_dump({"model": parts}))
+    assert main(["summary", "config.yaml"]) == 0
+    assert "5x40" in capsys.readouterr().out
+
+
+def test_a_named_class_is_rebuilt_from_its_own_description(users_module):
+    network = AuditoryNetwork(build({"class_path": "my_models:TwoLayers", "init_args": {"num_units": 8}}), {"word": 3})
+    description = network.description()
+    assert description["init_args"]["backbone"]["class_path"] == "my_models.TwoLayers"
+    assert build(description).backbone.layer1.out_features == 8
+
+
+def test_a_description_does_not_choose_a_file_to_run(users_module):
+    (users_module.parent / "other.py").write_text("raise SystemExit('run')")
+    with pytest.raises(ValueError, match=r"write package\.module:Class, not a file"):
+        build({"class_path": "other.py:TwoLayers", "init_args": {}})
+    with pytest.raises(ValueError, match=r"class derived from networks\.Described"):
+        build({"class_path": "os:system", "init_args": {}})
+    with pytest.raises(ValueError, match="does not define 'ThreeLayers'"):
+        build({"class_path": "my_models:ThreeLayers", "init_args": {}})
