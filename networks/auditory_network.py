@@ -16,13 +16,13 @@ class AuditoryNetwork(Described):
     """Waveform -> cochleagram -> backbone -> logits for each task.
 
     Args:
-        backbone: maps cochleagrams (B, F, N) to features (B, D) and names its stages.
-        num_classes: classes of each task's head, null class included, by task name.
-        front_end: maps waveforms (B, T) to (B, F, N); by default the published :class:`Cochleagram`;
-            :class:`networks.MelSpectrogram` or your own :class:`networks.FrontEnd` takes its place.
+        backbone: Maps cochleagrams (B, F, N) to features (B, D) and names its stages.
+        num_classes: Classes of each task's head, null class included, by task name.
+        front_end: Maps waveforms (B, T) to (B, F, N); by default the published `Cochleagram`;
+            `networks.MelSpectrogram` or your own `networks.FrontEnd` takes its place.
 
     Raises:
-        ValueError: for no task, a task without classes, or a task name with a dot (it is part of parameter names).
+        ValueError: For no task, a task without classes, or a task name with a dot (it is part of parameter names).
     """
 
     def __init__(self, backbone: Backbone, num_classes: Mapping[str, int], front_end: FrontEnd | None = None) -> None:

@@ -20,7 +20,7 @@ class Described(nn.Module):
     """A module that records the arguments of its construction.
 
     Networks, backbones and front ends derive from it, a user's own too; then checkpoints rebuild them by themselves.
-    Arguments must be plain Python values or other :class:`Described` modules.
+    Arguments must be plain Python values or other `Described` modules.
     """
 
     init_args: dict[str, Any]
@@ -75,16 +75,16 @@ def _plain(value: Any) -> Any:
 def build(description: Description) -> Any:
     """Make the module of a description, with fresh weights.
 
-    Only subclasses of :class:`Described` are made, so that a checkpoint from elsewhere cannot call anything else.
+    Only subclasses of `Described` are made, so that a checkpoint from elsewhere cannot call anything else.
 
     Args:
-        description: of :meth:`Described.description`.
+        description: Of `Described.description`.
 
     Returns:
         The module.
 
     Raises:
-        ValueError: if the class is not found, is not a :class:`Described`, or refuses its arguments.
+        ValueError: If the class is not found, is not a `Described`, or refuses its arguments.
     """
     path = description.get("class_path", "")
     try:

@@ -34,7 +34,7 @@ def load_torchaudio() -> ModuleType:
         The package.
 
     Raises:
-        InstallationError: if it is not installed, or does not load with the installed torch.
+        InstallationError: If it is not installed, or does not load with the installed torch.
     """
     try:
         return importlib.import_module("torchaudio")
@@ -79,7 +79,7 @@ def check_evaluate() -> None:
     imported.
 
     Raises:
-        InstallationError: if another package is found, or files of this project's were replaced or removed.
+        InstallationError: If another package is found, or files of this project's were replaced or removed.
     """
     try:
         spec = importlib.util.find_spec("evaluate")

@@ -12,8 +12,8 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], 
     A public name must not be that of a module in the package: importing that module would put it in the name's place.
 
     Args:
-        package: the package's `__name__`.
-        homes: for each public name the module that defines it.
+        package: The package's `__name__`.
+        homes: For each public name the module that defines it.
 
     Returns:
         `__getattr__`, which imports a name's module and keeps the name in the package, and `__dir__`.

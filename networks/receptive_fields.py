@@ -30,9 +30,9 @@ class Field(NamedTuple):
     """What the units of an activation see of the input, along each followed axis.
 
     Attributes:
-        sizes: points of the input within a unit's field.
-        steps: points of the input from one unit's field to the next one's.
-        shape: sizes of the activation's last axes, which are the followed ones.
+        sizes: Points of the input within a unit's field.
+        steps: Points of the input from one unit's field to the next one's.
+        shape: Sizes of the activation's last axes, which are the followed ones.
     """
 
     sizes: tuple[int, ...]
@@ -43,8 +43,8 @@ class Field(NamedTuple):
 class ReceptiveFields(TorchDispatchMode):
     """Follows fields from a tensor on, while it is on, through convolutions, pooling and pointwise operations.
 
-    A layer with windows of ``k`` points, ``d`` apart, and stride ``s`` makes of a field of size ``r`` and step ``j``
-    one of ``r + (k - 1) * d * j`` and ``s * j``. Where paths meet, as in a residual block, the largest counts. Padding
+    A layer with windows of `k` points, `d` apart, and stride `s` makes of a field of size `r` and step `j`
+    one of `r + (k - 1) * d * j` and `s * j`. Where paths meet, as in a residual block, the largest counts. Padding
     changes nothing. After anything else, as a dense layer, attention or a change of axes, a unit is taken to see all.
     Normalisation by a group's or instance's own mean counts as pointwise.
     """

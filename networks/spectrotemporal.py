@@ -29,8 +29,8 @@ class Modulation(NamedTuple):
     """What a filter is tuned to.
 
     Attributes:
-        rate_hz: temporal modulation rate; spectral peaks fall in frequency where it is positive, rise where negative.
-        scale_cyc_per_erb: spectral modulation scale.
+        rate_hz: Temporal modulation rate; spectral peaks fall in frequency where it is positive, rise where negative.
+        scale_cyc_per_erb: Spectral modulation scale.
     """
 
     rate_hz: float
@@ -41,8 +41,8 @@ def modulations(rates_hz: Sequence[float], scales_cyc_per_erb: Sequence[float]) 
     """Tuning of all filters, in the order of the features.
 
     Args:
-        rates_hz: rates in Hz, not negative.
-        scales_cyc_per_erb: scales, not negative.
+        rates_hz: Rates in Hz, not negative.
+        scales_cyc_per_erb: Scales, not negative.
 
     Returns:
         Every scale (outer) with every rate (inner), rates negative; then the non-zero scales with the non-zero rates.
@@ -57,17 +57,17 @@ def temporal_response(
 ) -> NDArray[np.complex128]:
     r"""Frequency response of the temporal filter at a rate.
 
-    The transform of ``h = sin(2 pi u) u^2 exp(-3.5 u)``, ``u = rate * t``, with its mean subtracted and zeros behind
+    The transform of `h = sin(2 pi u) u^2 exp(-3.5 u)`, `u = rate * t`, with its mean subtracted and zeros behind
     it; its magnitude scaled to at most 1. At rate 0, 1 at frequency 0 alone.
 
     Args:
-        rate_hz: rate in Hz, not negative.
-        num_frames: frames of a cochleagram, N.
-        frame_rate_hz: frames a second.
-        high_pass: give every frequency above that of the largest magnitude the magnitude 1, and leave its phase.
+        rate_hz: Rate in Hz, not negative.
+        num_frames: Frames of a cochleagram, N.
+        frame_rate_hz: Frames a second.
+        high_pass: Give every frequency above that of the largest magnitude the magnitude 1, and leave its phase.
 
     Returns:
-        (3 N // 2 + 1,), frequencies 0 to ``frame_rate_hz / 2`` of a real transform over 3 N frames.
+        (3 N // 2 + 1,), frequencies 0 to `frame_rate_hz / 2` of a real transform over 3 N frames.
     """
     num_padded = 3 * num_frames
     if rate_hz == 0:
@@ -88,14 +88,14 @@ def spectral_response(
 ) -> NDArray[np.float64]:
     """Frequency response of the spectral filter at a scale.
 
-    ``(f / scale)^2 * exp(-(f / scale)^2)``, scaled to at most 1, the same for negative frequencies. At scale 0, 1 at
+    `(f / scale)^2 * exp(-(f / scale)^2)`, scaled to at most 1, the same for negative frequencies. At scale 0, 1 at
     frequency 0 alone.
 
     Args:
-        scale_cyc_per_erb: scale, not negative.
-        num_bands: bands of a cochleagram, F.
-        bands_per_erb: bands taken to lie within an ERB.
-        high_pass: give every frequency above that of the largest response the response 1.
+        scale_cyc_per_erb: Scale, not negative.
+        num_bands: Bands of a cochleagram, F.
+        bands_per_erb: Bands taken to lie within an ERB.
+        high_pass: Give every frequency above that of the largest response the response 1.
 
     Returns:
         (2 F,), in the order of a transform over 2 F bands: frequency 0, positive, Nyquist, negative.
@@ -126,15 +126,15 @@ class ModulationPower(nn.Module):
     time is in memory.
 
     Args:
-        num_bands: bands of a cochleagram, F.
-        num_frames: frames of a cochleagram, N.
-        frame_rate_hz: frames a second.
-        bands_per_erb: bands taken to lie within an ERB.
-        rates_hz: rates in Hz, increasing, from 0 to half the frame rate; the last one's filter is a high-pass.
-        scales_cyc_per_erb: scales, increasing, from 0 to half of ``bands_per_erb``; the last one's is a high-pass.
+        num_bands: Bands of a cochleagram, F.
+        num_frames: Frames of a cochleagram, N.
+        frame_rate_hz: Frames a second.
+        bands_per_erb: Bands taken to lie within an ERB.
+        rates_hz: Rates in Hz, increasing, from 0 to half the frame rate; the last one's filter is a high-pass.
+        scales_cyc_per_erb: Scales, increasing, from 0 to half of `bands_per_erb`; the last one's is a high-pass.
 
     Raises:
-        ValueError: for rates or scales out of order or range.
+        ValueError: For rates or scales out of order or range.
     """
 
     def __init__(
@@ -187,7 +187,7 @@ class ModulationPower(nn.Module):
         """(B, F, N) cochleagrams -> (B, D) mean power, filter after filter, each over all bands.
 
         Raises:
-            ValueError: for cochleagrams of another size.
+            ValueError: For cochleagrams of another size.
         """
         if cochleagram.ndim != 3 or cochleagram.shape[1:] != (self.num_bands, self.num_frames):
             raise ValueError(
@@ -234,13 +234,13 @@ class SpectroTemporal(Described):
     filters x 211 bands = 23 421 features. Nothing in it is learned, and its state dict is empty.
 
     Args:
-        front_end: maps waveforms (B, T) to (B, F, N); by default the published :class:`networks.Cochleagram`.
-        bands_per_erb: bands taken to lie within an ERB.
-        rates_hz: see :class:`ModulationPower`.
-        scales_cyc_per_erb: see :class:`ModulationPower`.
+        front_end: Maps waveforms (B, T) to (B, F, N); by default the published `networks.Cochleagram`.
+        bands_per_erb: Bands taken to lie within an ERB.
+        rates_hz: See `ModulationPower`.
+        scales_cyc_per_erb: See `ModulationPower`.
 
     Raises:
-        ValueError: for rates or scales out of order or range.
+        ValueError: For rates or scales out of order or range.
     """
 
     stages = ("spectrotemporal",)

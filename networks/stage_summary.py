@@ -23,14 +23,14 @@ class StageSummary(NamedTuple):
     """A stage, with all that is computed after the one before it.
 
     Attributes:
-        name: the stage; "front end" for what makes the cochleagram, "rest" for what comes after the last stage, and
+        name: The stage; "front end" for what makes the cochleagram, "rest" for what comes after the last stage, and
             parameters that are not used.
-        shape: of its activation for one sound, without the batch; None for the rest.
-        num_units: units after averaging over time; None for front end and rest.
-        num_parameters: learned numbers used here first.
-        num_operations: multiply-adds for one sound.
-        field_ms: how much time a unit sees; infinite where it is all.
-        field_bands: how many bands of the front end's a unit sees; infinite where it is all, None without bands.
+        shape: Of its activation for one sound, without the batch; None for the rest.
+        num_units: Units after averaging over time; None for front end and rest.
+        num_parameters: Learned numbers used here first.
+        num_operations: Multiply-adds for one sound.
+        field_ms: How much time a unit sees; infinite where it is all.
+        field_bands: How many bands of the front end's a unit sees; infinite where it is all, None without bands.
     """
 
     name: str
@@ -59,10 +59,10 @@ def stage_summaries(network: nn.Module) -> list[StageSummary]:
     Operations are multiply-adds of convolutions, products of matrices, recurrent layers and attention; the front
     end's Fourier transforms and what is done point by point are not counted. A receptive field is that of the largest
     path, in frames of the front end (each counted as long as the time to the next one) or samples of the waveform;
-    see :class:`networks.receptive_fields.ReceptiveFields` for where it ends.
+    see `networks.receptive_fields.ReceptiveFields` for where it ends.
 
     Args:
-        network: with named stages, as :class:`networks.AuditoryNetwork` or :class:`networks.StagedNetwork`.
+        network: With named stages, as `networks.AuditoryNetwork` or `networks.StagedNetwork`.
 
     Returns:
         Front end (where there is one), stages in order, and the rest.

@@ -8,9 +8,9 @@ from networks.description import Described
 class Backbone(Described):
     """Base of all backbones, and of a user's own.
 
-    A subclass sets :attr:`stages`, the names of its submodules whose outputs are analysed, in order, and maps
-    cochleagrams (B, F, N) to features (B, D) in ``forward``. Its constructor takes keyword arguments of plain Python
-    values. Layers whose size follows the input are made with ``nn.LazyLinear``; :class:`networks.AuditoryNetwork`
+    A subclass sets `stages`, the names of its submodules whose outputs are analysed, in order, and maps
+    cochleagrams (B, F, N) to features (B, D) in `forward`. Its constructor takes keyword arguments of plain Python
+    values. Layers whose size follows the input are made with `nn.LazyLinear`; `networks.AuditoryNetwork`
     runs one silent example through, which fixes them.
     """
 

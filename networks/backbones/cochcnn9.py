@@ -14,19 +14,19 @@ MULTITASK_BATCHNORM0 = (0.6180, -2.0971)
 class CochCNN9(Backbone):
     """CochCNN9 with the published layer names, so that weights are interchangeable.
 
-    ``batchnorm0 - conv0 - relu0 - maxpool0 - batchnorm1 - conv1 - relu1 - maxpool1 - batchnorm2 - conv2 - relu2 -
-    conv3 - relu3 - conv4 - relu4 - avgpool - fullyconnected - relufc - dropout``, "same" padding, convolutions
+    `batchnorm0 - conv0 - relu0 - maxpool0 - batchnorm1 - conv1 - relu1 - maxpool1 - batchnorm2 - conv2 - relu2 -
+    conv3 - relu3 - conv4 - relu4 - avgpool - fullyconnected - relufc - dropout`, "same" padding, convolutions
     without bias. The dense layer follows the size of the input.
 
     Args:
-        width: factor on the published channel counts (96, 256, 512, 1024, 512) and 4096 dense units, rounded.
-        dropout: probability of dropping a dense unit in training.
-        initialization: "pytorch" as published, or "kaiming" (see :func:`networks.backbones.initialization.initialize`).
-        multitask_initialization: start ``batchnorm0`` at weight 0.6180 and bias -2.0971, as the published
+        width: Factor on the published channel counts (96, 256, 512, 1024, 512) and 4096 dense units, rounded.
+        dropout: Probability of dropping a dense unit in training.
+        initialization: "pytorch" as published, or "kaiming" (see `networks.backbones.initialization.initialize`).
+        multitask_initialization: Start `batchnorm0` at weight 0.6180 and bias -2.0971, as the published
             multi-task networks do.
 
     Raises:
-        ValueError: for a width that leaves a layer without channels.
+        ValueError: For a width that leaves a layer without channels.
     """
 
     stages = ("relu0", "maxpool0", "relu1", "maxpool1", "relu2", "relu3", "relu4", "avgpool", "relufc")

@@ -13,12 +13,12 @@ SMALLEST_DEPTH_OF_BOTTLENECKS = 50  # shallower ones are made of two 3 x 3 convo
 
 
 class BasicBlock(nn.Module):
-    """``relu(x + bn2(conv2(relu(bn1(conv1(x))))))``, two 3 x 3 convolutions; the first has the stride.
+    """`relu(x + bn2(conv2(relu(bn1(conv1(x))))))`, two 3 x 3 convolutions; the first has the stride.
 
     Args:
-        in_channels: channels that come in.
-        channels: channels inside and out.
-        stride: step of the first convolution on both axes.
+        in_channels: Channels that come in.
+        channels: Channels inside and out.
+        stride: Step of the first convolution on both axes.
     """
 
     expansion = 1
@@ -40,12 +40,12 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """``relu(x + bn3(conv3(relu(bn2(conv2(relu(bn1(conv1(x)))))))))``: 1 x 1, 3 x 3 with the stride, 1 x 1.
+    """`relu(x + bn3(conv3(relu(bn2(conv2(relu(bn1(conv1(x)))))))))`: 1 x 1, 3 x 3 with the stride, 1 x 1.
 
     Args:
-        in_channels: channels that come in.
-        channels: channels inside; four times as many come out.
-        stride: step of the 3 x 3 convolution on both axes.
+        in_channels: Channels that come in.
+        channels: Channels inside; four times as many come out.
+        stride: Step of the 3 x 3 convolution on both axes.
     """
 
     expansion = 4
@@ -81,16 +81,16 @@ def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
 class CochResNet(Backbone):
     """Residual network with one input channel and the layer names of torchvision, as the published weights have them.
 
-    ``conv1 (7 x 7, stride 2) - bn1 - conv1_relu1 - maxpool1 (3 x 3, stride 2) - layer1 - layer2 - layer3 - layer4 -
-    avgpool``, convolutions without bias, average over bands and frames at the end. Convolutions start with Kaiming
+    `conv1 (7 x 7, stride 2) - bn1 - conv1_relu1 - maxpool1 (3 x 3, stride 2) - layer1 - layer2 - layer3 - layer4 -
+    avgpool`, convolutions without bias, average over bands and frames at the end. Convolutions start with Kaiming
     normal weights (fan out), batch norms with weight 1 and bias 0.
 
     Args:
         depth: 18 or 34 (blocks of two convolutions), 50 or 101 (bottlenecks).
-        width: factor on the channels (64, 128, 256, 512 inside the blocks), rounded.
+        width: Factor on the channels (64, 128, 256, 512 inside the blocks), rounded.
 
     Raises:
-        ValueError: for another depth, or a width that leaves a layer without channels.
+        ValueError: For another depth, or a width that leaves a layer without channels.
     """
 
     stages = ("conv1_relu1", "maxpool1", "layer1", "layer2", "layer3", "layer4", "avgpool")
@@ -128,10 +128,10 @@ class CochResNet50(CochResNet):
     """The published CochResNet50, 50 layers deep.
 
     Args:
-        width: factor on the published channels, see :class:`CochResNet`.
+        width: Factor on the published channels, see `CochResNet`.
 
     Raises:
-        ValueError: for a width that leaves a layer without channels.
+        ValueError: For a width that leaves a layer without channels.
     """
 
     def __init__(self, *, width: float = 1.0) -> None:

@@ -11,13 +11,13 @@ def initialize(module: nn.Module, scheme: Initialization) -> None:
     """Initialise convolutions and dense layers in place.
 
     Args:
-        module: network whose layers are initialised; batch norms keep weight 1 and bias 0.
+        module: Network whose layers are initialised; batch norms keep weight 1 and bias 0.
         scheme: "pytorch" leaves PyTorch's default (Kaiming uniform with a = sqrt(5), the published CochCNN9);
-            "kaiming" draws normal weights with variance ``2 / fan_in`` and zero biases (He et al. 2015), with which
+            "kaiming" draws normal weights with variance `2 / fan_in` and zero biases (He et al. 2015), with which
             small networks learn from the first step.
 
     Raises:
-        ValueError: for another scheme.
+        ValueError: For another scheme.
     """
     if scheme not in get_args(Initialization):
         raise ValueError(f"expected initialization to be one of {get_args(Initialization)}, got {scheme!r}")

@@ -1,7 +1,7 @@
 """Convolution and pooling with TensorFlow's "same" padding, which the published CochCNN9 was made with.
 
-Along an axis of size ``x`` the total padding is ``max((ceil(x / stride) - 1) * stride + kernel - x, 0)``, the smaller
-half first, so that the output has ``ceil(x / stride)`` points. Axes are frequency x time.
+Along an axis of size `x` the total padding is `max((ceil(x / stride) - 1) * stride + kernel - x, 0)`, the smaller
+half first, so that the output has `ceil(x / stride)` points. Axes are frequency x time.
 """
 
 import torch
@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Padding before and after one axis of ``size`` points."""
+    """Padding before and after one axis of `size` points."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 
 
 def pad_same(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], value: float = 0.0) -> Tensor:
-    """(B, C, F, N) padded with ``value`` on both axes."""
+    """(B, C, F, N) padded with `value` on both axes."""
     top, bottom = same_padding(x.shape[-2], kernel[0], stride[0])
     left, right = same_padding(x.shape[-1], kernel[1], stride[1])
     if not (top or bottom or left or right):
@@ -45,9 +45,9 @@ class SameConv2d(nn.Conv2d):
 
 
 def _strided_convolution_of_one_channel(x: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """``conv2d(x, weight, stride=stride)`` for x of shape (B, 1, F, N), as a convolution of stride 1.
+    """`conv2d(x, weight, stride=stride)` for x of shape (B, 1, F, N), as a convolution of stride 1.
 
-    Each ``stride x stride`` block of the input becomes ``stride ** 2`` channels of one point, and so do the taps: the
+    Each `stride x stride` block of the input becomes `stride ** 2` channels of one point, and so do the taps: the
     same sums. On a CPU the backward pass of the strided form with one channel is more than twice as slow, a quarter
     of a whole training step of a narrow CochCNN9.
     """

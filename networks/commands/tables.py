@@ -14,8 +14,8 @@ def print_table(table: Table, console: Console) -> None:
     at most to their `min_width`; where that is not enough, its lines are longer than the terminal's, which wraps them.
 
     Args:
-        table: its columns of numbers are `no_wrap`, the others have a `min_width`.
-        console: where to print.
+        table: Its columns of numbers are `no_wrap`, the others have a `min_width`.
+        console: Where to print.
     """
     unbounded = console.options.update_width(_UNBOUNDED)
     width = console.measure(table, options=unbounded).maximum

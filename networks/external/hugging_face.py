@@ -48,7 +48,7 @@ def ast(
 
     Raises:
         ValueError: Both a folder and settings are given.
-        InstallationError: transformers is not installed.
+        InstallationError: Transformers is not installed.
         FileNotFoundError: There is no such file or folder.
         CheckpointError: The files cannot be read or do not fit.
     """
@@ -93,7 +93,7 @@ def wav2vec2(
 
     Raises:
         ValueError: Both a folder and settings are given.
-        InstallationError: transformers is not installed.
+        InstallationError: Transformers is not installed.
         FileNotFoundError: There is no such file or folder.
         CheckpointError: The files cannot be read or do not fit.
     """
@@ -134,7 +134,7 @@ def speech2text(
 
     Raises:
         ValueError: Both a folder and settings are given.
-        InstallationError: transformers is not installed.
+        InstallationError: Transformers is not installed.
         FileNotFoundError: There is no such file or folder.
         CheckpointError: The files cannot be read or do not fit.
     """

@@ -19,14 +19,14 @@ def filter_bank(waveform: Tensor, *, num_bands: int, window: str) -> Tensor:
 
     Args:
         waveform: (B, T) at 16 kHz.
-        num_bands: mel filters, F.
+        num_bands: Mel filters, F.
         window: "hanning" or "povey".
 
     Returns:
         (B, N, F).
 
     Raises:
-        InstallationError: if torchaudio does not load.
+        InstallationError: If torchaudio does not load.
     """
     kaldi = load_torchaudio().compliance.kaldi
     banks = [
@@ -46,14 +46,14 @@ def filter_bank(waveform: Tensor, *, num_bands: int, window: str) -> Tensor:
 class ASTInput(nn.Module):
     """Input of the Audio Spectrogram Transformer (Gong et al. 2021), as keyword arguments.
 
-    Filter bank with a Hann window, zero frames behind it up to ``num_frames`` (or cut to it), then
-    ``(x - mean) / (2 * deviation)``, mean and deviation being those of AudioSet where the folder says nothing else.
+    Filter bank with a Hann window, zero frames behind it up to `num_frames` (or cut to it), then
+    `(x - mean) / (2 * deviation)`, mean and deviation being those of AudioSet where the folder says nothing else.
 
     Args:
-        num_frames: frames that the network takes.
-        num_bands: mel filters.
-        mean: mean over the training set.
-        deviation: standard deviation over the training set.
+        num_frames: Frames that the network takes.
+        num_bands: Mel filters.
+        mean: Mean over the training set.
+        deviation: Standard deviation over the training set.
     """
 
     def __init__(self, *, num_frames: int, num_bands: int, mean: float, deviation: float) -> None:
@@ -61,7 +61,7 @@ class ASTInput(nn.Module):
         self.num_frames, self.num_bands, self.mean, self.deviation = num_frames, num_bands, mean, deviation
 
     def forward(self, waveform: Tensor) -> dict[str, Tensor]:
-        """(B, T) -> ``input_values`` (B, N, F)."""
+        """(B, T) -> `input_values` (B, N, F)."""
         bank = filter_bank(waveform, num_bands=self.num_bands, window="hanning")
         bank = nn.functional.pad(bank, (0, 0, 0, self.num_frames - bank.shape[1]))  # a negative number cuts
         return {"input_values": (bank - self.mean) / (2 * self.deviation)}
@@ -75,7 +75,7 @@ class Speech2TextInput(nn.Module):
     """Input of Speech2Text (Wang et al. 2020), as keyword arguments: filter bank, each band normalised over time.
 
     Args:
-        num_bands: mel filters.
+        num_bands: Mel filters.
     """
 
     def __init__(self, *, num_bands: int) -> None:
@@ -83,7 +83,7 @@ class Speech2TextInput(nn.Module):
         self.num_bands = num_bands
 
     def forward(self, waveform: Tensor) -> dict[str, Tensor]:
-        """(B, T) -> ``input_features`` (B, N, F)."""
+        """(B, T) -> `input_features` (B, N, F)."""
         bank = filter_bank(PCM_SCALE * waveform, num_bands=self.num_bands, window="povey")
         deviation = bank.std(dim=1, correction=0, keepdim=True).clamp(min=MIN_DEVIATION)
         return {"input_features": (bank - bank.mean(dim=1, keepdim=True)) / deviation}

@@ -19,8 +19,8 @@ class Axes(NamedTuple):
     """Axes of a stage's output.
 
     Attributes:
-        batch: axis of the sounds.
-        time: axis of time, see :data:`TimeAxis`.
+        batch: Axis of the sounds.
+        time: Axis of time, see `TimeAxis`.
     """
 
     batch: int
@@ -30,11 +30,11 @@ class Axes(NamedTuple):
 def first_tensor(output: object) -> Tensor | None:
     """The activation in what a module returns: the first tensor of a tuple, list, dictionary or dataclass.
 
-    So of an LSTM's ``(output, (h, c))`` the output at all times, of an LSTM cell's ``(h, c)`` the hidden state, of a
-    transformer layer's ``(hidden states, attention)`` the hidden states.
+    So of an LSTM's `(output, (h, c))` the output at all times, of an LSTM cell's `(h, c)` the hidden state, of a
+    transformer layer's `(hidden states, attention)` the hidden states.
 
     Args:
-        output: what a module returned.
+        output: What a module returned.
 
     Returns:
         The tensor; None if there is none, or it is a packed sequence, whose sounds have no axis of their own.
@@ -57,11 +57,11 @@ def average_over_axes(activation: Tensor, axes: Axes) -> Tensor:
     """Average an activation over time and flatten what is left, sound after sound.
 
     Args:
-        activation: any shape with a batch axis.
-        axes: its axes.
+        activation: Any shape with a batch axis.
+        axes: Its axes.
 
     Returns:
-        (B, D) float32; of (B, C, F, N) with time last, feature ``c * F + f`` is channel c at band f.
+        (B, D) float32; of (B, C, F, N) with time last, feature `c * F + f` is channel c at band f.
     """
     activation = activation.float().movedim(axes.batch, 0)
     if isinstance(axes.time, int):
@@ -85,17 +85,17 @@ def find_axes(
     cells and of pictures (last axis), and an output of two axes has none; any other has to be declared.
 
     Args:
-        run: the network, on (B, T) waveforms.
-        modules: submodule of every stage.
-        num_samples: samples of a sound, T.
-        time_axis: declared axis of all stages, or of those whose names match a pattern; None finds them. Negative
+        run: The network, on (B, T) waveforms.
+        modules: Submodule of every stage.
+        num_samples: Samples of a sound, T.
+        time_axis: Declared axis of all stages, or of those whose names match a pattern; None finds them. Negative
             axes count from the end.
 
     Returns:
         Axes of every stage, in the order in which the forward pass reaches them.
 
     Raises:
-        ValueError: naming a stage that is not reached, is called several times, gives no tensor, or whose axes cannot
+        ValueError: Naming a stage that is not reached, is called several times, gives no tensor, or whose axes cannot
             be found or are not as declared.
     """
     few, more = (_outputs(run, modules, num_sounds, num_samples) for num_sounds in _NUM_SOUNDS)

@@ -13,18 +13,18 @@ PATHS_SHOWN = 12  # module paths that an error lists
 def find_stages(module: nn.Module, stages: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
     """Find the submodules that patterns or names ask for.
 
-    In a pattern ``*`` stands for any text without a dot, ``?`` and ``[0-9]`` for one character of a path's part, and a
-    part ``**`` for any number of parts: ``encoder.layers.*`` are the layers, ``encoder.**`` all that is inside.
+    In a pattern `*` stands for any text without a dot, `?` and `[0-9]` for one character of a path's part, and a
+    part `**` for any number of parts: `encoder.layers.*` are the layers, `encoder.**` all that is inside.
 
     Args:
-        module: the network.
-        stages: patterns; or names of stages with the path of each, "" being the network itself.
+        module: The network.
+        stages: Patterns; or names of stages with the path of each, "" being the network itself.
 
     Returns:
         Stage name -> path. Of patterns, the paths are the names, in the order of the network's modules.
 
     Raises:
-        ValueError: for no stages, or a pattern or path that no submodule has; lists similar ones.
+        ValueError: For no stages, or a pattern or path that no submodule has; lists similar ones.
     """
     if isinstance(stages, str):
         raise ValueError(f"expected a list of patterns, got the text {stages!r}: write [{stages!r}]")
@@ -46,12 +46,12 @@ def find_stages(module: nn.Module, stages: Sequence[str] | Mapping[str, str]) ->
 
 
 def numbered(name: str, path: str, module: nn.Module) -> dict[str, str]:
-    """Stages of all parts of a list of modules: ``{"layer0": "layers.0", "layer1": "layers.1", ...}``.
+    """Stages of all parts of a list of modules: `{"layer0": "layers.0", "layer1": "layers.1", ...}`.
 
     Args:
-        name: what the stages' names begin with.
-        path: path of the list in the network.
-        module: the network.
+        name: What the stages' names begin with.
+        path: Path of the list in the network.
+        module: The network.
 
     Returns:
         Stage name -> path.

@@ -30,28 +30,28 @@ class StagedNetwork(nn.Module):
                 num_samples=32_000,
             )
 
-    in ``my_package/my_module.py`` is scored by ``python -m evaluate score my_package.my_module:make_network ...``.
+    in `my_package/my_module.py` is scored by `python -m evaluate score my_package.my_module:make_network ...`.
 
     The axes of every stage's output, (B, C, F, N), (B, N, D), (N, B, D), (B, D, N) or (B, D), are found when it is
     made, by running the module on noise of two batch sizes and two lengths (`find_axes`);
-    where that does not tell, ``time_axis`` does. Of outputs with several parts, as an LSTM's, the first tensor is
+    where that does not tell, `time_axis` does. Of outputs with several parts, as an LSTM's, the first tensor is
     taken. A recurrent cell, called at every time step, is averaged over its calls.
 
     Args:
-        module: maps waveforms (B, T), or what ``preprocess`` makes of them, to anything.
-        stages: patterns of module paths, as in ``["conv1", "encoder.layers.*"]``, or names of stages with the path
+        module: Maps waveforms (B, T), or what `preprocess` makes of them, to anything.
+        stages: Patterns of module paths, as in `["conv1", "encoder.layers.*"]`, or names of stages with the path
             of each; see `find_stages`. In the order of the forward pass, whatever is
             given.
-        sample_rate_hz: rate of the waveforms in Hz; evaluation resamples sounds to it.
-        num_samples: samples of a waveform, T; evaluation cuts or zero-pads sounds to it.
-        preprocess: waveforms (B, T) -> what the module takes, as a function or module: a tensor, a tuple of arguments
+        sample_rate_hz: Rate of the waveforms in Hz; evaluation resamples sounds to it.
+        num_samples: Samples of a waveform, T; evaluation cuts or zero-pads sounds to it.
+        preprocess: Waveforms (B, T) -> what the module takes, as a function or module: a tensor, a tuple of arguments
             or a dictionary of keyword arguments; None: the waveforms.
-        time_axis: axis of the outputs that is time, of all stages or by pattern of their names: a number, "none" where
+        time_axis: Axis of the outputs that is time, of all stages or by pattern of their names: a number, "none" where
             time is gone, "calls" for a module that is called at every time step; None finds it.
         gain: Factor on the waveforms, before `preprocess`. Evaluation presents sounds at an RMS of 0.1.
 
     Raises:
-        ValueError: for stages that are not there, not reached or called several times, or whose axes are not found.
+        ValueError: For stages that are not there, not reached or called several times, or whose axes are not found.
     """
 
     def __init__(
@@ -103,14 +103,14 @@ class StagedNetwork(nn.Module):
         """Average what a stage's module returned over time.
 
         Args:
-            stage: name of the stage.
-            output: what its module returned in a call.
+            stage: Name of the stage.
+            output: What its module returned in a call.
 
         Returns:
             (B, D) float32.
 
         Raises:
-            ValueError: if there is no tensor in the output.
+            ValueError: If there is no tensor in the output.
         """
         activation = first_tensor(output)
         if activation is None:

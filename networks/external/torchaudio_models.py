@@ -35,7 +35,7 @@ def torchaudio_wav2vec2(
 
     Raises:
         ValueError: Both weights and settings are given.
-        InstallationError: torchaudio does not load.
+        InstallationError: Torchaudio does not load.
         FileNotFoundError: There is no such file.
         CheckpointError: The file cannot be read safely, or its weights do not fit.
     """

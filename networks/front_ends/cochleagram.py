@@ -15,36 +15,36 @@ from networks.front_ends.multirate import MultirateEnvelopes
 class Cochleagram(FrontEnd):
     r"""Cochleagram of Feather et al. 2023 and Tuckute, Feather et al. 2023.
 
-    ``compressed(lowpass(|analytic signal of each band|))``: cosine filters on the ERB scale in the frequency domain,
+    `compressed(lowpass(|analytic signal of each band|))`: cosine filters on the ERB scale in the frequency domain,
     magnitude of the analytic signal (positive frequencies not doubled), a 1001-tap Kaiser-windowed sinc with one
     frame every 100 samples and no padding, then the power 0.3. Differentiable; always computed in float32 with
-    autocast off, and left out of ``torch.compile`` (complex numbers).
+    autocast off, and left out of `torch.compile` (complex numbers).
 
     Args:
-        sample_rate_hz: rate of the waveforms in Hz.
-        num_samples: samples of a waveform, T; 40 000 are 2 s at 20 kHz.
-        num_filters: filters ``n`` of the bank before oversampling.
-        sample_factor: oversampling ``s`` of the bank; ``s * (n + 1) - 1 + 2 s`` bands.
-        low_hz: lower edge of the filters in Hz.
-        high_hz: upper edge of the filters in Hz.
-        frame_rate_hz: frames a second; divides the sample rate.
-        num_taps: taps of the low-pass kernel.
-        kaiser_beta: shape of the low-pass kernel's window.
-        power: exponent of the compression.
-        offset: added before the compression.
-        max_derivative: largest derivative of the compression in the backward pass.
+        sample_rate_hz: Rate of the waveforms in Hz.
+        num_samples: Samples of a waveform, T; 40 000 are 2 s at 20 kHz.
+        num_filters: Filters `n` of the bank before oversampling.
+        sample_factor: Oversampling `s` of the bank; `s * (n + 1) - 1 + 2 s` bands.
+        low_hz: Lower edge of the filters in Hz.
+        high_hz: Upper edge of the filters in Hz.
+        frame_rate_hz: Frames a second; divides the sample rate.
+        num_taps: Taps of the low-pass kernel.
+        kaiser_beta: Shape of the low-pass kernel's window.
+        power: Exponent of the compression.
+        offset: Added before the compression.
+        max_derivative: Largest derivative of the compression in the backward pass.
         method: "multirate", the fast one, or "direct", by the definition: the reference, tens of times slower.
-        tolerance: of the multirate method: relative L2 error against the direct method, of the compressed
+        tolerance: Of the multirate method: relative L2 error against the direct method, of the compressed
             cochleagrams of the sounds that it is set up on: noise, taps, single clicks and trains of clicks. At 4e-4
             all 165 natural sounds of Norman-Haignere et al. 2015 stay below 4e-4; trains of clicks at odd rates, where
             frames happen to lie near 0, can reach 1e-3. 3e-3 takes half of the points.
-        oversampling: of the multirate method: least points of a band's envelope per bin of the band.
-        fused: of the multirate method, on CPUs: whether it runs as compiled code. None: if that is the faster way on
+        oversampling: Of the multirate method: least points of a band's envelope per bin of the band.
+        fused: Of the multirate method, on CPUs: whether it runs as compiled code. None: if that is the faster way on
             this machine, which is measured once. Compiling takes a few seconds when it is first used; without a C++
             compiler a warning says so, and the tensor operations of torch are used.
 
     Attributes:
-        frame_rate_hz: frames of the output per second.
+        frame_rate_hz: Frames of the output per second.
         output_shape: (F, N), bands and frames of a cochleagram.
     """
 
@@ -110,13 +110,13 @@ class Cochleagram(FrontEnd):
         """Cochleagrams of a batch of waveforms.
 
         Args:
-            waveform: (B, T), at ``sample_rate_hz``; the published inputs have mean 0 and RMS 0.1.
+            waveform: (B, T), at `sample_rate_hz`; the published inputs have mean 0 and RMS 0.1.
 
         Returns:
             (B, F, N) compressed envelopes.
 
         Raises:
-            ValueError: if the waveforms do not have ``num_samples`` samples.
+            ValueError: If the waveforms do not have `num_samples` samples.
         """
         self.check_waveforms(waveform)
         with torch.autocast(waveform.device.type, enabled=False):

@@ -32,23 +32,23 @@ class _ClippedPower(torch.autograd.Function):
 
 
 def _power(base: Tensor, power: float, out: Tensor) -> Tensor:
-    """``base ** power``, which on CPUs takes twice as long by ``Tensor.pow``."""
+    """`base ** power`, which on CPUs takes twice as long by `Tensor.pow`."""
     return torch.log2(base, out=out).mul_(power).exp2_()
 
 
 def power_compression(
     x: Tensor, *, power: float = POWER, offset: float = OFFSET, max_derivative: float = MAX_DERIVATIVE
 ) -> Tensor:
-    """Power-law compression ``(max(x, 0) + offset) ** power``, elementwise.
+    """Power-law compression `(max(x, 0) + offset) ** power`, elementwise.
 
-    In the backward pass the clamp counts as the identity and the derivative ``power * x ** (power - 1)`` is clipped
-    to at most ``max_derivative``, as in the software published with Feather et al. 2023.
+    In the backward pass the clamp counts as the identity and the derivative `power * x ** (power - 1)` is clipped
+    to at most `max_derivative`, as in the software published with Feather et al. 2023.
 
     Args:
-        x: envelopes, any shape.
-        power: exponent.
-        offset: added after the clamp.
-        max_derivative: largest derivative passed backward.
+        x: Envelopes, any shape.
+        power: Exponent.
+        offset: Added after the clamp.
+        max_derivative: Largest derivative passed backward.
 
     Returns:
         Compressed envelopes, same shape and type.

@@ -1,6 +1,6 @@
 """Band envelopes at the frame rate by the definition: waveforms (B, T) to low-passed, decimated envelopes (B, F, N).
 
-:mod:`networks.front_ends.multirate` does the same from short FFTs; compression comes after.
+`networks.front_ends.multirate` does the same from short FFTs; compression comes after.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ DIRECT_BANDS_AT_ONCE = 16  # bounds the memory of the direct method: bands whose
 
 
 class LowPass(NamedTuple):
-    """The decimating low-pass of the envelopes: ``num_taps`` taps, one frame every ``stride`` samples."""
+    """The decimating low-pass of the envelopes: `num_taps` taps, one frame every `stride` samples."""
 
     num_taps: int
     stride: int
@@ -25,7 +25,7 @@ class LowPass(NamedTuple):
     def taps(self, positions: NDArray[np.floating]) -> NDArray[np.float64]:
         """Kernel at tap positions 0 .. num_taps - 1, fractional ones too (0 outside).
 
-        ``sinc(t / stride) / stride * kaiser``, with ``t = position - num_taps / 2``: the published kernel is off
+        `sinc(t / stride) / stride * kaiser`, with `t = position - num_taps / 2`: the published kernel is off
         centre by half a sample, kept for parity; the window is centred.
         """
         time = positions - self.num_taps / 2
@@ -36,7 +36,7 @@ class LowPass(NamedTuple):
         return np.where(inside, np.sinc(time / self.stride) / self.stride * window, 0.0)
 
     def num_frames(self, num_samples: int) -> int:
-        """Frames from ``num_samples`` samples, no padding."""
+        """Frames from `num_samples` samples, no padding."""
         return (num_samples - self.num_taps) // self.stride + 1
 
 
@@ -47,8 +47,8 @@ class DirectEnvelopes(nn.Module):
 
     Args:
         responses: (F, T / 2 + 1) frequency responses.
-        num_samples: samples of the waveform, T.
-        low_pass: decimating low-pass.
+        num_samples: Samples of the waveform, T.
+        low_pass: Decimating low-pass.
     """
 
     def __init__(self, responses: NDArray[np.float64], num_samples: int, low_pass: LowPass) -> None:

@@ -27,17 +27,17 @@ class FilterBank(NamedTuple):
 
 
 def hz_to_erb(frequency_hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """ERB number of a frequency: ``9.265 * ln(1 + f / (24.7 * 9.265))`` (Glasberg & Moore 1990)."""
+    """ERB number of a frequency: `9.265 * ln(1 + f / (24.7 * 9.265))` (Glasberg & Moore 1990)."""
     return ERB_EAR_Q * np.log1p(np.asarray(frequency_hz, dtype=np.float64) / (ERB_MIN_BANDWIDTH_HZ * ERB_EAR_Q))
 
 
 def erb_to_hz(erb: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Frequency in Hz of an ERB number, the inverse of :func:`hz_to_erb`."""
+    """Frequency in Hz of an ERB number, the inverse of `hz_to_erb`."""
     return ERB_MIN_BANDWIDTH_HZ * ERB_EAR_Q * np.expm1(np.asarray(erb, dtype=np.float64) / ERB_EAR_Q)
 
 
 def num_bands(num_filters: int, sample_factor: int) -> int:
-    """Bands of :func:`erb_cosine_filters`: ``s * (n + 1) - 1`` band-pass and ``s`` at each end."""
+    """Bands of `erb_cosine_filters`: `s * (n + 1) - 1` band-pass and `s` at each end."""
     return sample_factor * (num_filters + 1) - 1 + 2 * sample_factor
 
 
@@ -52,25 +52,25 @@ def erb_cosine_filters(
 ) -> FilterBank:
     r"""Half-cosine filters on the ERB scale with low- and high-pass ends.
 
-    With ``d`` the spacing of the centres on the ERB scale and ``s`` the sample factor, band ``i`` has the response
-    ``cos((erb(f) - c_i) / (2 s d) * pi)`` strictly inside ``(c_i - s d, c_i + s d)``. The ``i``-th low-pass is
-    ``sqrt(1 - H_i^2)`` below the centre of the ``i``-th band-pass; the high-passes mirror that at the top. All are
-    divided by ``sqrt(s)``, so that the squared responses sum to one at every frequency.
+    With `d` the spacing of the centres on the ERB scale and `s` the sample factor, band `i` has the response
+    `cos((erb(f) - c_i) / (2 s d) * pi)` strictly inside `(c_i - s d, c_i + s d)`. The `i`-th low-pass is
+    `sqrt(1 - H_i^2)` below the centre of the `i`-th band-pass; the high-passes mirror that at the top. All are
+    divided by `sqrt(s)`, so that the squared responses sum to one at every frequency.
 
     Args:
-        num_samples: length of the waveform, which sets the frequency grid ``linspace(0, sr / 2, N // 2 + 1)``.
-        sample_rate_hz: rate of the waveform in Hz.
-        num_filters: the filters ``n`` of a bank that is not oversampled.
-        sample_factor: how many times the bank is oversampled, ``s``.
-        low_hz: lower edge in Hz of the band-pass filters.
-        high_hz: upper edge in Hz of the band-pass filters, at most the Nyquist frequency.
+        num_samples: Length of the waveform, which sets the frequency grid `linspace(0, sr / 2, N // 2 + 1)`.
+        sample_rate_hz: Rate of the waveform in Hz.
+        num_filters: The filters `n` of a bank that is not oversampled.
+        sample_factor: How many times the bank is oversampled, `s`.
+        low_hz: Lower edge in Hz of the band-pass filters.
+        high_hz: Upper edge in Hz of the band-pass filters, at most the Nyquist frequency.
 
     Returns:
-        Responses of ``s * (n + 1) - 1 + 2 s`` filters and their centres: low-pass 0..s-1, the band-passes, then the
+        Responses of `s * (n + 1) - 1 + 2 s` filters and their centres: low-pass 0..s-1, the band-passes, then the
         high-passes with index 0 last.
 
     Raises:
-        ValueError: for edges out of order or above the Nyquist frequency, or a grid too coarse for the filters.
+        ValueError: For edges out of order or above the Nyquist frequency, or a grid too coarse for the filters.
     """
     nyquist_hz = sample_rate_hz / 2
     if not 0 < low_hz < high_hz <= nyquist_hz:

@@ -8,12 +8,12 @@ from networks.description import Described
 class FrontEnd(Described):
     """Base of front ends, and of a user's own.
 
-    A subclass sets the attributes below in its constructor and maps waveforms (B, T) to (B, F, N) in ``forward``.
+    A subclass sets the attributes below in its constructor and maps waveforms (B, T) to (B, F, N) in `forward`.
 
     Attributes:
-        sample_rate_hz: rate of the waveforms in Hz.
-        num_samples: samples of a waveform, T.
-        frame_rate_hz: frames a second.
+        sample_rate_hz: Rate of the waveforms in Hz.
+        num_samples: Samples of a waveform, T.
+        frame_rate_hz: Frames a second.
         output_shape: (F, N), bands and frames.
     """
 
@@ -26,7 +26,7 @@ class FrontEnd(Described):
         """Refuse what is not (B, T).
 
         Raises:
-            ValueError: if the waveforms do not have ``num_samples`` samples.
+            ValueError: If the waveforms do not have `num_samples` samples.
         """
         if waveform.ndim != 2 or waveform.shape[1] != self.num_samples:
             raise ValueError(
@@ -43,7 +43,7 @@ def samples_per_frame(sample_rate_hz: int, frame_rate_hz: float) -> int:
     """Samples from one frame to the next.
 
     Raises:
-        ValueError: if the frame rate does not divide the sample rate.
+        ValueError: If the frame rate does not divide the sample rate.
     """
     stride = round(sample_rate_hz / frame_rate_hz)
     if abs(stride * frame_rate_hz - sample_rate_hz) > 1e-6 * sample_rate_hz:

@@ -14,30 +14,30 @@ from networks.installation import load_torchaudio
 class MelSpectrogram(FrontEnd):
     r"""Compressed mel spectrogram, by default 211 bands x 390 frames as the published cochleagram.
 
-    ``compressed(mel filters @ |STFT| / sum of the window)``: magnitudes of a short-time Fourier transform with a Hann
+    `compressed(mel filters @ |STFT| / sum of the window)`: magnitudes of a short-time Fourier transform with a Hann
     window, so scaled that a tone of amplitude 1 has 0.5; triangular filters, equally spaced on the (HTK) mel scale
-    ``2595 log10(1 + f / 700)``, of height 1; no padding of the waveform, so that frame n is about the samples from
-    ``n * stride`` to ``n * stride + window_samples``. The transform is longer than the window (zeros around it), as
+    `2595 log10(1 + f / 700)`, of height 1; no padding of the waveform, so that frame n is about the samples from
+    `n * stride` to `n * stride + window_samples`. The transform is longer than the window (zeros around it), as
     the lowest filters are narrower than its resolution. Computed with torchaudio, in float32 with autocast off, and
-    left out of ``torch.compile`` (complex numbers). Differentiable.
+    left out of `torch.compile` (complex numbers). Differentiable.
 
     Args:
-        sample_rate_hz: rate of the waveforms in Hz.
-        num_samples: samples of a waveform, T; 40 000 are 2 s at 20 kHz.
-        num_bands: mel filters, F.
-        low_hz: lower edge of the lowest filter in Hz.
-        high_hz: upper edge of the highest filter in Hz, at most half the sample rate.
-        frame_rate_hz: frames a second; divides the sample rate.
-        window_samples: samples of the window.
-        fft_samples: points of the transform, at least ``window_samples``.
-        compression: "power" for ``(x + offset) ** power``, with the published rule for its gradient (see
-            :func:`networks.front_ends.compression.power_compression`); "log" for ``log(x + offset)``.
-        power: exponent of the power compression.
-        offset: added before compression.
+        sample_rate_hz: Rate of the waveforms in Hz.
+        num_samples: Samples of a waveform, T; 40 000 are 2 s at 20 kHz.
+        num_bands: Mel filters, F.
+        low_hz: Lower edge of the lowest filter in Hz.
+        high_hz: Upper edge of the highest filter in Hz, at most half the sample rate.
+        frame_rate_hz: Frames a second; divides the sample rate.
+        window_samples: Samples of the window.
+        fft_samples: Points of the transform, at least `window_samples`.
+        compression: "power" for `(x + offset) ** power`, with the published rule for its gradient (see
+            `networks.front_ends.compression.power_compression`); "log" for `log(x + offset)`.
+        power: Exponent of the power compression.
+        offset: Added before compression.
 
     Raises:
-        InstallationError: if torchaudio does not load.
-        ValueError: for a frame rate that does not divide the sample rate, a waveform shorter than the window, edges
+        InstallationError: If torchaudio does not load.
+        ValueError: For a frame rate that does not divide the sample rate, a waveform shorter than the window, edges
             out of order, a transform that is too short for the window or the lowest filters, another compression.
     """
 
@@ -79,13 +79,13 @@ class MelSpectrogram(FrontEnd):
         """Mel spectrograms of a batch of waveforms.
 
         Args:
-            waveform: (B, T), at ``sample_rate_hz``; the published inputs have mean 0 and RMS 0.1.
+            waveform: (B, T), at `sample_rate_hz`; the published inputs have mean 0 and RMS 0.1.
 
         Returns:
             (B, F, N) compressed magnitudes.
 
         Raises:
-            ValueError: if the waveforms do not have ``num_samples`` samples.
+            ValueError: If the waveforms do not have `num_samples` samples.
         """
         self.check_waveforms(waveform)
         window, filters = self.get_buffer("window"), self.get_buffer("filters")

@@ -14,10 +14,10 @@ class BandGroup(NamedTuple):
     """Bands that are computed together.
 
     Attributes:
-        bands: their numbers.
-        length: points of their inverse FFTs, M.
-        num_points: points at which their envelopes are known, H.
-        windows: how H points come from M; None where H is M.
+        bands: Their numbers.
+        length: Points of their inverse FFTs, M.
+        num_points: Points at which their envelopes are known, H.
+        windows: How H points come from M; None where H is M.
     """
 
     bands: tuple[int, ...]
@@ -43,7 +43,7 @@ def supports(responses: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray
 def bins_and_gains(
     responses: NDArray[np.float64], bands: tuple[int, ...], length: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """What an inverse FFT of ``length`` points takes from the spectrum, centred on 0: bins and gains, (bands, M)."""
+    """What an inverse FFT of `length` points takes from the spectrum, centred on 0: bins and gains, (bands, M)."""
     chosen = list(bands)
     lows, widths = (values[chosen, None] for values in supports(responses))
     offsets = (np.arange(length) + length // 2) % length - length // 2 + widths // 2

@@ -1,8 +1,8 @@
 """Which bands are computed together, and at how many points each: measured on clicks, taps and noise.
 
 The magnitude of a band is not band-limited (its square is): it has cusps where the band passes near zero, and points
-``H / T`` apart alias the cusps' spectrum into the low-pass. Between clicks an envelope is the filter's own impulse
-response, with a cusp every ``1 / bandwidth`` seconds: its aliasing is all or nothing, as a harmonic of the bandwidth
+`H / T` apart alias the cusps' spectrum into the low-pass. Between clicks an envelope is the filter's own impulse
+response, with a cusp every `1 / bandwidth` seconds: its aliasing is all or nothing, as a harmonic of the bandwidth
 does or does not fall near a multiple of the rate, and the compression makes much of the little energy that is there.
 So more points are not always better, a rule of so many points per bin is poor, and numbers of points are chosen by
 measurement.
@@ -58,16 +58,16 @@ def measure_groups(
 ) -> tuple[BandGroup, ...]:
     """Groups of bands, with the fewest points in all that have the error asked for.
 
-    Minimises ``sum of points + weight * sum of squared errors``, a group at a time, for the smallest weight whose
-    total relative L2 error is at most ``tolerance`` on every calibration sound.
+    Minimises `sum of points + weight * sum of squared errors`, a group at a time, for the smallest weight whose
+    total relative L2 error is at most `tolerance` on every calibration sound.
 
     Args:
         responses: (F, K) frequency responses.
-        blocks: low-pass of the waveform.
-        tolerance: relative L2 error of the compressed cochleagram of the calibration sounds.
-        oversampling: least points per bin of a band.
-        power: exponent of the compression in which errors are measured.
-        offset: added before it.
+        blocks: Low-pass of the waveform.
+        tolerance: Relative L2 error of the compressed cochleagram of the calibration sounds.
+        oversampling: Least points per bin of a band.
+        power: Exponent of the compression in which errors are measured.
+        offset: Added before it.
     """
     compression = functools.partial(power_compression, power=power, offset=offset)
     with torch.inference_mode():
@@ -94,7 +94,7 @@ def _measure(
 class _Measured(NamedTuple):
     """Bands with inverse FFTs of one length, at several numbers of points of which the last has no error.
 
-    ``errors`` (points, bands, sounds) are squared, in shares of the sounds' totals.
+    `errors` (points, bands, sounds) are squared, in shares of the sounds' totals.
     """
 
     bands: NDArray[np.int64]
@@ -142,7 +142,7 @@ def _cut(responses: NDArray[np.float64], blocks: Blocks, half_taps: int) -> Iter
 
 
 def _window_sizes(length: int, half_taps: int) -> list[int]:
-    """Points of a window that cut ``length`` points into whole windows."""
+    """Points of a window that cut `length` points into whole windows."""
     return [size for size in range(half_taps, LARGEST_WINDOW + 1) if length % size == 0]
 
 
@@ -158,7 +158,7 @@ def _allowed_lengths(blocks: Blocks, half_taps: int) -> Iterator[int]:
 
 
 def _allowed_points(length: int, half_taps: int, grid: int) -> list[tuple[int, Windows]]:
-    """Numbers of points, multiples of ``grid``, with their windows.
+    """Numbers of points, multiples of `grid`, with their windows.
 
     A window has a multiple of the points that compiled code makes together; matrix products too take a third longer
     with a column more.
@@ -199,7 +199,7 @@ def _calibration_sounds(num_samples: int, stride: int) -> Tensor:
 
 
 def _taps(rng: np.random.Generator, num_samples: int, decay: float) -> NDArray[np.float64]:
-    """(T,): bursts of noise at random times, which fall to 1/e in ``decay`` samples."""
+    """(T,): bursts of noise at random times, which fall to 1/e in `decay` samples."""
     taps = np.zeros(num_samples)
     for start in rng.choice(num_samples, TAPS_PER_SOUND, replace=False):
         after = np.arange(num_samples - start)

@@ -52,10 +52,10 @@ class Stack(NamedTuple):
     """Bands with inverse FFTs of one length.
 
     Attributes:
-        length: points of the FFTs, M.
-        bands: which they are, in the order of all groups.
-        bins: where their bins are among those of all groups.
-        num_phases: interpolated points of all its bands in a stride, H / P each.
+        length: Points of the FFTs, M.
+        bands: Which they are, in the order of all groups.
+        bins: Where their bins are among those of all groups.
+        num_phases: Interpolated points of all its bands in a stride, H / P each.
     """
 
     length: int
@@ -85,9 +85,9 @@ def kernel_tables(
     """What the kernels look up.
 
     Args:
-        groups: all of them.
-        blocks: the low-pass.
-        matrices: of each group's interpolation.
+        groups: All of them.
+        blocks: The low-pass.
+        matrices: Of each group's interpolation.
 
     Returns:
         Of all phases of a period, by group: `firsts`, the first point that its interpolation reads, `taps`, and

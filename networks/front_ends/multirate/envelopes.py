@@ -32,24 +32,24 @@ class MultirateEnvelopes(nn.Module):
     """Envelopes from inverse FFTs just longer than each band, and points between them.
 
     A magnitude does not change when a band is shifted in frequency, and a filter touches few FFT bins. So each
-    band's bins, centred on 0, go through an inverse FFT of ``M`` points, little more than its bins; a matrix product
-    gives ``H`` points of it, as many as the cusps of the magnitude ask for; the low-pass is applied to the magnitudes
+    band's bins, centred on 0, go through an inverse FFT of `M` points, little more than its bins; a matrix product
+    gives `H` points of it, as many as the cusps of the magnitude ask for; the low-pass is applied to the magnitudes
     with its kernel read at their positions. Numbers of points are chosen by measurement
-    (:mod:`networks.front_ends.multirate.calibration`); bands as wide as each other are computed together.
+    (`networks.front_ends.multirate.calibration`); bands as wide as each other are computed together.
 
     Args:
         responses: (F, T / 2 + 1) frequency responses.
-        num_samples: samples of the waveform, T.
-        low_pass: decimating low-pass.
-        tolerance: relative L2 error of the compressed cochleagram of clicks and noise; accuracy against speed.
-        oversampling: least points of a band's envelope per bin of the band.
-        power: exponent of the compression, in which errors are measured; it is not applied here.
-        offset: added before it.
-        fused: whether single-precision waveforms on a CPU go through compiled code (`multirate.fused`);
+        num_samples: Samples of the waveform, T.
+        low_pass: Decimating low-pass.
+        tolerance: Relative L2 error of the compressed cochleagram of clicks and noise; accuracy against speed.
+        oversampling: Least points of a band's envelope per bin of the band.
+        power: Exponent of the compression, in which errors are measured; it is not applied here.
+        offset: Added before it.
+        fused: Whether single-precision waveforms on a CPU go through compiled code (`multirate.fused`);
             None: if it is the faster way on this machine.
 
     Raises:
-        ValueError: if the tolerance is not positive or the oversampling below 1.
+        ValueError: If the tolerance is not positive or the oversampling below 1.
     """
 
     def __init__(
@@ -297,7 +297,7 @@ def _waveform_gradient(taken: Tensor, envelopes: MultirateEnvelopes) -> Tensor:
 
 
 def _take(values: Tensor, index: Tensor) -> Tensor:
-    """(B, K) complex values at ``index`` (n) -> (B, n); single-precision ones travel as one word of 8 bytes each."""
+    """(B, K) complex values at `index` (n) -> (B, n); single-precision ones travel as one word of 8 bytes each."""
     index = index.expand(len(values), -1)
     if values.dtype == torch.complex64:
         return values.view(torch.float64).gather(1, index).view(torch.complex64)

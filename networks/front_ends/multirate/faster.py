@@ -31,9 +31,9 @@ def is_faster(own: Way, tensors: Way, waveform: Tensor, *, identity: str) -> boo
 
     Args:
         own: (B, T) waveforms to envelopes by code of our own.
-        tensors: the same, tensor by tensor.
+        tensors: The same, tensor by tensor.
         waveform: (B, T), whose length, type and device are taken.
-        identity: what distinguishes this code, front end and machine from others.
+        identity: What distinguishes this code, front end and machine from others.
     """
     key = hashlib.sha256(identity.encode()).hexdigest()[:16]
     if key not in _KNOWN:

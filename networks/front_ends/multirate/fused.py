@@ -52,8 +52,8 @@ class GroupArguments(NamedTuple):
     """What `fused.cpp` is given of a group of bands.
 
     Attributes:
-        tables: tensors in the order of `Group`'s pointers.
-        numbers: in the order of `Group`'s integers.
+        tables: Tensors in the order of `Group`'s pointers.
+        numbers: In the order of `Group`'s integers.
     """
 
     tables: Sequence[Tensor]
@@ -81,7 +81,7 @@ def envelopes(waveform: Tensor, groups: Sequence[GroupArguments], shape: tuple[i
 
     Args:
         waveform: (B, T) float32 on the CPU.
-        groups: all of them.
+        groups: All of them.
         shape: (F, N), bands and frames.
 
     Returns:
@@ -102,8 +102,8 @@ def load() -> ctypes.CDLL:
     """The library, compiled first if that has not been done on this machine.
 
     Raises:
-        NoCompilerError: there is no C++ compiler.
-        CompilingError: the compiler failed, or the cache folder cannot be written.
+        NoCompilerError: There is no C++ compiler.
+        CompilingError: The compiler failed, or the cache folder cannot be written.
     """
     library = library_path()
     if not library.is_file():

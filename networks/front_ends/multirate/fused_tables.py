@@ -17,12 +17,12 @@ def fused_tables(group: BandGroup, blocks: Blocks, interpolation: NDArray[np.flo
     """What the compiled code looks up for a group.
 
     Args:
-        group: the group.
-        blocks: the low-pass of the waveform.
-        interpolation: matrix of the group's interpolation, None where there is none.
+        group: The group.
+        blocks: The low-pass of the waveform.
+        interpolation: Matrix of the group's interpolation, None where there is none.
 
     Returns:
-        By the names of :func:`fused_table_names`.
+        By the names of `fused_table_names`.
     """
     angles = 2 * np.pi * np.arange(group.length) / group.length
     made = [np.stack([np.cos(angles), np.sin(angles)], axis=1), *cut(_low_pass(group.num_points, blocks))]

@@ -19,8 +19,8 @@ def half_taps_for(band_share: float, error: float) -> int:
     """Points on either side that an interpolation needs for a relative RMS error of white noise of the band.
 
     Args:
-        band_share: width of the band as a part of the rate of the points.
-        error: relative RMS error asked for.
+        band_share: Width of the band as a part of the rate of the points.
+        error: Relative RMS error asked for.
     """
     positions = np.arange(POSITIONS_MEASURED) / POSITIONS_MEASURED
     for half_taps in range(2, MAX_HALF_TAPS):
@@ -30,9 +30,9 @@ def half_taps_for(band_share: float, error: float) -> int:
 
 
 class Windows(NamedTuple):
-    """How subbands are cut into windows of ``size`` points, with ``half_taps - 1`` more before and ``half_taps`` after.
+    """How subbands are cut into windows of `size` points, with `half_taps - 1` more before and `half_taps` after.
 
-    ``K = size + 2 * half_taps - 1`` points of a window give the points that an interpolation puts into it.
+    `K = size + 2 * half_taps - 1` points of a window give the points that an interpolation puts into it.
     """
 
     size: int
@@ -46,7 +46,7 @@ class Windows(NamedTuple):
     def matrix(self, num_outputs: int, band_share: float) -> NDArray[np.float64]:
         """(K, num_outputs) weights that make equally spaced points, the first on the first of the window.
 
-        They are those of the least squared error over a band as wide as ``band_share`` times the rate of the points.
+        They are those of the least squared error over a band as wide as `band_share` times the rate of the points.
         """
         positions = np.arange(num_outputs) * self.size / num_outputs
         whole = np.floor(positions + 1e-9).astype(int)
@@ -65,11 +65,11 @@ class Windows(NamedTuple):
         return torch.mm(read, matrix).view(2, *subbands.shape[:-1], -1)
 
     def adjoint(self, parts: Tensor, transposed: Tensor) -> Tensor:
-        """(2, ..., H) -> (..., M) complex, the adjoint of :meth:`interpolate`.
+        """(2, ..., H) -> (..., M) complex, the adjoint of `interpolate`.
 
         Args:
-            parts: real and imaginary parts at H points, contiguous.
-            transposed: the matrix transposed, with any number of columns of 0 after its own.
+            parts: Real and imaginary parts at H points, contiguous.
+            transposed: The matrix transposed, with any number of columns of 0 after its own.
         """
         before, after = self.half_taps - 1, self.half_taps
         num_outputs, num_columns = transposed.shape
@@ -89,7 +89,7 @@ def magnitude(parts: Tensor) -> Tensor:
 
 
 def _taps(fractions: NDArray[np.float64], half_taps: int, band_share: float) -> NDArray[np.float64]:
-    """(positions, 2 * half_taps): weights of the points at ``1 - half_taps`` .. ``half_taps``."""
+    """(positions, 2 * half_taps): weights of the points at `1 - half_taps` .. `half_taps`."""
     points = np.arange(1 - half_taps, half_taps + 1)
     gram = _correlation(points[:, None] - points, band_share)
     targets = _correlation(fractions[:, None] - points, band_share)
@@ -97,7 +97,7 @@ def _taps(fractions: NDArray[np.float64], half_taps: int, band_share: float) -> 
 
 
 def _correlation(lags: NDArray, band_share: float) -> NDArray[np.float64]:
-    """Correlation of white noise of that band with itself, ``lags`` points later."""
+    """Correlation of white noise of that band with itself, `lags` points later."""
     result: NDArray[np.float64] = np.sinc(lags * band_share)
     return result
 
