@@ -1,1 +1,1 @@
-"""From waveforms to what the backbone sees: cochleagrams and mel spectrograms."""
+"""Front ends: waveforms to cochleagrams or mel spectrograms."""

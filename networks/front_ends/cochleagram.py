@@ -1,4 +1,4 @@
-"""The cochleagram front end: waveform -> compressed envelopes of cochlear bands at 200 frames a second."""
+"""The cochleagram: compressed envelopes of cochlear bands at 200 frames per second."""
 
 from typing import Literal
 
@@ -15,37 +15,45 @@ from networks.front_ends.multirate import MultirateEnvelopes
 class Cochleagram(FrontEnd):
     r"""Cochleagram of Feather et al. 2023 and Tuckute, Feather et al. 2023.
 
-    `compressed(lowpass(|analytic signal of each band|))`: cosine filters on the ERB scale in the frequency domain,
-    magnitude of the analytic signal (positive frequencies not doubled), a 1001-tap Kaiser-windowed sinc with one
-    frame every 100 samples and no padding, then the power 0.3. Differentiable; always computed in float32 with
-    autocast off, and left out of `torch.compile` (complex numbers).
+    For every band with frequency response `H`, with `x` the waveform,
+
+        cochleagram = (lowpass(|ifft(H * rfft(x))|) + offset) ** power
+
+    The filters are cosines on the ERB scale, applied in the frequency domain. The magnitude is that of the analytic
+    signal (positive frequencies are not doubled). The low-pass is a Kaiser-windowed sinc of 1001 taps, without
+    padding, read every 100 samples. Differentiable. Always computed in float32 with autocast off, and excluded from
+    `torch.compile`, which does not support complex numbers.
 
     Args:
-        sample_rate_hz: Rate of the waveforms in Hz.
-        num_samples: Samples of a waveform, T; 40 000 are 2 s at 20 kHz.
-        num_filters: Filters `n` of the bank before oversampling.
-        sample_factor: Oversampling `s` of the bank; `s * (n + 1) - 1 + 2 s` bands.
+        sample_rate_hz: Sample rate of the waveforms in Hz.
+        num_samples: Samples of a waveform, T; 40 000 is 2 s at 20 kHz.
+        num_filters: Number of filters `n` before oversampling.
+        sample_factor: Oversampling `s` of the filter bank, which gives `s * (n + 1) - 1 + 2 s` bands.
         low_hz: Lower edge of the filters in Hz.
         high_hz: Upper edge of the filters in Hz.
-        frame_rate_hz: Frames a second; divides the sample rate.
-        num_taps: Taps of the low-pass kernel.
-        kaiser_beta: Shape of the low-pass kernel's window.
+        frame_rate_hz: Frames per second. Must divide the sample rate.
+        num_taps: Length of the low-pass kernel.
+        kaiser_beta: Shape parameter of the kernel's window.
         power: Exponent of the compression.
-        offset: Added before the compression.
-        max_derivative: Largest derivative of the compression in the backward pass.
-        method: "multirate", the fast one, or "direct", by the definition: the reference, tens of times slower.
-        tolerance: Of the multirate method: relative L2 error against the direct method, of the compressed
-            cochleagrams of the sounds that it is set up on: noise, taps, single clicks and trains of clicks. At 4e-4
-            all 165 natural sounds of Norman-Haignere et al. 2015 stay below 4e-4; trains of clicks at odd rates, where
-            frames happen to lie near 0, can reach 1e-3. 3e-3 takes half of the points.
-        oversampling: Of the multirate method: least points of a band's envelope per bin of the band.
-        fused: Of the multirate method, on CPUs: whether it runs as compiled code. None: if that is the faster way on
-            this machine, which is measured once. Compiling takes a few seconds when it is first used; without a C++
-            compiler a warning says so, and the tensor operations of torch are used.
+        offset: Added to the envelopes before compression.
+        max_derivative: Bound on the derivative of the compression in the backward pass.
+        method: "multirate", the fast method, or "direct", the definition, which is tens of times slower and serves as
+            the reference.
+        tolerance: Multirate method: relative L2 error of the compressed cochleagrams, compared with the direct method,
+            on the sounds that the method is calibrated with (noise, taps, clicks and trains of clicks). At 4e-4 the
+            error stays below 4e-4 on all 165 natural sounds of Norman-Haignere et al. 2015. On trains of clicks at odd
+            rates, where frames can lie near 0, it can reach 1e-3. A tolerance of 3e-3 needs half as many points.
+        oversampling: Multirate method: minimum number of points of a band's envelope per bin of the band.
+        fused: Multirate method: whether to run code compiled for this machine (C++ on CPUs, Triton on GPUs). None
+            uses it if it is faster, which is measured once. Compiling takes a few seconds on first use. If it fails,
+            for example without a C++ compiler, a warning is shown and PyTorch's operators are used.
 
     Attributes:
-        frame_rate_hz: Frames of the output per second.
+        frame_rate_hz: Frames per second of the output.
         output_shape: (F, N), bands and frames of a cochleagram.
+
+    Raises:
+        ValueError: If a setting is out of range or two settings do not fit together.
     """
 
     def __init__(
@@ -107,16 +115,16 @@ class Cochleagram(FrontEnd):
 
     @torch.compiler.disable
     def forward(self, waveform: Tensor) -> Tensor:
-        """Cochleagrams of a batch of waveforms.
+        """Compute cochleagrams of a batch of waveforms.
 
         Args:
-            waveform: (B, T), at `sample_rate_hz`; the published inputs have mean 0 and RMS 0.1.
+            waveform: (B, T) at `sample_rate_hz`. The published inputs have mean 0 and RMS 0.1.
 
         Returns:
             (B, F, N) compressed envelopes.
 
         Raises:
-            ValueError: If the waveforms do not have `num_samples` samples.
+            ValueError: If the waveforms do not have `num_samples` samples each.
         """
         self.check_waveforms(waveform)
         with torch.autocast(waveform.device.type, enabled=False):

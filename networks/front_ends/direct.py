@@ -1,6 +1,6 @@
 """Band envelopes at the frame rate by the definition: waveforms (B, T) to low-passed, decimated envelopes (B, F, N).
 
-`networks.front_ends.multirate` does the same from short FFTs; compression comes after.
+`networks.front_ends.multirate` computes the same from short FFTs. Compression comes afterwards.
 """
 
 from typing import NamedTuple
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 KAISER_BETA = 5.0  # Tuckute, Feather et al. 2023: window of the low-pass kernel
-MAGNITUDE_FLOOR = 1e-8  # Feather et al. 2023: least magnitude of a subband; the gradient is 0 there
-DIRECT_BANDS_AT_ONCE = 16  # bounds the memory of the direct method: bands whose subbands exist at one time
+MAGNITUDE_FLOOR = 1e-8  # Feather et al. 2023: minimum magnitude of a subband; the gradient is 0 there
+DIRECT_BANDS_AT_ONCE = 16  # bands whose subbands are in memory at the same time
 
 
 class LowPass(NamedTuple):
@@ -23,32 +23,33 @@ class LowPass(NamedTuple):
     beta: float = KAISER_BETA
 
     def taps(self, positions: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Kernel at tap positions 0 .. num_taps - 1, fractional ones too (0 outside).
+        """Evaluate the kernel at positions 0 to num_taps - 1, fractional ones included; it is 0 outside.
 
-        `sinc(t / stride) / stride * kaiser`, with `t = position - num_taps / 2`: the published kernel is off
-        centre by half a sample, kept for parity; the window is centred.
+        `kernel(p) = sinc((p - num_taps / 2) / stride) / stride * kaiser(p)`. The sinc of the published kernel is off
+        centre by half a sample, which is kept for parity. The window is centred.
         """
         time = positions - self.num_taps / 2
         half = (self.num_taps - 1) / 2
         offset = (positions - half) / half
         inside = np.abs(offset) <= 1 + 1e-12
+        # kaiser(p) = I0(beta * sqrt(1 - offset^2)) / I0(beta), with offset from -1 to 1 over the taps.
         window = np.i0(self.beta * np.sqrt(np.clip(1 - offset**2, 0, None))) / np.i0(self.beta)
         return np.where(inside, np.sinc(time / self.stride) / self.stride * window, 0.0)
 
     def num_frames(self, num_samples: int) -> int:
-        """Frames from `num_samples` samples, no padding."""
+        """Number of frames that fit into `num_samples` samples without padding."""
         return (num_samples - self.num_taps) // self.stride + 1
 
 
 class DirectEnvelopes(nn.Module):
-    """Envelopes by the definition: an inverse complex FFT of full length for each band, then a strided correlation.
+    """Envelopes by the definition: a full inverse complex FFT of each band, then a strided correlation.
 
-    Exact, slow and memory hungry: the reference that other methods are compared with.
+    Exact but slow and memory-hungry. The reference for other methods.
 
     Args:
         responses: (F, T / 2 + 1) frequency responses.
-        num_samples: Samples of the waveform, T.
-        low_pass: Decimating low-pass.
+        num_samples: Samples of a waveform, T.
+        low_pass: The decimating low-pass.
     """
 
     def __init__(self, responses: NDArray[np.float64], num_samples: int, low_pass: LowPass) -> None:
@@ -60,12 +61,14 @@ class DirectEnvelopes(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """(B, T) -> (B, F, N)."""
-        spectrum = torch.fft.rfft(waveform)  # (B, T/2 + 1)
+        spectrum = torch.fft.rfft(waveform)  # (B, T / 2 + 1)
         frames = []
         for responses in self.get_buffer("responses").split(DIRECT_BANDS_AT_ONCE):
-            # ifft pads the one-sided spectrum with zeros: the negative frequencies of the analytic signal.
+            # ifft pads the one-sided spectrum with zeros, so that the negative frequencies are 0: the analytic signal.
             subbands = torch.fft.ifft(spectrum[:, None] * responses, n=self.num_samples)
-            envelopes = subbands.abs().clamp(min=MAGNITUDE_FLOOR).flatten(0, 1)[:, None]  # (B * bands, 1, T)
+            # |subband|: (B, bands, T) -> (B * bands, 1, T)
+            envelopes = subbands.abs().clamp(min=MAGNITUDE_FLOOR).flatten(0, 1)[:, None]
+            # frame[n] = sum_p taps[p] * envelope[n * stride + p]
             low_passed = nn.functional.conv1d(envelopes, self.get_buffer("taps"), stride=self.stride)
             frames.append(low_passed.unflatten(0, (len(waveform), len(responses)))[:, :, 0])
         return torch.cat(frames, dim=1)

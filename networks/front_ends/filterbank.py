@@ -1,4 +1,4 @@
-"""The cochlear filter bank: cosine filters, equally spaced on the ERB scale, whose squared responses sum to one.
+"""The cochlear filter bank: cosine filters, equally spaced on the ERB scale, with squared responses that sum to one.
 
 Source: Feather et al. 2023 (Nat Neurosci) and Tuckute, Feather et al. 2023 (PLoS Biol 21(12): e3002366), section
 "cochleagram". The ERB scale is that of Glasberg & Moore (1990).
@@ -18,8 +18,8 @@ class FilterBank(NamedTuple):
 
     Attributes:
         responses: (F, N/2 + 1) amplitude responses, from the lowest band to the highest.
-        center_freqs_hz: (F,) frequency in Hz at which each filter is centred; the low- and high-pass ends continue
-            the spacing of the band-pass filters.
+        center_freqs_hz: (F,) centre of each filter in Hz. The low-pass and high-pass filters at the ends continue the
+            spacing of the band-pass filters.
     """
 
     responses: NDArray[np.float64]
@@ -32,12 +32,12 @@ def hz_to_erb(frequency_hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
 
 
 def erb_to_hz(erb: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Frequency in Hz of an ERB number, the inverse of `hz_to_erb`."""
+    """Frequency in Hz of an ERB number: the inverse of `hz_to_erb`."""
     return ERB_MIN_BANDWIDTH_HZ * ERB_EAR_Q * np.expm1(np.asarray(erb, dtype=np.float64) / ERB_EAR_Q)
 
 
 def num_bands(num_filters: int, sample_factor: int) -> int:
-    """Bands of `erb_cosine_filters`: `s * (n + 1) - 1` band-pass and `s` at each end."""
+    """Number of bands of `erb_cosine_filters`: `s * (n + 1) - 1` band-pass filters and `s` at each end."""
     return sample_factor * (num_filters + 1) - 1 + 2 * sample_factor
 
 
@@ -50,27 +50,31 @@ def erb_cosine_filters(
     low_hz: float = 50.0,
     high_hz: float = 10_000.0,
 ) -> FilterBank:
-    r"""Half-cosine filters on the ERB scale with low- and high-pass ends.
+    r"""Make half-cosine filters on the ERB scale, with low-pass and high-pass filters at the ends.
 
-    With `d` the spacing of the centres on the ERB scale and `s` the sample factor, band `i` has the response
-    `cos((erb(f) - c_i) / (2 s d) * pi)` strictly inside `(c_i - s d, c_i + s d)`. The `i`-th low-pass is
-    `sqrt(1 - H_i^2)` below the centre of the `i`-th band-pass; the high-passes mirror that at the top. All are
-    divided by `sqrt(s)`, so that the squared responses sum to one at every frequency.
+    With spacing `d` of the centres `c_i` on the ERB scale and sample factor `s`, band-pass filter `i` has the response
+
+        H_i(f) = cos(pi * (erb(f) - c_i) / (2 s d))    for |erb(f) - c_i| < s d, else 0
+
+    The `i`-th low-pass filter is `sqrt(1 - H_i^2)` below the centre of the `i`-th band-pass filter. The high-pass
+    filters mirror this at the top. All are divided by `sqrt(s)`, so that the squared responses sum to one at every
+    frequency.
 
     Args:
-        num_samples: Length of the waveform, which sets the frequency grid `linspace(0, sr / 2, N // 2 + 1)`.
-        sample_rate_hz: Rate of the waveform in Hz.
-        num_filters: The filters `n` of a bank that is not oversampled.
-        sample_factor: How many times the bank is oversampled, `s`.
-        low_hz: Lower edge in Hz of the band-pass filters.
-        high_hz: Upper edge in Hz of the band-pass filters, at most the Nyquist frequency.
+        num_samples: Samples T of the waveform, which set the frequency grid `linspace(0, rate / 2, T // 2 + 1)`.
+        sample_rate_hz: Sample rate of the waveform in Hz.
+        num_filters: Number of filters `n` before oversampling.
+        sample_factor: Oversampling `s` of the bank.
+        low_hz: Lower edge of the band-pass filters in Hz.
+        high_hz: Upper edge of the band-pass filters in Hz, at most the Nyquist frequency.
 
     Returns:
-        Responses of `s * (n + 1) - 1 + 2 s` filters and their centres: low-pass 0..s-1, the band-passes, then the
-        high-passes with index 0 last.
+        Responses and centres of `s * (n + 1) - 1 + 2 s` filters: low-pass filters 0 to s - 1, band-pass filters, then
+        high-pass filters s - 1 to 0.
 
     Raises:
-        ValueError: For edges out of order or above the Nyquist frequency, or a grid too coarse for the filters.
+        ValueError: If the edges are out of order or above the Nyquist frequency, or the grid is too coarse for the
+            filters.
     """
     nyquist_hz = sample_rate_hz / 2
     if not 0 < low_hz < high_hz <= nyquist_hz:
@@ -90,6 +94,7 @@ def erb_cosine_filters(
     bandpass = np.where(np.abs(distance) < half_width, np.cos(distance / (2 * half_width) * np.pi), 0.0)
     center_hz = erb_to_hz(centers)
 
+    # H_lowpass^2 + H_bandpass^2 = 1 below the centre, so that the sum of squares stays constant at the ends.
     lowest, highest = bandpass[:sample_factor], bandpass[::-1][:sample_factor]
     below = grid_hz[None, :] < center_hz[:sample_factor, None]
     above = grid_hz[None, :] > center_hz[::-1][:sample_factor, None]

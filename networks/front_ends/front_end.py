@@ -1,4 +1,4 @@
-"""What a front end is: the fixed part that turns waveforms into pictures of bands and frames."""
+"""The base class of front ends: the fixed part that turns waveforms into bands and frames."""
 
 from torch import Tensor
 
@@ -6,14 +6,14 @@ from networks.description import Described
 
 
 class FrontEnd(Described):
-    """Base of front ends, and of a user's own.
+    """Base class of front ends, for your own too.
 
     A subclass sets the attributes below in its constructor and maps waveforms (B, T) to (B, F, N) in `forward`.
 
     Attributes:
-        sample_rate_hz: Rate of the waveforms in Hz.
+        sample_rate_hz: Sample rate of the waveforms in Hz.
         num_samples: Samples of a waveform, T.
-        frame_rate_hz: Frames a second.
+        frame_rate_hz: Frames per second.
         output_shape: (F, N), bands and frames.
     """
 
@@ -23,10 +23,10 @@ class FrontEnd(Described):
     output_shape: tuple[int, int]
 
     def check_waveforms(self, waveform: Tensor) -> None:
-        """Refuse what is not (B, T).
+        """Check that waveforms have the shape (B, T).
 
         Raises:
-            ValueError: If the waveforms do not have `num_samples` samples.
+            ValueError: If the waveforms do not have `num_samples` samples each.
         """
         if waveform.ndim != 2 or waveform.shape[1] != self.num_samples:
             raise ValueError(
@@ -40,7 +40,7 @@ class FrontEnd(Described):
 
 
 def samples_per_frame(sample_rate_hz: int, frame_rate_hz: float) -> int:
-    """Samples from one frame to the next.
+    """Number of samples from one frame to the next.
 
     Raises:
         ValueError: If the frame rate does not divide the sample rate.

@@ -1,4 +1,4 @@
-"""A mel spectrogram of the cochleagram's shape: the front end most audio networks have, for comparison."""
+"""A mel spectrogram of the same shape as the cochleagram: the usual front end of audio networks, for comparison."""
 
 import warnings
 from typing import Literal
@@ -12,33 +12,37 @@ from networks.installation import load_torchaudio
 
 
 class MelSpectrogram(FrontEnd):
-    r"""Compressed mel spectrogram, by default 211 bands x 390 frames as the published cochleagram.
+    r"""Compressed mel spectrogram, by default of 211 bands x 390 frames like the published cochleagram.
 
-    `compressed(mel filters @ |STFT| / sum of the window)`: magnitudes of a short-time Fourier transform with a Hann
-    window, so scaled that a tone of amplitude 1 has 0.5; triangular filters, equally spaced on the (HTK) mel scale
-    `2595 log10(1 + f / 700)`, of height 1; no padding of the waveform, so that frame n is about the samples from
-    `n * stride` to `n * stride + window_samples`. The transform is longer than the window (zeros around it), as
-    the lowest filters are narrower than its resolution. Computed with torchaudio, in float32 with autocast off, and
-    left out of `torch.compile` (complex numbers). Differentiable.
+    With the mel filters `M` and a Hann window `w`,
+
+        spectrogram = compression(M @ |STFT(x)| / sum(w))
+
+    A tone of amplitude 1 has the magnitude 0.5. The filters are triangles of height 1, equally spaced on the (HTK) mel
+    scale `2595 log10(1 + f / 700)`. The waveform is not padded: frame n covers samples `n * stride` to
+    `n * stride + window_samples`. The window is padded with zeros to the length of the transform, because the lowest
+    filters are narrower than the resolution of the window. Computed with torchaudio in float32 with autocast off, and
+    excluded from `torch.compile`, which does not support complex numbers. Differentiable.
 
     Args:
-        sample_rate_hz: Rate of the waveforms in Hz.
-        num_samples: Samples of a waveform, T; 40 000 are 2 s at 20 kHz.
-        num_bands: Mel filters, F.
+        sample_rate_hz: Sample rate of the waveforms in Hz.
+        num_samples: Samples of a waveform, T; 40 000 is 2 s at 20 kHz.
+        num_bands: Number of mel filters, F.
         low_hz: Lower edge of the lowest filter in Hz.
         high_hz: Upper edge of the highest filter in Hz, at most half the sample rate.
-        frame_rate_hz: Frames a second; divides the sample rate.
-        window_samples: Samples of the window.
-        fft_samples: Points of the transform, at least `window_samples`.
-        compression: "power" for `(x + offset) ** power`, with the published rule for its gradient (see
-            `networks.front_ends.compression.power_compression`); "log" for `log(x + offset)`.
+        frame_rate_hz: Frames per second. Must divide the sample rate.
+        window_samples: Length of the window.
+        fft_samples: Length of the transform, at least `window_samples`.
+        compression: "power" for `(x + offset) ** power` with the published rule for its gradient (see
+            `power_compression`), or "log" for `log(x + offset)`.
         power: Exponent of the power compression.
-        offset: Added before compression.
+        offset: Added to the magnitudes before compression.
 
     Raises:
         InstallationError: If torchaudio does not load.
-        ValueError: For a frame rate that does not divide the sample rate, a waveform shorter than the window, edges
-            out of order, a transform that is too short for the window or the lowest filters, another compression.
+        ValueError: If the frame rate does not divide the sample rate, the waveform is shorter than the window, the
+            edges are out of order, the transform is too short for the window or the lowest filters, or the compression
+            is unknown.
     """
 
     def __init__(
@@ -69,29 +73,28 @@ class MelSpectrogram(FrontEnd):
         self.stride, self.window_samples, self.fft_samples = stride, window_samples, fft_samples
         self.compression, self.power, self.offset = compression, power, offset
         self.output_shape = (num_bands, (num_samples - window_samples) // stride + 1)
-        """(F, N): bands and frames."""
         filters = _mel_filters(fft_samples, sample_rate_hz, num_bands, low_hz, high_hz)
         self.register_buffer("filters", filters, persistent=False)  # (bins, F)
         self.register_buffer("window", torch.hann_window(window_samples), persistent=False)
 
     @torch.compiler.disable
     def forward(self, waveform: Tensor) -> Tensor:
-        """Mel spectrograms of a batch of waveforms.
+        """Compute mel spectrograms of a batch of waveforms.
 
         Args:
-            waveform: (B, T), at `sample_rate_hz`; the published inputs have mean 0 and RMS 0.1.
+            waveform: (B, T) at `sample_rate_hz`. The published inputs have mean 0 and RMS 0.1.
 
         Returns:
             (B, F, N) compressed magnitudes.
 
         Raises:
-            ValueError: If the waveforms do not have `num_samples` samples.
+            ValueError: If the waveforms do not have `num_samples` samples each.
         """
         self.check_waveforms(waveform)
         window, filters = self.get_buffer("window"), self.get_buffer("filters")
         with torch.autocast(waveform.device.type, enabled=False):
-            # The transform centres the window within its points: as many zeros around the waveform as around the
-            # window, and every frame has the window on samples.
+            # torchaudio centres the window within the transform. With as many zeros around the waveform as around the
+            # window, frame n has its window on samples n * stride to n * stride + window_samples.
             before = (self.fft_samples - self.window_samples) // 2
             after = self.fft_samples - self.window_samples - before
             magnitude: Tensor = load_torchaudio().functional.spectrogram(
@@ -105,6 +108,7 @@ class MelSpectrogram(FrontEnd):
                 normalized=False,
                 center=False,
             )  # (B, bins, N)
+            # (B, N, bins) @ (bins, F) -> (B, N, F) -> (B, F, N)
             mel = (magnitude.transpose(1, 2) @ filters).transpose(1, 2) / window.sum()
             if self.compression == "log":
                 return (mel + self.offset).log()
@@ -112,14 +116,14 @@ class MelSpectrogram(FrontEnd):
 
 
 def _mel_filters(fft_samples: int, sample_rate_hz: int, num_bands: int, low_hz: float, high_hz: float) -> Tensor:
-    """(bins, F) triangular filters."""
+    """Make triangular filters, (bins, F)."""
     if not 0 <= low_hz < high_hz <= sample_rate_hz / 2:
         raise ValueError(
             f"expected 0 <= low_hz < high_hz <= {sample_rate_hz / 2} Hz (half the sample rate), got {low_hz} and "
             f"{high_hz}"
         )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of empty filters, which are an error here
+        warnings.simplefilter("ignore")  # about empty filters, which are an error here
         filters: Tensor = load_torchaudio().functional.melscale_fbanks(
             fft_samples // 2 + 1, low_hz, high_hz, num_bands, sample_rate_hz, norm=None, mel_scale="htk"
         )
