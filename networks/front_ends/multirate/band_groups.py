@@ -1,4 +1,4 @@
-"""What is known of bands that are computed together: how many points they have, and the bins that they take."""
+"""Groups of bands that are computed together: their numbers of points, and the bins of the spectrum that they take."""
 
 from typing import NamedTuple
 
@@ -14,10 +14,10 @@ class BandGroup(NamedTuple):
     """Bands that are computed together.
 
     Attributes:
-        bands: Their numbers.
-        length: Points of their inverse FFTs, M.
-        num_points: Points at which their envelopes are known, H.
-        windows: How H points come from M; None where H is M.
+        bands: Indices of the bands.
+        length: Length of their inverse FFTs, M.
+        num_points: Number of points of their envelopes, H.
+        windows: How H points are interpolated from M points; None if H = M.
     """
 
     bands: tuple[int, ...]
@@ -26,14 +26,14 @@ class BandGroup(NamedTuple):
     windows: Windows | None
 
     def matrix(self, widest: int) -> NDArray[np.float64] | None:
-        """Of the interpolation, for the number of bins of the widest band."""
+        """Make the matrix of the interpolation, given the number of bins of the widest band."""
         if self.windows is None:
             return None
         return self.windows.matrix(self.num_points * self.windows.size // self.length, widest / self.length)
 
 
 def supports(responses: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First bin and number of bins of each band, from (F, K) responses."""
+    """Find the first bin and the number of bins of each band in (F, K) responses."""
     nonzero = responses > 0
     lows = nonzero.argmax(axis=1)
     highs = responses.shape[1] - nonzero[:, ::-1].argmax(axis=1)
@@ -43,9 +43,14 @@ def supports(responses: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray
 def bins_and_gains(
     responses: NDArray[np.float64], bands: tuple[int, ...], length: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """What an inverse FFT of `length` points takes from the spectrum, centred on 0: bins and gains, (bands, M)."""
+    """Find the bins and gains that inverse FFTs of M points take from the spectrum, centred on 0: (bands, M) each.
+
+    The magnitude of a band does not change when the band is shifted in frequency. So bin `low + width // 2` of the
+    spectrum goes to frequency 0, the bins above it to positive frequencies, and those below it to negative ones.
+    """
     chosen = list(bands)
     lows, widths = (values[chosen, None] for values in supports(responses))
+    # Point m of an FFT has frequency m - M for m >= M / 2; `offsets` are the distances from the band's first bin.
     offsets = (np.arange(length) + length // 2) % length - length // 2 + widths // 2
     inside = (offsets >= 0) & (offsets < widths)
     bins = np.where(inside, lows + offsets, 0)
@@ -54,7 +59,7 @@ def bins_and_gains(
 
 def rfft_adjoint(spectrum: Tensor, num_samples: int) -> Tensor:
     """(B, K) -> (B, T): the adjoint of `torch.fft.rfft`. Overwrites its argument."""
-    # <rfft(x), s> = <x, y> with y[t] = Re sum_k s[k] exp(2 pi i k t / T) over the K = T / 2 + 1 bins. irfft also adds
-    # the conjugate bins: all but the first and, for even T, the last are counted twice, hence the half.
+    # <rfft(x), s> = <x, y> with y[t] = Re sum_k s[k] exp(2 pi i k t / T) over K = T // 2 + 1 bins. irfft also adds the
+    # conjugate bins, so that all bins but the first and, for even T, the last count twice: hence the factor 0.5.
     spectrum[:, 1 : (num_samples + 1) // 2] *= 0.5
     return torch.fft.irfft(spectrum, n=num_samples, norm="forward")

@@ -1,4 +1,4 @@
-"""The folder of what is made once on a machine: compiled code, and which code is faster."""
+"""The cache folder for what is made once per machine: compiled code, and which code is faster."""
 
 import os
 import tempfile
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Folder of this project in the user's cache folder; the environment variable XDG_CACHE_HOME names another."""
+    """Return the cache folder of this project; the environment variable XDG_CACHE_HOME names another parent."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cochlearn"
 
 
 def write_once(file: Path, text: str) -> None:
-    """Write a whole file, unless another process has written it: the first of several has the say."""
+    """Write a complete file unless it exists: of several processes, the first one wins."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         made = Path(folder) / file.name

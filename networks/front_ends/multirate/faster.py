@@ -1,4 +1,4 @@
-"""Whether code of our own is the faster way on this machine: measured once, and kept in the user's cache folder."""
+"""Whether our own code is faster on this machine than PyTorch's operators: measured once and kept in the cache."""
 
 import hashlib
 import json
@@ -14,9 +14,9 @@ from networks.front_ends.multirate.cache_folder import cache_folder, write_once
 
 SOUNDS_TIMED = {"cpu": 4, "cuda": 64}
 ROUNDS = 3
-"""Measured in turn, after one round that warms up; the shortest time counts, as others are disturbed."""
+"""Measurements after one warm-up round. The shortest time counts, since disturbances only add time."""
 LARGEST_DIFFERENCE = 1e-3
-"""Relative L2 difference of results and gradients up to which two ways are the same one."""
+"""Relative L2 difference of results and gradients up to which two ways agree."""
 
 _KNOWN: dict[str, bool] = {}
 
@@ -24,24 +24,27 @@ Way = Callable[[Tensor], Tensor]
 
 
 def is_faster(own: Way, tensors: Way, waveform: Tensor, *, identity: str) -> bool:
-    """Whether `own` takes less time than `tensors`, forward and backward, and gives the same.
+    """Check whether `own` takes less time than `tensors`, forward and backward, and gives the same result.
 
-    The first answer on a machine is kept, so that a run and its continuation compute with the same code. If `own`
-    fails, or gives something else, the answer is no, with a warning.
+    The first answer on a machine is kept, so that a run and its continuation use the same code. If `own` fails or gives
+    another result, the answer is no, with a warning.
 
     Args:
-        own: (B, T) waveforms to envelopes by code of our own.
-        tensors: The same, tensor by tensor.
-        waveform: (B, T), whose length, type and device are taken.
-        identity: What distinguishes this code, front end and machine from others.
+        own: Our own code, from waveforms (B, T) to envelopes.
+        tensors: The same with PyTorch's operators.
+        waveform: (B, T). Only its length, type and device are used.
+        identity: Text that distinguishes this code, front end and machine from others.
+
+    Returns:
+        Whether to use `own`.
     """
     key = hashlib.sha256(identity.encode()).hexdigest()[:16]
     if key not in _KNOWN:
         file = cache_folder() / f"faster-{key}.json"
         try:
-            with torch.inference_mode(False), torch.enable_grad():  # wherever the first use may be
+            with torch.inference_mode(False), torch.enable_grad():  # the first use may be in inference mode
                 _KNOWN[key] = _kept(file) if file.is_file() else _measured(file, own, tensors, waveform)
-        except Exception as error:  # of whatever compiles the code: a slower front end is better than none
+        except Exception as error:  # compilers fail in many ways; a slower front end is better than none
             warnings.warn(f"the front end runs without code of its own, several times slower: {error}", stacklevel=2)
             _KNOWN[key] = False
     return _KNOWN[key]
@@ -55,7 +58,7 @@ def _kept(file: Path) -> bool:
 def _measured(file: Path, own: Way, tensors: Way, waveform: Tensor) -> bool:
     num_sounds, num_samples = SOUNDS_TIMED[waveform.device.type], waveform.shape[1]
     generator = torch.Generator().manual_seed(0)
-    # Noise, which fills all bands: where a band is all but silent, gradients are those of rounding errors.
+    # Noise, which fills all bands: the gradients of a nearly silent band are rounding errors.
     noise = 0.1 * torch.randn(num_sounds, num_samples, generator=generator, device="cpu")
     sounds = noise.to(waveform.device, waveform.dtype)
     values = [_result_and_gradient(way, sounds) for way in (own, tensors)]
@@ -66,9 +69,9 @@ def _measured(file: Path, own: Way, tensors: Way, waveform: Tensor) -> bool:
     seconds = {"own": _seconds(own, sounds), "tensors": _seconds(tensors, sounds)}
     try:
         write_once(file, json.dumps(seconds))
-    except OSError:  # it is measured again in the next process
+    except OSError:  # the next process measures again
         return seconds["own"] < seconds["tensors"]
-    return _kept(file)  # of the first of several processes that measured at once
+    return _kept(file)  # if several processes measured at the same time, the first one decides
 
 
 def _result_and_gradient(way: Way, sounds: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,13 @@
-"""The decimating low-pass of envelopes that are known at fewer points than samples, and its adjoint."""
+"""The decimating low-pass of envelopes that have fewer points than the waveform has samples, and its adjoint.
+
+By the definition, frame `n` is a sum over all samples `t` of the envelope `e`:
+
+    frame[n] = sum_t kernel(t - n * stride) * e(t)
+
+Of an envelope with H points, `step = T / H` samples apart, the sum is approximated by
+
+    frame[n] = sum_h step * kernel(h * step - n * stride) * e[h]
+"""
 
 import numpy as np
 import torch
@@ -7,26 +16,29 @@ from torch import Tensor
 
 from networks.front_ends.direct import LowPass
 
-# One product (points of a block) x (frames that they touch) does the low-pass of a block. Small blocks touch many
-# frames outside, large ones waste taps that are 0; around five frames of own the product is fastest on CPUs.
+# One matrix product, (points of a block) x (frames that they touch), low-passes a block. Small blocks touch many frames
+# outside of the block, large ones multiply by many zeros. The product is fastest on CPUs at about five frames a block.
 FRAMES_OF_A_BLOCK = (5, 4, 6, 8, 10, 3, 7, 2)
 
 
 class Blocks:
-    """How the frames of a waveform are cut into equal blocks, and the low-pass that works block by block.
+    """The frames of a waveform in equal blocks, and the low-pass block by block.
 
-    A frame `n` is the sum over samples `t` of `kernel(t - n * stride) * envelope(t)`. Where the waveform is a
-    whole number of strides, it is cut into blocks of `frames` strides, all with the same weights: the points of one
-    block add to its own frames and to those that began up to `lead` strides before. Else all is one block.
+    A waveform of a whole number of strides is cut into blocks of `frames` strides, all with the same weights. The
+    points of a block contribute to its own frames and to those that begin up to `lead` strides before it. Any other
+    waveform is one block.
 
     Args:
-        low_pass: The decimating low-pass at the full rate.
-        num_samples: Samples of the waveform, T.
+        low_pass: The decimating low-pass at the sample rate.
+        num_samples: Samples of a waveform, T.
 
     Attributes:
-        count: Number of blocks; divides every length that `weights` takes.
-        grid: Strides in the waveform, or 1 if these are no whole number: lengths that are multiples of it have a
-            whole number of points in a stride.
+        count: Number of blocks. Divides every length that `weights` accepts.
+        frames: Frames per block.
+        lead: Frames before a block that its points contribute to.
+        pieces: Blocks that the points of one block contribute to.
+        grid: Number of strides in the waveform, or 1 if it is not whole. Lengths that are multiples of it have a whole
+            number of points per stride.
     """
 
     def __init__(self, low_pass: LowPass, num_samples: int) -> None:
@@ -43,9 +55,13 @@ class Blocks:
         self.pieces = -(-(self.lead + self.frames) // self.frames)
 
     def weights(self, length: int) -> NDArray[np.float64]:
-        """Weight of each point of a block in the frames it touches, (points, pieces * frames), of `length` points.
+        """Weights `step * kernel(h * step - n * stride)` of a block's points in the frames that they touch.
 
-        The kernel is read at the points' positions and scaled by the samples from one point to the next.
+        Args:
+            length: Number of points of the envelope, H.
+
+        Returns:
+            (points of a block, pieces * frames).
         """
         points = np.arange(length // self.count)[:, None]
         frames = np.arange(self.pieces * self.frames) - self.lead
@@ -53,34 +69,35 @@ class Blocks:
         return self.low_pass.taps(points * step - frames * self.low_pass.stride) * step
 
     def sums(self, like: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """Room for what `put` gives, (pieces, frames, *shape, blocks)."""
+        """Allocate the result of `put`: (pieces, frames, *shape, blocks)."""
         return like.new_empty(self.pieces, self.frames, *shape, self.count)
 
     def put(self, envelopes: Tensor, weights: Tensor, sums: Tensor) -> None:
-        """Low-pass envelopes block by block; what a block adds to the frames of one after it is a further piece.
+        """Low-pass envelopes block by block. Contributions to the frames of other blocks are separate pieces.
 
         Args:
-            envelopes: (..., M), contiguous.
-            weights: Of `weights` for M, transposed: (pieces * frames, points).
-            sums: (pieces, frames, ..., blocks), written; `frames_in_order` adds the pieces.
+            envelopes: (..., H). Contiguous.
+            weights: Result of `weights` for H, transposed: (pieces * frames, points).
+            sums: (pieces, frames, ..., blocks), overwritten. `frames_in_order` adds up the pieces.
         """
+        # (pieces * frames, points) @ (points, ... * blocks)
         partial = torch.mm(weights, envelopes.view(-1, weights.shape[1]).T)
         sums.copy_(partial.view(self.pieces, self.frames, *envelopes.shape[:-1], self.count))
 
     def frames_in_order(self, sums: Tensor) -> Tensor:
-        """(pieces, frames, ..., blocks) of `put` -> (..., N)."""
+        """Add up the pieces from `put`: (pieces, frames, ..., blocks) -> (..., N)."""
         total = sums.new_zeros(*sums.shape[1:-1], self.count + self.pieces - 1)
         for piece in range(self.pieces):
             total[..., piece : piece + self.count] += sums[piece]
         return total.movedim(0, -1).flatten(-2)[..., self.lead : self.lead + self.num_frames]
 
     def frames_by_block(self, frames: Tensor) -> Tensor:
-        """(..., N) -> (pieces, frames, ..., blocks), the adjoint of `frames_in_order`."""
+        """Apply the adjoint of `frames_in_order`: (..., N) -> (pieces, frames, ..., blocks)."""
         total = frames.new_zeros(*frames.shape[:-1], (self.count + self.pieces - 1) * self.frames)
         total[..., self.lead : self.lead + self.num_frames] = frames
         total = total.unflatten(-1, (-1, self.frames)).movedim(-1, 0)
         return torch.stack([total[..., piece : piece + self.count] for piece in range(self.pieces)])
 
     def adjoint(self, sums: Tensor, weights: Tensor) -> Tensor:
-        """(pieces, frames, ..., blocks) -> (..., M), the adjoint of `put`."""
+        """Apply the adjoint of `put`: (pieces, frames, ..., blocks) -> (..., H)."""
         return torch.mm(sums.reshape(len(weights), -1).T, weights).view(*sums.shape[2:-1], -1)
