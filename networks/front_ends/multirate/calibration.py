@@ -1,11 +1,10 @@
-"""Which bands are computed together, and at how many points each: measured on clicks, taps and noise.
+"""Which bands are computed together and at how many points each, measured on clicks, taps and noise.
 
-The magnitude of a band is not band-limited (its square is): it has cusps where the band passes near zero, and points
-`H / T` apart alias the cusps' spectrum into the low-pass. Between clicks an envelope is the filter's own impulse
-response, with a cusp every `1 / bandwidth` seconds: its aliasing is all or nothing, as a harmonic of the bandwidth
-does or does not fall near a multiple of the rate, and the compression makes much of the little energy that is there.
-So more points are not always better, a rule of so many points per bin is poor, and numbers of points are chosen by
-measurement.
+The magnitude of a band is not band-limited, although its square is. It has cusps where the band passes near zero, and
+sampling it at H points aliases their spectrum into the low-pass. Between clicks, an envelope is the impulse response of
+the filter, with a cusp every `1 / bandwidth` seconds. Its aliasing is all or nothing: it depends on whether a harmonic
+of the bandwidth falls near a multiple of the sampling rate, and the compression amplifies the little energy there. So
+more points are not always better, a fixed number of points per bin works poorly, and H is chosen by measurement.
 """
 
 import functools
@@ -23,26 +22,26 @@ from networks.front_ends.multirate.fused_tables import POINTS_TOGETHER
 from networks.front_ends.multirate.interpolation import Windows, half_taps_for, magnitude
 from networks.front_ends.multirate.low_pass import Blocks
 
-LEVEL_RMS = 0.1  # published level of the sounds (Feather et al. 2019), which the compression's offset refers to
-# Of the calibration's trains of clicks, in frames: 80 to 4 Hz at 200 frames a second.
+LEVEL_RMS = 0.1  # published level of the sounds (Feather et al. 2019), to which the offset of the compression refers
+# Periods of the trains of clicks in frames: 80 to 4 Hz at 200 frames per second.
 CLICK_PERIODS = (2.5, 3.1, 4, 5, 7.3, 10, 13.7, 20, 25, 37.9, 50)
-CLICK_PLACES = (0, 1 / 3, 1 / 2)  # of the calibration's single clicks, in frames after one
-# Of the calibration's taps, bursts of noise that die away, in frames: 0.1 to 3.2 ms at 200 frames a second.
+CLICK_PLACES = (0, 1 / 3, 1 / 2)  # positions of the single clicks after a frame, in frames
+# Decay times of the taps (bursts of decaying noise) in frames: 0.1 to 3.2 ms at 200 frames per second.
 TAP_DECAYS = (0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
 SOUNDS_PER_TAP_DECAY, TAPS_PER_SOUND = 2, 8
-INTERPOLATION_SHARE = 0.1  # of the tolerance: error of the interpolation on noise; between clicks it is far larger
-RATE_OVER_BANDWIDTH = 1.75  # least length of an inverse FFT, in bins of its band
-LARGEST_WINDOW = 20  # points of a window of the interpolation: a larger one multiplies by more that is 0
-MOST_POINTS = 64  # that an interpolation makes of one
-LENGTH_SPACING = 1.05  # lengths of inverse FFTs closer than this are not worth having
-POINTS_SPACING = 1.03  # numbers of points closer than this are not measured
-BANDS_MEASURED_TOGETHER = 12  # at most; bands of very different width need very different numbers of points
-POINTS_OF_A_GROUP = 20_000  # of a sound, about: each group is work to start, each band has its own best number
-# Costs of a point of an envelope: a multiplication and addition of its interpolation, of which each of the two parts
-# takes one for every point of the window, is the unit.
+INTERPOLATION_SHARE = 0.1  # error of the interpolation on noise, in tolerances; between clicks it is far larger
+RATE_OVER_BANDWIDTH = 1.75  # minimum length of an inverse FFT per bin of its band
+LARGEST_WINDOW = 20  # points of a window of the interpolation; larger ones multiply by more zeros
+MOST_POINTS = 64  # interpolated points per point
+LENGTH_SPACING = 1.05  # minimum ratio of consecutive lengths of inverse FFTs
+POINTS_SPACING = 1.03  # minimum ratio of consecutive numbers of points that are measured
+BANDS_MEASURED_TOGETHER = 12  # at most: bands of very different widths need very different numbers of points
+POINTS_OF_A_GROUP = 20_000  # about, per sound: more groups cost overhead, but each band has its own best number
+# Costs of a point of an envelope. The unit is one multiply-add of the interpolation, which needs one per point of the
+# window for each of the real and imaginary parts.
 COST_OF_MAGNITUDE_AND_LOW_PASS = 20.0
 COST_OF_DIRECT_FFT = 150.0
-SETTLED = 0.05  # a group is measured no further once its squared error is this part of its equal share
+SETTLED = 0.05  # stop measuring a group when its squared error is this fraction of its equal share
 
 Compression = Callable[[Tensor], Tensor]
 
@@ -56,18 +55,21 @@ def measure_groups(
     power: float,
     offset: float,
 ) -> tuple[BandGroup, ...]:
-    """Groups of bands, with the fewest points in all that have the error asked for.
+    """Find the groups of bands with the lowest total cost that keep the error within the tolerance.
 
-    Minimises `sum of points + weight * sum of squared errors`, a group at a time, for the smallest weight whose
-    total relative L2 error is at most `tolerance` on every calibration sound.
+    For a weight `w`, each group minimises `sum of costs + w * sum of squared errors` by itself. The result is that of
+    the smallest `w` for which the total relative L2 error is at most `tolerance` on every calibration sound.
 
     Args:
         responses: (F, K) frequency responses.
         blocks: Low-pass of the waveform.
         tolerance: Relative L2 error of the compressed cochleagram of the calibration sounds.
-        oversampling: Least points per bin of a band.
-        power: Exponent of the compression in which errors are measured.
-        offset: Added before it.
+        oversampling: Minimum number of points per bin of a band.
+        power: Exponent of the compression with which errors are measured.
+        offset: Added before that compression.
+
+    Returns:
+        The groups.
     """
     compression = functools.partial(power_compression, power=power, offset=offset)
     with torch.inference_mode():
@@ -83,7 +85,7 @@ def _measure(
         calibration.measure(bands, length, oversampling, tolerance)
         for bands, length in _cut(responses, blocks, most_half_taps)
     ]
-    low, high = -20.0, 60.0  # of the base-2 logarithm of the weight
+    low, high = -20.0, 60.0  # of log2(w); the error falls as w grows, hence the bisection
     for _ in range(40):
         middle = (low + high) / 2
         total = sum(each.squared_errors(each.choose(2.0**middle)) for each in measured)
@@ -92,9 +94,14 @@ def _measure(
 
 
 class _Measured(NamedTuple):
-    """Bands with inverse FFTs of one length, at several numbers of points of which the last has no error.
+    """Bands with inverse FFTs of one length, at several numbers of points, the last of which has no error.
 
-    `errors` (points, bands, sounds) are squared, in shares of the sounds' totals.
+    Attributes:
+        bands: Indices of the bands.
+        length: Length of the inverse FFTs, M.
+        windows: Windows of the interpolation for each number of points; None if H = T.
+        num_points: Numbers of points, H.
+        errors: (numbers of points, bands, sounds) squared errors, as fractions of the squared norm of each sound.
     """
 
     bands: NDArray[np.int64]
@@ -104,10 +111,18 @@ class _Measured(NamedTuple):
     errors: NDArray[np.float64]
 
     def choose(self, weight: float) -> NDArray[np.int64]:
-        """Index of the points of each band: least sum of costs and weighted errors, few different ones."""
+        """Choose the number of points of each band: few different ones, with the least total of cost and error.
+
+        Args:
+            weight: Weight of the squared errors, `w`.
+
+        Returns:
+            (bands,) indices into `num_points`.
+        """
         work = [COST_OF_DIRECT_FFT if windows is None else 2.0 * windows.num_points for windows in self.windows]
         costs = self.num_points * (np.array(work) + COST_OF_MAGNITUDE_AND_LOW_PASS)
         totals = costs[:, None] + weight * self.errors.max(axis=2)
+        # Greedy: allow one more number of points at a time, each the one that lowers the total of all bands most.
         allowed = np.zeros(len(costs), dtype=bool)
         best = np.full(len(self.bands), np.inf)
         free = self.num_points[totals.argmin(axis=0)].sum()
@@ -118,11 +133,12 @@ class _Measured(NamedTuple):
         return chosen
 
     def squared_errors(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(sounds,) sums over the bands."""
+        """Sum the squared errors over the bands: (sounds,)."""
         result: NDArray[np.float64] = self.errors[chosen, np.arange(len(self.bands))].sum(axis=0)
         return result
 
     def groups(self, chosen: NDArray[np.int64]) -> Iterator[BandGroup]:
+        """Group the bands by their chosen numbers of points."""
         for index in np.unique(chosen):
             bands = tuple(int(band) for band in self.bands[chosen == index])
             windows, num_points = self.windows[index], int(self.num_points[index])
@@ -130,7 +146,7 @@ class _Measured(NamedTuple):
 
 
 def _cut(responses: NDArray[np.float64], blocks: Blocks, half_taps: int) -> Iterator[tuple[NDArray[np.int64], int]]:
-    """Bands about as wide as each other, and the length of their inverse FFTs."""
+    """Group bands of similar width, with the length of their inverse FFTs."""
     _, widths = supports(responses)
     lengths = np.array([*_allowed_lengths(blocks, half_taps), blocks.num_samples])
     places = np.minimum(np.searchsorted(lengths, RATE_OVER_BANDWIDTH * widths), len(lengths) - 1)
@@ -142,12 +158,12 @@ def _cut(responses: NDArray[np.float64], blocks: Blocks, half_taps: int) -> Iter
 
 
 def _window_sizes(length: int, half_taps: int) -> list[int]:
-    """Points of a window that cut `length` points into whole windows."""
+    """Sizes of windows that divide `length` points into whole windows."""
     return [size for size in range(half_taps, LARGEST_WINDOW + 1) if length % size == 0]
 
 
 def _allowed_lengths(blocks: Blocks, half_taps: int) -> Iterator[int]:
-    """Lengths below that of the waveform: small prime factors, whole windows, whole numbers of points in a frame."""
+    """Lengths with small prime factors, whole windows and a whole number of points per stride, below T."""
     last = 0.0
     for points in range(1, blocks.num_samples // blocks.grid):
         length = points * blocks.grid
@@ -158,10 +174,10 @@ def _allowed_lengths(blocks: Blocks, half_taps: int) -> Iterator[int]:
 
 
 def _allowed_points(length: int, half_taps: int, grid: int) -> list[tuple[int, Windows]]:
-    """Numbers of points, multiples of `grid`, with their windows.
+    """Numbers of points that are multiples of `grid`, with their windows.
 
-    A window has a multiple of the points that compiled code makes together; matrix products too take a third longer
-    with a column more.
+    A window gives a multiple of `POINTS_TOGETHER` points, which the compiled code processes together. Matrix products
+    benefit too: one more column would take a third longer.
     """
     found: dict[int, Windows] = {}
     for size in _window_sizes(length, half_taps):
@@ -183,7 +199,7 @@ def _largest_prime_factor(number: int) -> int:
 
 
 def _calibration_sounds(num_samples: int, stride: int) -> Tensor:
-    """(sounds, T): clicks on and off the frames' grid, alone and in trains, noise, and taps, at the published level."""
+    """Make the calibration sounds at the published level, (sounds, T): clicks, trains of clicks, noise and taps."""
     rng = np.random.default_rng(0)
     sounds = np.zeros((len(CLICK_PERIODS) + len(CLICK_PLACES) + 2, num_samples))
     for sound, strides in zip(sounds, CLICK_PERIODS, strict=False):
@@ -199,7 +215,7 @@ def _calibration_sounds(num_samples: int, stride: int) -> Tensor:
 
 
 def _taps(rng: np.random.Generator, num_samples: int, decay: float) -> NDArray[np.float64]:
-    """(T,): bursts of noise at random times, which fall to 1/e in `decay` samples."""
+    """Make bursts of noise at random times that decay to 1/e in `decay` samples, (T,)."""
     taps = np.zeros(num_samples)
     for start in rng.choice(num_samples, TAPS_PER_SOUND, replace=False):
         after = np.arange(num_samples - start)
@@ -215,16 +231,16 @@ class _Calibration:
         _, self.widths = supports(responses)
         self.spectrum = torch.fft.rfft(_calibration_sounds(blocks.num_samples, blocks.low_pass.stride))
         self.direct = [self._frames(self._direct((band,))) for band in range(len(responses))]  # (C, 1, N) each
-        self.totals = torch.cat(self.direct, dim=1).square().sum(dim=(1, 2), dtype=torch.float64)  # one a sound
+        self.totals = torch.cat(self.direct, dim=1).square().sum(dim=(1, 2), dtype=torch.float64)  # (C,)
 
     def measure(self, bands: NDArray[np.int64], length: int, oversampling: float, tolerance: float) -> _Measured:
-        """Errors of these bands at more and more points, until they are small."""
+        """Measure the errors of bands at increasing numbers of points until they are small."""
         num_samples = self.blocks.num_samples
         widest = int(self.widths[bands].max())
-        # Lengths are few, and bands that leave more of their rate unused need fewer taps.
+        # There are few lengths, so that some bands use less of their rate. They need fewer taps.
         half_taps = half_taps_for(widest / length, INTERPOLATION_SHARE * tolerance)
         settled = SETTLED * tolerance**2 / len(self.responses)
-        # More than twice the bins: the square of the magnitude is then free of aliasing.
+        # With more than twice as many points as bins, the square of the magnitude is free of aliasing.
         least = max(2 * widest + 2, min(int(np.ceil(oversampling * widest)), num_samples))
         measured: list[tuple[int, Windows | None]] = []
         errors = []
@@ -252,13 +268,13 @@ class _Calibration:
         return magnitude(torch.view_as_real(self._subbands(bands, self.blocks.num_samples)).movedim(-1, 0))
 
     def _subbands(self, bands: tuple[int, ...], length: int) -> Tensor:
-        """(C, bands, M)."""
+        """Compute the subbands of the calibration sounds, (C, bands, M)."""
         bins, gains = bins_and_gains(self.responses, bands, length)
         weights = torch.tensor(gains / self.blocks.num_samples, dtype=torch.float32, device="cpu")
         return torch.fft.ifft(self.spectrum[:, torch.as_tensor(bins)] * weights, norm="forward")
 
     def _frames(self, envelopes: Tensor) -> Tensor:
-        """(C, bands, N) compressed frames from envelopes (C, bands, H)."""
+        """Low-pass and compress envelopes: (C, bands, H) -> (C, bands, N)."""
         blocks = self.blocks
         weights = torch.tensor(blocks.weights(envelopes.shape[-1]).T.copy(), dtype=torch.float32, device="cpu")
         sums = blocks.sums(envelopes, tuple(envelopes.shape[:2]))

@@ -1,10 +1,10 @@
-"""The multirate envelopes laid out for a GPU: few kernels over the whole batch, little traffic with its memory.
+"""The multirate envelopes on GPUs: few kernels over the whole batch and little memory traffic.
 
-All bands with inverse FFTs of one length are computed together, whatever their numbers of points: one kernel takes
-their bins, one batched FFT makes their subbands, and one kernel interpolates, takes magnitudes and applies the
-low-pass, so that the many interpolated points never leave the registers. The backward pass has one kernel more, and
-writes the gradient for the interpolated points once. The kernels are written in Triton, which comes with torch for
-GPUs.
+All bands whose inverse FFTs have the same length are computed together, whatever their numbers of points. One kernel
+takes their bins, one batched FFT makes their subbands, and one kernel interpolates, takes magnitudes and applies the
+low-pass, so that the many interpolated points never leave the registers. The backward pass has one more kernel and
+writes the gradient of the interpolated points once. The kernels are written in Triton, which is installed with torch
+for GPUs.
 """
 
 import hashlib
@@ -25,24 +25,24 @@ from networks.front_ends.multirate.low_pass import Blocks
 if TYPE_CHECKING:
     from networks.front_ends.multirate.envelopes import MultirateEnvelopes
 
-PHASES_TOGETHER = 8  # phases that a program takes at a time; tables are padded to a multiple of it
-PERIODS_OF_A_PROGRAM = 64  # more keep the lead's share of the work lower, fewer keep more of it in registers
+PHASES_TOGETHER = 8  # phases that a program processes at a time; tables are padded to a multiple of it
+PERIODS_OF_A_PROGRAM = 64  # more make the share of the lead smaller, fewer need fewer registers
 POINTS_OF_A_PROGRAM = 256
 
 
 def fits_kernels(blocks: Blocks) -> bool:
-    """Whether the kernels can compute this front end: the waveform is a whole number of strides, and not very few."""
+    """Check that the waveform is a whole number of strides, and of enough strides, for the kernels."""
     return blocks.grid >= 2 * PHASES_TOGETHER
 
 
 def can_run_kernels(waveform: Tensor) -> bool:
-    """Whether the kernels take these waveforms, float32 on a CUDA device, and Triton is there to compile them."""
+    """Check for float32 waveforms on a CUDA device, and for Triton."""
     is_on_device = waveform.device.type == "cuda" and waveform.dtype == torch.float32
     return is_on_device and importlib.util.find_spec("triton") is not None
 
 
 def identity(device: torch.device) -> str:
-    """What the speed of the kernels depends on."""
+    """Name what the speed of the kernels depends on: device, torch and source."""
     files = [Path(__file__), Path(__file__).with_name("triton_kernels.py")]
     source = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     return f"{torch.cuda.get_device_name(device)} {torch.__version__} {source}"
@@ -52,10 +52,10 @@ class Stack(NamedTuple):
     """Bands with inverse FFTs of one length.
 
     Attributes:
-        length: Points of the FFTs, M.
-        bands: Which they are, in the order of all groups.
-        bins: Where their bins are among those of all groups.
-        num_phases: Interpolated points of all its bands in a stride, H / P each.
+        length: Length of the FFTs, M.
+        bands: Its bands among those of all groups.
+        bins: Its bins among those of all groups.
+        num_phases: Interpolated points of all its bands per stride: the sum of H / P over its bands.
     """
 
     length: int
@@ -65,7 +65,7 @@ class Stack(NamedTuple):
 
 
 def stacks(groups: Sequence[BandGroup], blocks: Blocks) -> list[Stack]:
-    """The groups, put together by the length of their FFTs; groups of one length follow each other."""
+    """Combine groups whose FFTs have the same length. Such groups follow each other."""
     result: list[Stack] = []
     for group in groups:
         band, bin_ = (result[-1].bands.stop, result[-1].bins.stop) if result else (0, 0)
@@ -82,19 +82,22 @@ def stacks(groups: Sequence[BandGroup], blocks: Blocks) -> list[Stack]:
 def kernel_tables(
     groups: Sequence[BandGroup], blocks: Blocks, matrices: Sequence[NDArray[np.float64] | None]
 ) -> dict[str, NDArray]:
-    """What the kernels look up.
+    """Make the tables that the kernels look up.
 
     Args:
-        groups: All of them.
-        blocks: The low-pass.
-        matrices: Of each group's interpolation.
+        groups: All groups of bands.
+        blocks: Low-pass of the waveform.
+        matrices: Matrix of each group's interpolation; None if it has none.
 
     Returns:
-        Of all phases of a period, by group: `firsts`, the first point that its interpolation reads, `taps`, and
-        `weights` in the frames from the period's own back. Of all points of a period of a subband, by group:
-        `adjoint_firsts`, `adjoint_taps`. And by band: `phases`, where its phases begin and end, `counts`, how many they
-        are without padding, `starts`, how many those of the bands before it in its stack are, `adjoint_rows`, where
-        the rows of `adjoint_taps` begin, and `nums_adjoint_taps`, how many taps they have.
+        Tables by name.
+
+        - One row per phase of a period, group after group: `firsts`, the first point that the interpolation reads;
+          `taps`; `weights` in the frame of the period and in those before it.
+        - One row per point of a period, group after group: `adjoint_firsts` and `adjoint_taps`.
+        - One row per band: `phases`, where its phases begin and end; `counts`, their number without padding; `starts`,
+          the number of phases of the bands before it in its stack; `adjoint_rows`, where its rows of `adjoint_taps`
+          begin; `nums_adjoint_taps`, the number of taps in these rows.
     """
     of_groups = [_group_tables(group, blocks, matrix) for group, matrix in zip(groups, matrices, strict=True)]
     num_taps = max(tables["taps"].shape[1] for tables in of_groups)
@@ -141,10 +144,10 @@ def _group_tables(group: BandGroup, blocks: Blocks, matrix: NDArray[np.float64] 
 def _interpolation(
     group: BandGroup, count: int, matrix: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """For each of `count` phases the first point that it is made of, and its taps."""
-    if group.windows is None or matrix is None:  # the points are those of the FFT
+    """For each of `count` phases: the first point that it is interpolated from, and its taps."""
+    if group.windows is None or matrix is None:  # the points of the FFT themselves
         return np.arange(count), np.ones((count, 1))
-    # The matrix is that of a window. Windows are alike, and so are periods: phase j is output j of the windows.
+    # The matrix of one window serves all windows, and so all periods: phase j is output j of the windows in a period.
     of_outputs = matrix.T[np.arange(count) % matrix.shape[1]]  # (phases, points of the window)
     inside = of_outputs != 0
     num_taps = int(inside.sum(axis=1).max())
@@ -155,7 +158,10 @@ def _interpolation(
 
 
 def _weights(count: int, blocks: Blocks) -> NDArray[np.float64]:
-    """(phases, touched): weight of a phase in its period's own frame and in those before, as many as a power of 2."""
+    """Weights of a phase in the frame of its own period and in those before: (phases, touched).
+
+    `step * kernel(j * step + i * stride)` for phase j and the i-th frame before; `touched` is a power of 2.
+    """
     step = blocks.low_pass.stride / count
     touched = 1 << (num_touched(blocks) - 1).bit_length()
     positions = np.arange(count)[:, None] * step + np.arange(touched) * blocks.low_pass.stride
@@ -163,14 +169,14 @@ def _weights(count: int, blocks: Blocks) -> NDArray[np.float64]:
 
 
 def num_touched(blocks: Blocks) -> int:
-    """Frames to which a period's points add."""
+    """Number of frames that the points of a period contribute to."""
     return -(-blocks.low_pass.num_taps // blocks.low_pass.stride)
 
 
 def _adjoint(
     firsts: NDArray[np.int64], taps: NDArray[np.float64], per_period: int, count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """For each of the points of a period which interpolated points it is read for, from the first on, and its taps."""
+    """For each point of a period: the first interpolated point that reads it, and the taps of it and those after it."""
     phases, tap_numbers = np.nonzero(taps)
     points = firsts[phases] + tap_numbers
     period = points // per_period
@@ -183,11 +189,11 @@ def _adjoint(
 
 
 class OnDevice(torch.autograd.Function):
-    """All of the envelopes: (B, T) -> (B, F, N)."""
+    """All envelopes: (B, T) -> (B, F, N)."""
 
     @staticmethod
     def forward(ctx: Any, waveform: Tensor, envelopes: "MultirateEnvelopes") -> Tensor:
-        """Stack by stack; subbands are kept for the gradient, interpolated points are not."""
+        """Compute stack by stack. Subbands are kept for the backward pass, interpolated points are not."""
         spectrum = torch.fft.rfft(waveform)
         frames, kept = [], []
         for stack in envelopes.stacks:
@@ -207,7 +213,7 @@ class OnDevice(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The adjoint of each step, in reverse."""
+        """Apply the adjoint of each step, in reverse."""
         envelopes: MultirateEnvelopes = ctx.envelopes
         periods = envelopes.blocks.grid
         of_frames = grads[0][:, envelopes.get_buffer("order")]
@@ -240,7 +246,7 @@ def _blocks(count: int, size: int) -> int:
 
 @torch.library.custom_op("cochlearn::take_bins", mutates_args=())
 def take_bins(spectrum: Tensor, lows: Tensor, widths: Tensor, gains: Tensor, length: int) -> Tensor:
-    """(B, K) spectra -> (B, bands, M): bins times gains, centred on 0."""
+    """(B, K) spectra -> (B, bands, M) bins times gains, centred on 0."""
     result = spectrum.new_empty(len(spectrum), len(lows), length)
     grid = (len(spectrum) * len(lows), _blocks(length, POINTS_OF_A_PROGRAM))
     numbers = (spectrum.shape[1], len(lows), length)
@@ -255,7 +261,7 @@ def _(spectrum: Tensor, lows: Tensor, widths: Tensor, gains: Tensor, length: int
 
 @torch.library.custom_op("cochlearn::add_bins", mutates_args=("gradient",))
 def add_bins(subbands: Tensor, lows: Tensor, widths: Tensor, gains: Tensor, gradient: Tensor) -> None:
-    """The adjoint of `take_bins`: adds to the gradient for the spectra, (B, K)."""
+    """Apply the adjoint of `take_bins`; adds to the gradient of the spectra, (B, K)."""
     _, num_bands, length = subbands.shape
     grid = (len(gradient), _blocks(gradient.shape[1], POINTS_OF_A_PROGRAM))
     numbers = (gradient.shape[1], num_bands, length)
@@ -302,7 +308,7 @@ def point_gradients(
     periods: int,
     num_phases: int,
 ) -> Tensor:
-    """From the gradient (B, bands, N) for the frames that for the interpolated points of all bands, (B, points)."""
+    """(B, bands, N) gradients of the frames -> (B, points) gradients of the interpolated points of all bands."""
     num_sounds, num_bands, length = subbands.shape
     result = subbands.new_empty(num_sounds, periods * num_phases)
     grid = (num_sounds * num_bands, _blocks(periods, PERIODS_OF_A_PROGRAM))
@@ -335,7 +341,7 @@ def interpolation_adjoint(
     length: int,
     periods: int,
 ) -> Tensor:
-    """From the gradient for the interpolated points that for the subbands, (B, bands, M)."""
+    """(B, points) gradients of the interpolated points -> (B, bands, M) gradients of the subbands."""
     result = gradients.new_empty(len(gradients), num_bands, length)
     grid = (len(gradients) * num_bands, _blocks(length, POINTS_OF_A_PROGRAM))
     _launch(

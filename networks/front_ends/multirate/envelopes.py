@@ -1,4 +1,4 @@
-"""Band envelopes at the frame rate from short inverse FFTs: the direct method's result, many times faster."""
+"""The multirate envelopes: the choice of code, the tables it needs, and the method with PyTorch's operators."""
 
 from typing import Any, NamedTuple
 
@@ -19,34 +19,37 @@ from networks.front_ends.multirate.fused_tables import fused_numbers, fused_tabl
 from networks.front_ends.multirate.interpolation import magnitude
 from networks.front_ends.multirate.low_pass import Blocks
 
-# Points of the largest group of bands, of as many sounds as are worked on together. On a CPU, per thread: they stay in
-# its caches, and steps are long beside what starting them costs. Elsewhere: launches are what costs, and memory is
-# bounded.
+# Points of the largest group of bands over all sounds that are processed together. On CPUs, per thread: few enough to
+# stay in the caches, and enough to outweigh the overhead of each operator. On other devices, the number of launches
+# should be small, and memory bounded.
 CPU_POINTS_AT_ONCE = 2**19
 DEVICE_POINTS_AT_ONCE = 2**24
-# A product with as many columns takes half the time of one with a column less on CPUs.
+# On CPUs, a matrix product with a multiple of 8 columns takes half the time of one with one column less.
 COLUMNS_AT_ONCE = 8
 
 
 class MultirateEnvelopes(nn.Module):
-    """Envelopes from inverse FFTs just longer than each band, and points between them.
+    """Envelopes from short inverse FFTs, one just longer than each band, and interpolated points.
 
-    A magnitude does not change when a band is shifted in frequency, and a filter touches few FFT bins. So each
-    band's bins, centred on 0, go through an inverse FFT of `M` points, little more than its bins; a matrix product
-    gives `H` points of it, as many as the cusps of the magnitude ask for; the low-pass is applied to the magnitudes
-    with its kernel read at their positions. Numbers of points are chosen by measurement
-    (`networks.front_ends.multirate.calibration`); bands as wide as each other are computed together.
+    A filter has few non-zero FFT bins, and shifting a band in frequency does not change its magnitude. For each band:
+
+        z = ifft(gains * spectrum[bins], M)        # (M,) complex: the subband, centred on 0
+        y = interpolate(z, H)                      # (H,) complex: enough points for the cusps of the magnitude
+        frame[n] = sum_h step * kernel(h * step - n * stride) * max(|y[h]|, 1e-8)      # step = T / H samples
+
+    M is slightly larger than the number of bins. H is chosen by measurement, see
+    `networks.front_ends.multirate.calibration`. Bands of similar width are computed together.
 
     Args:
         responses: (F, T / 2 + 1) frequency responses.
-        num_samples: Samples of the waveform, T.
-        low_pass: Decimating low-pass.
-        tolerance: Relative L2 error of the compressed cochleagram of clicks and noise; accuracy against speed.
-        oversampling: Least points of a band's envelope per bin of the band.
-        power: Exponent of the compression, in which errors are measured; it is not applied here.
-        offset: Added before it.
-        fused: Whether single-precision waveforms on a CPU go through compiled code (`multirate.fused`);
-            None: if it is the faster way on this machine.
+        num_samples: Samples of a waveform, T.
+        low_pass: The decimating low-pass.
+        tolerance: Relative L2 error of the compressed cochleagram on the calibration sounds.
+        oversampling: Minimum number of points of a band's envelope per bin of the band.
+        power: Exponent of the compression with which errors are measured. It is not applied here.
+        offset: Added before that compression.
+        fused: Whether float32 waveforms run through our own code (`fused` on CPUs, `device` on GPUs). None: if it is
+            faster on this machine.
 
     Raises:
         ValueError: If the tolerance is not positive or the oversampling below 1.
@@ -80,7 +83,7 @@ class MultirateEnvelopes(nn.Module):
         taken = [bins_and_gains(responses, group.bands, group.length) for group in self.groups]
         bins, gains = (np.concatenate([each[part].ravel() for each in taken]) for part in (0, 1))
         self._keep("bins", bins)
-        self._keep("gains", np.stack([gains, gains], axis=1) / num_samples)  # of real and imaginary parts
+        self._keep("gains", np.stack([gains, gains], axis=1) / num_samples)  # for real and imaginary parts
         self._keep("places", _places(bins, gains, responses.shape[1]))
         lows, widths = supports(responses)
         self._keep("lows", lows[order])
@@ -105,7 +108,7 @@ class MultirateEnvelopes(nn.Module):
 
     @property
     def num_points(self) -> int:
-        """Points of all bands' envelopes of one waveform."""
+        """Number of points of all envelopes of one waveform."""
         return sum(len(group.bands) * group.num_points for group in self.groups)
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -115,7 +118,7 @@ class MultirateEnvelopes(nn.Module):
         if compiled.can_run_compiled(waveform) and self._wanted(self._compiled, waveform, compiled.library_path().name):
             return self._compiled(waveform)
         if self.has_kernels and device.can_run_kernels(waveform):
-            # A pretend device cannot be measured; what is counted on it is the layout for one.
+            # Nothing can be timed on a fake device. Tests use one to count kernels and memory traffic.
             is_pretend = isinstance(waveform, FakeTensor)
             if is_pretend or self._wanted(self._on_device, waveform, device.identity(waveform.device)):
                 return self._on_device(waveform)
@@ -139,13 +142,13 @@ class MultirateEnvelopes(nn.Module):
         return result
 
     def chunks(self, on: torch.device, num_sounds: int) -> list[slice]:
-        """Sounds that are worked on together."""
+        """Split a batch into sounds that are processed together."""
         at_once = CPU_POINTS_AT_ONCE * torch.get_num_threads() if on.type == "cpu" else DEVICE_POINTS_AT_ONCE
         size = max(1, at_once // max(len(group.bands) * group.num_points for group in self.groups))
         return [slice(start, min(start + size, num_sounds)) for start in range(0, num_sounds, size)]
 
     def parts(self) -> "list[_Part]":
-        """The groups, with their buffers, which move with the module."""
+        """Return the groups with their buffers, on whatever device the module is."""
         bins, gains = self.get_buffer("bins"), self.get_buffer("gains")
         parts = []
         first_band = first_bin = 0
@@ -167,25 +170,25 @@ class MultirateEnvelopes(nn.Module):
         return compiled.GroupArguments([order, lows, widths, part.gains, *of_group], numbers)
 
     def order_of(self, stack: device.Stack) -> Tensor:
-        """Numbers of a stack's bands."""
+        """Return the indices of a stack's bands."""
         return self.get_buffer("order")[stack.bands]
 
     def bin_tables(self, stack: device.Stack) -> tuple[Tensor, Tensor, Tensor]:
-        """First bins, numbers of bins and gains of a stack's bands."""
+        """Return first bins, numbers of bins and gains of a stack's bands."""
         lows, widths = (self.get_buffer(name)[stack.bands] for name in ("lows", "widths"))
         return lows, widths, self.get_buffer("gains")[stack.bins]
 
     def point_tables(self, stack: device.Stack) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What makes frames of the points of a stack's subbands; see `device.kernel_tables`."""
+        """Return the tables that turn subbands into frames; see `device.kernel_tables`."""
         taps, firsts, weights = (self.get_buffer(name) for name in ("taps", "firsts", "weights"))
         return self.get_buffer("phases")[stack.bands], taps, firsts, weights
 
     def gradient_tables(self, stack: device.Stack) -> tuple[Tensor, Tensor]:
-        """Where the interpolated points of a stack's bands begin, and how many they are in a stride."""
+        """Return where the interpolated points of a stack's bands begin, and their number per stride."""
         return self.get_buffer("starts")[stack.bands], self.get_buffer("counts")[stack.bands]
 
     def adjoint_tables(self, stack: device.Stack) -> tuple[Tensor, ...]:
-        """What makes the gradient for a stack's subbands of that for their interpolated points."""
+        """Return the tables that turn gradients of interpolated points into gradients of subbands."""
         names = ("adjoint_rows", "adjoint_taps", "adjoint_firsts", "nums_adjoint_taps")
         rows, taps, firsts, nums_taps = (self.get_buffer(name) for name in names)
         return (rows[stack.bands], taps, firsts, nums_taps[stack.bands], *self.gradient_tables(stack))
@@ -196,7 +199,18 @@ class MultirateEnvelopes(nn.Module):
 
 
 class _Part(NamedTuple):
-    """A group of bands: where they and their bins are among all, and what is done with them."""
+    """A group of bands with its buffers.
+
+    Attributes:
+        group: The group.
+        of_bands: Its bands among those of all groups.
+        of_bins: Its bins among those of all groups.
+        bins: (bands * M,) bins of the spectrum.
+        gains: (bands * M, 2) gains of real and imaginary parts.
+        weights: (pieces * frames, points) weights of the low-pass.
+        matrix: (K, outputs) matrix of the interpolation; None if H = M.
+        transposed: Its transpose, padded with columns of zeros.
+    """
 
     group: BandGroup
     of_bands: slice
@@ -208,28 +222,29 @@ class _Part(NamedTuple):
     transposed: Tensor | None
 
     def subbands(self, spectrum: Tensor) -> Tensor:
-        """Analytic signals of the bands, centred on 0 (b, bands, M), from (b, K) spectra."""
+        """(B, T // 2 + 1) spectra -> (B, bands, M) analytic signals of the bands, centred on 0."""
         taken = _take(spectrum, self.bins)
         torch.view_as_real(taken).mul_(self.gains)
         return torch.fft.ifft(taken.unflatten(1, (-1, self.group.length)), norm="forward")
 
     def more_points(self, subbands: Tensor) -> Tensor:
-        """(b, bands, M) complex -> real and imaginary parts (2, b, bands, H)."""
+        """(B, bands, M) complex -> (2, B, bands, H) real and imaginary parts."""
         if self.group.windows is None or self.matrix is None:
             return torch.view_as_real(subbands).movedim(-1, 0).contiguous()
         return self.group.windows.interpolate(subbands, self.matrix)
 
     def fewer_points(self, parts: Tensor) -> Tensor:
-        """(2, b, bands, H) -> (b, bands, M) complex, the adjoint."""
+        """Apply the adjoint of `more_points`: (2, B, bands, H) -> (B, bands, M) complex."""
         if self.group.windows is None or self.transposed is None:
             return torch.complex(parts[0], parts[1])
         return self.group.windows.adjoint(parts, self.transposed)
 
 
 def _places(bins: NDArray[np.int64], gains: NDArray[np.float64], num_bins: int) -> NDArray[np.int64]:
-    """(overlap, K): for each bin of the spectrum the places that took it, one past the last for none.
+    """Find the places in `bins` that take each bin of the spectrum: (overlap, num_bins).
 
-    The backward pass sums over places by taking; adding at repeated indices is several times slower.
+    Missing places are `len(bins)`, the index of a 0. With them, the backward pass gathers and sums, which is several
+    times faster than adding at repeated indices.
     """
     places = np.flatnonzero(gains)
     places = places[np.argsort(bins[places], kind="stable")]
@@ -241,7 +256,7 @@ def _places(bins: NDArray[np.int64], gains: NDArray[np.float64], num_bins: int) 
 
 
 class _Multirate(torch.autograd.Function):
-    """All of the envelopes in one function: a few sounds at a time, and of these group by group."""
+    """All envelopes in one function, a few sounds at a time and group by group."""
 
     @staticmethod
     def forward(ctx: Any, waveform: Tensor, envelopes: MultirateEnvelopes) -> Tensor:
@@ -254,7 +269,7 @@ class _Multirate(torch.autograd.Function):
             for part in parts:
                 subbands = part.subbands(spectrum)
                 if ctx.needs_input_grad[0]:
-                    saved.append(subbands)  # and not the points made from them, which are four times as many
+                    saved.append(subbands)  # the interpolated points are four times as many and are computed again
                 blocks.put(
                     magnitude(part.more_points(subbands)).clamp_(min=MAGNITUDE_FLOOR),
                     part.weights,
@@ -274,13 +289,14 @@ class _Multirate(torch.autograd.Function):
         saved = iter(ctx.saved_tensors)
         results = []
         for sounds in envelopes.chunks(grads[0].device, len(grads[0])):
+            # The adjoint of each step of `forward`, in reverse.
             sums = blocks.frames_by_block(grads[0][sounds, order])
             taken = torch.zeros(sums.shape[2], num_bins + 1, dtype=sums.dtype.to_complex(), device=sums.device)
             for part in parts:
                 envelope = blocks.adjoint(sums[:, :, :, part.of_bands], part.weights)
                 values = part.more_points(next(saved))
                 magnitudes = magnitude(values)
-                # At the floor the gradient is 0.
+                # d|y| / dy = y / |y| above the floor and 0 below it.
                 scale = torch.where(magnitudes > MAGNITUDE_FLOOR, envelope.div_(magnitudes), 0.0)
                 subbands = part.fewer_points(values.mul_(scale))
                 taken[:, part.of_bins] = torch.fft.fft(subbands).flatten(1)
@@ -290,14 +306,14 @@ class _Multirate(torch.autograd.Function):
 
 
 def _waveform_gradient(taken: Tensor, envelopes: MultirateEnvelopes) -> Tensor:
-    """Gradient for the waveforms, (B, T), from that for the bins that the groups took, with a 0 after the last."""
+    """(B, all bins + 1) gradients of the bins that the groups took, the last one 0 -> (B, T)."""
     num_samples, places = envelopes.blocks.num_samples, envelopes.get_buffer("places")
     spectrum = torch.stack([_take(row[None], places.flatten()).view(places.shape).sum(dim=0) for row in taken])
     return rfft_adjoint(spectrum, num_samples)
 
 
 def _take(values: Tensor, index: Tensor) -> Tensor:
-    """(B, K) complex values at `index` (n) -> (B, n); single-precision ones travel as one word of 8 bytes each."""
+    """Take complex values (B, K) at `index` (n,) -> (B, n). complex64 is moved as words of 8 bytes, which is faster."""
     index = index.expand(len(values), -1)
     if values.dtype == torch.complex64:
         return values.view(torch.float64).gather(1, index).view(torch.complex64)

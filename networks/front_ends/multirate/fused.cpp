@@ -1,10 +1,10 @@
 // Band envelopes of groups of bands, and their gradient, of LANES bands and sounds at once.
 //
-// The same steps as envelopes.py takes tensor by tensor: bins of the spectrum times gains, inverse FFT, interpolation
-// window by window, magnitude, low-pass block by block. A few points go through all the steps after the FFT in
-// registers. Nothing is kept for the gradient: computing it again takes less time than writing and reading it.
+// The same steps as in envelopes.py: bins of the spectrum times gains, inverse FFT, interpolation window by window,
+// magnitude, low-pass block by block. A few points go through all steps after the FFT in registers. Nothing is kept for
+// the backward pass: computing it again is faster than writing and reading it.
 //
-// The interface is plain C over raw pointers, so that one build serves every release of torch; fused.py calls it.
+// The interface is plain C with raw pointers, so that one build works with every release of torch. fused.py calls it.
 #include "lanes.h"
 #include "lanes_fft.h"
 
@@ -15,46 +15,46 @@ namespace {
 
 using lanes_fft::POINT;
 
-constexpr int64_t SOUNDS_AT_ONCE = 16;  // whose spectra stay in a core's cache while all groups read them
-constexpr int64_t POINTS = POINTS_TOGETHER;  // columns of a cut of a matrix (tables.py)
-// Points interpolated at a time: their real and imaginary sums, and what they are made of, are held in registers.
+constexpr int64_t SOUNDS_AT_ONCE = 16;  // their spectra stay in the cache of a core while all groups read them
+constexpr int64_t POINTS = POINTS_TOGETHER;  // columns of a slice of a banded matrix (fused_tables.py)
+// Points interpolated at a time. Their real and imaginary sums and the operands are held in registers.
 constexpr int64_t POINTS_IN_REGISTERS = REGISTERS >= 32 ? 8 : 4;
-constexpr float SMALLEST_SQUARE = 1e-16f;  // of a magnitude: the published floor of 1e-8
+constexpr float SMALLEST_SQUARE = 1e-16f;  // the square of the published minimum of a magnitude, 1e-8
 
-// A banded matrix, cut into POINTS columns each (tables.py).
+// A banded matrix in slices of POINTS columns (fused_tables.py).
 struct Banded {
-  const int64_t* rows;   // (cuts, 3): first row that is not 0, how many rows, where their weights begin
-  const float* weights;  // (rows of all cuts, POINTS)
+  const int64_t* rows;   // (slices, 3): first non-zero row, number of rows, where their weights begin
+  const float* weights;  // (rows of all slices, POINTS)
 };
 
 }  // namespace
 
 // Bands that are computed together. fused.py declares the same fields in the same order.
 struct Group {
-  const int64_t *bands, *lows, *widths;  // of each band: its place among all, first bin, number of bins
-  const float* gains;                    // (bands, M, 2), the same for real and imaginary parts, 0 outside the band
-  const float* roots;                    // (M, 2) of 1
-  Banded low_pass, interpolation;        // (frames, points of some blocks), (points read, points made) of a window
+  const int64_t *bands, *lows, *widths;  // per band: its index among all bands, first bin, number of bins
+  const float* gains;                    // (bands, M, 2), equal for real and imaginary parts, 0 outside the band
+  const float* roots;                    // (M, 2): the roots of 1
+  Banded low_pass, interpolation;        // (frames, points of some blocks), (points read, points made) per window
   int64_t num_bands;
   int64_t length, num_points;          // M, H
-  int64_t size, half_taps;             // of the interpolation's windows; no taps where H is M
-  int64_t count, frames, lead, width;  // of the low-pass's blocks; each touches `width` frames, the first `lead` before
-  int64_t blocks_at_once;              // of which the low-pass's matrix is
+  int64_t size, half_taps;             // of the windows of the interpolation; no taps if H = M
+  int64_t count, frames, lead, width;  // blocks of the low-pass; each touches `width` frames, `lead` of them before it
+  int64_t blocks_at_once;              // blocks in the matrix of the low-pass
 
   bool interpolates() const { return half_taps > 0; }
-  int64_t before() const { return std::max<int64_t>(half_taps - 1, 0); }  // points that are read before a window
+  int64_t before() const { return std::max<int64_t>(half_taps - 1, 0); }  // points read before a window
   int64_t points_of_window() const { return num_points / (length / size); }
-  // Frames from `lead` before the first to the last that a block touches.
+  // Number of frames from `lead` before the first to the last that a block touches.
   int64_t num_touched() const { return (count - 1) * frames + width; }
 };
 
 namespace {
 
-// Room that is used again for all bands and sounds of a group.
+// Buffers that are reused for all bands and sounds of a group.
 struct Scratch {
   std::vector<float> spectrum, room;  // M points each
-  std::vector<float> around;          // with what is before the first point and after the last
-  std::vector<float> gradient;        // for `around`
+  std::vector<float> around;          // periodic: with the points before the first and after the last
+  std::vector<float> gradient;        // of `around`
   std::vector<float> touched;         // frames
   Scratch(const Group& g, bool with_gradient)
       : spectrum(POINT * g.length),
@@ -64,9 +64,9 @@ struct Scratch {
         touched(LANES * (g.num_touched() + LANES)) {}
 };
 
-// The bands and sounds that are in the lanes.
+// The bands and sounds in the lanes.
 struct Members {
-  int64_t count = 0, sounds[LANES], bands[LANES];  // numbers in the batch, in the group
+  int64_t count = 0, sounds[LANES], bands[LANES];  // indices in the batch and in the group
 };
 
 // Calls work(members) for all bands of some sounds.
@@ -84,9 +84,9 @@ void for_members(const Group& g, int64_t first_sound, int64_t num_sounds, const 
     }
 }
 
-constexpr int64_t BINS = LANES / 2;  // whose real and imaginary parts fill the lanes
+constexpr int64_t BINS = LANES / 2;  // bins whose real and imaginary parts fill the lanes
 
-// What a member has of BINS points: `count` bins of its spectrum from `bin` on, after `skipped` points without any.
+// The bins of a member among BINS points: `count` bins of its spectrum from `bin` on, after `skipped` empty points.
 struct Own {
   int64_t bin, skipped, count;
   const float* gains;
@@ -99,7 +99,7 @@ int64_t widest_of(const Group& g, const Members& members) {
 }
 
 // Calls work(first point, points, own) for at most BINS points of the spectra centred on 0 at a time, where own(i) is
-// the i-th member's Own. A spectrum centred on 0 has its upper half first and its lower half last.
+// the i-th member's Own. In a spectrum centred on 0, frequencies from 0 upwards come first and negative ones last.
 template <typename Work>
 void for_bins(const Group& g, const Members& members, const Work& work) {
   const int64_t widest = widest_of(g, members);
@@ -118,7 +118,7 @@ void for_bins(const Group& g, const Members& members, const Work& work) {
   }
 }
 
-// The members' bins, centred on 0, to room.spectrum.
+// Writes the members' bins, centred on 0, to room.spectrum.
 void take_bins(const Group& g, const Members& members, const float* spectrum, int64_t num_bins, Scratch& room) {
   float* spectrum_of_band = room.spectrum.data();
   const int64_t widest = widest_of(g, members);
@@ -161,7 +161,7 @@ void add_bins(const Group& g, const Members& members, const Scratch& room, float
   });
 }
 
-// The members' analytic signals, centred on 0, to room.around, which is periodic.
+// Writes the members' analytic signals, centred on 0, to room.around, which is periodic.
 void subbands(const Group& g, const Members& members, const float* spectrum, int64_t num_bins, Scratch& room) {
   take_bins(g, members, spectrum, num_bins, room);
   float* around = room.around.data();
@@ -171,10 +171,10 @@ void subbands(const Group& g, const Members& members, const float* spectrum, int
   std::copy_n(around + before, g.half_taps * POINT, around + before + all);
 }
 
-// A few points of an envelope: where they are, and what makes them.
+// A few points of an envelope: where they are and how they are made.
 struct Few {
   const float* weights;  // (taps, POINTS) of the interpolation
-  int64_t first, taps;   // points of room.around that it reads
+  int64_t first, taps;   // points of room.around that the interpolation reads
   const float* sharing;  // (num_frames, POINTS) of the low-pass
   int64_t frame, num_frames;
 };
@@ -203,7 +203,7 @@ void for_few_points(const Group& g, const Work& work) {
   }
 }
 
-// POINTS_IN_REGISTERS of the few points, from the given one on.
+// POINTS_IN_REGISTERS of these points, from the given one on.
 inline void interpolate(const Few& few, int64_t first, const float* around, Lanes* reals, Lanes* imaginaries) {
   Lanes real[POINTS_IN_REGISTERS] = {}, imaginary[POINTS_IN_REGISTERS] = {};
   const float* in = around + few.first * POINT;
@@ -234,7 +234,7 @@ inline void read(const Group& g, const Few& few, const float* around, Lanes (&re
   }
 }
 
-// The members' envelopes to room.touched.
+// Low-passes the members' envelopes to room.touched.
 void low_passed(const Group& g, Scratch& room) {
   std::fill(room.touched.begin(), room.touched.end(), 0.0f);
   for_few_points(g, [&](const Few& few) {
@@ -253,7 +253,8 @@ void low_passed(const Group& g, Scratch& room) {
   });
 }
 
-// From room.touched, the gradient for the frames, that for the members' signals, to room.gradient, `before` points in.
+// From room.touched, the gradient of the frames, computes that of the members' signals: room.gradient, `before` points
+// in.
 void low_passed_gradient(const Group& g, Scratch& room) {
   std::fill(room.gradient.begin(), room.gradient.end(), 0.0f);
   float* gradient = room.gradient.data();
@@ -267,7 +268,7 @@ void low_passed_gradient(const Group& g, Scratch& room) {
     read(g, few, room.around.data(), reals, imaginaries);
     for (int64_t i = 0; i < POINTS; ++i) {
       const Lanes square = reals[i] * reals[i] + imaginaries[i] * imaginaries[i];
-      const Lanes scale = square > SMALLEST_SQUARE ? grads[i] * inverse_root(square) : Lanes{};  // 0 at the floor
+      const Lanes scale = square > SMALLEST_SQUARE ? grads[i] * inverse_root(square) : Lanes{};  // 0 at the minimum
       reals[i] *= scale;
       imaginaries[i] *= scale;
     }
@@ -296,7 +297,7 @@ void low_passed_gradient(const Group& g, Scratch& room) {
   for (int64_t i = 0; i < g.half_taps * POINT; ++i) gradient[before + i] += gradient[before + all + i];
 }
 
-// Writes the frames of some sounds, (F, N) each, that belong to the group's bands.
+// Writes the frames of the group's bands for some sounds, (F, N) each.
 void envelopes_of_group(const Group& g, const float* spectrum, int64_t num_bins, int64_t first_sound,
                         int64_t num_sounds, float* result, int64_t num_bands, int64_t num_frames) {
   Scratch room(g, false);
@@ -315,7 +316,7 @@ void envelopes_of_group(const Group& g, const float* spectrum, int64_t num_bins,
   });
 }
 
-// Adds the group's part of the gradient for some sounds' spectra.
+// Adds the group's part of the gradient of some sounds' spectra.
 void gradient_of_group(const Group& g, const float* spectrum, int64_t num_bins, int64_t first_sound, int64_t num_sounds,
                        const float* grads, int64_t num_bands, int64_t num_frames, float* result) {
   Scratch room(g, true);
@@ -359,7 +360,7 @@ void multirate_forward(const Group* groups, int64_t num_groups, const float* spe
   });
 }
 
-// The gradient for the spectra, result (B, K), which begins as 0, from that for the envelopes, grads (B, F, N).
+// Gradient of the spectra, result (B, K), initially 0, from that of the envelopes, grads (B, F, N).
 void multirate_backward(const Group* groups, int64_t num_groups, const float* spectrum, int64_t num_sounds,
                         int64_t num_bins, const float* grads, int64_t num_bands, int64_t num_frames, float* result) {
   for_sounds(num_sounds, [&](int64_t first, int64_t sounds) {

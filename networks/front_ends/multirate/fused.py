@@ -1,8 +1,8 @@
-"""The multirate envelopes in compiled code, for CPUs: several times faster than `multirate.envelopes`.
+"""The multirate envelopes in compiled code, for CPUs: several times faster than with PyTorch's operators.
 
-Tensor by tensor, the steps for a group of bands write and read megabytes; `fused.cpp` takes them for as many sounds and
-bands as a vector register has room for, in a core's cache. It is compiled in a few seconds when it is first used, for
-this machine's instruction set, and kept in the user's cache folder. Its interface is plain C over raw pointers, so it
+Operator by operator, the steps for a group of bands write and read megabytes. `fused.cpp` runs all steps in the cache
+of a core, for as many sounds and bands as fit into a vector register. It is compiled on first use, in a few seconds,
+for this machine's instruction set, and kept in the user's cache folder. Its interface is plain C with raw pointers and
 does not depend on the release of torch.
 """
 
@@ -33,7 +33,7 @@ INSTRUCTIONS = {
     "AVX2": ("-mavx2", "-mfma"),
     "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl"),
 }
-"""Flags by torch's name of the instruction set. Others need none: compilers know NEON and SSE2 from the target."""
+"""Compiler flags by torch's name of the instruction set. Others need none: NEON and SSE2 follow from the target."""
 
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-std=c++17", "-fPIC", "-shared")
@@ -41,19 +41,19 @@ COMPILING_TIMEOUT_S = 600
 
 
 class CompilingError(RuntimeError):
-    """The code could not be compiled; the message says why and what to do."""
+    """The code could not be compiled. The message says why and what to do."""
 
 
 class NoCompilerError(CompilingError):
-    """There is no C++ compiler on this machine."""
+    """This machine has no C++ compiler."""
 
 
 class GroupArguments(NamedTuple):
-    """What `fused.cpp` is given of a group of bands.
+    """Arguments of `fused.cpp` for a group of bands.
 
     Attributes:
-        tables: Tensors in the order of `Group`'s pointers.
-        numbers: In the order of `Group`'s integers.
+        tables: Tensors in the order of the pointers in `Group`.
+        numbers: Integers in the order of those in `Group`.
     """
 
     tables: Sequence[Tensor]
@@ -71,17 +71,17 @@ NUMBERS = (
 
 
 class _Group(ctypes.Structure):
-    """`Group` of `fused.cpp`."""
+    """The structure `Group` of `fused.cpp`."""
 
     _fields_ = [(name, ctypes.c_void_p) for name in POINTERS] + [(name, ctypes.c_int64) for name in NUMBERS]
 
 
 def envelopes(waveform: Tensor, groups: Sequence[GroupArguments], shape: tuple[int, int]) -> Tensor:
-    """Band envelopes at the frame rate, differentiable.
+    """Compute band envelopes at the frame rate. Differentiable.
 
     Args:
         waveform: (B, T) float32 on the CPU.
-        groups: All of them.
+        groups: Arguments of all groups.
         shape: (F, N), bands and frames.
 
     Returns:
@@ -92,17 +92,17 @@ def envelopes(waveform: Tensor, groups: Sequence[GroupArguments], shape: tuple[i
 
 
 def can_run_compiled(waveform: Tensor) -> bool:
-    """Whether the compiled code takes these waveforms: float32 in the memory of the CPU, no stand-in for a tensor."""
+    """Check for real (not fake) float32 tensors on the CPU."""
     is_real = type(waveform) in (Tensor, torch.nn.Parameter)
     return is_real and waveform.device.type == "cpu" and waveform.dtype == torch.float32
 
 
 @functools.cache
 def load() -> ctypes.CDLL:
-    """The library, compiled first if that has not been done on this machine.
+    """Load the library; compile it first if necessary.
 
     Raises:
-        NoCompilerError: There is no C++ compiler.
+        NoCompilerError: This machine has no C++ compiler.
         CompilingError: The compiler failed, or the cache folder cannot be written.
     """
     library = library_path()
@@ -155,7 +155,7 @@ class _Fused(torch.autograd.Function):
 
 def _structures(groups: Sequence[GroupArguments]) -> "ctypes.Array[_Group]":
     pointers = [[table.data_ptr() for table in group.tables] for group in groups]
-    missing = [None] * len(POINTERS)  # a group without interpolation has no tables of it
+    missing = [None] * len(POINTERS)  # a group without interpolation lacks its tables
     return (_Group * len(groups))(
         *(
             _Group(*(own + missing)[: len(POINTERS)], *group.numbers)
@@ -165,24 +165,24 @@ def _structures(groups: Sequence[GroupArguments]) -> "ctypes.Array[_Group]":
 
 
 def _in_threads(work: Callable[[slice], None], num_sounds: int) -> None:
-    """Share sounds out among torch's number of threads; the compiled code runs without Python's lock."""
+    """Split sounds among as many threads as torch uses. The compiled code runs without the GIL."""
     num_threads = max(1, min(torch.get_num_threads(), num_sounds))
     edges = [num_sounds * thread // num_threads for thread in range(num_threads + 1)]
     parts = [slice(*edge) for edge in itertools.pairwise(edges)]
     if num_threads == 1:
         work(parts[0])
         return
-    with ThreadPoolExecutor(num_threads) as pool:  # made anew each time: threads do not survive a fork
+    with ThreadPoolExecutor(num_threads) as pool:  # a new pool every time: threads do not survive a fork
         list(pool.map(work, parts))
 
 
 def instruction_set() -> str:
-    """Of this machine, as torch names it, and of what processor."""
+    """Name this machine's processor and its instruction set, as torch does."""
     return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 
 def library_path() -> Path:
-    """Where the compiled library is kept, by source, instruction set and system."""
+    """Path of the compiled library for this source, instruction set and system."""
     made_of = b"".join(path.read_bytes() for path in (*SOURCES, Path(__file__)))
     system = f"{platform.system()} {instruction_set()} {POINTS_TOGETHER}"
     key = hashlib.sha256(system.encode() + made_of).hexdigest()[:16]
@@ -190,7 +190,7 @@ def library_path() -> Path:
 
 
 def _compile(library: Path) -> None:
-    """Compile to a temporary file and rename it: several processes may do so at once, and each may be killed."""
+    """Compile to a temporary file and rename it: several processes may compile at once, and any may be killed."""
     asked = os.environ.get("CXX")
     compiler = asked or next((name for name in COMPILERS if shutil.which(name)), None)
     if compiler is None:

@@ -1,4 +1,4 @@
-"""What the compiled code (`fused.cpp`) looks up for a group of bands."""
+"""Tables of the compiled code (`fused.cpp`) for a group of bands."""
 
 import math
 from typing import NamedTuple
@@ -10,19 +10,19 @@ from networks.front_ends.multirate.band_groups import BandGroup
 from networks.front_ends.multirate.low_pass import Blocks
 
 POINTS_TOGETHER = 8
-"""Points of an envelope that go through the compiled code together, and columns of a cut."""
+"""Points of an envelope that the compiled code processes together: the columns of a slice of a banded matrix."""
 
 
 def fused_tables(group: BandGroup, blocks: Blocks, interpolation: NDArray[np.float64] | None) -> dict[str, NDArray]:
-    """What the compiled code looks up for a group.
+    """Make the tables of a group.
 
     Args:
-        group: The group.
-        blocks: The low-pass of the waveform.
-        interpolation: Matrix of the group's interpolation, None where there is none.
+        group: The group of bands.
+        blocks: Low-pass of the waveform.
+        interpolation: Matrix of the group's interpolation; None if it has none.
 
     Returns:
-        By the names of `fused_table_names`.
+        The tables by name, see `fused_table_names`.
     """
     angles = 2 * np.pi * np.arange(group.length) / group.length
     made = [np.stack([np.cos(angles), np.sin(angles)], axis=1), *cut(_low_pass(group.num_points, blocks))]
@@ -32,13 +32,13 @@ def fused_tables(group: BandGroup, blocks: Blocks, interpolation: NDArray[np.flo
 
 
 def fused_table_names(group: BandGroup) -> list[str]:
-    """Names of a group's tables, in the order in which the compiled code takes them."""
+    """Names of a group's tables, in the order that the compiled code expects."""
     names = ["roots", "low_pass_rows", "low_pass_weights"]
     return [*names, "interpolation_rows", "interpolation_weights"] if group.windows else names
 
 
 def fused_numbers(group: BandGroup, blocks: Blocks) -> list[int]:
-    """The numbers that the compiled code is told of a group."""
+    """Integers that describe a group, in the order that the compiled code expects."""
     size, half_taps = group.windows or (group.length, 0)
     width = blocks.pieces * blocks.frames
     blocks_at_once = _blocks_at_once(group.num_points, blocks)
@@ -47,10 +47,10 @@ def fused_numbers(group: BandGroup, blocks: Blocks) -> list[int]:
 
 
 class Banded(NamedTuple):
-    """A matrix, cut into `POINTS_TOGETHER` columns each; of each cut the rows from the first to the last that is not 0.
+    """A banded matrix in slices of `POINTS_TOGETHER` columns, each with its first to last non-zero row.
 
     Attributes:
-        rows: (cuts, 3): the first row, how many are kept, and how many are kept of all cuts before.
+        rows: (slices, 3): first row, number of rows, and number of rows of all slices before.
         weights: (sum of the numbers of rows, `POINTS_TOGETHER`); columns after the last are 0.
     """
 
@@ -59,7 +59,7 @@ class Banded(NamedTuple):
 
 
 def cut(matrix: NDArray[np.float64]) -> Banded:
-    """Keep of a matrix, (rows, columns), what is not 0, cut by cut."""
+    """Cut a matrix (rows, columns) into slices and keep their non-zero rows."""
     padded = np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % POINTS_TOGETHER)))
     rows: list[tuple[int, int, int]] = []
     weights: list[NDArray[np.float64]] = []
@@ -72,7 +72,7 @@ def cut(matrix: NDArray[np.float64]) -> Banded:
 
 
 def _low_pass(num_points: int, blocks: Blocks) -> NDArray[np.float64]:
-    """(frames, points) of a few blocks."""
+    """Low-pass matrix of a few blocks, (frames, points)."""
     weights = blocks.weights(num_points)
     points, width = weights.shape
     at_once = _blocks_at_once(num_points, blocks)
@@ -84,6 +84,6 @@ def _low_pass(num_points: int, blocks: Blocks) -> NDArray[np.float64]:
 
 
 def _blocks_at_once(num_points: int, blocks: Blocks) -> int:
-    """Blocks that have a multiple of `POINTS_TOGETHER` points together; all of them where no fewer have."""
+    """Smallest number of blocks with a multiple of `POINTS_TOGETHER` points; all blocks if it does not divide them."""
     at_once = POINTS_TOGETHER // math.gcd(num_points // blocks.count, POINTS_TOGETHER)
     return at_once if blocks.count % at_once == 0 else blocks.count

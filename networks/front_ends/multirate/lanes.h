@@ -1,6 +1,6 @@
-// LANES numbers that go through the same steps: one of each of as many sounds and bands.
+// LANES numbers that go through the same steps, each of another sound or band.
 //
-// LANES is what one vector register of the processor holds. More would not fit the registers that the steps need, and
+// LANES is what one vector register of the processor holds. With more, the steps would run out of registers, and
 // spilled registers cost several times what the wider loop saves.
 #pragma once
 
@@ -37,7 +37,7 @@ inline Lanes load(const float* from) {
 
 inline void store(float* to, const Lanes& lanes) { std::memcpy(to, &lanes, sizeof lanes); }
 
-// The first `count` numbers, 0 for the others.
+// The first `count` numbers; the others are 0.
 inline Lanes load_first(const float* from, int64_t count) {
   if (count >= LANES) return load(from);
   Lanes lanes = {};
@@ -62,8 +62,8 @@ inline Lanes at_least(const Lanes& x, float least) {
 #endif
 }
 
-// 1 / sqrt(x), to within a few units of the last place. With AVX an estimate of 14 or 12 bits and one step of Newton's
-// method: a square root and a division take three times as long.
+// 1 / sqrt(x), to within a few units in the last place. With AVX, an estimate of 14 or 12 bits and one step of Newton's
+// method. A square root and a division would take three times as long.
 inline Lanes inverse_root(const Lanes& x) {
 #if defined(__AVX512F__)
   const Lanes y = reinterpret_cast<Lanes>(_mm512_rsqrt14_ps(reinterpret_cast<__m512>(x)));
@@ -78,7 +78,7 @@ inline Lanes inverse_root(const Lanes& x) {
 #endif
 }
 
-// Of two rows, blocks of WIDTH numbers: the even ones (PART 0) or the odd ones (PART 1) of both, in turn.
+// Alternates the even (PART 0) or odd (PART 1) blocks of WIDTH numbers of two rows.
 template <int WIDTH, int PART>
 inline Lanes blocks_in_turn(const Lanes& a, const Lanes& b) {
 #ifdef __clang__
@@ -93,7 +93,7 @@ inline Lanes blocks_in_turn(const Lanes& a, const Lanes& b) {
 #endif
 }
 
-// Row i, column j -> row j, column i: halves of the rows change places, then halves of these.
+// Transposes rows and columns: halves of the rows change places, then halves of these.
 template <int WIDTH = LANES / 2>
 inline void transpose(Lanes (&rows)[LANES]) {
   for (int i = 0; i < LANES; ++i) {

@@ -1,7 +1,7 @@
-// FFTs of LANES sequences at once, not normalised: of any length, fast where it is a product of 2, 3, 4 and 5.
+// FFTs of LANES sequences at once, not normalised. Any length; fast for products of 2, 3, 4 and 5.
 //
-// Stockham's algorithm (Cochran et al. 1967, Proc. IEEE 55:1664): a pass for each factor, from one array to another,
-// in which the order comes out right. A sequence is an array of points, each LANES real and LANES imaginary parts.
+// Stockham's algorithm (Cochran et al. 1967, Proc. IEEE 55:1664): one pass per factor, from one array to another, after
+// which the order is right. A sequence is an array of points, each LANES real and LANES imaginary parts.
 #pragma once
 
 #include "lanes.h"
@@ -18,7 +18,7 @@ inline Complex operator+(const Complex& a, const Complex& b) { return {a.real + 
 inline Complex operator-(const Complex& a, const Complex& b) { return {a.real - b.real, a.imaginary - b.imaginary}; }
 inline Complex operator*(float a, const Complex& b) { return {a * b.real, a * b.imaginary}; }
 
-// Times i for the inverse transform, -i for the other.
+// Multiplies by i for the inverse transform, by -i for the forward one.
 template <bool INVERSE>
 inline Complex turn(const Complex& a) {
   if constexpr (INVERSE) return {-a.imaginary, a.real};
@@ -65,7 +65,7 @@ inline void butterfly(Complex (&x)[5]) {
   x[4] = middle_1 - side_1;
 }
 
-// One pass: `parts` interleaved transforms of RADIX * rest points to RADIX * parts of `rest`.
+// One pass: from `parts` interleaved transforms of RADIX * rest points to RADIX * parts transforms of `rest` points.
 template <int RADIX, bool INVERSE>
 void pass(const float* in, float* out, int64_t rest, int64_t parts, const float* roots) {
   for (int64_t p = 0; p < rest; ++p) {
@@ -122,7 +122,7 @@ inline int64_t next_factor(int64_t number) {
   return number % factor ? number : factor;
 }
 
-// Transforms `in`, which is overwritten, to `out`, with as much room besides.
+// Transforms `in` to `out`. Overwrites `in` and `room`, which has the same size.
 // roots (length, 2): cosines and sines of 2 pi k / length.
 template <bool INVERSE>
 void transform(float* in, float* room, float* out, int64_t length, const float* roots) {

@@ -1,24 +1,24 @@
-"""The steps of the multirate envelopes around the FFTs, as kernels for a GPU. Import it only where Triton is installed.
+"""The steps of the multirate envelopes around the FFTs as GPU kernels. Importing this needs Triton.
 
-A subband has M = m * P points and its envelope H = h * P, with P strides of the low-pass in the waveform ("periods").
+A waveform has P strides of the low-pass ("periods"). A subband has M = m * P points and its envelope H = h * P points.
 An interpolated point is a *phase* of a period: phase j of every period has the same interpolation taps and the same
-weights in the low-pass, so tables have one row a phase. Complex numbers are pairs of floats.
+weights in the low-pass, so tables have one row per phase. Complex numbers are pairs of floats.
 """
 
 import triton
 import triton.language as tl
 
-SMALLEST_SQUARE = tl.constexpr(1e-16)  # of a magnitude: the published floor of 1e-8
+SMALLEST_SQUARE = tl.constexpr(1e-16)  # the square of the published minimum of a magnitude, 1e-8
 
 
 @triton.jit
 def take_bins_kernel(spectrum, lows, widths, gains, subbands, num_bins, num_bands, num_points, BLOCK: tl.constexpr):
-    """subbands (B, bands, M): each band's bins of the spectra (B, K), times gains, centred on 0."""
+    """subbands (B, bands, M): the bins of each band in spectra (B, K), times gains, centred on 0."""
     row = tl.program_id(0).to(tl.int64)
     band, sound = row % num_bands, row // num_bands
     point = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     width = tl.load(widths + band)
-    # Of a spectrum centred on 0 the upper half comes first and the lower half last.
+    # In a spectrum centred on 0, frequencies from 0 upwards come first and negative frequencies last.
     place = tl.where(point < width - width // 2, point, point - num_points) + width // 2
     inside = (point < num_points) & (place >= 0) & (place < width)
     source = spectrum + 2 * (sound * num_bins + tl.load(lows + band) + place)
@@ -31,7 +31,7 @@ def take_bins_kernel(spectrum, lows, widths, gains, subbands, num_bins, num_band
 
 @triton.jit
 def add_bins_kernel(subbands, lows, widths, gains, gradient, num_bins, num_bands, num_points, BLOCK: tl.constexpr):
-    """The adjoint of `take_bins_kernel`, added to gradient (B, K)."""
+    """Adjoint of `take_bins_kernel`, added to gradient (B, K)."""
     sound = tl.program_id(0).to(tl.int64)
     bin_ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     exists = bin_ < num_bins
@@ -54,7 +54,7 @@ def add_bins_kernel(subbands, lows, widths, gains, gradient, num_bins, num_bands
 
 @triton.jit
 def _interpolated(subband, period, phase, taps, firsts, num_points, per_period, NUM_TAPS: tl.constexpr):
-    """Real and imaginary parts, (periods, phases), of an envelope's points."""
+    """Real and imaginary parts of the interpolated points, (periods, phases)."""
     first = period[:, None] * per_period + tl.load(firsts + phase)[None, :]
     real = tl.zeros(first.shape, tl.float32)
     imaginary = tl.zeros(first.shape, tl.float32)
@@ -75,10 +75,10 @@ def envelope_frames_kernel(
     NUM_TAPS: tl.constexpr, TOUCHED: tl.constexpr, LEAD: tl.constexpr,
     PERIODS: tl.constexpr, PHASES: tl.constexpr,
 ):  # fmt: skip
-    """frames (B, bands, N): interpolated, magnitude, low-passed.
+    """frames (B, bands, N): interpolation, magnitude and low-pass.
 
-    A point of period f adds to the frames f - LEAD .. f. One program takes PERIODS periods of one band and completes
-    all but the last LEAD frames that begin in them.
+    A point of period f contributes to frames f - LEAD to f. One program processes PERIODS periods of one band and
+    completes all but the last LEAD frames that begin in them.
     """
     row = tl.program_id(0).to(tl.int64)
     band = row % num_bands
@@ -95,7 +95,7 @@ def envelope_frames_kernel(
         envelope = tl.sqrt(tl.maximum(real * real + imaginary * imaginary, SMALLEST_SQUARE, tl.PropagateNan.ALL))
         weight = tl.load(weights + phase[:, None] * TOUCHED + touched[None, :])
         sums += envelope[:, :, None] * weight[None, :, :]
-    partial = tl.sum(sums, axis=1)  # (periods, touched): what a period adds to the frame `touched` before it
+    partial = tl.sum(sums, axis=1)  # (periods, touched): contribution of a period to the frame `touched` before it
     index = tl.arange(0, PERIODS)
     source = tl.minimum(index[:, None] + touched[None, :], PERIODS - 1)
     frame = begin + index
@@ -109,7 +109,7 @@ def point_gradients_kernel(
     num_bands, num_points, num_periods, num_frames, stride_of_sound, num_phases, starts, counts,
     NUM_TAPS: tl.constexpr, TOUCHED: tl.constexpr, PERIODS: tl.constexpr, PHASES: tl.constexpr,
 ):  # fmt: skip
-    """gradients (B, all points): for the interpolated points, from grads (B, bands, N) for the frames."""
+    """gradients (B, all points) of the interpolated points, from grads (B, bands, N) of the frames."""
     row = tl.program_id(0).to(tl.int64)
     band, sound = row % num_bands, row // num_bands
     period = tl.program_id(1) * PERIODS + tl.arange(0, PERIODS)
@@ -143,7 +143,7 @@ def interpolation_adjoint_kernel(
     gradients, rows, taps, firsts, nums_taps, starts, counts, result,
     num_bands, num_points, num_periods, num_phases, MAX_TAPS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """result (B, bands, M): from the gradient for the interpolated points that for the subband's own points."""
+    """result (B, bands, M): gradient of the points of the subbands, from that of the interpolated points."""
     row = tl.program_id(0).to(tl.int64)
     band, sound = row % num_bands, row // num_bands
     point = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
