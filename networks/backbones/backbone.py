@@ -1,4 +1,4 @@
-"""What a backbone is: the part between the front end and the heads, with named stages."""
+"""The base class of backbones: the part between front end and heads, with named stages."""
 
 from torch import Tensor, nn
 
@@ -6,20 +6,22 @@ from networks.description import Described
 
 
 class Backbone(Described):
-    """Base of all backbones, and of a user's own.
+    """Base class of backbones, for your own too.
 
-    A subclass sets `stages`, the names of its submodules whose outputs are analysed, in order, and maps
-    cochleagrams (B, F, N) to features (B, D) in `forward`. Its constructor takes keyword arguments of plain Python
-    values. Layers whose size follows the input are made with `nn.LazyLinear`; `networks.AuditoryNetwork`
-    runs one silent example through, which fixes them.
+    A subclass maps cochleagrams (B, F, N) to features (B, D) in `forward`. Its constructor takes keyword arguments that
+    are plain Python values. Use `nn.LazyLinear` for layers whose size depends on the input: `networks.AuditoryNetwork`
+    runs one silent example through the backbone, which determines it.
+
+    Attributes:
+        stages: Names of the submodules whose outputs are analysed, in order.
     """
 
     stages: tuple[str, ...]
     published_head: str | None = None
-    """What the heads of published networks with this backbone are called; None where there are none."""
+    """Name of the heads in published weights of this backbone; None if there are none."""
 
     def stage_modules(self) -> dict[str, nn.Module]:
-        """Stage name -> submodule whose output is the stage's activation."""
+        """Map each stage to the submodule whose output is its activation."""
         return {name: self.get_submodule(name) for name in self.stages}
 
     def forward(self, cochleagram: Tensor) -> Tensor:

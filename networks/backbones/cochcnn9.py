@@ -6,27 +6,27 @@ from networks.backbones.backbone import Backbone
 from networks.backbones.initialization import Initialization, initialize
 from networks.backbones.same_padding import SameAvgPool2d, SameConv2d, SameMaxPool2d
 
-# Weight and bias of the first batch norm in multi-task networks, taken from a trained word network: with them training
-# with AudioSet is stable (Tuckute, Feather et al. 2023).
+# Weight and bias of the first batch norm of multi-task networks, taken from a trained word network. They make training
+# with AudioSet stable (Tuckute, Feather et al. 2023).
 MULTITASK_BATCHNORM0 = (0.6180, -2.0971)
 
 
 class CochCNN9(Backbone):
-    """CochCNN9 with the published layer names, so that weights are interchangeable.
+    """CochCNN9 with the published layer names, so that published weights can be loaded.
 
     `batchnorm0 - conv0 - relu0 - maxpool0 - batchnorm1 - conv1 - relu1 - maxpool1 - batchnorm2 - conv2 - relu2 -
-    conv3 - relu3 - conv4 - relu4 - avgpool - fullyconnected - relufc - dropout`, "same" padding, convolutions
-    without bias. The dense layer follows the size of the input.
+    conv3 - relu3 - conv4 - relu4 - avgpool - fullyconnected - relufc - dropout`, with "same" padding and convolutions
+    without bias. The size of the dense layer depends on the input.
 
     Args:
-        width: Factor on the published channel counts (96, 256, 512, 1024, 512) and 4096 dense units, rounded.
-        dropout: Probability of dropping a dense unit in training.
+        width: Factor on the published numbers of channels (96, 256, 512, 1024, 512) and of dense units (4096), rounded.
+        dropout: Probability of dropping a dense unit during training.
         initialization: "pytorch" as published, or "kaiming" (see `networks.backbones.initialization.initialize`).
-        multitask_initialization: Start `batchnorm0` at weight 0.6180 and bias -2.0971, as the published
-            multi-task networks do.
+        multitask_initialization: Start `batchnorm0` with weight 0.6180 and bias -2.0971, as in the published multi-task
+            networks.
 
     Raises:
-        ValueError: For a width that leaves a layer without channels.
+        ValueError: If the width leaves a layer without channels.
     """
 
     stages = ("relu0", "maxpool0", "relu1", "maxpool1", "relu2", "relu3", "relu4", "avgpool", "relufc")
@@ -70,11 +70,11 @@ class CochCNN9(Backbone):
             nn.init.constant_(self.batchnorm0.bias, MULTITASK_BATCHNORM0[1])
 
     def initialize(self) -> None:
-        """Apply the chosen initialisation; called once the dense layer's size is known."""
+        """Apply the chosen initialisation. Called once the size of the dense layer is known."""
         initialize(self, self.initialization)
 
     def forward(self, cochleagram: Tensor) -> Tensor:
-        """(B, F, N) cochleagrams, or with a channel axis (B, 1, F, N) -> (B, dense units)."""
+        """(B, F, N) or (B, 1, F, N) cochleagrams -> (B, dense units)."""
         x = cochleagram if cochleagram.ndim == 4 else cochleagram[:, None]
         x = self.relu0(self.conv0(self.batchnorm0(x)))
         x = self.maxpool0(x)

@@ -9,16 +9,16 @@ from networks.backbones.backbone import Backbone
 # He et al. 2016, table 1: blocks in each of the four layers, and channels inside the blocks of each.
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 CHANNELS = (64, 128, 256, 512)
-SMALLEST_DEPTH_OF_BOTTLENECKS = 50  # shallower ones are made of two 3 x 3 convolutions a block
+SMALLEST_DEPTH_OF_BOTTLENECKS = 50  # shallower networks have two 3 x 3 convolutions per block
 
 
 class BasicBlock(nn.Module):
-    """`relu(x + bn2(conv2(relu(bn1(conv1(x))))))`, two 3 x 3 convolutions; the first has the stride.
+    """`relu(x + bn2(conv2(relu(bn1(conv1(x))))))`: two 3 x 3 convolutions, the first with the stride.
 
     Args:
-        in_channels: Channels that come in.
-        channels: Channels inside and out.
-        stride: Step of the first convolution on both axes.
+        in_channels: Channels of the input.
+        channels: Channels inside the block and of the output.
+        stride: Stride of the first convolution on both axes.
     """
 
     expansion = 1
@@ -43,9 +43,9 @@ class Bottleneck(nn.Module):
     """`relu(x + bn3(conv3(relu(bn2(conv2(relu(bn1(conv1(x)))))))))`: 1 x 1, 3 x 3 with the stride, 1 x 1.
 
     Args:
-        in_channels: Channels that come in.
-        channels: Channels inside; four times as many come out.
-        stride: Step of the 3 x 3 convolution on both axes.
+        in_channels: Channels of the input.
+        channels: Channels inside the block. The output has four times as many.
+        stride: Stride of the 3 x 3 convolution on both axes.
     """
 
     expansion = 4
@@ -70,7 +70,7 @@ class Bottleneck(nn.Module):
 
 
 def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    """The way around a block: nothing, or where channels or size change, a 1 x 1 convolution and a batch norm."""
+    """Make the shortcut of a block: identity, or a 1 x 1 convolution and batch norm if channels or size change."""
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     return nn.Sequential(
@@ -79,18 +79,18 @@ def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
 
 
 class CochResNet(Backbone):
-    """Residual network with one input channel and the layer names of torchvision, as the published weights have them.
+    """Residual network with one input channel and the layer names of torchvision, as in the published weights.
 
     `conv1 (7 x 7, stride 2) - bn1 - conv1_relu1 - maxpool1 (3 x 3, stride 2) - layer1 - layer2 - layer3 - layer4 -
-    avgpool`, convolutions without bias, average over bands and frames at the end. Convolutions start with Kaiming
-    normal weights (fan out), batch norms with weight 1 and bias 0.
+    avgpool`, with convolutions without bias and an average over bands and frames at the end. Convolutions are
+    initialised with Kaiming normal weights (fan out), batch norms with weight 1 and bias 0.
 
     Args:
-        depth: 18 or 34 (blocks of two convolutions), 50 or 101 (bottlenecks).
-        width: Factor on the channels (64, 128, 256, 512 inside the blocks), rounded.
+        depth: 18 or 34 (basic blocks), 50 or 101 (bottlenecks).
+        width: Factor on the numbers of channels (64, 128, 256, 512 inside the blocks), rounded.
 
     Raises:
-        ValueError: For another depth, or a width that leaves a layer without channels.
+        ValueError: If the depth is another one, or the width leaves a layer without channels.
     """
 
     stages = ("conv1_relu1", "maxpool1", "layer1", "layer2", "layer3", "layer4", "avgpool")
@@ -116,7 +116,7 @@ class CochResNet(Backbone):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, cochleagram: Tensor) -> Tensor:
-        """(B, F, N) cochleagrams, or with a channel axis (B, 1, F, N) -> (B, channels of the last layer)."""
+        """(B, F, N) or (B, 1, F, N) cochleagrams -> (B, channels of the last layer)."""
         x = cochleagram if cochleagram.ndim == 4 else cochleagram[:, None]
         x = self.maxpool1(self.conv1_relu1(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
@@ -128,10 +128,10 @@ class CochResNet50(CochResNet):
     """The published CochResNet50, 50 layers deep.
 
     Args:
-        width: Factor on the published channels, see `CochResNet`.
+        width: Factor on the published numbers of channels, see `CochResNet`.
 
     Raises:
-        ValueError: For a width that leaves a layer without channels.
+        ValueError: If the width leaves a layer without channels.
     """
 
     def __init__(self, *, width: float = 1.0) -> None:
@@ -141,7 +141,7 @@ class CochResNet50(CochResNet):
 def _layers(
     block: type[BasicBlock] | type[Bottleneck], channels: Sequence[int], num_blocks: Sequence[int]
 ) -> list[nn.Sequential]:
-    """The four layers; all but the first halve both axes in their first block."""
+    """Make the four layers. All but the first halve both axes in their first block."""
     layers = []
     in_channels = channels[0]
     for layer, (inside, num) in enumerate(zip(channels, num_blocks, strict=True)):

@@ -1,4 +1,4 @@
-"""Initialisation of the weights by name, so that a configuration can choose it."""
+"""Initialisation of weights by name, for configurations."""
 
 from typing import Literal, get_args
 
@@ -11,13 +11,13 @@ def initialize(module: nn.Module, scheme: Initialization) -> None:
     """Initialise convolutions and dense layers in place.
 
     Args:
-        module: Network whose layers are initialised; batch norms keep weight 1 and bias 0.
-        scheme: "pytorch" leaves PyTorch's default (Kaiming uniform with a = sqrt(5), the published CochCNN9);
-            "kaiming" draws normal weights with variance `2 / fan_in` and zero biases (He et al. 2015), with which
+        module: Network whose layers are initialised. Batch norms keep weight 1 and bias 0.
+        scheme: "pytorch" keeps PyTorch's default, as in the published CochCNN9 (Kaiming uniform with a = sqrt(5)).
+            "kaiming" draws normal weights with variance `2 / fan_in` and sets biases to zero (He et al. 2015), so that
             small networks learn from the first step.
 
     Raises:
-        ValueError: For another scheme.
+        ValueError: If the scheme is another one.
     """
     if scheme not in get_args(Initialization):
         raise ValueError(f"expected initialization to be one of {get_args(Initialization)}, got {scheme!r}")
