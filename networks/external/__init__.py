@@ -1,4 +1,4 @@
-"""Networks of other packages, ready to be scored: waveform in, stages named, weights from a folder or untrained."""
+"""Networks of other packages, ready to be scored: waveforms in, named stages, with weights or untrained."""
 
 from typing import TYPE_CHECKING
 

@@ -1,25 +1,25 @@
-"""What published speech networks take instead of a waveform, made of waveforms as their authors did."""
+"""Inputs of published speech networks, computed from waveforms as their authors did."""
 
 import torch
 from torch import Tensor, nn
 
 from networks.installation import load_torchaudio
 
-# Settings of Kaldi's filter banks in the software published with AST and Speech2Text: at 16 kHz, windows of 25 ms every
-# 10 ms, without dither.
+# Settings of Kaldi's filter banks in the software of AST and Speech2Text: at 16 kHz, windows of 25 ms every 10 ms,
+# without dither.
 SAMPLE_RATE_HZ = 16_000
 NUM_SAMPLES = 2 * SAMPLE_RATE_HZ  # the sounds of the benchmarks last 2 s
 FRAME_SHIFT_MS = 10.0
-PCM_SCALE = 2.0**15  # Speech2Text takes samples as 16-bit numbers
-MIN_DEVIATION = 1e-10  # so that a silent sound stays finite
+PCM_SCALE = 2.0**15  # Speech2Text expects the scale of 16-bit samples
+MIN_DEVIATION = 1e-10  # keeps silence finite
 
 
 def filter_bank(waveform: Tensor, *, num_bands: int, window: str) -> Tensor:
-    """Log mel filter bank of Kaldi.
+    """Compute the log mel filter bank of Kaldi.
 
     Args:
         waveform: (B, T) at 16 kHz.
-        num_bands: Mel filters, F.
+        num_bands: Number of mel filters, F.
         window: "hanning" or "povey".
 
     Returns:
@@ -46,12 +46,12 @@ def filter_bank(waveform: Tensor, *, num_bands: int, window: str) -> Tensor:
 class ASTInput(nn.Module):
     """Input of the Audio Spectrogram Transformer (Gong et al. 2021), as keyword arguments.
 
-    Filter bank with a Hann window, zero frames behind it up to `num_frames` (or cut to it), then
-    `(x - mean) / (2 * deviation)`, mean and deviation being those of AudioSet where the folder says nothing else.
+    A filter bank with a Hann window, padded with zeros or cut to `num_frames`, then `(x - mean) / (2 * deviation)`.
+    Mean and deviation are those of AudioSet, unless the folder of the weights has others.
 
     Args:
-        num_frames: Frames that the network takes.
-        num_bands: Mel filters.
+        num_frames: Number of frames of the input.
+        num_bands: Number of mel filters.
         mean: Mean over the training set.
         deviation: Standard deviation over the training set.
     """
@@ -63,19 +63,19 @@ class ASTInput(nn.Module):
     def forward(self, waveform: Tensor) -> dict[str, Tensor]:
         """(B, T) -> `input_values` (B, N, F)."""
         bank = filter_bank(waveform, num_bands=self.num_bands, window="hanning")
-        bank = nn.functional.pad(bank, (0, 0, 0, self.num_frames - bank.shape[1]))  # a negative number cuts
+        bank = nn.functional.pad(bank, (0, 0, 0, self.num_frames - bank.shape[1]))  # a negative number crops
         return {"input_values": (bank - self.mean) / (2 * self.deviation)}
 
     def extra_repr(self) -> str:
-        """Settings."""
+        """List the settings."""
         return f"{self.num_frames}, {self.num_bands}, mean={self.mean}, deviation={self.deviation}"
 
 
 class Speech2TextInput(nn.Module):
-    """Input of Speech2Text (Wang et al. 2020), as keyword arguments: filter bank, each band normalised over time.
+    """Input of Speech2Text (Wang et al. 2020), as keyword arguments: a filter bank, each band normalised over time.
 
     Args:
-        num_bands: Mel filters.
+        num_bands: Number of mel filters.
     """
 
     def __init__(self, *, num_bands: int) -> None:
@@ -89,12 +89,12 @@ class Speech2TextInput(nn.Module):
         return {"input_features": (bank - bank.mean(dim=1, keepdim=True)) / deviation}
 
     def extra_repr(self) -> str:
-        """Settings."""
+        """List the settings."""
         return str(self.num_bands)
 
 
 class NormalisedWaveform(nn.Module):
-    """Waveforms with mean 0 and variance 1, each for itself; 1e-7 is added to the variance (Baevski et al. 2020)."""
+    """Normalise each waveform to `(x - mean) / sqrt(variance + 1e-7)` (Baevski et al. 2020)."""
 
     def forward(self, waveform: Tensor) -> Tensor:
         """(B, T) -> (B, T)."""

@@ -1,4 +1,4 @@
-"""Which axis of a stage's output is time, and which the batch: found by looking, or declared."""
+"""Which axes of a stage's output are time and batch: found by running the network, or declared."""
 
 import fnmatch
 from collections.abc import Callable, Iterator, Mapping
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 TimeAxis = int | Literal["none", "calls"]
-"""Axis of an output that is time; "none" where time is gone; "calls" for a module that is called at every time step."""
-# Two batches and two lengths of sound: an axis that changes with one of them is that one's.
+"""Index of the time axis; "none" for outputs without time; "calls" for a module that is called at every time step."""
+# Two batch sizes and two lengths of sound: the axis that changes with one of them is the batch or time axis.
 _NUM_SOUNDS = (2, 3)
 _SHORTER = 0.75
 
@@ -19,8 +19,8 @@ class Axes(NamedTuple):
     """Axes of a stage's output.
 
     Attributes:
-        batch: Axis of the sounds.
-        time: Axis of time, see `TimeAxis`.
+        batch: Index of the batch axis.
+        time: Time axis, see `TimeAxis`.
     """
 
     batch: int
@@ -28,22 +28,22 @@ class Axes(NamedTuple):
 
 
 def first_tensor(output: object) -> Tensor | None:
-    """The activation in what a module returns: the first tensor of a tuple, list, dictionary or dataclass.
+    """Find the activation in the output of a module: the first tensor of a tuple, list, dictionary or dataclass.
 
-    So of an LSTM's `(output, (h, c))` the output at all times, of an LSTM cell's `(h, c)` the hidden state, of a
-    transformer layer's `(hidden states, attention)` the hidden states.
+    This is the output at all times for an LSTM, `(output, (h, c))`; the hidden state for an LSTM cell, `(h, c)`; and
+    the hidden states for a transformer layer, `(hidden states, attention)`.
 
     Args:
-        output: What a module returned.
+        output: Output of a module.
 
     Returns:
-        The tensor; None if there is none, or it is a packed sequence, whose sounds have no axis of their own.
+        The tensor; None if there is none, or if it is a packed sequence, which has no batch axis.
     """
     if isinstance(output, Tensor):
         return output
     if isinstance(output, nn.utils.rnn.PackedSequence):
         return None
-    if isinstance(output, Mapping):  # as transformers' outputs are
+    if isinstance(output, Mapping):  # such as the outputs of transformers
         output = tuple(output.values())
     elif not isinstance(output, (tuple, list)) and hasattr(output, "__dataclass_fields__"):
         output = tuple(vars(output).values())
@@ -54,18 +54,18 @@ def first_tensor(output: object) -> Tensor | None:
 
 
 def average_over_axes(activation: Tensor, axes: Axes) -> Tensor:
-    """Average an activation over time and flatten what is left, sound after sound.
+    """Average an activation over time and flatten all other axes but the batch.
 
     Args:
-        activation: Any shape with a batch axis.
-        axes: Its axes.
+        activation: Tensor of any shape with a batch axis.
+        axes: Axes of the activation.
 
     Returns:
-        (B, D) float32; of (B, C, F, N) with time last, feature `c * F + f` is channel c at band f.
+        (B, D) float32. For (B, C, F, N) with time last, feature `c * F + f` is channel c at band f.
     """
     activation = activation.float().movedim(axes.batch, 0)
     if isinstance(axes.time, int):
-        # The batch axis was moved to the front, and axes before it one further.
+        # Moving the batch axis to the front moved the axes before it by one.
         axis = axes.time + 1 if axes.time < axes.batch else axes.time
         activation = activation.mean(dim=axis)
     return activation.reshape(len(activation), -1)
@@ -78,25 +78,25 @@ def find_axes(
     num_samples: int,
     time_axis: TimeAxis | Mapping[str, TimeAxis] | None,
 ) -> dict[str, Axes]:
-    """Find the axes of every stage's output by running the network on noise.
+    """Find the axes of the output of every stage by running the network on noise.
 
-    The batch is the axis that grows with the number of sounds; time the one that shrinks with shorter sounds. Where
-    the network takes one length alone, or its outputs do not follow the length, time is known of recurrent layers and
-    cells and of pictures (last axis), and an output of two axes has none; any other has to be declared.
+    The batch axis grows with the number of sounds, and the time axis shrinks with shorter sounds. If the network only
+    accepts one length, or its outputs do not depend on the length, the time axis is known for recurrent layers and
+    cells and for outputs with four axes (the last one). Outputs with two axes have none. Any other must be declared.
 
     Args:
-        run: The network, on (B, T) waveforms.
-        modules: Submodule of every stage.
+        run: The network, called with waveforms (B, T).
+        modules: Submodule of each stage.
         num_samples: Samples of a sound, T.
-        time_axis: Declared axis of all stages, or of those whose names match a pattern; None finds them. Negative
-            axes count from the end.
+        time_axis: Time axis of all stages, or of those whose names match a pattern. None finds it. Negative indices
+            count from the end.
 
     Returns:
-        Axes of every stage, in the order in which the forward pass reaches them.
+        Axes of each stage, in the order in which the forward pass reaches them.
 
     Raises:
-        ValueError: Naming a stage that is not reached, is called several times, gives no tensor, or whose axes cannot
-            be found or are not as declared.
+        ValueError: If a stage is not reached, is called several times or returns no tensor, or if its axes cannot be
+            found or differ from the declared ones.
     """
     few, more = (_outputs(run, modules, num_sounds, num_samples) for num_sounds in _NUM_SOUNDS)
     missing = [stage for stage in modules if stage not in few]
@@ -104,13 +104,15 @@ def find_axes(
         raise ValueError(f"stage {missing[0]!r} is not reached by the network's forward pass")
     declared = {stage: _declared(stage, time_axis) for stage in few}
     for stage, pattern in _unused_patterns(tuple(few), time_axis):
-        raise ValueError(f"time_axis is declared for {pattern!r}, but no stage has such a name, as {stage!r}")
+        raise ValueError(
+            f"time_axis is declared for {pattern!r}, but no stage has such a name; the first stage is {stage!r}"
+        )
     shorter: dict[str, list[Tensor]] = {}
     if any(axis is None for axis in declared.values()):
         try:
             shorter = _outputs(run, modules, _NUM_SOUNDS[0], int(_SHORTER * num_samples))
         except (RuntimeError, ValueError, IndexError, TypeError, AssertionError):
-            shorter = {}  # a network of sounds of one length: its time axes follow from the kind of module
+            shorter = {}  # the network accepts one length only; time axes follow from the kind of module
     return {
         stage: _axes_of(
             stage,
@@ -133,15 +135,15 @@ def _axes_of(
     shorter: list[Tensor],
     declared: TimeAxis | None,
 ) -> Axes:
-    """Axes of one stage from its outputs, one for each call, of both batches and of shorter sounds."""
+    """Find the axes of one stage from its outputs (one per call) for both batch sizes and for shorter sounds."""
     shape = tuple(few[0].shape)
     time: TimeAxis | None = declared
     if time is None and isinstance(module, nn.RNNCellBase):
         time = "calls"
     if len(few) > 1 and time != "calls":
         raise ValueError(
-            f"stage {stage!r} is called {len(few)} times in a forward pass: if once for each moment, declare "
-            f"time_axis={{{stage!r}: 'calls'}}; else name modules that are called once"
+            f"stage {stage!r} is called {len(few)} times in a forward pass: if once per time step, declare "
+            f"time_axis={{{stage!r}: 'calls'}}; otherwise name modules that are called once"
         )
     batch = _changed(shape, tuple(more[0].shape))
     if len(batch) != 1 or shape[batch[0]] != _NUM_SOUNDS[0]:
@@ -167,7 +169,7 @@ def _axes_of(
 
 
 def _time_of_kind(module: nn.Module, shape: tuple[int, ...]) -> TimeAxis | None:
-    """The time axis by what the module is and by the number of axes."""
+    """Infer the time axis from the kind of module and the number of axes."""
     if len(shape) <= 2:
         return "none"
     if isinstance(module, nn.RNNBase):
@@ -184,7 +186,7 @@ def _declared(stage: str, time_axis: TimeAxis | Mapping[str, TimeAxis] | None) -
 def _unused_patterns(
     stages: tuple[str, ...], time_axis: TimeAxis | Mapping[str, TimeAxis] | None
 ) -> Iterator[tuple[str, str]]:
-    """Patterns that no stage matches, each with an example of a stage."""
+    """Find patterns that no stage matches, each with an example of a stage."""
     for pattern in time_axis if isinstance(time_axis, Mapping) else ():
         if not fnmatch.filter(stages, pattern):
             yield stages[0], pattern
@@ -199,7 +201,7 @@ def _changed(one: tuple[int, ...], other: tuple[int, ...]) -> list[int]:
 def _outputs(
     run: Callable[[Tensor], Any], modules: Mapping[str, nn.Module], num_sounds: int, num_samples: int
 ) -> dict[str, list[Tensor]]:
-    """What each stage's module returns in a forward pass, call after call, stages in the order of their first calls."""
+    """Record the outputs of each stage's module in a forward pass, one per call, in the order of the first calls."""
     outputs: dict[str, list[Tensor]] = {}
     noise = 0.1 * torch.randn(num_sounds, num_samples, generator=torch.Generator().manual_seed(0))
     with _listening(modules, outputs), torch.no_grad():
@@ -227,4 +229,4 @@ def _listening(modules: Mapping[str, nn.Module], outputs: dict[str, list[Tensor]
 
 
 class _NoTensor(ValueError):
-    """A stage without activations."""
+    """A stage that returns no tensor."""

@@ -1,4 +1,4 @@
-"""Stages named by module path, with glob patterns."""
+"""Stages named by module path or glob pattern."""
 
 import difflib
 import fnmatch
@@ -7,24 +7,24 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-PATHS_SHOWN = 12  # module paths that an error lists
+PATHS_SHOWN = 12  # module paths listed in an error message
 
 
 def find_stages(module: nn.Module, stages: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
-    """Find the submodules that patterns or names ask for.
+    """Find the submodules that match patterns or have given paths.
 
-    In a pattern `*` stands for any text without a dot, `?` and `[0-9]` for one character of a path's part, and a
-    part `**` for any number of parts: `encoder.layers.*` are the layers, `encoder.**` all that is inside.
+    In a pattern, `*` matches any text without a dot, `?` and `[0-9]` match one character, and `**` as a part of its own
+    matches any number of parts: `encoder.layers.*` are the layers, `encoder.**` is everything inside the encoder.
 
     Args:
         module: The network.
-        stages: Patterns; or names of stages with the path of each, "" being the network itself.
+        stages: Patterns, or a path for each name of a stage; "" is the network itself.
 
     Returns:
-        Stage name -> path. Of patterns, the paths are the names, in the order of the network's modules.
+        Path of each stage. Stages found by patterns are named by their paths and have the order of the modules.
 
     Raises:
-        ValueError: For no stages, or a pattern or path that no submodule has; lists similar ones.
+        ValueError: If there are no stages, or no submodule has such a path. The message lists similar ones.
     """
     if isinstance(stages, str):
         raise ValueError(f"expected a list of patterns, got the text {stages!r}: write [{stages!r}]")
@@ -46,15 +46,15 @@ def find_stages(module: nn.Module, stages: Sequence[str] | Mapping[str, str]) ->
 
 
 def numbered(name: str, path: str, module: nn.Module) -> dict[str, str]:
-    """Stages of all parts of a list of modules: `{"layer0": "layers.0", "layer1": "layers.1", ...}`.
+    """Name all items of a list of modules: `{"layer0": "layers.0", "layer1": "layers.1", ...}`.
 
     Args:
-        name: What the stages' names begin with.
+        name: Prefix of the names of the stages.
         path: Path of the list in the network.
         module: The network.
 
     Returns:
-        Stage name -> path.
+        Path of each stage.
     """
     return {f"{name}{part}": f"{path}.{part}" for part, _ in module.get_submodule(path).named_children()}
 
@@ -65,7 +65,7 @@ def _expression(pattern: str) -> re.Pattern[str]:
         if part == "**":
             parts.append(r"[^.]+(?:\.[^.]+)*")
         else:
-            # fnmatch's expression of a part, in which a star stops at a dot.
+            # The expression that fnmatch makes of a part, in which the star stops at a dot.
             parts.append(fnmatch.translate(part).replace(".*", "[^.]*").replace("(?>", "(?:"))
     return re.compile(r"\.".join(parts).replace(r"\Z", "").replace(r"\z", ""))
 

@@ -1,4 +1,4 @@
-"""Any network for evaluation: a module that maps waveforms to something, with stages named by module path."""
+"""Any module that maps waveforms to something, with stages named by module path, for evaluation."""
 
 import hashlib
 import inspect
@@ -14,44 +14,43 @@ from networks.external.stage_paths import find_stages
 from networks.training_flags import evaluation_mode
 
 Preprocess = Callable[[Tensor], Any]
-"""Waveforms (B, T) -> what the module takes: a tensor, a tuple of arguments or a dictionary of keyword arguments."""
+"""Maps waveforms (B, T) to the input of a module: a tensor, a tuple of arguments or a dictionary of keywords."""
 
 
 class StagedNetwork(nn.Module):
-    """Gives a module what evaluation asks of a network; with it any network can be scored.
+    """A module with named stages, so that any network can be scored.
 
-    ::
+    With this function in `my_package/my_module.py`,
 
-        def make_network():
-            return StagedNetwork(
-                MyModel(),
-                stages=["conv*", "encoder.layers.*"],
-                sample_rate_hz=16_000,
-                num_samples=32_000,
-            )
+    ```python
+    def make_network():
+        return StagedNetwork(
+            MyModel(), stages=["conv*", "encoder.layers.*"], sample_rate_hz=16_000, num_samples=32_000
+        )
+    ```
 
-    in `my_package/my_module.py` is scored by `python -m evaluate score my_package.my_module:make_network ...`.
+    the network is scored by `python -m evaluate score my_package.my_module:make_network ...`.
 
-    The axes of every stage's output, (B, C, F, N), (B, N, D), (N, B, D), (B, D, N) or (B, D), are found when it is
-    made, by running the module on noise of two batch sizes and two lengths (`find_axes`);
-    where that does not tell, `time_axis` does. Of outputs with several parts, as an LSTM's, the first tensor is
-    taken. A recurrent cell, called at every time step, is averaged over its calls.
+    The outputs of the stages can have the axes (B, C, F, N), (B, N, D), (N, B, D), (B, D, N) or (B, D). The constructor
+    finds them by running the module on noise of two batch sizes and two lengths (`find_axes`); if that is not
+    conclusive, declare `time_axis`. If an output has several parts, such as that of an LSTM, the first tensor is used.
+    A recurrent cell, which is called at every time step, is averaged over its calls.
 
     Args:
-        module: Maps waveforms (B, T), or what `preprocess` makes of them, to anything.
-        stages: Patterns of module paths, as in `["conv1", "encoder.layers.*"]`, or names of stages with the path
-            of each; see `find_stages`. In the order of the forward pass, whatever is
-            given.
-        sample_rate_hz: Rate of the waveforms in Hz; evaluation resamples sounds to it.
-        num_samples: Samples of a waveform, T; evaluation cuts or zero-pads sounds to it.
-        preprocess: Waveforms (B, T) -> what the module takes, as a function or module: a tensor, a tuple of arguments
-            or a dictionary of keyword arguments; None: the waveforms.
-        time_axis: Axis of the outputs that is time, of all stages or by pattern of their names: a number, "none" where
-            time is gone, "calls" for a module that is called at every time step; None finds it.
+        module: Maps waveforms (B, T), or the result of `preprocess`, to anything.
+        stages: Patterns of module paths such as `["conv1", "encoder.layers.*"]`, or a path for each name of a stage;
+            see `find_stages`. They are put in the order of the forward pass.
+        sample_rate_hz: Sample rate of the waveforms in Hz. Evaluation resamples sounds to it.
+        num_samples: Samples of a waveform, T. Evaluation cuts or zero-pads sounds to it.
+        preprocess: Function or module that maps waveforms (B, T) to the input of the module: a tensor, a tuple of
+            arguments or a dictionary of keyword arguments. None passes the waveforms on.
+        time_axis: Time axis of the outputs, for all stages or by pattern of their names: an index, "none" for outputs
+            without time, or "calls" for a module that is called at every time step. None finds it.
         gain: Factor on the waveforms, before `preprocess`. Evaluation presents sounds at an RMS of 0.1.
 
     Raises:
-        ValueError: For stages that are not there, not reached or called several times, or whose axes are not found.
+        ValueError: If a stage does not exist, is not reached or is called several times, its axes are not found, or
+            the gain is not positive.
     """
 
     def __init__(
@@ -96,21 +95,21 @@ class StagedNetwork(nn.Module):
         return dict(self._axes)
 
     def stage_modules(self) -> dict[str, nn.Module]:
-        """Stage name -> submodule whose output is, or holds, the stage's activation."""
+        """Map each stage to the submodule whose output is, or contains, its activation."""
         return {stage: self.module.get_submodule(path) for stage, path in self._paths.items()}
 
     def average_stage(self, stage: str, output: object) -> Tensor:
-        """Average what a stage's module returned over time.
+        """Average the output of a stage's module over time.
 
         Args:
             stage: Name of the stage.
-            output: What its module returned in a call.
+            output: Output of its module in one call.
 
         Returns:
             (B, D) float32.
 
         Raises:
-            ValueError: If there is no tensor in the output.
+            ValueError: If the output contains no tensor.
         """
         activation = first_tensor(output)
         if activation is None:
@@ -119,11 +118,11 @@ class StagedNetwork(nn.Module):
 
     @property
     def stepped_stages(self) -> frozenset[str]:
-        """Stages whose module is called at every time step, to be averaged over its calls."""
+        """Stages whose module is called at every time step, which are averaged over these calls."""
         return frozenset(stage for stage, axes in self._axes.items() if axes.time == "calls")
 
     def forward(self, waveform: Tensor) -> Any:
-        """(B, T) waveforms -> whatever the module gives."""
+        """(B, T) waveforms -> the output of the module."""
         if self.gain != 1.0:
             waveform = self.gain * waveform
         inputs = waveform if self.preprocess is None else self.preprocess(waveform)
@@ -132,14 +131,14 @@ class StagedNetwork(nn.Module):
         return self.module(*inputs) if isinstance(inputs, tuple) else self.module(inputs)
 
     def extra_repr(self) -> str:
-        """All settings: a network's fingerprint is made of them."""
+        """List all settings, which are part of the network's fingerprint."""
         stages = ", ".join(f"{stage}={self._paths[stage]}{tuple(axes)}" for stage, axes in self._axes.items())
         gain = "" if self.gain == 1.0 else f"gain={self.gain}, "
         return f"sample_rate_hz={self.sample_rate_hz}, num_samples={self.num_samples}, {gain}stages: {stages}"
 
 
 class _Function(nn.Module):
-    """A function as a module, known by its name and source."""
+    """A function as a module, identified by its name and source."""
 
     def __init__(self, function: Preprocess) -> None:
         super().__init__()
@@ -152,6 +151,6 @@ class _Function(nn.Module):
         name = getattr(self.function, "__qualname__", type(self.function).__qualname__)
         try:
             source = inspect.getsource(self.function)
-        except (OSError, TypeError):  # typed in, or an object
+        except (OSError, TypeError):  # defined interactively, or a callable object
             return name
         return f"{name}, source={hashlib.sha256(source.encode()).hexdigest()}"
