@@ -24,7 +24,7 @@ from networks.installation import InstallationError, check_evaluate
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
-"""As shells have it: 128 and the number of the signal."""
+"""As in shells: 128 plus the number of the signal."""
 
 
 class Command(Protocol):
@@ -76,7 +76,7 @@ def dispatch(package: str, description: str, commands: Mapping[str, str], argume
         arguments: Command line without the program's name; None means `sys.argv`.
 
     Returns:
-        Exit code: 0 for success, 1 if a command finished in part or found damage, 2 for an error of the user, 130 if
+        Exit code: 0 for success, 1 if a command finished in part or found damage, 2 for a user error, 130 if
         interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
@@ -141,7 +141,7 @@ def make_parser(command: type[Command], *, program: str) -> ArgumentParser:
 
 
 def _settings(field: dataclasses.Field[Any], hint: Any, *, is_positional: bool) -> dict[str, Any]:
-    """What `add_argument` needs to know of a field."""
+    """Arguments of `add_argument` for a field."""
     item = _item_type(hint)
     settings: dict[str, Any] = {"type": hint if item is None else item}
     is_required = False
@@ -156,14 +156,14 @@ def _settings(field: dataclasses.Field[Any], hint: Any, *, is_positional: bool) 
     elif is_required:
         settings["required"] = True
     if item is not None:
-        # jsonargparse would read lists as `[a,b]` alone; here they are `--stages a b`, or `NETWORK NETWORK ...`.
+        # jsonargparse only reads lists as `[a,b]`; here they are `--stages a b` or `NETWORK NETWORK ...`.
         settings["nargs"] = "*" if is_positional and not is_required else "+"
         settings |= {} if is_positional else {"action": _ListAction}
     return settings
 
 
 def report_error(message: str) -> None:
-    """Print an error in one line on the error stream; of several processes, only the first prints."""
+    """Print an error in one line to stderr. Of several processes, only the first prints."""
     if os.environ.get("RANK", "0") == "0":
         line = " ".join(f"error: {message}".split())
         Console(stderr=True, soft_wrap=True).print(line, style="red", markup=False, highlight=False)
@@ -183,7 +183,7 @@ def _description(command: type[Command]) -> str:
 
 
 def _field_docs(command: type[Command]) -> dict[str, str]:
-    """Descriptions of the fields, those of base classes included."""
+    """Descriptions of the fields, including those of base classes."""
     return {
         parameter.arg_name: " ".join((parameter.description or "").split())
         for each in reversed(command.__mro__)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from networks.stage_summary import StageSummary
 
 _YAML = (".yaml", ".yml")
-# Heads of a configuration's network follow from its data, which are not looked at.
+# The heads of a network in a configuration depend on its data, which are not read.
 _ANY_HEAD = {"any": 1}
 
 
@@ -30,9 +30,9 @@ _ANY_HEAD = {"any": 1}
 class ShowSummary:
     """Show the stages, parameters, operations and receptive fields of a network.
 
-    For each stage: the shape of its activation and its units after averaging over time. Parameters and multiply-adds
-    for one sound are those of everything computed after the previous stage (Fourier transforms are not counted). The
-    last columns are the time and the bands that a unit depends on.
+    For each stage, the table has the shape of its activation and its number of units after averaging over time.
+    Parameters and multiply-adds for one sound are those of everything computed since the previous stage (Fourier
+    transforms are not counted). The last columns are the time and the bands that a unit depends on.
 
     Attributes:
         network: A configuration (.yaml), a backbone (CochCNN9, CochResNet50 or package.module:Class), the name of an
@@ -58,7 +58,7 @@ class ShowSummary:
         rows = stage_summaries(network)
         if is_configuration:
             rows = [row for row in rows if row.name != REST]
-        note = "without heads, which follow from the data" if is_configuration else ""
+        note = "without heads, which depend on the data" if is_configuration else ""
         print_table(_table(self.network, rows, note), Console())
 
 
@@ -108,7 +108,7 @@ def _source(name: str) -> Source:
 
 
 def _of_configuration(path: Path) -> nn.Module:
-    """The network of a configuration, whose parts may be files beside it."""
+    """Make the network of a configuration, whose parts may be in other files."""
     from networks.auditory_network import AuditoryNetwork
     from networks.description import build
 
@@ -124,7 +124,7 @@ def _of_configuration(path: Path) -> nn.Module:
 
 
 def _part(settings: Any, name: str, path: Path) -> dict[str, Any]:
-    """A group of settings: in place, or in a file named relative to the configuration."""
+    """Read a group of settings, in place or from a file whose path is relative to the configuration."""
     part = settings.get(name) if isinstance(settings, dict) else None
     if isinstance(part, str) and Path(part).suffix in _YAML:
         part = _read(path.parent / part)
@@ -170,7 +170,7 @@ def _extent(value: float | None) -> str:
 
 
 def _count(number: int) -> str:
-    """Three digits and a unit: 1.27 M."""
+    """Format a number with three digits and a unit, such as 1.27 M."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= size:
             return f"{number / size:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""Tables that commands print: never with numbers cut off, whatever the width."""
+"""Console tables that never cut off numbers, whatever the width."""
 
 from rich.console import Console
 from rich.table import Table
@@ -8,14 +8,14 @@ _UNBOUNDED = 100_000
 
 
 def print_table(table: Table, console: Console) -> None:
-    """Print a table with every number whole.
+    """Print a table without cutting off numbers.
 
-    Into a file, a pipe or a job's log it goes as wide as it is. In a terminal its columns that may wrap are folded,
-    at most to their `min_width`; where that is not enough, its lines are longer than the terminal's, which wraps them.
+    In a file, a pipe or the log of a job, the table is as wide as it needs to be. In a terminal, columns that may wrap
+    are folded, at most to their `min_width`. If that is not enough, the lines are longer than those of the terminal.
 
     Args:
-        table: Its columns of numbers are `no_wrap`, the others have a `min_width`.
-        console: Where to print.
+        table: Table whose columns of numbers are `no_wrap` and whose other columns have a `min_width`.
+        console: Console to print to.
     """
     unbounded = console.options.update_width(_UNBOUNDED)
     width = console.measure(table, options=unbounded).maximum
@@ -32,7 +32,7 @@ def print_table(table: Table, console: Console) -> None:
 
 
 def _narrowest(table: Table, console: Console) -> int:
-    """Width of a table whose columns that may wrap are as narrow as they may be."""
+    """Width of a table when the columns that may wrap are as narrow as possible."""
     folding = [column for column in table.columns if not column.no_wrap]
     before = [column.max_width for column in folding]
     try:
