@@ -1,4 +1,4 @@
-"""Front ends, backbones, heads and whole models of the auditory system, with named stages."""
+"""Front ends, backbones, heads and complete models of the auditory system, with named stages."""
 
 from typing import TYPE_CHECKING
 

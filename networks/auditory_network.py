@@ -1,4 +1,4 @@
-"""A whole model of the auditory system: front end, backbone, one linear head per task."""
+"""A complete model of the auditory system: front end, backbone and one linear head per task."""
 
 from collections.abc import Mapping
 
@@ -17,12 +17,12 @@ class AuditoryNetwork(Described):
 
     Args:
         backbone: Maps cochleagrams (B, F, N) to features (B, D) and names its stages.
-        num_classes: Classes of each task's head, null class included, by task name.
-        front_end: Maps waveforms (B, T) to (B, F, N); by default the published `Cochleagram`;
-            `networks.MelSpectrogram` or your own `networks.FrontEnd` takes its place.
+        num_classes: Number of classes of each task, including the null class, by task name.
+        front_end: Maps waveforms (B, T) to (B, F, N): the published `Cochleagram` by default, `MelSpectrogram`, or your
+            own `FrontEnd`.
 
     Raises:
-        ValueError: For no task, a task without classes, or a task name with a dot (it is part of parameter names).
+        ValueError: If there is no task, a task has no classes, or its name has a dot (names of parameters contain it).
     """
 
     def __init__(self, backbone: Backbone, num_classes: Mapping[str, int], front_end: FrontEnd | None = None) -> None:
@@ -40,7 +40,7 @@ class AuditoryNetwork(Described):
         )
 
     def _size_backbone(self) -> int:
-        """Run one silent example through the backbone: sizes its lazy layers. Returns the number of features D."""
+        """Run one silent example through the backbone, which sizes its lazy layers. Return the number of features D."""
         lazy = any(isinstance(parameter, nn.UninitializedParameter) for parameter in self.backbone.parameters())
         with evaluation_mode(self.backbone), torch.no_grad():
             features = self.backbone(torch.zeros(1, *self.front_end.output_shape))
@@ -51,7 +51,7 @@ class AuditoryNetwork(Described):
 
     @property
     def sample_rate_hz(self) -> int:
-        """Rate of the waveforms in Hz."""
+        """Sample rate of the waveforms in Hz."""
         return self.front_end.sample_rate_hz
 
     @property
@@ -61,7 +61,7 @@ class AuditoryNetwork(Described):
 
     @property
     def num_classes(self) -> dict[str, int]:
-        """Classes of each task's head."""
+        """Number of classes of each task."""
         return dict(self.init_args["num_classes"])
 
     @property
@@ -70,7 +70,7 @@ class AuditoryNetwork(Described):
         return tuple(self.backbone.stages)
 
     def stage_modules(self) -> dict[str, nn.Module]:
-        """Stage name -> submodule whose output, (B, C, F, N) or (B, D), is the stage's activation."""
+        """Map each stage to the submodule whose output, (B, C, F, N) or (B, D), is its activation."""
         return self.backbone.stage_modules()
 
     def forward(self, waveform: Tensor) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Modules that know how they were made, so that a checkpoint can say how to make them again."""
+"""Modules that record how they were made, so that a checkpoint can rebuild them."""
 
 import functools
 import importlib
@@ -19,8 +19,8 @@ A file written by hand may also name the class as `package.module:Class`.
 class Described(nn.Module):
     """A module that records the arguments of its construction.
 
-    Networks, backbones and front ends derive from it, a user's own too; then checkpoints rebuild them by themselves.
-    Arguments must be plain Python values or other `Described` modules.
+    Base class of networks, backbones and front ends, for your own too. Checkpoints can rebuild such modules. Arguments
+    must be plain Python values or other `Described` modules.
     """
 
     init_args: dict[str, Any]
@@ -31,7 +31,7 @@ class Described(nn.Module):
             cls.__init__ = _recording(cls.__init__)  # type: ignore[method-assign]
 
     def description(self) -> Description:
-        """How to make this module again, without its weights."""
+        """Describe how to make this module again, without its weights."""
         cls = type(self)
         init_args = {name: _plain(value) for name, value in self.__dict__["init_args"].items()}
         return {"class_path": f"{cls.__module__}.{cls.__qualname__}", "init_args": init_args}
@@ -42,7 +42,7 @@ def _recording(init: Any) -> Any:
 
     @functools.wraps(init)
     def wrapped(self: Described, *args: Any, **kwargs: Any) -> None:
-        # The outermost constructor is the one to call again; those of base classes run inside it.
+        # The outermost constructor is the one to call again. Those of base classes run inside it.
         if "init_args" not in self.__dict__:
             bound = signature.bind(self, *args, **kwargs)
             bound.apply_defaults()
@@ -50,7 +50,7 @@ def _recording(init: Any) -> Any:
             for parameter in signature.parameters.values():
                 if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                     arguments.update(arguments.pop(parameter.name))
-            # Set without nn.Module's bookkeeping, which is not there yet and would register modules twice.
+            # Bypass nn.Module, which is not initialised yet and would register modules twice.
             self.__dict__["init_args"] = arguments
         init(self, *args, **kwargs)
 
@@ -73,18 +73,18 @@ def _plain(value: Any) -> Any:
 
 
 def build(description: Description) -> Any:
-    """Make the module of a description, with fresh weights.
+    """Make the module of a description, with new weights.
 
     Only subclasses of `Described` are made, so that a checkpoint from elsewhere cannot call anything else.
 
     Args:
-        description: Of `Described.description`.
+        description: Result of `Described.description`, or the same written by hand.
 
     Returns:
         The module.
 
     Raises:
-        ValueError: If the class is not found, is not a `Described`, or refuses its arguments.
+        ValueError: If the class is not found, is not derived from `Described`, or does not accept its arguments.
     """
     path = description.get("class_path", "")
     try:

@@ -1,4 +1,4 @@
-"""Whether what is installed works together: torchaudio with torch, and this project's `evaluate` with another's.
+"""Checks that installed packages work together: torchaudio with torch, and our `evaluate` with another of this name.
 
 Imports the standard library alone, so that every package and every command can use it.
 """
@@ -15,7 +15,7 @@ PROJECT = "cochlearn"
 """Name of this project's distribution."""
 
 _PACKAGES = Path(__file__).resolve().parents[1]
-# In every release of this project's `evaluate/__init__.py`, and in no other's.
+# In `evaluate/__init__.py` of every release of this project, and of no other.
 _OWN_EVALUATE = "stage_activations"
 
 # torchaudio 2.11.0 needs the CUDA release of torch 2.11 to 2.14; 2.11.1 needs a function that torch has from 2.13 on.
@@ -24,7 +24,7 @@ _TORCHAUDIO_OF_OLDER_TORCH = "2.11.0"
 
 
 class InstallationError(ImportError):
-    """A package is missing, does not load or hides another; the message names the command that mends it."""
+    """A package is missing, does not load or hides another. The message names the command that repairs it."""
 
 
 def load_torchaudio() -> ModuleType:
@@ -38,7 +38,7 @@ def load_torchaudio() -> ModuleType:
     """
     try:
         return importlib.import_module("torchaudio")
-    except Exception as error:  # a library that does not fit fails in many ways
+    except Exception as error:  # an incompatible library fails in many ways
         raise InstallationError(_torchaudio_message(error)) from error
 
 
@@ -53,7 +53,7 @@ def _torchaudio_message(error: Exception) -> str:
 
 
 def _mend_torchaudio(torch: ModuleType, installed: str | None) -> str:
-    """The command that makes the pair fit, with what to mind."""
+    """Find the command that installs a compatible pair."""
     if sys.platform != "linux" or torch.version.cuda is not None:
         release = tuple(int(part) for part in torch.__version__.split(".")[:2])
         if release < _FIRST_TORCH_OF_NEWER_TORCHAUDIO:
@@ -61,29 +61,28 @@ def _mend_torchaudio(torch: ModuleType, installed: str | None) -> str:
                 return f"`pip install --no-deps torchaudio=={_TORCHAUDIO_OF_OLDER_TORCH}`"
         elif installed in (None, _TORCHAUDIO_OF_OLDER_TORCH):
             return "`pip install --no-deps --upgrade torchaudio`"
-    # Builds without CUDA, or for another release of it, come from an index of their own.
+    # Builds without CUDA, or for another release of CUDA, come from their own package index.
     return "`pip install --upgrade --force-reinstall torch torchaudio`, both from the index that this torch came from"
 
 
 def _reason(error: BaseException) -> str:
-    """First line of what went wrong first."""
+    """First line of the original error."""
     while error.__cause__ is not None:
         error = error.__cause__
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def check_evaluate() -> None:
-    """See that `evaluate` is this project's package; Hugging Face has one of the same name.
+    """Check that `evaluate` is the package of this project; Hugging Face has one of the same name.
 
-    Installed one after the other in one environment, the later one replaces files of the earlier one. Nothing is
-    imported.
+    If both are installed in one environment, the later one replaces files of the earlier one. Nothing is imported.
 
     Raises:
-        InstallationError: If another package is found, or files of this project's were replaced or removed.
+        InstallationError: If another package is found, or files of ours were replaced or removed.
     """
     try:
         spec = importlib.util.find_spec("evaluate")
-    except ValueError:  # a module made by hand, as in an interactive session
+    except ValueError:  # a module without a spec, as in an interactive session
         return
     found = Path(spec.origin) if spec is not None and spec.origin else None
     if found is not None and _is_own(found):
@@ -110,7 +109,7 @@ def _is_own(init: Path) -> bool:
 
 
 def _installed_from() -> str:
-    """What pip installed this project from, as an argument of `pip install`."""
+    """Source that pip installed this project from, as an argument of `pip install`."""
     try:
         origin = json.loads(distribution(PROJECT).read_text("direct_url.json") or "{}")
     except (PackageNotFoundError, ValueError):

@@ -1,4 +1,4 @@
-"""Packages whose public names are imported when they are first used (PEP 562), so that `--help` is quick."""
+"""Packages whose public names are imported on first use (PEP 562), so that `--help` is fast."""
 
 import importlib
 import sys
@@ -9,14 +9,14 @@ from typing import Any
 def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Make the module functions `__getattr__` and `__dir__` of a package.
 
-    A public name must not be that of a module in the package: importing that module would put it in the name's place.
+    A public name must not be the name of a module in the package: importing that module would replace it.
 
     Args:
-        package: The package's `__name__`.
-        homes: For each public name the module that defines it.
+        package: `__name__` of the package.
+        homes: Module that defines each public name.
 
     Returns:
-        `__getattr__`, which imports a name's module and keeps the name in the package, and `__dir__`.
+        `__getattr__`, which imports the module of a name and keeps the name in the package, and `__dir__`.
     """
     namespace = vars(sys.modules[package])
 

@@ -1,4 +1,4 @@
-"""How much of its input a unit sees, followed through a forward pass."""
+"""Receptive fields: how much of the input a unit depends on, followed through a forward pass."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 _aten = torch.ops.aten
-# Operations whose output has the shape of the input though every point follows from others than its own.
+# Operations whose output has the shape of the input although a point depends on others than its own.
 _MIXING = {
     "_fft_r2c",
     "_fft_c2c",
@@ -27,12 +27,12 @@ _MIXING |= {"baddbmm", "sort", "index", "gather", "view_as_real", "mkldnn_rnn_la
 
 
 class Field(NamedTuple):
-    """What the units of an activation see of the input, along each followed axis.
+    """Receptive fields of the units of an activation, along each followed axis.
 
     Attributes:
-        sizes: Points of the input within a unit's field.
-        steps: Points of the input from one unit's field to the next one's.
-        shape: Sizes of the activation's last axes, which are the followed ones.
+        sizes: Points of the input in the field of a unit.
+        steps: Points of the input from the field of one unit to that of the next one.
+        shape: Sizes of the last axes of the activation, which are the followed ones.
     """
 
     sizes: tuple[int, ...]
@@ -41,30 +41,33 @@ class Field(NamedTuple):
 
 
 class ReceptiveFields(TorchDispatchMode):
-    """Follows fields from a tensor on, while it is on, through convolutions, pooling and pointwise operations.
+    """A mode that follows receptive fields through convolutions, pooling and pointwise operations.
 
-    A layer with windows of `k` points, `d` apart, and stride `s` makes of a field of size `r` and step `j`
-    one of `r + (k - 1) * d * j` and `s * j`. Where paths meet, as in a residual block, the largest counts. Padding
-    changes nothing. After anything else, as a dense layer, attention or a change of axes, a unit is taken to see all.
-    Normalisation by a group's or instance's own mean counts as pointwise.
+    A layer with windows of `k` points, dilation `d` and stride `s` turns a field of size `r` and step `j` into
+
+        r' = r + (k - 1) * d * j,    j' = s * j
+
+    Where paths meet, as in a residual block, the largest field counts. Padding changes nothing. After any other
+    operation, such as a dense layer, attention or a change of axes, units are taken to depend on the whole input.
+    Group and instance normalisation count as pointwise.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        # Tensors are kept beside their fields, lest another one gets the same address.
+        # The tensors are kept, so that no other tensor gets the same id.
         self._fields: dict[int, tuple[Tensor, Field | None]] = {}
 
     def start(self, x: Tensor, num_axes: int) -> None:
-        """Follow the last axes of a tensor from here on: each of its points sees itself."""
+        """Start at a tensor, with fields of one point, and follow its last axes."""
         shape = tuple(x.shape[-num_axes:])
         self._fields[id(x)] = (x, Field((1,) * num_axes, (1,) * num_axes, shape))
 
     def field_of(self, x: Tensor) -> Field | None:
-        """Field of a tensor's units; None where they see all, or where it was not followed."""
+        """Field of the units of a tensor; None if they depend on the whole input, or if it was not followed."""
         return self._fields.get(id(x), (x, None))[1]
 
     def passed(self, layer: nn.Conv1d | nn.Conv2d, x: Tensor, output: Tensor) -> None:
-        """Note what a convolution did, by its settings: inside it may be computed in another way."""
+        """Record a convolution by its settings, however it is computed internally."""
         if id(x) in self._fields:
             field = self.field_of(x)
             self._set(output, _windowed(field, layer.kernel_size, layer.stride, layer.dilation, output))
@@ -84,7 +87,7 @@ class ReceptiveFields(TorchDispatchMode):
 
 
 def _after(func: Any, args: Sequence[Any], followed: Sequence[Field | None], output: Tensor) -> Field | None:
-    """Field after one operation of PyTorch's."""
+    """Field after one operation of PyTorch."""
     known = [field for field in followed if field is not None]
     if len(known) < len(followed):
         return None
@@ -104,7 +107,7 @@ def _after(func: Any, args: Sequence[Any], followed: Sequence[Field | None], out
 
 
 def _windows_of(func: Any, args: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]] | None:
-    """Kernel, stride and dilation of an operation with windows; None of any other."""
+    """Kernel, stride and dilation of an operation with windows; None for any other."""
     if func is _aten.convolution.default and not args[6]:  # not transposed
         return args[1].shape[2:], args[3], args[5]
     if func in (_aten.max_pool2d_with_indices.default, _aten.avg_pool2d.default):
@@ -117,11 +120,11 @@ def _windows_of(func: Any, args: Sequence[Any]) -> tuple[Sequence[Any], Sequence
 def _windowed(
     field: Field | None, kernel: Sequence[Any], stride: Sequence[Any], dilation: Sequence[Any], output: Tensor
 ) -> Field | None:
-    """Field after a layer with windows, of as many axes as are followed."""
+    """Field after a layer with windows; None if it does not have as many axes as are followed."""
     num_axes = len(kernel)
     if field is None or num_axes != len(field.sizes):
         return None
-    # PyTorch gives one number where all axes have the same.
+    # PyTorch gives one number if it is the same for all axes.
     stride, dilation = (list(values) * (num_axes if len(values) == 1 else 1) for values in (stride, dilation))
     sizes = tuple(r + (k - 1) * d * j for r, k, d, j in zip(field.sizes, kernel, dilation, field.steps, strict=True))
     steps = tuple(j * s for j, s in zip(field.steps, stride, strict=True))

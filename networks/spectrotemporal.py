@@ -1,4 +1,4 @@
-"""The spectrotemporal baseline: power in a fixed bank of modulation filters on the cochleagram, nothing learned.
+"""The spectrotemporal baseline: power in a fixed bank of modulation filters on the cochleagram. Nothing is learned.
 
 Source of the filters: Chi, Ru & Shamma 2005 (J Acoust Soc Am 118:887), with the settings of Tuckute, Feather et al.
 2023 (PLoS Biol 21(12): e3002366).
@@ -19,17 +19,17 @@ from networks.front_ends.cochleagram import Cochleagram
 # Settings of the published baseline.
 RATES_HZ = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 SCALES_CYC_PER_ERB = (0.0, 0.0625, 0.125, 0.25, 0.5, 1.0, 2.0)
-BANDS_PER_ERB = 6.0  # taken for the published cochleagram, whose bands are spaced 6.1 to the ERB
-GAIN = 100.0  # of the cochleagram before filtering
-MIN_POWER = 1e-8  # of a filter's output at each moment
-DECAY = 3.5  # Chi, Ru & Shamma: of the temporal response, per period of its rate
+BANDS_PER_ERB = 6.0  # assumed for the published cochleagram, which has 6.1 bands per ERB
+GAIN = 100.0  # factor on the cochleagram before filtering
+MIN_POWER = 1e-8  # minimum power of a filter's output at each time
+DECAY = 3.5  # Chi, Ru & Shamma: decay of the temporal response per period of its rate
 
 
 class Modulation(NamedTuple):
-    """What a filter is tuned to.
+    """Tuning of a filter.
 
     Attributes:
-        rate_hz: Temporal modulation rate; spectral peaks fall in frequency where it is positive, rise where negative.
+        rate_hz: Temporal modulation rate. Spectral peaks fall in frequency if it is positive and rise if negative.
         scale_cyc_per_erb: Spectral modulation scale.
     """
 
@@ -38,14 +38,14 @@ class Modulation(NamedTuple):
 
 
 def modulations(rates_hz: Sequence[float], scales_cyc_per_erb: Sequence[float]) -> tuple[Modulation, ...]:
-    """Tuning of all filters, in the order of the features.
+    """List the tuning of all filters, in the order of the features.
 
     Args:
         rates_hz: Rates in Hz, not negative.
-        scales_cyc_per_erb: Scales, not negative.
+        scales_cyc_per_erb: Scales in cycles per ERB, not negative.
 
     Returns:
-        Every scale (outer) with every rate (inner), rates negative; then the non-zero scales with the non-zero rates.
+        Every scale (outer) with every negative rate (inner), then the non-zero scales with the non-zero positive rates.
     """
     first = [Modulation(-rate if rate else 0.0, scale) for scale in scales_cyc_per_erb for rate in rates_hz]
     second = [Modulation(rate, scale) for scale in scales_cyc_per_erb for rate in rates_hz if rate and scale]
@@ -55,19 +55,23 @@ def modulations(rates_hz: Sequence[float], scales_cyc_per_erb: Sequence[float]) 
 def temporal_response(
     rate_hz: float, *, num_frames: int, frame_rate_hz: float, high_pass: bool = False
 ) -> NDArray[np.complex128]:
-    r"""Frequency response of the temporal filter at a rate.
+    r"""Compute the frequency response of the temporal filter at a rate.
 
-    The transform of `h = sin(2 pi u) u^2 exp(-3.5 u)`, `u = rate * t`, with its mean subtracted and zeros behind
-    it; its magnitude scaled to at most 1. At rate 0, 1 at frequency 0 alone.
+    The Fourier transform of
+
+        h(t) = sin(2 pi u) u^2 exp(-3.5 u),    u = rate * t
+
+    with its mean subtracted and padded with zeros. The magnitude is scaled to a maximum of 1. At rate 0, the response
+    is 1 at frequency 0 and 0 elsewhere.
 
     Args:
         rate_hz: Rate in Hz, not negative.
         num_frames: Frames of a cochleagram, N.
-        frame_rate_hz: Frames a second.
-        high_pass: Give every frequency above that of the largest magnitude the magnitude 1, and leave its phase.
+        frame_rate_hz: Frames per second.
+        high_pass: Set the magnitude to 1 at every frequency above that of the largest one, and keep the phase.
 
     Returns:
-        (3 N // 2 + 1,), frequencies 0 to `frame_rate_hz / 2` of a real transform over 3 N frames.
+        (3 N // 2 + 1,) response at frequencies 0 to `frame_rate_hz / 2` of a real transform over 3 N frames.
     """
     num_padded = 3 * num_frames
     if rate_hz == 0:
@@ -86,25 +90,27 @@ def temporal_response(
 def spectral_response(
     scale_cyc_per_erb: float, *, num_bands: int, bands_per_erb: float = BANDS_PER_ERB, high_pass: bool = False
 ) -> NDArray[np.float64]:
-    """Frequency response of the spectral filter at a scale.
+    """Compute the frequency response of the spectral filter at a scale.
 
-    `(f / scale)^2 * exp(-(f / scale)^2)`, scaled to at most 1, the same for negative frequencies. At scale 0, 1 at
-    frequency 0 alone.
+        H(f) = (f / scale)^2 * exp(-(f / scale)^2)
+
+    scaled to a maximum of 1, and the same for negative frequencies. At scale 0, the response is 1 at frequency 0 and 0
+    elsewhere.
 
     Args:
-        scale_cyc_per_erb: Scale, not negative.
+        scale_cyc_per_erb: Scale in cycles per ERB, not negative.
         num_bands: Bands of a cochleagram, F.
-        bands_per_erb: Bands taken to lie within an ERB.
-        high_pass: Give every frequency above that of the largest response the response 1.
+        bands_per_erb: Number of bands per ERB.
+        high_pass: Set the response to 1 at every frequency above that of the largest one.
 
     Returns:
-        (2 F,), in the order of a transform over 2 F bands: frequency 0, positive, Nyquist, negative.
+        (2 F,) response in the order of a transform over 2 F bands: frequency 0, positive, Nyquist, negative.
     """
     if scale_cyc_per_erb == 0:
         return np.eye(1, 2 * num_bands)[0]
     frequencies = bands_per_erb * np.arange(num_bands + 1) / (2 * num_bands)
     ratio = (frequencies / scale_cyc_per_erb) ** 2
-    # The smallest positive ratio is taken out of the exponent, lest everything underflows; scaling undoes it.
+    # Adding the smallest positive ratio to the exponent prevents underflow. Scaling undoes it.
     response = ratio * np.exp(ratio[1] - ratio)
     response /= response.max()
     if high_pass:
@@ -115,26 +121,29 @@ def spectral_response(
 class ModulationPower(nn.Module):
     """Power of a cochleagram in each modulation filter and band, averaged over time.
 
-    The cochleagram, times 100, gets 2 N frames and F bands of zeros behind it. A filter is the product of a spectral
-    and a temporal response on the plane of the 2-D transform, where two quadrants are set to zero for the direction:
-    with the rate's sign s, those with temporal frequencies of sign -s and positive spectral frequencies, and those of
-    sign s and negative ones. Rows and columns at frequency 0 and Nyquist stay. The output is cropped to F x N,
-    squared, kept at 1e-8 at least and averaged over time.
+    The cochleagram C (F, N) is multiplied by 100 and padded with F bands and 2 N frames of zeros. With the spectral
+    response H, the temporal response G and a mask M for the direction,
 
-    Each filter equals its own complex conjugate at the opposite frequency, so that real transforms over time give the
-    output exactly. The transform over bands serves all rates of a scale and direction, and one filter's output at a
-    time is in memory.
+        Y = ifft2(M(f, w) * H(f) * G(w) * fft2(C)),    power = mean_n max(Y[:F, n]^2, 1e-8)
+
+    For a rate of sign s, the mask is 0 in two quadrants: at temporal frequencies w of sign -s with positive spectral
+    frequencies f, and at w of sign s with negative f. It is 1 elsewhere, including at frequency 0 and Nyquist.
+
+    Each filter equals its complex conjugate at the opposite frequency, so that real transforms over time give the exact
+    output. The transform over bands serves all rates of a scale and direction. Only one filter's output is in memory at
+    a time.
 
     Args:
         num_bands: Bands of a cochleagram, F.
         num_frames: Frames of a cochleagram, N.
-        frame_rate_hz: Frames a second.
-        bands_per_erb: Bands taken to lie within an ERB.
-        rates_hz: Rates in Hz, increasing, from 0 to half the frame rate; the last one's filter is a high-pass.
-        scales_cyc_per_erb: Scales, increasing, from 0 to half of `bands_per_erb`; the last one's is a high-pass.
+        frame_rate_hz: Frames per second.
+        bands_per_erb: Number of bands per ERB.
+        rates_hz: Increasing rates in Hz, from 0 to half the frame rate. The last filter is a high-pass.
+        scales_cyc_per_erb: Increasing scales in cycles per ERB, from 0 to half of `bands_per_erb`. The last filter is a
+            high-pass.
 
     Raises:
-        ValueError: For rates or scales out of order or range.
+        ValueError: If rates or scales are out of order or range.
     """
 
     def __init__(
@@ -172,14 +181,14 @@ class ModulationPower(nn.Module):
                 for scale in scales_cyc_per_erb
             ]
         )
-        # Real and imaginary parts apart: a module's change of precision would drop the imaginary part of a complex one.
+        # Real and imaginary parts are separate: a change of precision drops the imaginary part of a complex buffer.
         parts = np.stack([temporal.real, temporal.imag], axis=-1)
         self.register_buffer("temporal", torch.tensor(parts, dtype=torch.float32), persistent=False)
         self.register_buffer("spectral", torch.tensor(spectral, dtype=torch.float32), persistent=False)
 
     @property
     def num_features(self) -> int:
-        """Features of a sound, D: filters times bands."""
+        """Number of features of a sound, D: filters times bands."""
         return len(self.modulations) * self.num_bands
 
     @torch.compiler.disable
@@ -187,7 +196,7 @@ class ModulationPower(nn.Module):
         """(B, F, N) cochleagrams -> (B, D) mean power, filter after filter, each over all bands.
 
         Raises:
-            ValueError: For cochleagrams of another size.
+            ValueError: If the cochleagrams have another size.
         """
         if cochleagram.ndim != 3 or cochleagram.shape[1:] != (self.num_bands, self.num_frames):
             raise ValueError(
@@ -214,7 +223,7 @@ class ModulationPower(nn.Module):
             return torch.stack(power, dim=1).flatten(1)
 
     def _in_direction(self, spectrum: Tensor, direction: int) -> Tensor:
-        """Keep the quadrants of a direction. At positive temporal frequencies these are one half of the bands' ones."""
+        """Zero the quadrants of the other direction: at positive temporal frequencies, half of the spectral ones."""
         below_nyquist = (3 * self.num_frames + 1) // 2
         positive, negative = slice(1, self.num_bands), slice(self.num_bands + 1, None)
         kept = spectrum.clone()
@@ -222,25 +231,25 @@ class ModulationPower(nn.Module):
         return kept
 
     def _mean_power(self, spectrum: Tensor) -> Tensor:
-        """(B, F, 3N // 2 + 1) spectra over time -> (B, F)."""
+        """(B, F, 3N // 2 + 1) spectra over time -> (B, F) mean power."""
         output = torch.fft.irfft(spectrum, n=3 * self.num_frames)[..., : self.num_frames]
         return (output * output).clamp(min=MIN_POWER).mean(dim=-1)
 
 
 class SpectroTemporal(Described):
-    """The baseline as a network of one stage: waveform -> cochleagram -> power in modulation filters.
+    """The baseline as a network with one stage: waveform -> cochleagram -> power in modulation filters.
 
-    Has what evaluation asks of a network. Its stage has no time axis left; with the published settings it has 111
-    filters x 211 bands = 23 421 features. Nothing in it is learned, and its state dict is empty.
+    It can be scored like any network. Its stage has no time axis. With the published settings it has 111 filters x 211
+    bands = 23 421 features. Nothing is learned, and the state dict is empty.
 
     Args:
-        front_end: Maps waveforms (B, T) to (B, F, N); by default the published `networks.Cochleagram`.
-        bands_per_erb: Bands taken to lie within an ERB.
+        front_end: Maps waveforms (B, T) to (B, F, N); the published `networks.Cochleagram` by default.
+        bands_per_erb: Number of bands per ERB.
         rates_hz: See `ModulationPower`.
         scales_cyc_per_erb: See `ModulationPower`.
 
     Raises:
-        ValueError: For rates or scales out of order or range.
+        ValueError: If rates or scales are out of order or range.
     """
 
     stages = ("spectrotemporal",)
@@ -266,7 +275,7 @@ class SpectroTemporal(Described):
 
     @property
     def sample_rate_hz(self) -> int:
-        """Rate of the waveforms in Hz."""
+        """Sample rate of the waveforms in Hz."""
         return self.front_end.sample_rate_hz
 
     @property
@@ -275,7 +284,7 @@ class SpectroTemporal(Described):
         return self.front_end.num_samples
 
     def stage_modules(self) -> dict[str, nn.Module]:
-        """Stage name -> submodule whose output, (B, D), is the stage's activation."""
+        """Map the stage to the submodule whose output, (B, D), is its activation."""
         return {"spectrotemporal": self.spectrotemporal}
 
     def forward(self, waveform: Tensor) -> Tensor:

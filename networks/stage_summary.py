@@ -1,4 +1,4 @@
-"""What a network consists of, stage by stage: shapes, units, parameters, operations, receptive fields."""
+"""Summary of a network by stage: shapes, units, parameters, operations and receptive fields."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -20,17 +20,17 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 
 
 class StageSummary(NamedTuple):
-    """A stage, with all that is computed after the one before it.
+    """A stage, with everything computed since the previous one.
 
     Attributes:
-        name: The stage; "front end" for what makes the cochleagram, "rest" for what comes after the last stage, and
-            parameters that are not used.
-        shape: Of its activation for one sound, without the batch; None for the rest.
+        name: The stage; "front end" for the front end; "rest" for everything after the last stage and for unused
+            parameters.
+        shape: Shape of its activation for one sound, without the batch axis; None for the rest.
         num_units: Units after averaging over time; None for front end and rest.
-        num_parameters: Learned numbers used here first.
+        num_parameters: Number of parameters that are first used here.
         num_operations: Multiply-adds for one sound.
-        field_ms: How much time a unit sees; infinite where it is all.
-        field_bands: How many bands of the front end's a unit sees; infinite where it is all, None without bands.
+        field_ms: Duration that a unit depends on in ms; infinite for the whole sound.
+        field_bands: Bands of the front end that a unit depends on; infinite for all, None without bands.
     """
 
     name: str
@@ -43,7 +43,7 @@ class StageSummary(NamedTuple):
 
 
 class _Reached(NamedTuple):
-    """The state of counting when a stage was done."""
+    """The counts when a stage was complete."""
 
     name: str
     output: Tensor
@@ -54,18 +54,18 @@ class _Reached(NamedTuple):
 
 
 def stage_summaries(network: nn.Module) -> list[StageSummary]:
-    """Summarise a network by running it on one sound of noise.
+    """Summarise the stages of a network by running it on one sound of noise.
 
-    Operations are multiply-adds of convolutions, products of matrices, recurrent layers and attention; the front
-    end's Fourier transforms and what is done point by point are not counted. A receptive field is that of the largest
-    path, in frames of the front end (each counted as long as the time to the next one) or samples of the waveform;
-    see `networks.receptive_fields.ReceptiveFields` for where it ends.
+    Operations are multiply-adds of convolutions, matrix products, recurrent layers and attention. Fourier transforms of
+    the front end and pointwise operations are not counted. The receptive field is that of the largest path, in frames
+    of the front end (a frame lasts until the next one) or in samples of the waveform; for its limits see
+    `networks.receptive_fields.ReceptiveFields`.
 
     Args:
-        network: With named stages, as `networks.AuditoryNetwork` or `networks.StagedNetwork`.
+        network: Network with named stages, such as `networks.AuditoryNetwork` or `networks.StagedNetwork`.
 
     Returns:
-        Front end (where there is one), stages in order, and the rest.
+        Front end (if there is one), stages in order, and the rest.
     """
     counting = _Counting(network)
     with evaluation_mode(network), counting.running():
@@ -83,7 +83,7 @@ class _Counting:
         self.front_end: Any = front_end if hasattr(front_end, "output_shape") else None
         self.stages: dict[str, nn.Module] = network.stage_modules()  # type: ignore[operator]
         self.flops, self.fields = FlopCounterMode(display=False), ReceptiveFields()
-        self.correction = 0  # operations of layers by their settings, less those that were counted
+        self.correction = 0  # operations of layers according to their settings, minus those that were counted
         self.seen: set[int] = set()
         self.num_parameters = 0
         self.reached: list[_Reached] = []
@@ -112,10 +112,10 @@ class _Counting:
                 handle.remove()
 
     def summaries(self) -> list[StageSummary]:
-        """Differences from stage to stage; the numbers of a module that is called again are those of its last call."""
+        """Compute the differences from stage to stage. A module that is called again counts with its last call."""
         last: dict[str, _Reached] = {}
         for reached in self.reached:
-            last.pop(reached.name, None)  # to the end
+            last.pop(reached.name, None)  # moves it to the end
             last[reached.name] = reached
         rows, parameters, operations = [], 0, 0
         for reached in last.values():
@@ -135,7 +135,7 @@ class _Counting:
         return [*rows, rest]
 
     def _extent(self, reached: _Reached) -> tuple[float | None, float | None]:
-        """Field in ms and in bands."""
+        """Receptive field in ms and in bands."""
         if reached.name == FRONT_END:
             return None, None
         if self.front_end is not None:
@@ -151,7 +151,7 @@ class _Counting:
         return self.flops.get_total_flops() // 2 + self.correction
 
     def _enter(self, module: nn.Module, _inputs: tuple) -> None:
-        # Attention uses the weights of its last layer without calling it.
+        # Attention uses the weights of its output layer without calling it.
         for parameter in module.parameters(recurse=isinstance(module, nn.MultiheadAttention)):
             if id(parameter) not in self.seen:
                 self.seen.add(id(parameter))
@@ -190,7 +190,7 @@ class _Counting:
             average = getattr(self.network, "average_stage", None)
             if average is not None:
                 num_units = average(stage, output).shape[1]
-            else:  # time is the last axis of more than two
+            else:  # with more than two axes, time is the last one
                 num_units = math.prod(activation.shape[1:-1]) if activation.ndim > 2 else activation.shape[1]
             field = self.fields.field_of(activation)
             operations = self._operations()
@@ -200,15 +200,15 @@ class _Counting:
 
 
 def _operations_of(module: nn.Module, output: Any) -> int:
-    """Multiply-adds of a convolution or recurrent layer, by its settings: inside it may be computed in another way."""
+    """Multiply-adds of a convolution or recurrent layer by its settings, however it is computed internally."""
     if isinstance(module, CONVOLUTIONS):
         num_points: int = output.numel()
         return num_points * module.weight[0].numel()
-    num_moments = output[0].shape[:-1].numel()  # times sounds
+    num_moments = output[0].shape[:-1].numel()  # time steps x sounds
     return num_moments * sum(weight.numel() for weight in module.parameters() if weight.ndim == 2)
 
 
 def _frame_rate_hz(front_end: Any) -> float:
-    """Frames a second: an attribute, or what the front end was made with."""
+    """Frames per second: an attribute of the front end, or an argument that it was made with."""
     rate_hz: float = getattr(front_end, "frame_rate_hz", None) or front_end.init_args["frame_rate_hz"]
     return rate_hz

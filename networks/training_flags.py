@@ -1,4 +1,4 @@
-"""Training flags: evaluation mode for a while, every submodule's own flag restored afterwards."""
+"""Training flags: temporary evaluation mode, after which every submodule has its own flag again."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +14,13 @@ def flags_restored(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         for submodule, training in flags:
-            # Not submodule.train(...), which would also change what is inside it.
+            # submodule.train(...) would also change the submodules inside.
             submodule.training = training
 
 
 @contextmanager
 def evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Switch a module to evaluation mode; frozen parts and all others get their own flags back on exit."""
+    """Switch a module to evaluation mode. All parts, frozen ones included, get their own flags back on exit."""
     with flags_restored(module):
         module.eval()
         yield
