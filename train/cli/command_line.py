@@ -24,6 +24,7 @@ from train.learning.non_finite import StopWhenNonFinite
 from train.learning.schedules import Schedule
 from train.run.checkpoint_files import AtomicCheckpointIO, remove_abandoned
 from train.run.early_stopping import StopByBrainScore
+from train.run.lightning_internals import subcommand_parser
 from train.run.rank_states import RankStates
 from train.run.run_callbacks import SaveRunConfig, SaveUntrained, Summary
 from train.run.run_checkpoint import RunCheckpoint
@@ -37,7 +38,7 @@ from train.run.run_directory import (
     checkpoints_in,
 )
 from train.run.stop_signals import LeaveWhenSaved, StopSignals
-from train.run.whole_passes import GoOnAfterWholePass
+from train.run.whole_passes import ResumeAfterWholePass
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "use_distributed_sampler": False,  # the data module spreads examples over ranks itself, exactly
@@ -126,8 +127,6 @@ class TrainCLI(LightningCLI):
                 "checkpoint.save_on_train_epoch_end": True,  # after the epoch's brain scores
             }
         )
-        _help_of(parser, "best_checkpoint.monitor", "logged value to choose by; null: the loss of the first condition")
-        _help_of(parser, "checkpoint.monitor", "logged value to choose by; null: none, all are kept")
         parser.link_arguments("data.tasks", "model.tasks", apply_on="instantiate")
         parser.link_arguments("data.condition_names", "model.val_conditions", apply_on="instantiate")
         parser.link_arguments("run_dir", "model.run_name", compute_fn=lambda run_dir: Path(run_dir).name)
@@ -161,7 +160,8 @@ class TrainCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Add the loggers and callbacks that every run has."""
         config = self.config[self.subcommand]
-        trainer = self._get(self.config_init, "trainer")
+        made = self.config_init[self.subcommand]
+        trainer = made.trainer
         is_fit = self.subcommand == "fit"
         writes = is_fit and not config.trainer.fast_dev_run  # a rehearsal leaves nothing behind
         if trainer.get("logger") in (None, True):
@@ -169,7 +169,7 @@ class TrainCLI(LightningCLI):
         if is_fit and trainer.get("max_epochs") is None and trainer.get("max_steps", -1) == -1:
             kwargs |= self.model.schedule.trainer_limits(self.datamodule)
         callbacks: list[pl.Callback] = list(trainer.get("callbacks") or [])
-        best: RunCheckpoint = self._get(self.config_init, "best_checkpoint")
+        best: RunCheckpoint = made.best_checkpoint
         if best.monitor is None:
             best.monitor = f"val/{self.datamodule.condition_names[0]}/loss"
         callbacks.append(pace := Pace())
@@ -184,17 +184,12 @@ class TrainCLI(LightningCLI):
         stop = StopSignals()
         if is_fit:
             # The configuration before anything else is written.
-            saved = [SaveRunConfig(self._parser("fit"), self._saved_config)] if writes else []
-            first = [LeaveWhenSaved(stop), GoOnAfterWholePass()]
+            saved = [SaveRunConfig(subcommand_parser(self, "fit"), self._saved_config)] if writes else []
+            first = [LeaveWhenSaved(stop), ResumeAfterWholePass()]
             callbacks = [*first, *saved, *callbacks, *([Summary()] if writes else [])]
         plugins = trainer.get("plugins") or []
         kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
-        made = super().instantiate_trainer(callbacks=callbacks, **kwargs)
+        result = super().instantiate_trainer(callbacks=callbacks, **kwargs)
         if is_fit:
-            made.callbacks.append(stop)  # type: ignore[attr-defined]  # the last: it saves what all others did
-        return made
-
-
-def _help_of(parser: LightningArgumentParser, key: str, text: str) -> None:
-    """Say of an argument what is true here, in place of what Lightning says."""
-    next(action for action in parser._actions if action.dest == key).help = text
+            result.callbacks.append(stop)  # type: ignore[attr-defined]  # the last: it saves what all others did
+        return result

@@ -10,6 +10,7 @@ from jsonargparse import ActionConfigFile
 from pytorch_lightning.cli import LightningArgumentParser
 
 from train.cli.recipes import RecipeFile
+from train.run.lightning_internals import failed_parser
 
 _UNKNOWN_OPTION = re.compile(r"unrecognized arguments: (?:.*? )??(--[^\s=]+)")
 
@@ -37,9 +38,9 @@ class TrainingParser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Tell what is wrong, with the option that may have been meant, and exit with status 2."""
-        parser = getattr(ex, "subcommand_parser", None) or self
         if match := _UNKNOWN_OPTION.search(message):
-            near = difflib.get_close_matches(match[1], parser._option_string_actions, n=1)
+            options = [f"--{name}" for name in failed_parser(ex, self).get_defaults().keys(branches=True)]
+            near = difflib.get_close_matches(match[1], options, n=1)
             message += f" (did you mean {near[0]}?)" if near else ""
         super().error(message, ex)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from train.run.lightning_internals import batches_completed
+
 NUM_RECENT_BATCHES = 50
 """The rate is that of so many batches."""
 OUTLIER_FACTOR = 20.0
@@ -93,10 +95,9 @@ def batches_left(trainer: pl.Trainer) -> int | None:
         How many until `max_epochs` or `max_steps`, whichever comes first; None where neither is set.
     """
     limits: list[float] = []
-    done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
     if trainer.max_epochs is not None and trainer.max_epochs >= 0:
         epochs = trainer.max_epochs - trainer.current_epoch
-        limits.append(epochs * trainer.num_training_batches - done if epochs > 0 else 0)
+        limits.append(epochs * trainer.num_training_batches - batches_completed(trainer) if epochs > 0 else 0)
     if trainer.max_steps >= 0:
         limits.append((trainer.max_steps - trainer.global_step) * trainer.accumulate_grad_batches)
     fewest = min(limits, default=float("inf"))

@@ -47,11 +47,12 @@ class TrainingProgress(RichProgressBar):
     ) -> None:
         super().__init__(refresh_rate=REFRESHES_PER_S, leave=False, console_kwargs=console_kwargs)
         self.pace = pace
-        self._plain = Console(**self._console_kwargs)
+        self._plain = Console(**(console_kwargs or {}))
         self._has_terminal = self._plain.is_terminal or self._plain.is_jupyter
         self._shown: RenderableType = ""
         self._last_values_s = self._last_line_s = float("-inf")
         self._validated: str | None = None
+        self._epoch = ""
         self._clock = clock
         self._step = Step(clock())
         self._step_bar: TaskID | None = None
@@ -76,15 +77,17 @@ class TrainingProgress(RichProgressBar):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the values of the last epoch."""
+        self._epoch = _epoch_name(trainer)
         super().on_train_epoch_start(trainer, pl_module)
         self._last_values_s = float("-inf")
-        self._update_metrics(trainer, pl_module)
+        self.get_metrics(trainer, pl_module)
         self._write_validated(trainer)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Write the line of a validation within an epoch."""
+        self._epoch = _epoch_name(trainer)  # a run that resumes within an epoch does not start it
         self._hide_step()
         self._write_validated(trainer)
 
@@ -151,6 +154,14 @@ class TrainingProgress(RichProgressBar):
         if isinstance(exception, StoppedBySignal):
             self._write_validated(trainer)
 
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        """Read the values now and then, for the rows below the bar; none are left for Lightning to show next to it."""
+        now = self._clock()
+        if self.is_enabled and now - self._last_values_s >= VALUES_EVERY_S:
+            self._last_values_s = now
+            self._shown = LiveView(values_of(trainer))  # drawn by another thread, so it never changes
+        return {}
+
     def view_of(self, task: Task, trainer: pl.Trainer) -> RenderableType:
         """Draw one bar, and below that of training the values.
 
@@ -169,14 +180,10 @@ class TrainingProgress(RichProgressBar):
         is_training = trainer.state.fn == "fit" and task.id == self.train_progress_bar_id
         about = self._about(trainer) if is_training else ""
         moving = ProgressBar(total=total, completed=task.completed, width=BAR_WIDTH, pulse=total is None)
-        bar.add_row(task.description, moving, counted, Text(about, style="green"))
+        # Lightning counts epochs from 0 in its description.
+        name = f"{self._epoch:{len(self.validation_description)}}" if is_training else task.description
+        bar.add_row(name, moving, counted, Text(about, style="green"))
         return Group(bar, self._shown) if is_training and self._shown else bar
-
-    def _get_train_description(self, current_epoch: int) -> str:
-        """Count epochs from 1, as everything else here that says how many are done."""
-        most = self.trainer.max_epochs
-        counted = f"Epoch {current_epoch + 1}" + (f"/{most}" if most is not None and most > 0 else "")
-        return f"{counted:{len(self.validation_description)}}"
 
     def _about(self, trainer: pl.Trainer, unit: str = "") -> str:
         rate = self.pace.samples_per_s
@@ -186,18 +193,9 @@ class TrainingProgress(RichProgressBar):
         parts += [f"{duration(left)} left"] if left is not None else []
         return ", ".join(parts)
 
-    # Lightning 2.6.0 passes more: the position of its bar.
-    def _update_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any) -> None:
-        """Read the values, now and then; what is drawn from them is not changed afterwards."""
-        now = self._clock()
-        if not self.is_enabled or now - self._last_values_s < VALUES_EVERY_S:
-            return
-        self._last_values_s = now
-        self._shown = LiveView(values_of(trainer))
-
     def _place(self, trainer: pl.Trainer, *, batch: int | None = None) -> str:
         """Where training is, in words."""
-        parts = [self._get_train_description(trainer.current_epoch).strip()]
+        parts = [_epoch_name(trainer)]
         if batch is not None:
             total = trainer.num_training_batches
             parts.append(f"batch {batch}" + (f" of {total}" if total < float("inf") else ""))
@@ -218,7 +216,7 @@ class TrainingProgress(RichProgressBar):
         if not self.is_enabled or self.progress is None:
             return
         if self._step_bar is None:
-            self._step_bar = self._add_task(num_total, what)
+            self._step_bar = self.progress.add_task(what, total=num_total)
         self.progress.update(self._step_bar, description=what, total=num_total, completed=num_done, visible=True)
         self.refresh()
 
@@ -231,9 +229,7 @@ class TrainingProgress(RichProgressBar):
 
     def _write_step(self, trainer: pl.Trainer) -> None:
         """Say how far a step is; values that were logged are not asked for, which may wait for other processes."""
-        is_fit = trainer.state.fn == "fit"
-        epoch = self._get_train_description(trainer.current_epoch).strip() if is_fit else ""
-        place = f"{epoch}, step {trainer.global_step}; " if is_fit else ""
+        place = f"{_epoch_name(trainer)}, step {trainer.global_step}; " if trainer.state.fn == "fit" else ""
         self._write(trainer, f"{place}{self._step.line(self._clock())}")
 
     def _write_validated(self, trainer: pl.Trainer) -> None:
@@ -250,6 +246,12 @@ class TrainingProgress(RichProgressBar):
         self._last_line_s = self._clock()
         if not self._has_terminal and trainer.is_global_zero:
             write_line(line, self._plain)
+
+
+def _epoch_name(trainer: pl.Trainer) -> str:
+    """Name an epoch; epochs are counted from 1."""
+    last = f"/{trainer.max_epochs}" if trainer.max_epochs is not None and trainer.max_epochs > 0 else ""
+    return f"Epoch {trainer.current_epoch + 1}{last}"
 
 
 def _condition(pl_module: pl.LightningModule, number: int) -> str:

@@ -23,6 +23,7 @@ from train.learning.task_metrics import Accuracy, accuracy
 from train.learning.uncertainty import UncertaintyWeights
 from train.learning.validation import ConditionMetrics
 from train.learning.warm_start import frozen_modules, keep_statistics, take_out_of_training, warm_start
+from train.run.lightning_internals import passes_completed
 
 Batch = dict[str, Any]
 
@@ -289,15 +290,8 @@ class AuditoryModule(pl.LightningModule):
 
     @property
     def epochs_completed(self) -> int:
-        """Passes over the training data that are finished, at any hook from the first step to the last."""
-        fit_loop = self.trainer.fit_loop
-        epochs: Any = fit_loop.epoch_progress.current
-        batches = fit_loop.epoch_loop.batch_progress
-        is_whole = batches.is_last_batch and batches.current.completed == batches.current.ready
-        if epochs.started > epochs.completed:
-            return epochs.completed + int(is_whole)
-        # Between epochs the batches are those of the last one, which is counted also where it was broken off.
-        return epochs.completed - int(batches.current.ready > 0 and not is_whole)
+        """Whole passes over the training data, at any hook from the first step to the last."""
+        return passes_completed(self.trainer)
 
 
 def _with_weights(tasks: Sequence[Task], loss_weights: dict[str, float]) -> list[Task]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from evaluate.watch.checkpoint_folder import DIVERGED_FILE
 from train.cli.errors import TrainingError
+from train.run.lightning_internals import loss_scale
 from train.run.run_directory import checkpoints_in
 
 BATCH_FILE = "non_finite_batch.rank{rank}.pt"
@@ -69,6 +70,4 @@ class StopWhenNonFinite(pl.Callback):
 
 def _as_computed(loss: Tensor, trainer: pl.Trainer) -> float:
     """A batch's loss before Lightning divided it by the number of accumulated batches and scaled it for float16."""
-    scaler = getattr(trainer.precision_plugin, "scaler", None)
-    scale = 1.0 if scaler is None else scaler.get_scale()
-    return float(loss.detach()) * trainer.accumulate_grad_batches / scale
+    return float(loss.detach()) * trainer.accumulate_grad_batches / loss_scale(trainer)

@@ -153,6 +153,10 @@ class ScheduledRate(LRScheduler):
         factor = self.schedule.factor(self.position)
         return [float(rate) * factor for rate in self.base_lrs]
 
+    def get_last_lr(self) -> list[float | Tensor]:
+        """Rate of each parameter group, as it was set last."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
     def state_dict(self) -> dict[str, Any]:
         """The position, in plain numbers."""
         return {"start": self._start, "steps": self.last_epoch, "steps_per_unit": self.steps_per_unit}
@@ -166,7 +170,6 @@ class ScheduledRate(LRScheduler):
             self._start, self.last_epoch = start + steps / state_dict["steps_per_unit"], 0
         for group, base, rate in zip(self.optimizer.param_groups, self.base_lrs, self.get_lr(), strict=True):
             group["initial_lr"], group["lr"] = base, rate
-        self._last_lr = self.get_lr()
 
 
 def training_order(data: OrderedData | None) -> TrainingOrder:

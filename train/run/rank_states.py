@@ -1,11 +1,12 @@
 """What every rank has for itself and a checkpoint must hold, so that a run that goes on is the run that was stopped."""
 
 import random
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
+from torch import Tensor
 from torchmetrics import Metric
 
 
@@ -61,12 +62,13 @@ class RankStates(pl.Callback):
 
 
 def _metric_state(metric: Metric) -> dict[str, Any]:
-    tensors = {name: getattr(metric, name).detach().cpu().clone() for name in metric._defaults}
-    return {"updates": metric._update_count, "tensors": tensors}
+    states = cast(dict[str, Tensor], metric.metric_state)  # those of accuracies are counts, not lists
+    tensors = {name: value.detach().cpu().clone() for name, value in states.items()}
+    return {"updates": metric.update_count, "tensors": tensors}
 
 
 def _restore_metric(metric: Metric, state: dict[str, Any]) -> None:
+    # The number of updates is not restored: torchmetrics only warns with it, and a pass is resumed before its last
+    # batch, which is one more update.
     for name, value in state["tensors"].items():
         setattr(metric, name, value.to(metric.device))
-    metric._update_count = state["updates"]
-    metric._computed = None

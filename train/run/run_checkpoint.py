@@ -1,15 +1,13 @@
 """Checkpoints that a run can go on from exactly, and the best one by a logged value."""
 
 from math import isnan
-from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import ModelCheckpoint
-from torch import Tensor
 
 from evaluate.callback.callback import is_last_epoch
 from train.run.brain_monitor import check_monitor, is_brain_score, score_at
+from train.run.lightning_internals import OpenModelCheckpoint
 
 VALIDATION = "val/"
 """Beginning of the names of a validation's values."""
@@ -18,116 +16,107 @@ LOSS = "loss"
 """End of the names of values of which the lowest is best."""
 
 
-class RunCheckpoint(ModelCheckpoint):
-    """Lightning's ModelCheckpoint, which never saves between the last batch of an epoch and the epoch's end.
+class RunCheckpoint(OpenModelCheckpoint):
+    """Lightning's `ModelCheckpoint`, except that it never saves between the last batch of an epoch and the epoch's end.
 
-    A run that went on from there would take the epoch for finished, without its metrics, validation and brain scores.
-    What is due at that batch is saved when the epoch has ended; the trained network too (`save_last`), not after
-    training as Lightning does: a run counted in steps would take its last pass for a finished one, and skip what is
-    left of it, or the next.
+    A run that resumed from there would treat the epoch as finished, without its metrics, validation and brain scores.
+    What is due at that batch is saved when the epoch has ended. So is the trained network (`save_last`), which
+    Lightning saves after training: a run counted in steps would treat its last pass as finished, and skip the rest of
+    it, or the next pass.
 
-    By a brain score (`monitor` as "brain/NH2015comp/best") weights are chosen that had this score: it saves where
-    `BrainScoreCallback` has scored the network at this very step. Where neither `every_n_epochs` nor
-    `every_n_train_steps` is given, that is after every evaluation, wherever in an epoch. Evaluations that failed and
-    that of the untrained network do not count.
+    With a brain score as `monitor` ("brain/NH2015comp/best"), it chooses weights that had this score: it saves if
+    `BrainScoreCallback` has scored the network at this very step. If neither `every_n_epochs` nor
+    `every_n_train_steps` is given, that is after every evaluation, wherever in an epoch. Failed evaluations and that
+    of the untrained network do not count.
 
-    By a value of a validation (`monitor` as "val/mixed/loss") it looks after epochs with a validation, and after steps
-    where there was one since it last looked: elsewhere the value is that of earlier weights, or there is none yet.
+    With a validation value as `monitor` ("val/mixed/loss"), it looks after epochs with a validation, and after steps
+    if there was a validation since it last looked: at other times the value is that of earlier weights, or missing.
 
     Args:
-        mode: whether the lowest ("min") or the highest ("max") value is best; None: the lowest of losses, the highest
-            of all else.
-        every_n_train_steps: save after every so many optimiser steps.
-        every_n_epochs: save after every so many epochs, beside what is saved after steps or times; None: 1, or 0 where
-            those are given.
-        kwargs: see Lightning's ModelCheckpoint.
+        monitor: Logged value to choose by. For `best_checkpoint`, null: the loss of the first condition; for
+            `checkpoint`, null: none, all are kept.
+        mode: Whether the lowest ("min") or the highest ("max") value is best. By default the lowest of losses, and the
+            highest of all other values.
+        every_n_train_steps: Save after every `every_n_train_steps` optimizer steps.
+        every_n_epochs: Save after every `every_n_epochs` epochs, also in addition to steps or a time interval. The
+            default is 1, or 0 if those are given.
+        kwargs: See Lightning's `ModelCheckpoint`.
     """
 
     def __init__(
         self,
         *,
+        monitor: str | None = None,
         mode: Literal["min", "max"] | None = None,
         every_n_train_steps: int | None = None,
         every_n_epochs: int | None = None,
         **kwargs: Any,
     ) -> None:
-        has_others = bool(every_n_train_steps) or kwargs.get("train_time_interval") is not None
         super().__init__(
-            mode=mode or best_mode(kwargs.get("monitor")),
+            monitor=monitor,
+            mode=mode or best_mode(monitor),
             every_n_train_steps=every_n_train_steps,
-            every_n_epochs=None if has_others else every_n_epochs,
+            every_n_epochs=every_n_epochs,
             **kwargs,
         )
-        if has_others:  # Lightning takes one of them, and can do with several
-            self._every_n_epochs = every_n_epochs or 0
-        self._after_each_score = every_n_epochs is None and not has_others
-        self._due = False
+        has_interval = bool(every_n_train_steps) or kwargs.get("train_time_interval") is not None
+        self._saves_after_each_score = every_n_epochs is None and not has_interval
+        self._is_due = False
         self._is_validated = False
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """See that there is the brain score to choose by."""
-        if self._goes_by_brain_score:
+        """Check that the brain score to choose by exists."""
+        if is_brain_score(self.monitor):
             check_monitor(str(self.monitor), trainer, asked_by="a checkpoint's `monitor`")
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Forget the last epoch's validation, which has been looked at; steps may be yet to look at it."""
-        if self._every_n_epochs >= 1:
+        """Forget the validation of the last epoch, unless only steps look at it."""
+        if self.every_n_epochs:
             self._is_validated = False
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save after every n-th step, but for the last of an epoch, or of training within one."""
+        """Save after every n-th step, except the last of an epoch, or of training."""
         if trainer.is_last_batch or 0 <= trainer.max_steps <= trainer.global_step:
-            every = self._every_n_train_steps
-            self._due = every >= 1 and trainer.global_step % every == 0
-        elif self._goes_by_brain_score and self._after_each_score:
-            if self._is_scored(trainer) and not self._should_skip_saving_checkpoint(trainer):
-                self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
+            every = self.every_n_train_steps
+            self._is_due = every >= 1 and trainer.global_step % every == 0
+        elif is_brain_score(self.monitor) and self._saves_after_each_score:
+            if self._is_scored(trainer) and self.can_save(trainer):
+                self.save_if_best(trainer)
         else:
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save every n-th epoch, what was due at its last batch, and the trained network."""
         super().on_train_epoch_end(trainer, pl_module)
-        if (self._due or is_last_epoch(trainer)) and not self._should_skip_saving_checkpoint(trainer):
-            candidates = self._monitor_candidates(trainer)
-            if self._due:
-                self._save_topk_checkpoint(trainer, candidates)
-            self._save_last_checkpoint(trainer, candidates)
-        self._due = False
+        if (self._is_due or is_last_epoch(trainer)) and self.can_save(trainer):
+            if self._is_due:
+                self.save_if_best(trainer)
+            self.save_last_too(trainer)
+        self._is_due = False
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note that there are new values to go by."""
+        """Note that there are new values to choose by."""
         self._is_validated = not trainer.sanity_checking
         super().on_validation_end(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Nothing: what is saved here cannot be gone on from."""
+        """Do nothing: a run cannot resume from what is saved here."""
 
-    @property
-    def _goes_by_brain_score(self) -> bool:
-        return is_brain_score(self.monitor)
+    def is_new_value(self, trainer: pl.Trainer) -> bool:
+        """Whether the monitored value is a score of these very weights, or of a validation not looked at before."""
+        if is_brain_score(self.monitor):
+            return self._is_scored(trainer)
+        if self.monitor is not None and self.monitor.startswith(VALIDATION):
+            is_new, self._is_validated = self._is_validated, False
+            return is_new
+        return True
 
     def _is_scored(self, trainer: pl.Trainer) -> bool:
-        """Whether the network has the brain score as it is now; in between the callback gives that of other weights."""
+        """Whether the network was scored as it is now: in between, the callback reports the score of other weights."""
         step, score = score_at(str(self.monitor), trainer)
         return step == trainer.global_step and not isnan(score)
-
-    def _save_topk_checkpoint(self, trainer: pl.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
-        """Save where it is among the best, by a score of these very weights or a new validation."""
-        if self._goes_by_brain_score:
-            is_new = self._is_scored(trainer)
-        elif self.monitor is not None and self.monitor.startswith(VALIDATION):
-            is_new, self._is_validated = self._is_validated, False
-        else:
-            is_new = True
-        if is_new:
-            super()._save_topk_checkpoint(trainer, monitor_candidates)
-
-    def _should_remove_checkpoint(self, trainer: pl.Trainer, previous: str, current: str) -> bool:
-        """Replace also the one that training went on from, which Lightning keeps: it is no longer among the best."""
-        return previous != current and Path(str(self.dirpath)).absolute() in Path(previous).absolute().parents
 
 
 def best_mode(monitor: str | None) -> Literal["min", "max"]:
