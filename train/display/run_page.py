@@ -4,7 +4,6 @@ import datetime
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,23 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from datamodules.files import write_text
 from datamodules.progress import duration
 from evaluate.isolation import undisturbed
-from evaluate.report import page as html
+from evaluate.report.report_tables import sentence
 from evaluate.scoring import table as t
+from evaluate.watch.checkpoint_folder import CONFIG_FILE
+from train.display.last_validation import LastValidation
 from train.display.pace import Pace, batches_left
-from train.display.run_sections import MAX_SHARE, REFRESH_S, RunState, brain_section, sections, sections_of
+from train.display.page_parts import PageHead, Part, render
+from train.display.run_sections import brain_section, make_sections
 from train.learning.validation_sample import ValidationSample
 
 PAGE_FILE = "index.html"
+REFRESH_S = 60
+"""A browser reloads the page of a running run this often."""
+MAX_SHARE = 0.02
+"""Drawing takes at most this share of a run's time: if it would take more, the page is written less often."""
 NUM_FREE_PAGES = 2
 """However long drawing takes: the untrained network, and the first validation."""
 
@@ -47,14 +54,14 @@ class RunPage(pl.Callback):
         self._last_end_s = float("-inf")
         self._scores_seen: int | None = None
         self._has_started = False
-        self._kept: dict[str, str] = {}
-        self._brain_parts: list[str] = []
+        self._last = LastValidation()
+        self._brain_parts: list[Part] = []
         self._brain_stamp: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """From now on there is something to say: the page of an earlier run is safe from one that cannot start."""
         self._has_started = True
-        self._keep(trainer)
+        self._read_last(trainer)
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to gather."""
@@ -91,7 +98,7 @@ class RunPage(pl.Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the page for the last time."""
         if not self._has_started:  # the run was finished before
-            self._keep(trainer)
+            self._read_last(trainer)
         if trainer.is_global_zero:
             state = "stopped before its planned end" if batches_left(trainer) else "finished"
             self._write(trainer, pl_module, state, is_running=False)
@@ -108,12 +115,10 @@ class RunPage(pl.Callback):
         spent_s = self.drawing_s[-1]
         return time.monotonic() - self._last_end_s >= spent_s * (1 / self.max_share - 1)
 
-    def _keep(self, trainer: pl.Trainer) -> None:
-        """Where a run goes on, keep what its page shows of the last validation."""
-        page = Path(trainer.default_root_dir) / PAGE_FILE
+    def _read_last(self, trainer: pl.Trainer) -> None:
+        """Read what is known of the last validation if a run resumes."""
         if trainer.is_global_zero and trainer.global_step > 0:
-            with suppress(OSError):
-                self._kept = sections_of(page.read_text(encoding="utf-8", errors="replace"))
+            self._last = LastValidation.read(Path(trainer.default_root_dir))
 
     def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule, state: str, *, is_running: bool) -> None:
         """Draw and write; leave no trace in training."""
@@ -121,27 +126,27 @@ class RunPage(pl.Callback):
         try:
             with undisturbed(pl_module), torch.no_grad():
                 self._scores_seen = _stamp(trainer)
-                about = self._about(trainer, pl_module, state, is_running)
-                brain = partial(self._brain, trainer, about.name)
-                made = sections(about, trainer, pl_module, self._sample, brain_scores=brain, kept=self._kept)
-                parts = list(made)
-                text = html.page(about.name, parts, refresh_s=REFRESH_S if is_running else None)
+                head = self._head(trainer, pl_module, state, is_running)
+                brain = partial(self._brain, trainer, head.name)
+                made = make_sections(trainer, pl_module, self._sample, brain_scores=brain, last=self._last)
+                page = render(head, list(made))
                 folder = Path(trainer.default_root_dir)
                 folder.mkdir(parents=True, exist_ok=True)
-                t.write_atomically(folder / PAGE_FILE, text.encode())
+                self._last.write(folder)
+                write_text(folder / PAGE_FILE, page)
         except Exception:  # the page is not worth the training
             _log.warning("writing the run page failed; training continues", exc_info=True)
         self._last_end_s = time.monotonic()
         self.drawing_s.append(self._last_end_s - started_s)
 
-    def _brain(self, trainer: pl.Trainer, name: str) -> list[str]:
-        """Draw brain scores anew only where there are new ones: they are most of the work."""
+    def _brain(self, trainer: pl.Trainer, name: str) -> list[Part]:
+        """Draw brain scores anew only if there are new ones: they are most of the work."""
         if self._brain_stamp != self._scores_seen or not self._brain_parts:
             table = t.read_table(Path(trainer.default_root_dir) / t.SCORES_FILE)
             self._brain_parts, self._brain_stamp = list(brain_section(table, name)), self._scores_seen
         return self._brain_parts
 
-    def _about(self, trainer: pl.Trainer, pl_module: pl.LightningModule, state: str, is_running: bool) -> RunState:
+    def _head(self, trainer: pl.Trainer, pl_module: pl.LightningModule, state: str, is_running: bool) -> PageHead:
         name = getattr(pl_module, "run_name", "") or Path(trainer.default_root_dir).resolve().name
         epochs = str(pl_module.epochs_completed)
         if trainer.max_epochs is not None and trainer.max_epochs > 0:
@@ -157,7 +162,13 @@ class RunPage(pl.Callback):
             facts["time left"] = f"{duration(left_s)} (until {end.isoformat(sep=' ', timespec='minutes')})"
         if trainer.world_size > 1:
             facts["processes"] = str(trainer.world_size)
-        return RunState(name, state, is_running, facts)
+        refresh_s = REFRESH_S if is_running else None
+        refreshed = f" A browser reloads it every {refresh_s} s." if is_running else ""
+        note = (
+            f"This page is written after validations and evaluations, at most {MAX_SHARE:.0%} of the time.{refreshed} "
+            f"Configuration: {CONFIG_FILE}, next to it. All runs and benchmarks in detail: python -m evaluate report."
+        )
+        return PageHead(name, sentence(state), refresh_s, note, facts)
 
 
 def _counts(trainer: pl.Trainer) -> bool:

@@ -1,11 +1,9 @@
-"""Sections of the run page: state, accuracies, curves, brain scores, confusions, mixtures."""
+"""Sections of the run page: accuracies, curves, brain scores, confusions, mixtures."""
 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +12,14 @@ import pytorch_lightning as pl
 import torch
 from matplotlib.figure import Figure
 
-from evaluate.report import page as html
 from evaluate.report.figures import compared, style
 from evaluate.report.figures import selection as s
 from evaluate.report.figures.series import entries_of, series_of
-from evaluate.report.report_tables import sentence
 from evaluate.scoring import table as t
-from evaluate.watch.checkpoint_folder import CONFIG_FILE
+from train.display.last_validation import LastValidation
 from train.display.logged_values import values_of
 from train.display.metric_history import read_history
+from train.display.page_parts import Cell, Paragraph, Part, Picture, Section, ValueTable
 from train.display.run_figures import confusion_figure, curves_figure, mixtures_figure
 from train.learning.validation_sample import Mixtures, ValidationSample
 from train.run.run_callbacks import summary_rows
@@ -30,144 +27,101 @@ from train.run.run_callbacks import summary_rows
 if TYPE_CHECKING:
     import pandas as pd
 
+VALIDATION = "val/"
+"""Prefix of the names of validation values."""
 
-REFRESH_S = 60
-MAX_SHARE = 0.02
-"""Drawing takes at most this share of a run's time: where it would take more, the page is written less often."""
-
-HELD_OUT, CONFUSIONS, MIXTURES = "Held-out examples", "Confusions", "Mixtures"
-"""Sections about the last validation."""
+CONFUSIONS, MIXTURES = "Confusions", "Mixtures"
+"""Sections of pictures of the last validation."""
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass
-class RunState:
-    """Where a run is.
-
-    Attributes:
-        name: Name of the run.
-        state: In a word or two, as "training".
-        is_running: Whether more is to come.
-        facts: Name -> value, both text: epoch, step, ...
-    """
-
-    name: str
-    state: str
-    is_running: bool
-    facts: dict[str, str] = field(default_factory=dict)
-
-
-def sections(
-    about: RunState,
+def make_sections(
     trainer: pl.Trainer,
     pl_module: pl.LightningModule,
     sample: ValidationSample | None,
     *,
-    brain_scores: Callable[[], Iterable[str]],
-    kept: Mapping[str, str],
-) -> Iterator[str]:
-    """Make all of the page; a section that cannot be drawn does not cost the others.
+    brain_scores: Callable[[], Iterable[Part]],
+    last: LastValidation,
+) -> Iterator[Section]:
+    """Make all sections; one that cannot be drawn does not affect the others.
 
     Args:
-        about: What its head says.
         trainer: The trainer, outside `on_train_epoch_end`.
         pl_module: An `AuditoryModule`.
-        sample: What the last validation gathered, if there was one.
-        brain_scores: Gives the section on brain scores; called where there is a table of them.
-        kept: Sections of the last validation before this process, see `sections_of`: shown until there is a newer one.
+        sample: What the last validation gathered, or None before the first one of this process.
+        brain_scores: Makes the section on brain scores; called if there is a table of them.
+        last: What is known of the last validation. It is shown where this process has nothing newer, and updated in
+            place otherwise.
 
     Yields:
-        Parts, HTML.
+        Sections; empty ones are left out.
     """
     tasks = [task.name for task in pl_module.tasks]  # type: ignore[union-attr]
     conditions = list(pl_module.val_conditions)  # type: ignore[arg-type]
     folder = Path(trainer.default_root_dir)
-    yield from _head(about, folder)
-    accuracies = list(_section(HELD_OUT, lambda: _accuracies(values_of(trainer), conditions)))
-    yield from accuracies or _kept(HELD_OUT, kept)
+    last.values = _validation_values(trainer) or last.values
+    yield from _section("Held-out examples", lambda: _accuracies(last.values, conditions))
     yield from _section("Curves", lambda: _curves(folder, tasks, conditions))
     if (folder / t.SCORES_FILE).is_file():
         yield from _section("Brain scores", brain_scores)
-    if sample is not None and sample.mixtures is not None:
-        share = f", the first of {trainer.world_size} processes' share" if trainer.world_size > 1 else ""
-        where = f"Validation, condition “{conditions[0]}”{share}."
-        yield from _section(CONFUSIONS, lambda: _confusions(sample, where))
-        mixtures = sample.mixtures
-        yield from _section(MIXTURES, lambda: _mixtures(pl_module, mixtures, where))
-    else:
-        yield from _kept(CONFUSIONS, kept)
-        yield from _kept(MIXTURES, kept)
+    if sample is None or sample.mixtures is None:
+        yield from (Section(title, last.pictures[title]) for title in (CONFUSIONS, MIXTURES) if title in last.pictures)
+        return
+    share = f", the first of {trainer.world_size} processes' share" if trainer.world_size > 1 else ""
+    where = f"Validation, condition “{conditions[0]}”{share}."
+    mixtures = sample.mixtures
+    pictures = [
+        *_section(CONFUSIONS, lambda: _confusions(sample, where)),
+        *_section(MIXTURES, lambda: _mixtures(pl_module, mixtures, where)),
+    ]
+    last.pictures = {
+        section.title: [part for part in section.parts if isinstance(part, Picture)] for section in pictures
+    }
+    yield from pictures
 
 
-def sections_of(page: str) -> dict[str, str]:
-    """Take a page apart.
-
-    Args:
-        page: What `sections` gave, as a whole HTML document.
-
-    Returns:
-        Title -> the section's content, HTML.
-    """
-    parts = re.split(r"<h2>(.*?)</h2>\n", page.rpartition("</main>")[0])
-    return dict(zip(parts[1::2], map(str.strip, parts[2::2]), strict=True))
-
-
-def _kept(title: str, kept: Mapping[str, str]) -> Iterator[str]:
-    if title in kept:
-        yield html.element("h2", title)
-        yield kept[title]
-
-
-def _section(title: str, make: Any) -> Iterator[str]:
+def _section(title: str, make: Callable[[], Iterable[Part]]) -> Iterator[Section]:
     try:
         parts = list(make())
     except Exception as error:  # the other sections are not lost
         _log.warning("the section %r of the run page failed", title, exc_info=True)
-        parts = [html.element("p", f"This could not be drawn ({type(error).__name__}).", css_class="warning")]
+        parts = [Paragraph(f"This could not be drawn ({type(error).__name__}).", "warning")]
     if parts:
-        yield html.element("h2", title)
-        yield from parts
+        yield Section(title, parts)
 
 
-def _head(about: RunState, folder: Path) -> Iterator[str]:
-    yield html.element("h1", about.name)
-    yield html.element("p", sentence(about.state), css_class="" if about.is_running else "soft")
-    yield html.data_table(list(about.facts), [list(about.facts.values())], text_columns=range(len(about.facts)))
-    refreshed = f" A browser loads it again every {REFRESH_S} s." if about.is_running else ""
-    yield html.element(
-        "p",
-        f"This page is written after validations and evaluations, at most {MAX_SHARE:.0%} of the time.{refreshed} "
-        f"Configuration: {CONFIG_FILE}, beside it. All runs and benchmarks in detail: python -m evaluate report.",
-        css_class="soft",
-    )
+def _validation_values(trainer: pl.Trainer) -> dict[str, float]:
+    """Values of the last validation of this process, if there was one."""
+    values = {name: value for name, value in values_of(trainer).items() if name.startswith(VALIDATION)}
+    return values if len(summary_rows(values)) else {}
 
 
-def _accuracies(metrics: Mapping[str, float], conditions: list[str]) -> Iterator[str]:
-    """The last accuracies, beside chance."""
-    rows = summary_rows(dict(metrics))
+def _accuracies(values: Mapping[str, float], conditions: list[str]) -> Iterator[Part]:
+    """The last accuracies, next to chance."""
+    rows = summary_rows(dict(values))
     if rows.empty:
         return
     tasks = list(dict.fromkeys(zip(rows["task"], rows["metric"], strict=True)))
     found = rows.set_index(["condition", "task"])
     shown = []
     for condition in conditions:
-        cells = [f"{metrics.get(f'val/{condition}/loss', float('nan')):.3f}"]
+        cells = [Cell(condition), Cell(f"{values.get(f'val/{condition}/loss', float('nan')):.3f}")]
         for task, _ in tasks:
             if (condition, task) in found.index:
                 value, chance = found.loc[(condition, task), ["value", "chance"]]
-                cells.append(html.Html(f'{value:.3f} <span class="error">chance {chance:.3f}</span>'))
+                cells.append(Cell(f"{value:.3f}", f"chance {chance:.3f}"))
             else:
-                cells.append("–")
-        shown.append([condition, *cells])
+                cells.append(Cell("–"))
+        shown.append(cells)
     titles = [f"{task} ({'accuracy' if metric == 'top1' else 'average precision'})" for task, metric in tasks]
-    yield html.data_table(["condition", "loss", *titles], shown)
+    yield ValueTable(["condition", "loss", *titles], shown)
 
 
-def _curves(folder: Path, tasks: list[str], conditions: list[str]) -> Iterator[str]:
+def _curves(folder: Path, tasks: list[str], conditions: list[str]) -> Iterator[Part]:
     history = read_history(folder)
     if not history:
-        yield html.element("p", "Nothing is logged yet.", css_class="soft")
+        yield Paragraph("Nothing is logged yet.", "soft")
         return
     yield _picture(
         curves_figure(history, tasks, conditions),
@@ -176,7 +130,7 @@ def _curves(folder: Path, tasks: list[str], conditions: list[str]) -> Iterator[s
     )
 
 
-def brain_section(table: pd.DataFrame, name: str) -> Iterator[str]:
+def brain_section(table: pd.DataFrame, name: str) -> Iterator[Part]:
     """Draw trajectories and stage curves of every benchmark.
 
     Args:
@@ -184,7 +138,7 @@ def brain_section(table: pd.DataFrame, name: str) -> Iterator[str]:
         name: Name of the run.
 
     Yields:
-        Figures, HTML.
+        Pictures, and a warning for each benchmark whose scoring failed.
     """
     series = series_of({name: table})
     for benchmark in dict.fromkeys(table[t.BENCHMARK]):
@@ -197,17 +151,17 @@ def brain_section(table: pd.DataFrame, name: str) -> Iterator[str]:
             if curves is not None:
                 yield _picture(curves, "Score of every stage, now (solid) and before training (dashed).")
         if (rows[t.METRIC] == t.FAILED).any():
-            yield html.element("p", f"Scoring {benchmark} failed at some steps; the log says why.", css_class="warning")
+            yield Paragraph(f"Scoring {benchmark} failed at some steps; the log says why.", "warning")
 
 
-def _confusions(sample: ValidationSample, where: str) -> Iterator[str]:
+def _confusions(sample: ValidationSample, where: str) -> Iterator[Part]:
     confusions = sample.confusions()
     if confusions:
         caption = f"{where} Rows: labels, with their number of examples, the commonest first; columns: answers."
         yield _picture(confusion_figure(confusions), caption)
 
 
-def _mixtures(pl_module: pl.LightningModule, mixtures: Mixtures, where: str) -> Iterator[str]:
+def _mixtures(pl_module: pl.LightningModule, mixtures: Mixtures, where: str) -> Iterator[Part]:
     front_end: Any = pl_module.network.front_end  # type: ignore[union-attr]
     waveforms = mixtures.waveforms
     with torch.autocast(waveforms.device.type, enabled=False):
@@ -223,5 +177,5 @@ def _mixtures(pl_module: pl.LightningModule, mixtures: Mixtures, where: str) -> 
     yield _picture(figure, f"{where} The first mixtures, the same ones at every validation, as the network hears them.")
 
 
-def _picture(figure: Figure, caption: str) -> str:
-    return html.picture(style.figure_bytes(figure, "svg"), caption)
+def _picture(figure: Figure, caption: str) -> Picture:
+    return Picture(style.figure_bytes(figure, "svg").decode(), caption)

@@ -1,5 +1,6 @@
 """The run page: what is on it, that training does not feel it, and that its failures are warnings."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -16,11 +17,12 @@ from datamodules.tasks import UNLABELLED, Task
 from evaluate.scoring import table as t
 from train.__main__ import main
 from train.display import run_page, run_sections
+from train.display.last_validation import STATE_FILE, LastValidation
 from train.display.metric_history import read_history
 from train.display.pace import Pace
+from train.display.page_parts import Cell, PageHead, Paragraph, Picture, Section, ValueTable, render
 from train.display.run_figures import MAX_POINTS, curves_figure
 from train.display.run_page import RunPage
-from train.display.run_sections import sections_of
 from train.learning.validation_sample import NUM_MIXTURES, ValidationSample, confusion
 
 WORD = Task("word", "one_label", "signal", labels=("<null>", *"abc"))
@@ -44,15 +46,20 @@ def weights(run_dir: Path) -> dict[str, torch.Tensor]:
 def pages(monkeypatch):
     """Every page that is written."""
     written = []
-    original = run_page.t.write_atomically
+    original = run_page.write_text
 
     def write(path, content):
-        if path.name == run_page.PAGE_FILE:
-            written.append(content.decode())
+        written.append(content)
         original(path, content)
 
-    monkeypatch.setattr(run_page.t, "write_atomically", write)
+    monkeypatch.setattr(run_page, "write_text", write)
     return written
+
+
+def sections_of(page: str) -> dict[str, str]:
+    """Title -> the section's content."""
+    parts = re.split(r"<h2>(.*?)</h2>\n", page.rpartition("</main>")[0])
+    return dict(zip(parts[1::2], map(str.strip, parts[2::2]), strict=True))
 
 
 @pytest.mark.slow
@@ -72,7 +79,7 @@ def test_training_is_bitwise_unchanged_also_when_drawing_fails(config, tmp_path,
     failed_section = fit(config, tmp_path / "section", monkeypatch, run_page=True)
     assert "This could not be drawn (RuntimeError)" in pages[-1]
     assert "Mixtures" in pages[-1]
-    monkeypatch.setattr(run_page, "sections", fail)
+    monkeypatch.setattr(run_page, "make_sections", fail)
     failed = fit(config, tmp_path / "failed", monkeypatch, run_page=True)
     assert "writing the run page failed; training continues" in caplog.text
     assert not (failed / "index.html").exists()
@@ -122,6 +129,51 @@ def test_a_finished_run_that_is_started_again_keeps_its_page(config, tmp_path, m
     fit(config | {"resume": True}, tmp_path / "again", monkeypatch, run_page=True, run_dir=str(run_dir))
     assert sections_of(pages[-1]) == before
     assert "Finished" in pages[-1]
+
+
+@pytest.mark.parametrize("left", [None, "", "{", "[]", '{"values": [["val/mixed/loss", "x"]], "pictures": {}}'])
+def test_a_run_without_a_readable_state_rebuilds_its_page(config, tmp_path, monkeypatch, pages, left):
+    """Runs of earlier releases have the page alone."""
+    config |= {"trainer": config["trainer"] | {"max_epochs": 1}}
+    run_dir = fit(config, tmp_path / "first", monkeypatch, run_page=True)
+    (run_dir / STATE_FILE).unlink()
+    if left is not None:
+        (run_dir / STATE_FILE).write_text(left)
+    again = config | {"resume": True, "run_dir": str(run_dir), "run_page": True}
+    fit(again, tmp_path / "again", monkeypatch, run_dir=str(run_dir))
+    assert list(sections_of(pages[-1])) == ["Curves"]
+    fit(again, tmp_path / "more", monkeypatch, run_dir=str(run_dir), trainer=config["trainer"] | {"max_epochs": 2})
+    assert list(sections_of(pages[-1])) == ["Held-out examples", "Curves", "Confusions", "Mixtures"]
+
+
+def test_the_last_validation_is_kept_as_plain_values(tmp_path):
+    last = LastValidation({"val/<i>/loss": 0.5, "val/<i>/nan": float("nan")}, {"Mixtures": [Picture("<svg/>", "“a”")]})
+    last.write(tmp_path)
+    read = LastValidation.read(tmp_path)
+    assert read.pictures == last.pictures
+    assert read.values.keys() == last.values.keys()
+    assert read.values["val/<i>/loss"] == 0.5
+    assert json.loads((tmp_path / STATE_FILE).read_text())["pictures"]["Mixtures"][0]["caption"] == "“a”"
+
+
+def test_text_is_never_markup():
+    script = "<script>alert('x')</script>\"&"
+    head = PageHead(script, script, None, script, {script: script})
+    parts = [Paragraph(script), Picture("<svg/>", script), ValueTable([script], [[Cell(script, script)]])]
+    page = render(head, [Section(script, parts)])
+    assert "<script" not in page
+    assert "alert('x')" not in page
+    assert page.count("&lt;script&gt;") == 13
+    assert '"' not in re.findall(r'alt="(.*?)" src=', page)[0]
+
+
+def test_names_of_runs_tasks_and_conditions_are_never_markup(config, tmp_path, monkeypatch, pages):
+    conditions = {"<script>mixed</script>": None}
+    config["data"] |= {"val_conditions": conditions}
+    config |= {"trainer": config["trainer"] | {"max_epochs": 1}}
+    fit(config, tmp_path / "first", monkeypatch, run_page=True, run_dir=str(tmp_path / "<script>run<"))
+    assert "<script" not in pages[-1]
+    assert "&lt;script&gt;run&lt;" in pages[-1]
 
 
 def test_a_pass_that_is_broken_off_is_not_counted(config, tmp_path, monkeypatch, pages):

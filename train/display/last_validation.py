@@ -1,0 +1,46 @@
+"""What the run page shows of the last validation, kept for a run that resumes: no validation may be due for hours."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from datamodules.files import write_json
+from train.display.page_parts import Picture
+
+STATE_FILE = "run_page.json"
+
+
+@dataclass
+class LastValidation:
+    """Values and pictures of the last validation.
+
+    Attributes:
+        values: Logged values by name, such as "val/mixed/loss".
+        pictures: Pictures by the title of their section.
+    """
+
+    values: dict[str, float] = field(default_factory=dict)
+    pictures: dict[str, list[Picture]] = field(default_factory=dict)
+
+    def write(self, run_dir: Path) -> None:
+        """Write it into the run directory."""
+        # Pairs: the order of the values is that of conditions and tasks, and JSON files have their keys sorted.
+        write_json(run_dir / STATE_FILE, asdict(self) | {"values": list(self.values.items())})
+
+    @classmethod
+    def read(cls, run_dir: Path) -> LastValidation:
+        """Read it from the run directory; empty if the file is missing or damaged: the next validation renews it."""
+        try:
+            state: Any = json.loads((run_dir / STATE_FILE).read_text(encoding="utf-8"))
+            return cls(
+                values={str(name): float(value) for name, value in state["values"]},
+                pictures={
+                    str(title): [Picture(str(each["svg"]), str(each["caption"])) for each in pictures]
+                    for title, pictures in state["pictures"].items()
+                },
+            )
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return cls()
