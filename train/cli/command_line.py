@@ -21,17 +21,17 @@ from train.display.run_page import RunPage
 from train.display.training_progress import TrainingProgress
 from train.learning.module import AuditoryModule
 from train.learning.non_finite import StopWhenNonFinite
-from train.learning.schedules import Schedule
-from train.run.checkpoint_files import AtomicCheckpointIO, remove_abandoned
+from train.learning.schedules import TrainingSchedule
+from train.run.checkpoint_files import AtomicCheckpointIO, remove_partial_checkpoints
 from train.run.early_stopping import StopByBrainScore
 from train.run.lightning_internals import subcommand_parser
 from train.run.rank_states import RankStates
-from train.run.run_callbacks import SaveRunConfig, SaveUntrained, Summary
+from train.run.run_callbacks import RunSummary, SaveRunConfig, SaveUntrained
 from train.run.run_checkpoint import RunCheckpoint
 from train.run.run_directory import (
     BEST_PREFIX,
     STEP_NAME,
-    check_writable,
+    check_run_dir,
     checkpoint_named,
     checkpoint_to_evaluate,
     checkpoint_to_resume,
@@ -102,7 +102,7 @@ class TrainCLI(LightningCLI):
         parser.add_argument(
             "--run_page", type=bool, default=True, help="write a page about the run to run_dir/index.html"
         )
-        parser.add_class_arguments(Schedule, "schedule")
+        parser.add_class_arguments(TrainingSchedule, "schedule")
         parser.link_arguments("schedule", "model.schedule", apply_on="instantiate")
         parser.add_lightning_class_args(BrainScoreCallback, "brain")
         parser.add_lightning_class_args(StopWhenNonFinite, "non_finite")
@@ -148,8 +148,8 @@ class TrainCLI(LightningCLI):
             config.ckpt_path = named or str(checkpoint_to_evaluate(config.run_dir))
             return
         start = checkpoint_to_resume(config.run_dir, resume=config.resume)
-        check_writable(config.run_dir)
-        remove_abandoned(checkpoints_in(config.run_dir))
+        check_run_dir(config.run_dir)
+        remove_partial_checkpoints(checkpoints_in(config.run_dir))
         if start is not None:  # the run's own: what it began with is not asked for again
             config.ckpt_path = str(start)
         elif config.ckpt_path is not None:
@@ -186,7 +186,7 @@ class TrainCLI(LightningCLI):
             # The configuration before anything else is written.
             saved = [SaveRunConfig(subcommand_parser(self, "fit"), self._saved_config)] if writes else []
             first = [LeaveWhenSaved(stop), ResumeAfterWholePass()]
-            callbacks = [*first, *saved, *callbacks, *([Summary()] if writes else [])]
+            callbacks = [*first, *saved, *callbacks, *([RunSummary()] if writes else [])]
         plugins = trainer.get("plugins") or []
         kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
         result = super().instantiate_trainer(callbacks=callbacks, **kwargs)

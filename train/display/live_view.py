@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from train.display.logged_values import brain_scores
-from train.run.run_callbacks import summary_rows
+from train.run.run_callbacks import held_out_rows
 
-NO_VALUE = "–"
+MISSING_VALUE = "–"
 BRAIN = "brain"
 TRAINING = "train"
 _NAME_WIDTH, _LOSS_WIDTH, _PADDING = 8, 6, 2
@@ -47,7 +47,7 @@ class LiveView:
         for row in self.rows:
             loss = [_number(self.losses[row, ""])] if (row, "") in self.losses else []
             tasks = [
-                " ".join([task, *self._cell(row, task, wide=True).replace(NO_VALUE, "").split()])
+                " ".join([task, *self._cell(row, task, wide=True).replace(MISSING_VALUE, "").split()])
                 for task in self.tasks
                 if (row, task) in self.losses or (row, task) in self.accuracies
             ]
@@ -77,7 +77,7 @@ class LiveView:
 
     def _cell(self, row: str, task: str, *, wide: bool) -> str:
         loss, accuracy = self.losses.get((row, task)), self.accuracies.get((row, task))
-        shown = NO_VALUE if accuracy is None or isnan(accuracy) else f"{100 * accuracy:.0f} %"
+        shown = MISSING_VALUE if accuracy is None or isnan(accuracy) else f"{100 * accuracy:.0f} %"
         if not wide or loss is None:
             return shown
         return f"{_number(loss)} {shown:>5}"
@@ -108,12 +108,12 @@ def _accuracies(metrics: Mapping[str, float]) -> dict[tuple[str, str], float]:
         for parts, value in ((name.split("/"), value) for name, value in metrics.items())
         if len(parts) == 3 and parts[0] == TRAINING and parts[2] == "top1"
     }
-    held_out: Iterable[dict] = summary_rows(dict(metrics)).to_dict("records")
+    held_out: Iterable[dict] = held_out_rows(dict(metrics)).to_dict("records")
     return found | {(row["condition"], row["task"]): float(row["value"]) for row in held_out}
 
 
 def _number(value: float | None) -> str:
     """A loss in about four characters."""
     if value is None or isnan(value):
-        return NO_VALUE
+        return MISSING_VALUE
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"

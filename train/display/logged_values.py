@@ -9,6 +9,9 @@ from evaluate.callback.callback import BrainScoreCallback
 from evaluate.callback.logged import PREFIX
 from evaluate.scoring import table as t
 
+VALIDATION_PREFIX = "val/"
+"""Prefix of the names of validation values."""
+
 
 def values_of(trainer: pl.Trainer) -> dict[str, float]:
     """Read all logged values; brain scores are there as soon as the network is scored.

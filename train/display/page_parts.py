@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
-MAX_LOOSE_COLUMNS = 9
+MAX_COLUMNS_WITH_INLINE_NOTES = 9
 """Wider tables have the notes of their cells on a line of their own."""
 
 
@@ -55,7 +55,7 @@ class ValueTable:
     @property
     def is_dense(self) -> bool:
         """Whether the table is too wide for notes next to the values."""
-        return len(self.columns) > MAX_LOOSE_COLUMNS
+        return len(self.columns) > MAX_COLUMNS_WITH_INLINE_NOTES
 
 
 @dataclass(frozen=True)

@@ -17,18 +17,15 @@ from evaluate.report.figures import selection as s
 from evaluate.report.figures.series import entries_of, series_of
 from evaluate.scoring import table as t
 from train.display.last_validation import LastValidation
-from train.display.logged_values import values_of
+from train.display.logged_values import VALIDATION_PREFIX, values_of
 from train.display.metric_history import read_history
 from train.display.page_parts import Cell, Paragraph, Part, Picture, Section, ValueTable
 from train.display.run_figures import confusion_figure, curves_figure, mixtures_figure
 from train.learning.validation_sample import Mixtures, ValidationSample
-from train.run.run_callbacks import summary_rows
+from train.run.run_callbacks import held_out_rows
 
 if TYPE_CHECKING:
     import pandas as pd
-
-VALIDATION = "val/"
-"""Prefix of the names of validation values."""
 
 CONFUSIONS, MIXTURES = "Confusions", "Mixtures"
 """Sections of pictures of the last validation."""
@@ -93,13 +90,13 @@ def _section(title: str, make: Callable[[], Iterable[Part]]) -> Iterator[Section
 
 def _validation_values(trainer: pl.Trainer) -> dict[str, float]:
     """Values of the last validation of this process, if there was one."""
-    values = {name: value for name, value in values_of(trainer).items() if name.startswith(VALIDATION)}
-    return values if len(summary_rows(values)) else {}
+    values = {name: value for name, value in values_of(trainer).items() if name.startswith(VALIDATION_PREFIX)}
+    return values if len(held_out_rows(values)) else {}
 
 
 def _accuracies(values: Mapping[str, float], conditions: list[str]) -> Iterator[Part]:
     """The last accuracies, next to chance."""
-    rows = summary_rows(dict(values))
+    rows = held_out_rows(dict(values))
     if rows.empty:
         return
     tasks = list(dict.fromkeys(zip(rows["task"], rows["metric"], strict=True)))

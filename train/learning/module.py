@@ -18,7 +18,7 @@ from train.cli.errors import TrainingError
 from train.learning.gradient_norms import gradient_norm
 from train.learning.losses import Losses, weighted_losses
 from train.learning.optimizers import keep_settings, set_by
-from train.learning.schedules import CONSTANT, Schedule, scale_rates, with_schedule
+from train.learning.schedules import CONSTANT, TrainingSchedule, scale_rates, with_schedule
 from train.learning.task_metrics import Accuracy, accuracy
 from train.learning.uncertainty import UncertaintyWeights
 from train.learning.validation import ConditionMetrics
@@ -41,7 +41,7 @@ class AuditoryModule(pl.LightningModule):
         front_end: makes cochleagrams of waveforms; None: the published one.
         optimizer: makes the optimiser from the parameters; default SGD, rate 0.01, momentum 0.9, weight decay 1e-4.
             Where training goes on, its settings are those given now, its momenta those of the checkpoint.
-        schedule: length of training and course of the rate, see :class:`train.learning.schedules.Schedule`.
+        schedule: length of training and course of the rate, see :class:`train.learning.schedules.TrainingSchedule`.
         scale_lr_from_batch: examples in a step (over ranks and accumulated batches) that the optimiser's rate is meant
             for; it is scaled in proportion to those there are. None: it is taken as it is.
         lr_scheduler: makes a scheduler of torch's from the optimiser, in place of `schedule`'s course of the rate;
@@ -73,7 +73,7 @@ class AuditoryModule(pl.LightningModule):
         # Tuckute, Feather et al. 2023: CochCNN9 on words. A lambda, which the command line can print as a class and its
         # arguments.
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, weight_decay=1e-4),
-        schedule: Schedule = CONSTANT,
+        schedule: TrainingSchedule = CONSTANT,
         scale_lr_from_batch: int | None = None,
         lr_scheduler: LRSchedulerCallable | None = None,
         lr_interval: Literal["epoch", "step"] = "epoch",

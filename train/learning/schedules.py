@@ -34,7 +34,7 @@ class OrderedData(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule:
+class TrainingSchedule:
     """The length of training and the course of its learning rate.
 
     After `p` units the rate is the optimiser's own times ``warm(p) * decay(p)``: ``warm`` rises linearly to 1 over
@@ -101,7 +101,7 @@ class Schedule:
             return {}
         if self.unit == "step":
             return {"max_steps": math.ceil(self.length)}
-        order = training_order(data)
+        order = order_of(data)
         epochs = self.length if self.unit == "signal_pass" else self.length * _noise_epochs(order)
         return {"max_epochs": math.ceil(epochs - ROUNDING)}
 
@@ -121,12 +121,12 @@ class Schedule:
         return float(steps_per_epoch) if self.unit == "signal_pass" else steps_per_epoch * _noise_epochs(order)
 
 
-CONSTANT = Schedule()
+CONSTANT = TrainingSchedule()
 """A rate that stays, and a length that the trainer decides."""
 
 
 class ScheduledRate(LRScheduler):
-    """Sets the rate after every optimiser step, by a `Schedule`.
+    """Sets the rate after every optimiser step, by a `TrainingSchedule`.
 
     Its state is the position in units, so that a run goes on at the right place of the schedule also with another
     number of ranks, batch size or number of accumulated batches; the rates themselves come from the configuration.
@@ -137,7 +137,7 @@ class ScheduledRate(LRScheduler):
         steps_per_unit: optimiser steps in a unit of the schedule.
     """
 
-    def __init__(self, optimizer: Optimizer, schedule: Schedule, *, steps_per_unit: float) -> None:
+    def __init__(self, optimizer: Optimizer, schedule: TrainingSchedule, *, steps_per_unit: float) -> None:
         self.schedule = schedule
         self.steps_per_unit = steps_per_unit
         self._start = 0.0  # units that were done when this count of steps, `last_epoch`, began
@@ -172,7 +172,7 @@ class ScheduledRate(LRScheduler):
             group["initial_lr"], group["lr"] = base, rate
 
 
-def training_order(data: OrderedData | None) -> TrainingOrder:
+def order_of(data: OrderedData | None) -> TrainingOrder:
     """The order of the training data.
 
     Raises:
@@ -202,12 +202,12 @@ def scale_rates(optimizer: Optimizer, trainer: pl.Trainer, *, reference_batch_si
     """
     if reference_batch_size < 1:
         raise ScheduleError(f"scale_lr_from_batch must be at least 1, got {reference_batch_size}")
-    size = training_order(_data_of(trainer)).global_batch_size * trainer.accumulate_grad_batches
+    size = order_of(_data_of(trainer)).global_batch_size * trainer.accumulate_grad_batches
     for group in optimizer.param_groups:
         group["lr"] = group["lr"] * size / reference_batch_size
 
 
-def with_schedule(optimizer: Optimizer, schedule: Schedule, trainer: pl.Trainer) -> dict[str, Any]:
+def with_schedule(optimizer: Optimizer, schedule: TrainingSchedule, trainer: pl.Trainer) -> dict[str, Any]:
     """What ``configure_optimizers`` returns: the optimiser and, unless its rate is constant, what changes it.
 
     Args:
@@ -219,7 +219,7 @@ def with_schedule(optimizer: Optimizer, schedule: Schedule, trainer: pl.Trainer)
         return {"optimizer": optimizer}
     steps = 1.0
     if schedule.unit != "step":
-        order = training_order(_data_of(trainer))
+        order = order_of(_data_of(trainer))
         steps = schedule.steps_per_unit(order, accumulated=trainer.accumulate_grad_batches)
     scheduler = ScheduledRate(optimizer, schedule, steps_per_unit=steps)
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

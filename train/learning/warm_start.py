@@ -12,7 +12,7 @@ from datamodules.tasks import Task
 from networks import AuditoryNetwork, CheckpointError, load_checkpoint
 from train.cli.errors import TrainingError
 
-NAMES_SHOWN = 12
+NUM_PARTS_LISTED = 12
 
 
 class WarmStart(NamedTuple):
@@ -77,7 +77,7 @@ def frozen_modules(network: nn.Module, patterns: Iterable[str]) -> list[nn.Modul
     for pattern in patterns:
         matching = [name for name in names if fnmatchcase(name, pattern)]
         if not matching:
-            shown = ", ".join(names[:NAMES_SHOWN])
+            shown = ", ".join(names[:NUM_PARTS_LISTED])
             raise TrainingError(f"freeze: no part of the network is named {pattern!r}; there are {shown}, ...")
         found |= {name: network.get_submodule(name) for name in matching}
     return list(found.values())

@@ -54,7 +54,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             partial.unlink(missing_ok=True)
 
 
-def remove_abandoned(folder: str | Path) -> None:
+def remove_partial_checkpoints(folder: str | Path) -> None:
     """Remove what killed runs left half-written.
 
     Args:

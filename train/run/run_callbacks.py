@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 HEADLINE_METRICS = ("top1", "ranking_average_precision", "average_precision")
 """One for each kind of task; both have a chance level beside them."""
-COLUMNS = ["condition", "task", "metric", "value", "chance"]
+SUMMARY_COLUMNS = ["condition", "task", "metric", "value", "chance"]
 """Of ``summary.csv``."""
 
 
@@ -70,7 +70,7 @@ class SaveUntrained(pl.Callback):
             trainer.save_checkpoint(checkpoints_in(trainer.default_root_dir) / UNTRAINED_CHECKPOINT)
 
 
-class Summary(pl.Callback):
+class RunSummary(pl.Callback):
     """At the end of training, writes ``summary.csv`` and shows accuracies beside chance, and the brain scores."""
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class Summary(pl.Callback):
         metrics = values_of(trainer)
         for name, values in read_history(folder).items():
             metrics.setdefault(name, float(values.iloc[-1]))
-        held_out, brain = summary_rows(metrics), brain_rows(metrics)
+        held_out, brain = held_out_rows(metrics), brain_rows(metrics)
         rows = pd.concat([rows for rows in (held_out, brain) if len(rows)] or [held_out])
         if len(rows):
             write_atomically(folder / SUMMARY_FILE, rows.to_csv(index=False).encode())
@@ -102,7 +102,7 @@ class Summary(pl.Callback):
         Console().print(f"run directory: {folder}", soft_wrap=True)
 
 
-def summary_rows(metrics: dict[str, float]) -> pd.DataFrame:
+def held_out_rows(metrics: dict[str, float]) -> pd.DataFrame:
     """Rows (condition, task, metric, value, chance) of ``val/{condition}/{task}/{metric}`` entries.
 
     Args:
@@ -122,7 +122,7 @@ def summary_rows(metrics: dict[str, float]) -> pd.DataFrame:
         condition, task, metric = parts[1:]
         chance = metrics.get(f"val/{condition}/{task}/chance", float("nan"))
         rows.append({"condition": condition, "task": task, "metric": metric, "value": value, "chance": chance})
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 
 def brain_rows(metrics: dict[str, float]) -> pd.DataFrame:
@@ -140,11 +140,11 @@ def brain_rows(metrics: dict[str, float]) -> pd.DataFrame:
         {"condition": PREFIX, "task": benchmark, "metric": BEST, "value": value, "chance": float("nan")}
         for benchmark, value in brain_scores(metrics).items()
     ]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 
 def show_summary(rows: pd.DataFrame, title: str) -> None:
-    """Print rows of :func:`summary_rows` or :func:`brain_rows` as a table, without columns that are empty."""
+    """Print rows of :func:`held_out_rows` or :func:`brain_rows` as a table, without columns that are empty."""
     if rows.empty:
         return
     shown = rows.dropna(axis="columns", how="all")

@@ -6,11 +6,9 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 
 from evaluate.callback.callback import is_last_epoch
+from train.display.logged_values import VALIDATION_PREFIX
 from train.run.brain_monitor import check_monitor, is_brain_score, score_at
 from train.run.lightning_internals import OpenModelCheckpoint
-
-VALIDATION = "val/"
-"""Beginning of the names of a validation's values."""
 
 LOSS = "loss"
 """End of the names of values of which the lowest is best."""
@@ -108,7 +106,7 @@ class RunCheckpoint(OpenModelCheckpoint):
         """Whether the monitored value is a score of these very weights, or of a validation not looked at before."""
         if is_brain_score(self.monitor):
             return self._is_scored(trainer)
-        if self.monitor is not None and self.monitor.startswith(VALIDATION):
+        if self.monitor is not None and self.monitor.startswith(VALIDATION_PREFIX):
             is_new, self._is_validated = self._is_validated, False
             return is_new
         return True

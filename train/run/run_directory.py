@@ -154,7 +154,7 @@ def checkpoint_named(name: str, run_dir: str | Path) -> str:
     )
 
 
-def check_writable(run_dir: str | Path) -> None:
+def check_run_dir(run_dir: str | Path) -> None:
     """See that a run directory, which need not exist, can be written, before anything else takes time.
 
     Raises:

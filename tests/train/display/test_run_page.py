@@ -213,7 +213,7 @@ def test_an_exception_is_told_on_the_page(config, tmp_path, monkeypatch, pages):
     def stop(*args: object) -> None:
         raise RuntimeError("out of <disk>")
 
-    monkeypatch.setattr("train.run.run_callbacks.Summary.on_train_epoch_end", stop, raising=False)
+    monkeypatch.setattr("train.run.run_callbacks.RunSummary.on_train_epoch_end", stop, raising=False)
     with pytest.raises(RuntimeError, match="out of"):
         fit(config, tmp_path / "run", monkeypatch, run_page=True)
     assert "Ended by runtimeerror" not in pages[-1]

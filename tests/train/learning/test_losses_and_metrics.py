@@ -10,7 +10,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from datamodules.tasks import Task
 from train.learning.losses import task_loss, weighted_losses
 from train.learning.task_metrics import ManyLabelRanking, accuracy, task_metrics
-from train.run.run_callbacks import summary_rows
+from train.run.run_callbacks import held_out_rows
 
 WORD = Task("word", "one_label", "signal", labels=("<null>", *"abcdef"))
 TAGS = Task("tags", "many_labels", "noise", loss_weight=300.0, labels=("<null>", *"abcd"))
@@ -119,7 +119,7 @@ def test_examples_without_labels_are_left_out_of_the_ranking():
 
 
 def test_summary_has_a_row_for_each_task_and_condition():
-    rows = summary_rows(
+    rows = held_out_rows(
         {
             "val/quiet/word/top1": 0.9,
             "val/quiet/word/chance": 0.1,

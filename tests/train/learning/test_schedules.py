@@ -14,7 +14,7 @@ from datamodules.batches.order import TrainingOrder
 from train.__main__ import main
 from train.cli.recipes import load_recipe
 from train.learning.module import AuditoryModule
-from train.learning.schedules import CONSTANT, Schedule, ScheduledRate, scale_rates, training_order, with_schedule
+from train.learning.schedules import CONSTANT, ScheduledRate, TrainingSchedule, order_of, scale_rates, with_schedule
 
 RATE = 0.003
 LAST = "checkpoints/last.ckpt"
@@ -43,7 +43,9 @@ def rates(scheduler: ScheduledRate, num_steps: int) -> list[float]:
     return found
 
 
-def scheduler(schedule: Schedule, order: TrainingOrder, accumulated: int = 1, rate: float = 1.0) -> ScheduledRate:
+def scheduler(
+    schedule: TrainingSchedule, order: TrainingOrder, accumulated: int = 1, rate: float = 1.0
+) -> ScheduledRate:
     entry = with_schedule(sgd(rate), schedule, trainer_of(order, accumulated))
     assert entry["lr_scheduler"]["interval"] == "step"
     return entry["lr_scheduler"]["scheduler"]
@@ -55,44 +57,44 @@ def scheduler(schedule: Schedule, order: TrainingOrder, accumulated: int = 1, ra
 def test_the_rate_drops_exactly_after_whole_passes(batch_size, num_ranks, accumulated):
     data = order(batch_size=batch_size, num_ranks=num_ranks)
     steps = math.ceil(len(data) / accumulated)
-    found = rates(scheduler(Schedule(drop_every=3, drop_factor=0.5), data, accumulated), 9 * steps)
+    found = rates(scheduler(TrainingSchedule(drop_every=3, drop_factor=0.5), data, accumulated), 9 * steps)
     assert found == [0.5**k for k in range(3) for _ in range(3 * steps)]
 
 
 def test_passes_over_the_noise():
     # 36 signals and 12 noises: in each epoch of 6 steps the noise is passed 3 times.
-    found = rates(scheduler(Schedule(unit="noise_pass", drop_every=6), order()), 24)
+    found = rates(scheduler(TrainingSchedule(unit="noise_pass", drop_every=6), order()), 24)
     assert found == pytest.approx([1.0] * 12 + [0.1] * 12)
     with pytest.raises(ValueError, match="without noise"):
-        scheduler(Schedule(unit="noise_pass", drop_every=6), order(num_noises=0))
+        scheduler(TrainingSchedule(unit="noise_pass", drop_every=6), order(num_noises=0))
 
 
 def test_the_published_audioset_passes_are_the_speech_passes():
     published = order(num_signals=230_356, num_noises=718_625, batch_size=128)
-    schedule = Schedule(unit="noise_pass", length=48, drop_every=16)
+    schedule = TrainingSchedule(unit="noise_pass", length=48, drop_every=16)
     assert schedule.trainer_limits(trainer_of(published).datamodule) == {"max_epochs": 150}
     assert 16 * schedule.steps_per_unit(published) / len(published) == pytest.approx(50, abs=0.1)
 
 
 def test_warm_up_and_cosine():
-    schedule = Schedule(unit="step", length=20, warm_up=4, cosine=True)
+    schedule = TrainingSchedule(unit="step", length=20, warm_up=4, cosine=True)
     expected = [k / 4 for k in range(4)] + [(1 + math.cos(math.pi * k / 16)) / 2 for k in range(16)] + [0.0, 0.0]
     assert rates(scheduler(schedule, order()), 22) == pytest.approx(expected)
-    warm_drops = Schedule(warm_up=0.5, drop_every=1)
+    warm_drops = TrainingSchedule(warm_up=0.5, drop_every=1)
     assert rates(scheduler(warm_drops, order()), 8) == pytest.approx([0, 1 / 3, 2 / 3, 1, 1, 1, 0.1, 0.1])
 
 
 def test_how_long_training_lasts():
     data = trainer_of(order()).datamodule
     assert CONSTANT.trainer_limits(data) == {}
-    assert Schedule(length=2.5).trainer_limits(data) == {"max_epochs": 3}
-    assert Schedule(unit="noise_pass", length=9).trainer_limits(data) == {"max_epochs": 3}
-    assert Schedule(unit="step", length=7).trainer_limits(data) == {"max_steps": 7}
+    assert TrainingSchedule(length=2.5).trainer_limits(data) == {"max_epochs": 3}
+    assert TrainingSchedule(unit="noise_pass", length=9).trainer_limits(data) == {"max_epochs": 3}
+    assert TrainingSchedule(unit="step", length=7).trainer_limits(data) == {"max_steps": 7}
 
 
 @pytest.mark.parametrize("saved_after", [1, 5, 6, 17, 18])
 def test_a_continued_schedule_is_the_undisturbed_one(saved_after):
-    schedule = Schedule(length=6, warm_up=1, cosine=True)
+    schedule = TrainingSchedule(length=6, warm_up=1, cosine=True)
     whole = rates(scheduler(schedule, order(), rate=RATE), 36)
     first, second = scheduler(schedule, order(), rate=RATE), scheduler(schedule, order(), rate=RATE)
     found = rates(first, saved_after)
@@ -102,7 +104,7 @@ def test_a_continued_schedule_is_the_undisturbed_one(saved_after):
 
 
 def test_a_run_goes_on_at_its_place_with_another_batch_size_and_rate():
-    schedule = Schedule(drop_every=2)
+    schedule = TrainingSchedule(drop_every=2)
     first, second = scheduler(schedule, order()), scheduler(schedule, order(batch_size=12), rate=2.0)
     rates(first, 3 * 6)
     second.optimizer.load_state_dict(first.optimizer.state_dict())
@@ -133,18 +135,20 @@ def test_the_rate_is_scaled_with_the_examples_of_a_step():
 )
 def test_numbers_out_of_range(settings, message):
     with pytest.raises(ValueError, match=message):
-        Schedule(**settings)
+        TrainingSchedule(**settings)
 
 
 def test_data_that_do_not_tell_their_order():
     for data in (None, SimpleNamespace(train_dataloader=list)):
         with pytest.raises(ValueError, match="loader has an `order`"):
-            training_order(data)
+            order_of(data)
 
 
 def test_a_rate_has_one_course():
     with pytest.raises(ValueError, match="not both"):
-        AuditoryModule(backbone=None, tasks=[], schedule=Schedule(drop_every=1), lr_scheduler=lambda optimizer: None)
+        AuditoryModule(
+            backbone=None, tasks=[], schedule=TrainingSchedule(drop_every=1), lr_scheduler=lambda optimizer: None
+        )
 
 
 def test_a_file_that_begins_with_another_sets_single_values():

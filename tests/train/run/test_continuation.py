@@ -17,7 +17,7 @@ from networks.weights.checkpoint import NETWORK_KEY
 from tests.helpers.killed import die, die_at_write
 from tests.helpers.training_processes import KILLED, before_step, start, start_ranks, wait_for
 from train.run import checkpoint_files
-from train.run.checkpoint_files import AtomicCheckpointIO, CheckpointWriteError, remove_abandoned
+from train.run.checkpoint_files import AtomicCheckpointIO, CheckpointWriteError, remove_partial_checkpoints
 from train.run.stop_signals import EXIT_STOPPED
 
 pytestmark = pytest.mark.usefixtures("tiny_benchmark")
@@ -226,8 +226,8 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 def test_what_killed_runs_left_is_removed(tmp_path):
     (tmp_path / ".last.ckpt.0123.partial").write_bytes(b"half")
     (tmp_path / "last.ckpt").write_bytes(b"whole")
-    remove_abandoned(tmp_path)
-    remove_abandoned(tmp_path / "nowhere")
+    remove_partial_checkpoints(tmp_path)
+    remove_partial_checkpoints(tmp_path / "nowhere")
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
 
