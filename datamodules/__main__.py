@@ -13,14 +13,12 @@ from datamodules.building.build_report import BuildError
 from datamodules.commands.help_format import DefaultsHelp
 from datamodules.manifests.manifest import ManifestError
 from datamodules.shards.index import ShardError
-from networks.installation import InstallationError, check_evaluate
+from networks.installation import InstallationError
 
 COMMANDS = {
     "build": ("datamodules.commands.build", "build shard sets from a manifest of sounds and labels"),
     "merge": ("datamodules.commands.merge", "complete a build that was split into parts"),
     "check": ("datamodules.commands.check", "verify shard sets in full and name what is damaged"),
-    # Draws cochleagrams, of which this package knows nothing: the command stands above both.
-    "show": ("train.cli.show", "write a few mixtures as sounds and as a picture of their cochleagrams"),
     "audioset": ("datamodules.commands.audioset", "build shard sets from AudioSet's segment lists and clips"),
     "words": ("datamodules.commands.words", "build shard sets of words from recordings with word alignments"),
     "genres": ("datamodules.commands.genres", "build shard sets from folders of sounds, one folder per class"),
@@ -53,8 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name, help=help_text, description=help_text, formatter_class=DefaultsHelp)
         if name == chosen:
             try:
-                if module.startswith("train."):
-                    check_evaluate()
                 implementation = importlib.import_module(module)
             except InstallationError as error:
                 _tell(str(error))

@@ -129,7 +129,7 @@ COMMANDS = [
     ("train", "fit", "--help"),
     ("evaluate", "--help"),
     ("evaluate", "report", "x"),
-    ("datamodules", "show", "x"),
+    ("train", "show", "x"),
 ]
 
 

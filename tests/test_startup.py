@@ -40,6 +40,16 @@ for arguments in ([], *([name] for name in COMMANDS)):
         main([*arguments, "--help"])
     assert "usage: " in shown.getvalue(), arguments
 """
+SHOW_LIGHT_TRAINING_HELP = """
+import contextlib, io, sys
+from train.__main__ import main
+for arguments in (["--help"], ["show", "--help"]):
+    sys.argv = ["train", *arguments]
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+        main()
+    assert "usage: " in shown.getvalue(), arguments
+"""
 SHOW_TRAINING_HELP = """
 import contextlib, io, sys
 sys.argv = ["train", "fit", "--help"]
@@ -62,6 +72,10 @@ def modules_after(code: str) -> set[str]:
 @pytest.mark.parametrize("package", ["networks", "datamodules", "evaluate"])
 def test_help_of_every_command_imports_nothing_heavy(package):
     assert not modules_after(SHOW_HELP.format(package=package)) & HEAVY
+
+
+def test_help_of_other_training_commands_imports_nothing_heavy():
+    assert not modules_after(SHOW_LIGHT_TRAINING_HELP) & HEAVY
 
 
 def test_help_of_training_imports_little_more_than_lightning():

@@ -1,17 +1,14 @@
-"""`python -m datamodules show`: listen to mixtures and look at them.
-
-It lives here because it draws cochleagrams of mixtures, and `datamodules` and `networks` do not know each other.
-"""
+"""The command `python -m train show`: listen to mixtures and look at them."""
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 from math import ceil, inf
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 import soundfile
@@ -25,6 +22,7 @@ from datamodules.shards.clip_sources import ClipSource, open_clips
 from datamodules.shards.index import INDEX_FILE, ShardError
 from datamodules.shards.reader import ShardSet
 from datamodules.tasks import UNLABELLED, Side
+from train.errors import TrainingError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from datamodules.batches.examples import MixtureDataset
     from networks import Cochleagram
 
-PICTURE_FILE = "mixtures.png"
+MIXTURES_PICTURE = "mixtures.png"
 MAX_LABELS_NAMED = 3
 _NUM_COLUMNS = 2
 _PANEL_SIZE_IN = (5.2, 2.6)
@@ -40,66 +38,112 @@ _MARKED_HZ = (100, 250, 500, 1000, 2000, 4000, 8000)
 _TAPS_PER_SECOND = 50.0  # of the published low-pass kernel: 1001 taps at 20 kHz
 
 
-class Shown(NamedTuple):
-    """A mixture with what it is made of, in words."""
+class ShownMixture(NamedTuple):
+    """A mixture, and in words what it is made of."""
 
     file: str
     waveform: np.ndarray
     description: str
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.description = "Write a few mixtures as training hears them: WAV files and a picture of their cochleagrams."
-    parser.add_argument("shards", help="folder of the signals: a shard set, one per split, or published HDF5 files")
-    parser.add_argument("--noise", help="folder of the noises (default: signals in quiet)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for WAV files and picture")
-    parser.add_argument("--num", type=int, default=8, help="mixtures (default: 8)")
-    parser.add_argument("--split", default="train", help="of folders with one shard set per split (default: train)")
-    parser.add_argument("--duration-s", type=float, default=2.0, help="of a mixture (default: 2)")
-    parser.add_argument("--snr-db", type=float, nargs=2, default=PUBLISHED_SNR_DB, metavar=("LOW", "HIGH"))
-    parser.add_argument("--jitter-s", type=float, default=DEFAULT_JITTER_S, help="shift in time (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="as of training (default: 0)")
-    parser.add_argument("--epoch", type=int, default=0, help="the first mixtures of which epoch (default: 0)")
+@dataclass(kw_only=True)
+class Show:
+    """Write a few mixtures as training hears them: WAV files and a picture of their cochleagrams.
+
+    All files are scaled by the same factor, so that none clips and their levels compare as in training.
+
+    Attributes:
+        shards: Folder of the signals: a shard set, a folder with one shard set per split, or published HDF5 files.
+        noise: Folder of the noises. By default, signals are in quiet.
+        out: Folder for the WAV files and the picture.
+        num: Number of mixtures.
+        split: Split of folders with one shard set per split.
+        duration_s: Duration of a mixture.
+        snr_db: Lowest and highest signal-to-noise ratio; -10 and 10 if not given.
+        jitter_s: Largest shift of a clip in time.
+        seed: Seed of the training.
+        epoch: Epoch whose first mixtures are shown, from 0.
+    """
+
+    shards: str
+    noise: str | None = None
+    out: Path
+    num: int = 8
+    split: str = "train"
+    duration_s: float = 2.0
+    snr_db: list[float] | None = None
+    jitter_s: float = DEFAULT_JITTER_S
+    seed: int = 0
+    epoch: int = 0
+    positionals: ClassVar[tuple[str, ...]] = ("shards",)
+
+    def run(self) -> None:
+        """Mix, write and draw.
+
+        Raises:
+            TrainingError: An option is out of range.
+            ShardError: There are no shards, or signals and noises do not fit.
+        """
+        from datamodules.batches.examples import MixtureDataset, MixtureSettings
+
+        ratios_db = self._checked_options()
+        pair = self._opened_clips()
+        rate_hz = pair.signals.sample_rate_hz
+        num_samples = round(self.duration_s * rate_hz)
+        if num_samples < 1:
+            raise TrainingError(f"expected a duration_s of at least one sample at {rate_hz} Hz, got {self.duration_s}")
+        settings = MixtureSettings(num_samples, ratios_db, jitter_s=self.jitter_s)
+        dataset = MixtureDataset(*pair, [], settings, seed=self.seed)
+        order = training_order(pair, batch_size=1, seed=self.seed, rank=0, num_ranks=1, num_workers=0)
+        draws = islice(chain.from_iterable(order.batches(self.epoch)), self.num)
+        shown = [_shown(number, draw, dataset, pair) for number, draw in enumerate(draws)]
+        self._write(shown, rate_hz)
+        Console(soft_wrap=True).print(f"wrote {len(shown)} mixtures and {MIXTURES_PICTURE} to {self.out}", markup=False)
+
+    def _checked_options(self) -> tuple[float, float]:
+        """The range of signal-to-noise ratios; raises for options out of range."""
+        ratios_db = PUBLISHED_SNR_DB if self.snr_db is None else self.snr_db
+        if self.num < 1 or self.jitter_s < 0 or len(ratios_db) != 2 or not ratios_db[0] <= ratios_db[1]:
+            raise TrainingError(
+                "--num must be at least 1, --jitter_s at least 0, and --snr_db LOW HIGH with LOW at most HIGH; got "
+                f"{self.num}, {self.jitter_s}, {list(ratios_db)}"
+            )
+        return ratios_db[0], ratios_db[1]
+
+    def _opened_clips(self) -> ClipPair:
+        signals = _opened(self.shards, self.split, "signal")
+        noises = None if self.noise is None else _opened(self.noise, self.split, "noise")
+        if noises is not None and noises.sample_rate_hz != signals.sample_rate_hz:
+            rates = f"expected {signals.sample_rate_hz} Hz as for the signals, got {noises.sample_rate_hz} Hz"
+            raise ShardError(f"{noises.folder}: {rates}")
+        for clips in (signals, noises):
+            if clips is not None and not len(clips):
+                raise ShardError(f"{clips.folder} has no clips")
+        return ClipPair(signals, noises)
+
+    def _write(self, shown: Sequence[ShownMixture], rate_hz: int) -> None:
+        from evaluate.report.figures import style
+
+        self.out.mkdir(parents=True, exist_ok=True)
+        factor = min(1.0, 0.99 / max(np.abs(one.waveform).max() for one in shown))
+        for one in shown:
+            with replacing(self.out / one.file) as temporary:
+                soundfile.write(temporary, factor * one.waveform, rate_hz, subtype="PCM_16")
+        figure = draw_mixtures(shown, rate_hz, title=f"{self.shards}: mixtures of epoch {self.epoch}")
+        with replacing(self.out / MIXTURES_PICTURE) as temporary:
+            figure.savefig(temporary, dpi=style.DPI)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Mix, write, draw; 1 when there is nothing to show."""
-    from datamodules.batches.examples import MixtureDataset, MixtureSettings
-    from evaluate.report.figures import style
-
-    signals = _opened(args.shards, args.split, "signal")
-    pair = ClipPair(signals, None if args.noise is None else _opened(args.noise, args.split, "noise"))
-    rate_hz = signals.sample_rate_hz
-    _check(pair, args)
-    settings = MixtureSettings(
-        round(args.duration_s * rate_hz), (args.snr_db[0], args.snr_db[1]), jitter_s=args.jitter_s
-    )
-    dataset = MixtureDataset(*pair, [], settings, seed=args.seed)
-    order = training_order(pair, batch_size=1, seed=args.seed, rank=0, num_ranks=1, num_workers=0)
-    draws = islice(chain.from_iterable(order.batches(args.epoch)), args.num)
-    shown = [_shown(number, draw, dataset, pair) for number, draw in enumerate(draws)]
-    args.out.mkdir(parents=True, exist_ok=True)
-    # One factor for all, so that none clips and all are as loud as training has them beside each other.
-    factor = min(1.0, 0.99 / max(np.abs(one.waveform).max() for one in shown))
-    for one in shown:
-        with replacing(args.out / one.file) as temporary:
-            soundfile.write(temporary, factor * one.waveform, rate_hz, subtype="PCM_16")
-    with replacing(args.out / PICTURE_FILE) as temporary:
-        picture(shown, rate_hz, title=f"{args.shards}: mixtures of epoch {args.epoch}").savefig(
-            temporary, dpi=style.DPI
-        )
-    Console(soft_wrap=True).print(f"{len(shown)} mixtures and {PICTURE_FILE} are in {args.out}", markup=False)
-    return 0
-
-
-def picture(shown: Sequence[Shown], sample_rate_hz: int, *, title: str) -> Figure:
-    """Draw the cochleagrams of mixtures, with what they are made of above each.
+def draw_mixtures(shown: Sequence[ShownMixture], sample_rate_hz: int, *, title: str) -> Figure:
+    """Draw the cochleagrams of mixtures, each below what it is made of.
 
     Args:
-        shown: the mixtures, of equal length.
-        sample_rate_hz: their sample rate in Hz.
-        title: shown on top.
+        shown: Mixtures of equal length.
+        sample_rate_hz: Their sample rate in Hz.
+        title: Title of the figure.
+
+    Returns:
+        The figure.
     """
     import torch
 
@@ -139,7 +183,7 @@ def picture(shown: Sequence[Shown], sample_rate_hz: int, *, title: str) -> Figur
 
 
 def _front_end(sample_rate_hz: int, num_samples: int) -> Cochleagram:
-    """The published cochleagram, as far as the sounds' rate and length allow."""
+    """The published cochleagram, as far as the rate and length of the sounds allow."""
     from networks import Cochleagram
 
     num_taps = min(1001, 2 * round(sample_rate_hz / (2 * _TAPS_PER_SECOND)) + 1, num_samples)
@@ -157,21 +201,7 @@ def _opened(location: str, split: str, side: Side) -> ClipSource:
     return ShardSet(location) if (Path(location) / INDEX_FILE).is_file() else open_clips(location, split, side=side)
 
 
-def _check(pair: ClipPair, args: argparse.Namespace) -> None:
-    rate_hz = pair.signals.sample_rate_hz
-    if pair.noises is not None and pair.noises.sample_rate_hz != rate_hz:
-        raise ShardError(f"{pair.noises.folder}: has {pair.noises.sample_rate_hz} Hz, the signals {rate_hz} Hz")
-    for clips in pair:
-        if clips is not None and not len(clips):
-            raise ShardError(f"{clips.folder}: has no clips")
-    if args.num < 1 or args.duration_s * rate_hz < 1 or args.jitter_s < 0 or not args.snr_db[0] <= args.snr_db[1]:
-        raise ShardError(
-            "--num must be at least 1, --duration-s above 0, --jitter-s at least 0, --snr-db LOW at most HIGH; got "
-            f"{args.num}, {args.duration_s}, {args.jitter_s}, {args.snr_db}"
-        )
-
-
-def _shown(number: int, draw: Draw, dataset: MixtureDataset, pair: ClipPair) -> Shown:
+def _shown(number: int, draw: Draw, dataset: MixtureDataset, pair: ClipPair) -> ShownMixture:
     from datamodules.batches.examples import Example
 
     example = dataset[draw]
@@ -183,11 +213,11 @@ def _shown(number: int, draw: Draw, dataset: MixtureDataset, pair: ClipPair) -> 
         parts.append(_labels(pair.noises, draw.noise))
     ratio = {inf: "signal alone", -inf: "noise alone"}.get(example.snr_db, f"{example.snr_db:+.1f} dB SNR")
     name = re.sub(r"[^A-Za-z0-9]+", "-", parts[0].replace(": ", "-"))[:40].strip("-")
-    return Shown(f"{number:02d}-{name}.wav", example.waveform, "\n".join([" in ".join(parts), ratio]))
+    return ShownMixture(f"{number:02d}-{name}.wav", example.waveform, "\n".join([" in ".join(parts), ratio]))
 
 
 def _labels(clips: ClipSource, i: int) -> str:
-    """The labels of a clip in words."""
+    """Labels of a clip, in words."""
     found = []
     for name, numbers in clips.read(i).labels.items():
         labels = clips.label_sets[name].labels

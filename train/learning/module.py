@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from datamodules.tasks import Task
 from networks import AuditoryNetwork, Backbone, CheckpointError, FrontEnd
 from networks.weights.checkpoint import NETWORK_KEY, describe_network
-from train.cli.errors import TrainingError
+from train.errors import TrainingError
 from train.learning.gradient_norms import gradient_norm
 from train.learning.losses import Losses, weighted_losses
 from train.learning.optimizers import keep_settings, set_by

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from evaluate.watch.checkpoint_folder import DIVERGED_FILE
-from train.cli.errors import TrainingError
+from train.errors import TrainingError
 from train.run.lightning_internals import loss_scale
 from train.run.run_directory import checkpoints_in
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from train.cli.errors import TrainingError
+from train.errors import TrainingError
 
 
 def keep_settings(optimizer: Optimizer, *, but: Collection[str] = ()) -> None:

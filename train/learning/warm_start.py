@@ -10,7 +10,7 @@ from torch import nn
 
 from datamodules.tasks import Task
 from networks import AuditoryNetwork, CheckpointError, load_checkpoint
-from train.cli.errors import TrainingError
+from train.errors import TrainingError
 
 NUM_PARTS_LISTED = 12
 

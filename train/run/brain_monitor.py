@@ -4,7 +4,7 @@ import pytorch_lightning as pl
 
 from evaluate.callback.callback import BrainScoreCallback
 from evaluate.callback.logged import PREFIX
-from train.cli.errors import TrainingError
+from train.errors import TrainingError
 
 
 def is_brain_score(monitor: str | None) -> bool:

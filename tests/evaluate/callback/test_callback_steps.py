@@ -15,7 +15,7 @@ from evaluate.scoring import table as t
 from evaluate.scoring.engine import ScoringEngine
 from evaluate.scoring.score_network import score_network
 from networks import NetworkIdentity
-from train.cli.errors import TrainingError
+from train.errors import TrainingError
 from train.run.early_stopping import StopByBrainScore
 from train.run.run_checkpoint import RunCheckpoint, best_mode
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CyclicLR, OneCycleLR, StepLR
 
-from train.cli.errors import TrainingError
+from train.errors import TrainingError
 from train.learning.optimizers import keep_settings, set_by
 
 
