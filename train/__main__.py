@@ -1,12 +1,23 @@
 """The command `python -m train COMMAND`, such as `python -m train fit --config configs/NAME.yaml`."""
 
+import argparse
 import sys
 import time
+from collections.abc import Sequence
 from typing import NoReturn
 
 from networks.installation import InstallationError, check_evaluate
-from train.cli.commands import check_command
 from train.display.quiet import rank
+
+COMMANDS = {
+    "fit": "Train a network, or resume a run.",
+    "validate": "Compute the validation metrics of a checkpoint.",
+    "test": "Compute the metrics of a checkpoint on the test data.",
+    "show": "Write a few mixtures as training hears them.",
+}
+"""What each command does. `show` is a class of its own; the others are Lightning's."""
+
+DESCRIPTION = "Train networks, and watch how well they predict brain responses."
 
 FIRST_RANK_REPORTS_WITHIN_S = 3.0
 """The other processes wait this long before they report an error."""
@@ -15,7 +26,7 @@ FIRST_RANK_REPORTS_WITHIN_S = 3.0
 def main() -> None:
     """Run one command. Errors that users can fix are reported in one line, without a traceback."""
     arguments = sys.argv[1:]
-    check_command(arguments)
+    _check_command(arguments)
     try:
         check_evaluate()  # before what imports it
     except InstallationError as error:
@@ -24,6 +35,25 @@ def main() -> None:
         _show(arguments[1:])
     else:
         _train()
+
+
+def _check_command(arguments: Sequence[str]) -> None:
+    """Show the overview if there is no command, and an error for an unknown one; otherwise do nothing.
+
+    Args:
+        arguments: Command line without the program's name.
+
+    Raises:
+        SystemExit: After the overview or an error.
+    """
+    first = arguments[0] if arguments else "--help"
+    if first in COMMANDS or (first.startswith("-") and first not in ("-h", "--help")):
+        return
+    parser = argparse.ArgumentParser(prog="python -m train", description=DESCRIPTION)
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, purpose in COMMANDS.items():
+        subparsers.add_parser(name, help=purpose)
+    parser.parse_args(arguments)
 
 
 def _show(arguments: list[str]) -> None:

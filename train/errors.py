@@ -18,7 +18,7 @@ def user_errors() -> tuple[type[Exception], ...]:
     from networks.installation import InstallationError
     from train.learning.non_finite import NonFiniteLossError
     from train.learning.schedules import ScheduleError
-    from train.run.checkpoint_files import CheckpointWriteError
+    from train.run.checkpoint_writer import CheckpointWriteError
     from train.run.run_directory import RunDirectoryError
 
     return (

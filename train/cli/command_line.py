@@ -22,23 +22,20 @@ from train.display.training_progress import TrainingProgress
 from train.learning.module import AuditoryModule
 from train.learning.non_finite import StopWhenNonFinite
 from train.learning.schedules import TrainingSchedule
-from train.run.checkpoint_files import AtomicCheckpointIO, remove_partial_checkpoints
+from train.run.checkpoint_selection import checkpoint_named, checkpoint_to_evaluate, checkpoint_to_resume
+from train.run.checkpoint_writer import AtomicCheckpointIO, remove_partial_checkpoints
+from train.run.continuation import RankStates, ResumeAfterWholePass
 from train.run.early_stopping import StopByBrainScore
 from train.run.lightning_internals import subcommand_parser
-from train.run.rank_states import RankStates
 from train.run.run_callbacks import RunSummary, SaveRunConfig, SaveUntrained
 from train.run.run_checkpoint import RunCheckpoint
 from train.run.run_directory import (
     BEST_PREFIX,
     STEP_NAME,
     check_run_dir,
-    checkpoint_named,
-    checkpoint_to_evaluate,
-    checkpoint_to_resume,
     checkpoints_in,
 )
 from train.run.stop_signals import LeaveWhenSaved, StopSignals
-from train.run.whole_passes import ResumeAfterWholePass
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "use_distributed_sampler": False,  # the data module spreads examples over ranks itself, exactly

@@ -9,8 +9,7 @@ from typing import Any
 
 from datamodules.files import write_json
 from train.display.page_parts import Picture
-
-STATE_FILE = "run_page.json"
+from train.run.run_directory import PAGE_STATE_FILE
 
 
 @dataclass
@@ -28,13 +27,13 @@ class LastValidation:
     def write(self, run_dir: Path) -> None:
         """Write it into the run directory."""
         # Pairs: the order of the values is that of conditions and tasks, and JSON files have their keys sorted.
-        write_json(run_dir / STATE_FILE, asdict(self) | {"values": list(self.values.items())})
+        write_json(run_dir / PAGE_STATE_FILE, asdict(self) | {"values": list(self.values.items())})
 
     @classmethod
     def read(cls, run_dir: Path) -> LastValidation:
         """Read it from the run directory; empty if the file is missing or damaged: the next validation renews it."""
         try:
-            state: Any = json.loads((run_dir / STATE_FILE).read_text(encoding="utf-8"))
+            state: Any = json.loads((run_dir / PAGE_STATE_FILE).read_text(encoding="utf-8"))
             return cls(
                 values={str(name): float(value) for name, value in state["values"]},
                 pictures={

@@ -6,7 +6,7 @@ from typing import Any
 
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
-from train.run.run_directory import wandb_run_id
+from train.run.run_directory import CSV_FOLDER, TENSORBOARD_FOLDER, wandb_run_id
 
 WANDB_TIMEOUT_S = 60
 """How long a run waits for Weights & Biases before it starts without."""
@@ -23,8 +23,8 @@ def loggers_of(run_dir: str, wandb_project: str | None) -> list[Logger]:
     """
     loggers: list[Logger] = [
         # Written at once: rows kept back would be lost with a killed run, also those from before its last checkpoint.
-        CSVLogger(run_dir, name="csv", flush_logs_every_n_steps=1),
-        TensorBoardLogger(run_dir, name="tensorboard", version=""),
+        CSVLogger(run_dir, name=CSV_FOLDER, flush_logs_every_n_steps=1),
+        TensorBoardLogger(run_dir, name=TENSORBOARD_FOLDER, version=""),
     ]
     if wandb_project is not None:
         loggers.append(_wandb_logger(run_dir, wandb_project))

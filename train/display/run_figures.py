@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from datamodules.tasks import Task
 from evaluate.report.figures import style
-from train.display.metric_history import History
 from train.learning.validation_sample import Confusion, Mixtures
+from train.run.metric_history import History
 from train.run.run_callbacks import HEADLINE_METRICS
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def curves_figure(history: History, tasks: Sequence[str], conditions: Sequence[s
     """Draw losses (above) and accuracies (below), a column per task; the first column is the sum and the rate.
 
     Args:
-        history: What was logged, see `train.display.metric_history`.
+        history: What was logged, see `train.run.metric_history`.
         tasks: Names of the tasks.
         conditions: Names of the validation conditions.
 

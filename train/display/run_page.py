@@ -22,8 +22,8 @@ from train.display.pace import Pace, batches_left
 from train.display.page_parts import PageHead, Part, render
 from train.display.run_sections import brain_section, make_sections
 from train.learning.validation_sample import ValidationSample
+from train.run.run_directory import PAGE_FILE
 
-PAGE_FILE = "index.html"
 REFRESH_S = 60
 """A browser reloads the page of a running run this often."""
 MAX_SHARE = 0.02

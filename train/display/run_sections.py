@@ -18,10 +18,10 @@ from evaluate.report.figures.series import entries_of, series_of
 from evaluate.scoring import table as t
 from train.display.last_validation import LastValidation
 from train.display.logged_values import VALIDATION_PREFIX, values_of
-from train.display.metric_history import read_history
 from train.display.page_parts import Cell, Paragraph, Part, Picture, Section, ValueTable
 from train.display.run_figures import confusion_figure, curves_figure, mixtures_figure
 from train.learning.validation_sample import Mixtures, ValidationSample
+from train.run.metric_history import read_history
 from train.run.run_callbacks import held_out_rows
 
 if TYPE_CHECKING:

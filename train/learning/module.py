@@ -15,14 +15,13 @@ from datamodules.tasks import Task
 from networks import AuditoryNetwork, Backbone, CheckpointError, FrontEnd
 from networks.weights.checkpoint import NETWORK_KEY, describe_network
 from train.errors import TrainingError
-from train.learning.gradient_norms import gradient_norm
 from train.learning.losses import Losses, weighted_losses
 from train.learning.optimizers import keep_settings, set_by
 from train.learning.schedules import CONSTANT, TrainingSchedule, scale_rates, with_schedule
 from train.learning.task_metrics import Accuracy, accuracy
-from train.learning.uncertainty import UncertaintyWeights
 from train.learning.validation import ConditionMetrics
 from train.learning.warm_start import frozen_modules, keep_statistics, take_out_of_training, warm_start
+from train.learning.weighting import UncertaintyWeights, gradient_norm
 from train.run.lightning_internals import passes_completed
 
 Batch = dict[str, Any]

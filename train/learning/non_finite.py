@@ -10,9 +10,7 @@ from torch import Tensor
 from evaluate.watch.checkpoint_folder import DIVERGED_FILE
 from train.errors import TrainingError
 from train.run.lightning_internals import loss_scale
-from train.run.run_directory import checkpoints_in
-
-BATCH_FILE = "non_finite_batch.rank{rank}.pt"
+from train.run.run_directory import NON_FINITE_BATCH_FILE, checkpoints_in
 
 
 class NonFiniteLossError(RuntimeError):
@@ -57,13 +55,13 @@ class StopWhenNonFinite(pl.Callback):
             return
         folder = Path(trainer.default_root_dir)
         if is_bad:
-            torch.save(self._batch, folder / BATCH_FILE.format(rank=trainer.global_rank))
+            torch.save(self._batch, folder / NON_FINITE_BATCH_FILE.format(rank=trainer.global_rank))
         state = checkpoints_in(folder) / DIVERGED_FILE
         trainer.save_checkpoint(state)
         what = f"the loss is {value}" if is_bad else "the loss of another rank is not a finite number"
         raise NonFiniteLossError(
             f"{what} at step {trainer.global_step} of epoch {trainer.current_epoch}. The state before this step is in "
-            f"{state}, the batch in {folder / BATCH_FILE.format(rank='*')}. Try a lower "
+            f"{state}, the batch in {folder / NON_FINITE_BATCH_FILE.format(rank='*')}. Try a lower "
             "learning rate, a warm-up, or --trainer.gradient_clip_val 1"
         )
 

@@ -12,15 +12,16 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluate.callback.logged import PREFIX
-from evaluate.scoring.table import BEST, write_atomically
+from evaluate.scoring.table import BEST
 from evaluate.watch.checkpoint_folder import CONFIG_FILE
 from train.display.logged_values import brain_scores, values_of
-from train.display.metric_history import read_history
+from train.run.metric_history import read_history
 from train.run.run_directory import (
     EARLIER_CONFIG_FILE,
     SUMMARY_FILE,
     UNTRAINED_CHECKPOINT,
     checkpoints_in,
+    durable_file,
 )
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ class SaveRunConfig(pl.Callback):
         earlier = folder / EARLIER_CONFIG_FILE.format(step=trainer.global_step)
         # Of several that went on from one step, the first is what had trained until there.
         if trainer.global_step > 0 and path.exists() and path.read_bytes() != text and not earlier.exists():
-            write_atomically(earlier, path.read_bytes())
-        write_atomically(path, text)
+            _write(earlier, path.read_bytes())
+        _write(path, text)
 
 
 class SaveUntrained(pl.Callback):
@@ -96,7 +97,7 @@ class RunSummary(pl.Callback):
         held_out, brain = held_out_rows(metrics), brain_rows(metrics)
         rows = pd.concat([rows for rows in (held_out, brain) if len(rows)] or [held_out])
         if len(rows):
-            write_atomically(folder / SUMMARY_FILE, rows.to_csv(index=False).encode())
+            _write(folder / SUMMARY_FILE, rows.to_csv(index=False).encode())
             show_summary(held_out, "Held-out examples")
             show_summary(brain, "Brain scores at the best stage")
         Console().print(f"run directory: {folder}", soft_wrap=True)
@@ -154,3 +155,8 @@ def show_summary(rows: pd.DataFrame, title: str) -> None:
     for row in shown.itertuples(index=False):
         table.add_row(*(f"{value:.3f}" if isinstance(value, float) else value for value in row))
     Console().print(table)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with durable_file(path) as file:
+        file.write(content)

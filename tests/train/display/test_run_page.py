@@ -17,13 +17,14 @@ from datamodules.tasks import UNLABELLED, Task
 from evaluate.scoring import table as t
 from train.__main__ import main
 from train.display import run_page, run_sections
-from train.display.last_validation import STATE_FILE, LastValidation
-from train.display.metric_history import read_history
+from train.display.last_validation import LastValidation
 from train.display.pace import Pace
 from train.display.page_parts import Cell, PageHead, Paragraph, Picture, Section, ValueTable, render
 from train.display.run_figures import MAX_POINTS, curves_figure
 from train.display.run_page import RunPage
 from train.learning.validation_sample import NUM_MIXTURES, ValidationSample, confusion
+from train.run.metric_history import read_history
+from train.run.run_directory import PAGE_STATE_FILE
 
 WORD = Task("word", "one_label", "signal", labels=("<null>", *"abc"))
 TAGS = Task("tags", "many_labels", "noise", labels=("<null>", "hiss", "hum"))
@@ -136,9 +137,9 @@ def test_a_run_without_a_readable_state_rebuilds_its_page(config, tmp_path, monk
     """Runs of earlier releases have the page alone."""
     config |= {"trainer": config["trainer"] | {"max_epochs": 1}}
     run_dir = fit(config, tmp_path / "first", monkeypatch, run_page=True)
-    (run_dir / STATE_FILE).unlink()
+    (run_dir / PAGE_STATE_FILE).unlink()
     if left is not None:
-        (run_dir / STATE_FILE).write_text(left)
+        (run_dir / PAGE_STATE_FILE).write_text(left)
     again = config | {"resume": True, "run_dir": str(run_dir), "run_page": True}
     fit(again, tmp_path / "again", monkeypatch, run_dir=str(run_dir))
     assert list(sections_of(pages[-1])) == ["Curves"]
@@ -153,7 +154,7 @@ def test_the_last_validation_is_kept_as_plain_values(tmp_path):
     assert read.pictures == last.pictures
     assert read.values.keys() == last.values.keys()
     assert read.values["val/<i>/loss"] == 0.5
-    assert json.loads((tmp_path / STATE_FILE).read_text())["pictures"]["Mixtures"][0]["caption"] == "“a”"
+    assert json.loads((tmp_path / PAGE_STATE_FILE).read_text())["pictures"]["Mixtures"][0]["caption"] == "“a”"
 
 
 def test_text_is_never_markup():

@@ -12,7 +12,7 @@ import torch
 from networks.weights.checkpoint import NETWORK_KEY
 from tests.helpers.training_processes import before_step, start, wait_for
 from train.cli.command_line import TrainCLI
-from train.display.metric_history import read_history
+from train.run.metric_history import read_history
 from train.run.stop_signals import EXIT_STOPPED
 
 HOOKS = ("train_start", "train_epoch_start", "train_batch_end", "validation_end", "train_epoch_end", "train_end")

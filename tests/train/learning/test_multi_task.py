@@ -13,8 +13,8 @@ from networks.weights.checkpoint import save_checkpoint
 from tests.helpers.training_processes import start, wait_for
 from tests.train.conftest import FRONT_END
 from train.learning.module import AuditoryModule
-from train.learning.uncertainty import UncertaintyWeights
 from train.learning.warm_start import frozen_modules, warm_start
+from train.learning.weighting import UncertaintyWeights
 
 LABELS = ("<null>", "high", "low")
 WORD = Task(name="word", kind="one_label", side="signal", labels=LABELS, null_label="<null>")

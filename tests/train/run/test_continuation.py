@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -11,13 +12,14 @@ import pytest
 import torch
 from torch import distributed as dist
 
+from datamodules import files
 from evaluate.callback import callback as brain_module
 from evaluate.scoring.table import KEY_COLUMNS
 from networks.weights.checkpoint import NETWORK_KEY
 from tests.helpers.killed import die, die_at_write
 from tests.helpers.training_processes import KILLED, before_step, start, start_ranks, wait_for
-from train.run import checkpoint_files
-from train.run.checkpoint_files import AtomicCheckpointIO, CheckpointWriteError, remove_partial_checkpoints
+from train.run import run_directory
+from train.run.checkpoint_writer import AtomicCheckpointIO, CheckpointWriteError, remove_partial_checkpoints
 from train.run.stop_signals import EXIT_STOPPED
 
 pytestmark = pytest.mark.usefixtures("tiny_benchmark")
@@ -62,10 +64,10 @@ MOMENTS = {
     "in the middle of the first epoch": lambda: die_at_batch(4),
     "in the middle of the second epoch": lambda: die_at_batch(9),
     "at the last batch": lambda: die_at_batch(12),
-    "while a checkpoint is written": lambda: die_at_write(checkpoint_files, 2, "half"),
-    "after an epoch's first checkpoint": lambda: die_at_write(checkpoint_files, 2, "after"),
-    "before an epoch's last checkpoint": lambda: die_at_write(checkpoint_files, 3, "after"),
-    "while the last checkpoint is written": lambda: die_at_write(checkpoint_files, 7, "half"),
+    "while a checkpoint is written": lambda: die_at_write(files, 2, "half", name_ends=".ckpt"),
+    "after an epoch's first checkpoint": lambda: die_at_write(files, 2, "after", name_ends=".ckpt"),
+    "before an epoch's last checkpoint": lambda: die_at_write(files, 3, "after", name_ends=".ckpt"),
+    "while the last checkpoint is written": lambda: die_at_write(files, 2, "half", name_ends="last.ckpt"),
     "after the first epoch's scores": lambda: die_after_scores(2),
     "before the second epoch's scores": lambda: die_before_scores(3),
 }
@@ -96,7 +98,7 @@ def assert_same_outcome(run_dir: Path, undisturbed: Path) -> None:
     assert best(run_dir, checkpoint) == best(undisturbed, expected)
     metrics, expected_metrics = logged(run_dir), logged(undisturbed)
     pd.testing.assert_frame_equal(metrics, expected_metrics, check_exact=True)
-    assert [path for path in run_dir.rglob("*.partial")] == []
+    assert [path for pattern in ("*.partial", ".*.tmp*") for path in run_dir.rglob(pattern)] == []
 
 
 def best(run_dir: Path, checkpoint: dict) -> tuple[list[str], list[float]]:
@@ -216,7 +218,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint_files.os, "fsync", full)
+    monkeypatch.setattr(run_directory.os, "fsync", full)
     with pytest.raises(CheckpointWriteError, match=r"last\.ckpt could not be written .*No space left.* are whole"):
         AtomicCheckpointIO().save_checkpoint({"step": 2}, path)
     assert torch.load(str(path), weights_only=True) == {"step": 1}
@@ -224,8 +226,12 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 
 
 def test_what_killed_runs_left_is_removed(tmp_path):
-    (tmp_path / ".last.ckpt.0123.partial").write_bytes(b"half")
-    (tmp_path / "last.ckpt").write_bytes(b"whole")
+    (tmp_path / ".last.ckpt.0123.partial").write_bytes(b"half")  # of an earlier release
+    with run_directory.durable_file(tmp_path / "last.ckpt") as file:
+        file.write(b"whole")
+        (partial,) = tmp_path.glob(".last*.tmp*")
+        shutil.copy(partial, tmp_path / partial.name.replace("last", "step-0000004"))
+    assert len(list(tmp_path.iterdir())) == 3
     remove_partial_checkpoints(tmp_path)
     remove_partial_checkpoints(tmp_path / "nowhere")
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]

@@ -12,7 +12,7 @@ from torch import distributed as dist
 from datamodules.data_module import AuditoryDataModule
 from evaluate.callback.callback import BrainScoreCallback
 from tests.helpers.training_processes import before_step, start, start_ranks, wait_for
-from train.run.run_directory import newest_checkpoint
+from train.run.checkpoint_selection import newest_checkpoint
 from train.run.stop_signals import EXIT_STOPPED
 
 needs_gloo = pytest.mark.skipif(not dist.is_gloo_available(), reason="PyTorch is built without gloo")

@@ -1,14 +1,15 @@
 """Checkpoint files that are whole at every moment, whatever happens while one is written."""
 
-import os
-import uuid
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-PARTIAL_SUFFIX = ".partial"
+from train.run.run_directory import durable_file
+
+PARTIAL_FILES = (".*.tmp.ckpt", ".*.partial")
+"""Files that are being written; the second form is that of earlier releases."""
 
 
 class CheckpointWriteError(OSError):
@@ -37,28 +38,23 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise TypeError("storage_options are not supported: checkpoints are files in a folder")
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PARTIAL_SUFFIX}")
         try:
-            with partial.open("xb") as file:
+            with durable_file(path) as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        except (OSError, RuntimeError) as error:  # torch wraps what the file system says
+        except (OSError, RuntimeError) as error:  # torch wraps errors of the file system
             cause = error if isinstance(error, OSError) else error.__context__
             raise CheckpointWriteError(
                 f"the checkpoint {path} could not be written ({cause or error}); the checkpoints before it are whole. "
-                "Make space and go on with `--resume true`"
+                "Free some space and resume with `--resume true`"
             ) from error
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def remove_partial_checkpoints(folder: str | Path) -> None:
     """Remove what killed runs left half-written.
 
     Args:
-        folder: folder of checkpoints, which need not exist; no other run writes to it.
+        folder: Folder of checkpoints, which need not exist; no other run writes to it.
     """
-    for partial in Path(folder).glob(f".*{PARTIAL_SUFFIX}"):
-        partial.unlink(missing_ok=True)
+    for pattern in PARTIAL_FILES:
+        for partial in Path(folder).glob(pattern):
+            partial.unlink(missing_ok=True)

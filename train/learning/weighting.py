@@ -1,9 +1,10 @@
-"""Loss weights that are learnt: tasks weighted by their uncertainty."""
+"""The weight of each task: learnt from its uncertainty, and measured by its gradient."""
 
 from collections.abc import Iterable, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.nn import Parameter
 
 
 class UncertaintyWeights(nn.Module):
@@ -44,3 +45,21 @@ class UncertaintyWeights(nn.Module):
     def deviations(self) -> dict[str, Tensor]:
         """Learnt sigma of each task."""
         return {task: torch.exp(log_variance.detach() / 2) for task, log_variance in self.log_variances.items()}
+
+
+def gradient_norm(loss: Tensor, parameters: Iterable[Parameter]) -> Tensor:
+    """Euclidean norm of the gradient of a loss in parameters, the gradient averaged over ranks as training does.
+
+    Args:
+        loss: scalar with a graph, which is kept.
+        parameters: parameters, at least one of which the loss depends on; all ranks call alike.
+
+    Returns:
+        Scalar, float32.
+    """
+    gradients = torch.autograd.grad(loss, list(parameters), retain_graph=True, allow_unused=True)
+    joined = torch.cat([gradient.float().flatten() for gradient in gradients if gradient is not None])
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.all_reduce(joined)
+        joined /= distributed.get_world_size()
+    return torch.linalg.vector_norm(joined)

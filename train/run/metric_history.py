@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from train.run.run_directory import CSV_FOLDER
+
 if TYPE_CHECKING:
     import pandas as pd
 
-METRICS_FILES = "csv/*/metrics.csv"
+METRICS_FILES = f"{CSV_FOLDER}/*/metrics.csv"
 STEP = "step"
 
 History = dict[str, "pd.Series"]

@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 import torch
 
-from train.run.run_directory import (
-    RunDirectoryError,
+from train.run.checkpoint_selection import (
     checkpoint_named,
     checkpoint_to_evaluate,
     checkpoint_to_resume,
     newest_checkpoint,
 )
+from train.run.run_directory import RunDirectoryError
 
 
 def touch(run_dir: Path, *names: str) -> None:
@@ -33,7 +33,7 @@ def test_the_newest_checkpoint(tmp_path):
     assert newest_checkpoint(tmp_path) is None
     touch(tmp_path, "best-step-0000012.ckpt")
     assert newest_checkpoint(tmp_path).name == "best-step-0000012.ckpt"
-    touch(tmp_path, "step-0000009.ckpt", "step-0000010.ckpt", ".last.ckpt.0.partial")
+    touch(tmp_path, "step-0000009.ckpt", "step-0000010.ckpt", ".last.ckpt.0.partial", ".step-0000099.0-1.tmp.ckpt")
     assert newest_checkpoint(tmp_path).name == "step-0000010.ckpt"
     touch(tmp_path, "epoch=3-step=1000.ckpt")
     assert newest_checkpoint(tmp_path).name == "epoch=3-step=1000.ckpt"

@@ -1,4 +1,4 @@
-"""What every rank has for itself and a checkpoint must hold, so that a run that goes on is the run that was stopped."""
+"""Callbacks that make a resumed run the run that was stopped: states that Lightning does not save, and its loops."""
 
 import random
 from typing import Any, cast
@@ -8,6 +8,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torchmetrics import Metric
+
+from train.run.lightning_internals import close_whole_pass
 
 
 class RankStates(pl.Callback):
@@ -59,6 +61,17 @@ class RankStates(pl.Callback):
             for name, values in state["metrics"].items():
                 _restore_metric(self._metrics[name], values)
         self._loaded = []
+
+
+class ResumeAfterWholePass(pl.Callback):
+    """Lets a run with `max_steps` resume with the next pass if the last one was whole, as with `max_epochs`.
+
+    Must come before all callbacks that count passes.
+    """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the pass."""
+        close_whole_pass(trainer)
 
 
 def _metric_state(metric: Metric) -> dict[str, Any]:
