@@ -3,12 +3,14 @@
 import difflib
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn, Union, get_args
 
 import pytorch_lightning as pl
-from jsonargparse import ActionConfigFile
+from jsonargparse import ActionConfigFile, Namespace
 from pytorch_lightning.cli import LightningArgumentParser
 
+from train.cli.class_paths import dotted_in_arguments
 from train.cli.recipes import RecipeFile
 from train.run.lightning_internals import failed_parser
 
@@ -35,6 +37,10 @@ class TrainingParser(LightningArgumentParser):
         if kwargs.get("action") is ActionConfigFile:
             kwargs |= {"action": RecipeFile, "help": "path of a configuration file, or name of an installed recipe"}
         return super().add_argument(*args, **kwargs)
+
+    def parse_args(self, args: Sequence[str] | None = None, *further: Any, **settings: Any) -> Namespace:
+        """Parse a command line; classes may be written as `package.module:Name`."""
+        return super().parse_args(dotted_in_arguments(sys.argv[1:] if args is None else args), *further, **settings)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Tell what is wrong, with the option that may have been meant, and exit with status 2."""

@@ -7,6 +7,8 @@ import jsonargparse
 import yaml
 from jsonargparse.typing import Path_fr
 
+from train.cli.class_paths import dotted_in_values
+
 PARSER_MODE = "recipe"
 """Name under which jsonargparse knows the loader."""
 
@@ -31,7 +33,7 @@ def load_recipe(text: str) -> Any:
     Returns:
         What it holds.
     """
-    loaded = jsonargparse.get_loader("yaml")(text)
+    loaded = dotted_in_values(jsonargparse.get_loader("yaml")(text))
     if not (isinstance(loaded, dict) and isinstance(loaded.get(BASE), str)):
         return loaded
     loaded = {BASE: find_recipe(loaded.pop(BASE)), **loaded}
