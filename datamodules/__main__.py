@@ -11,6 +11,7 @@ from datamodules.audio import AudioError
 from datamodules.batches.mixing import MixingError
 from datamodules.building.build_report import BuildError
 from datamodules.commands.help_format import DefaultsHelp
+from datamodules.files import NotWritableError
 from datamodules.manifests.manifest import ManifestError
 from datamodules.shards.index import ShardError
 from networks.installation import InstallationError
@@ -31,7 +32,7 @@ COMMANDS = {
 EXIT_INTERRUPTED = 130
 """As shells have it: 128 and the number of the signal."""
 
-ERRORS = (ManifestError, BuildError, ShardError, AudioError, MixingError, InstallationError)
+ERRORS = (ManifestError, BuildError, ShardError, AudioError, MixingError, InstallationError, NotWritableError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,12 +9,23 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("train", "evaluate", "datamodules", "networks")
-# evaluate reads sounds, synthesises textures and shows its progress with these three, which stand on nothing but numpy,
-# torch, soundfile and rich. networks.installation stands on the standard library alone.
+# evaluate reads sounds, writes files, synthesises textures and shows its progress with these, which stand on nothing
+# but numpy, torch, soundfile, filelock and rich. networks.installation stands on the standard library alone.
 MAY_IMPORT = {
     "networks": set(),
-    "datamodules": {"networks.installation"},
-    "evaluate": {"networks", "datamodules.audio", "datamodules.progress", "datamodules.demo"},
+    "datamodules": {
+        "networks.commands.dispatch",
+        "networks.installation",
+        "networks.lazy",
+        "networks.named_objects",
+    },
+    "evaluate": {
+        "networks",
+        "datamodules.audio",
+        "datamodules.demo",
+        "datamodules.files",
+        "datamodules.progress",
+    },
     "train": {"networks", "datamodules", "evaluate"},
 }
 LIGHTNING_IN = {"evaluate/callback/callback.py", "datamodules/data_module.py"}

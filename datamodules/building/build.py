@@ -17,7 +17,8 @@ from datamodules.building.clips import Cutting
 from datamodules.building.finish import finish, write_plan
 from datamodules.building.jobs import bad_clips, do_jobs, plan, problem_of
 from datamodules.building.records import Problem
-from datamodules.building.working_folder import remove_leftovers, taking_up, up_to_date, working_on
+from datamodules.building.working_folder import remove_finished, taking_up, up_to_date, working_on
+from datamodules.files import check_writable
 from datamodules.manifests.label_lists import label_sets_of
 from datamodules.manifests.manifest import ManifestEntry, RowError, read_manifest
 from datamodules.manifests.splitting import SplitRule, check_splits, split_entries
@@ -94,10 +95,12 @@ def build_shards(
     Raises:
         ManifestError: when the manifest cannot be used, or names splits of which none is for training.
         BuildError: when clips are bad, `out` holds something else, or another build works on it.
+        NotWritableError: when `out` cannot be written.
     """
     cutting = Cutting(sample_rate_hz, clip_duration_s, min_duration_s, max_zero_fraction, min_source_rate_hz)
     _check_settings(cutting, clips_per_shard, part)
     manifest, out, rule = Path(manifest_path), Path(out), split_rule or SplitRule()
+    check_writable(out.parent)
     with ProgressDisplay(f"building {out}", is_shown=progress) as display:
         wrong_rows: list[RowError] | None = [] if skip_bad else None
         display.report(f"reading {manifest}")
@@ -134,7 +137,7 @@ def build_shards(
         if may_be_unlabelled:  # without it, requests are as they were before it existed
             request["may_be_unlabelled"] = sorted(may_be_unlabelled)
         if up_to_date(out, request, overwrite=overwrite):
-            remove_leftovers(out, request)
+            remove_finished(out, request)
             return read_report(out, is_new=False)
         jobs = plan(entries, clips_per_shard, seed, keep_order=keep_order)
         problems = [

@@ -1,27 +1,26 @@
-"""Where a build works until it is done: a folder beside its output, with which it can go on after a crash.
+"""The folder next to its output in which a build works, and from which it resumes after a crash.
 
 `OUT.building` holds
 
-- `build.json`: the request, which a build that goes on must share;
+- `build.json`: the request, which a build that resumes must share;
 - `plan.json`: the tar files to write, and the rows that were left out before;
-- `records/SPLIT/shard-000000.json`: what a finished tar file holds (`build_records`);
+- `records/SPLIT/shard-000000.json`: the content of a finished tar file (`datamodules.building.records`);
 - `out/`: what becomes OUT in the end.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from datamodules.building.build_report import REQUEST_FILE, BuildError
-from datamodules.files import write_json
+from datamodules.files import LockTimeoutError, locked, remove_leftovers, replace_folder, write_json
 
 PLAN_FILE = "plan.json"
-_LOCK_FILE = "lock"
 _REPLACED = "replaced"
+_LOCKED = "build"
 
 
 def working_folder(out: Path) -> Path:
@@ -83,8 +82,7 @@ def working_on(out: Path, request: Mapping[str, Any], *, overwrite: bool, is_par
     Raises:
         BuildError: when another build works there, or left its work unfinished.
     """
-    working = working_folder(out)
-    with _locked(working, shared=is_part):
+    with _locked(out, shared=is_part) as working:
         if (working / REQUEST_FILE).is_file() and not _same(working / REQUEST_FILE, request):
             if is_part or not overwrite:  # other parts may be at work
                 raise BuildError(
@@ -115,10 +113,12 @@ def taking_up(out: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     Raises:
         BuildError: when there is no such work, or somebody works there.
     """
-    working = working_folder(out)
-    if not (working / REQUEST_FILE).is_file() or not (working / PLAN_FILE).is_file():
-        raise BuildError(f"{working}: no parts of a build here to merge; build them with --part and --parts first")
-    with _locked(working, shared=False):
+    nothing = f"{working_folder(out)}: no parts of a build here to merge; build them with --part and --parts first"
+    if not working_folder(out).is_dir():
+        raise BuildError(nothing)
+    with _locked(out, shared=False) as working:
+        if not (working / REQUEST_FILE).is_file() or not (working / PLAN_FILE).is_file():
+            raise BuildError(nothing)
         yield working, json.loads((working / REQUEST_FILE).read_text(encoding="utf-8"))
 
 
@@ -129,16 +129,12 @@ def publish(working: Path, out: Path) -> None:
         working: the working folder.
         out: the output; what an earlier build has left there is removed.
     """
-    for stray in final_folder(working).rglob(".*"):
-        stray.unlink()  # what a process that was killed was writing
-    if out.exists():
-        shutil.rmtree(working / _REPLACED, ignore_errors=True)
-        out.rename(working / _REPLACED)
-    final_folder(working).rename(out)
+    remove_leftovers(final_folder(working), recursive=True, is_alone=True)
+    replace_folder(final_folder(working), out, aside=working / _REPLACED)
     shutil.rmtree(working)
 
 
-def remove_leftovers(out: Path, request: Mapping[str, Any]) -> None:
+def remove_finished(out: Path, request: Mapping[str, Any]) -> None:
     """Remove what a build that was stopped after its last step has left, unless somebody works there.
 
     Args:
@@ -150,50 +146,35 @@ def remove_leftovers(out: Path, request: Mapping[str, Any]) -> None:
         return
     if (working / REQUEST_FILE).is_file() and not _same(working / REQUEST_FILE, request):
         return
-    with suppress(BuildError), _locked(working, shared=False):
-        shutil.rmtree(working)
+    with suppress(BuildError), _locked(out, shared=False):
+        shutil.rmtree(working, ignore_errors=True)
 
 
 def _same(path: Path, request: Mapping[str, Any]) -> bool:
     return bool(json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(request)))
 
 
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
+def _empty(working: Path) -> None:
+    for path in working.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.name != _LOCK_FILE:
+        elif not path.name.startswith("."):  # not the lock
             path.unlink()
 
 
 @contextmanager
-def _locked(working: Path, *, shared: bool) -> Iterator[None]:
-    """Hold the folder's lock, which a process loses whenever and however it ends."""
-    while True:
-        working.mkdir(parents=True, exist_ok=True)
-        with (working / _LOCK_FILE).open("a") as file:
-            if not _lock(file, shared=shared):
-                raise BuildError(f"{working}: another build is at work here; wait for it")
-            if not _is_at(file, working / _LOCK_FILE):
-                continue  # who held the lock has just finished and removed the folder
-            yield
-            return
-
-
-def _lock(file: IO[str], *, shared: bool) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system: two builds at once overwrite each other with the same bytes
-        return True
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_at(file: IO[str], path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
+def _locked(out: Path, *, shared: bool) -> Iterator[Path]:
+    """Hold the lock of an output's working folder, which is made if it is missing."""
+    working = working_folder(out)
+    with ExitStack() as stack:
+        is_locked = False
+        while not is_locked:
+            working.mkdir(parents=True, exist_ok=True)
+            try:
+                stack.enter_context(locked(working / _LOCKED, shared=shared, timeout_s=0))
+                is_locked = True
+            except LockTimeoutError as error:
+                raise BuildError(f"{working}: another build is at work here; wait for it") from error
+            except FileNotFoundError:
+                continue  # another build has just finished and removed the folder
+        yield working

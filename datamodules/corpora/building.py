@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from datamodules.building.build import build_shards
 from datamodules.building.build_report import REQUEST_FILE, BuildError, read_report
 from datamodules.commands.build_arguments import show
 from datamodules.demo.texture_corpus import TEXTURE_COLUMN
-from datamodules.files import write_json
+from datamodules.files import check_writable, remove_leftovers, scratch_folder, write_json
 
 SIGNAL_FOLDER, NOISE_FOLDER = "signal", "noise"
 CORPUS_FILE = "corpus.json"
@@ -113,15 +112,17 @@ def building(args: argparse.Namespace, *, recipe: str, source: str = "") -> Iter
     if _is_up_to_date(args, request):
         yield None
         return
+    check_writable(args.out)
     args.out.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(args.out)
     (args.out / CORPUS_FILE).unlink(missing_ok=True)
     if args.keep_sounds:
         sounds = args.out / "sounds"
         sounds.mkdir(exist_ok=True)
         yield CorpusJob(sounds, args)
     else:
-        with tempfile.TemporaryDirectory(prefix=".sounds-", dir=args.out) as folder:
-            yield CorpusJob(Path(folder), args)
+        with scratch_folder(args.out, "sounds") as folder:
+            yield CorpusJob(folder, args)
     write_json(args.out / CORPUS_FILE, request)
 
 

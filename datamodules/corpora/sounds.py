@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from datamodules.building.build_report import BuildError
-from datamodules.files import replacing
+from datamodules.files import remove_leftovers, replacing, write_bytes
 from datamodules.progress import ProgressDisplay
 
 PEAK = 0.99
@@ -48,8 +48,7 @@ def write_sound(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
     memory = io.BytesIO()
     scaled = waveform * min(1.0, PEAK / max(peak, 1e-9))
     soundfile.write(memory, scaled, sample_rate_hz, "PCM_16", format="WAV")
-    with replacing(path) as temporary:
-        temporary.write_bytes(memory.getvalue())
+    write_bytes(path, memory.getvalue())
 
 
 def find_sounds(folder: Path, *, depth: int | None = None) -> list[Path]:
@@ -74,9 +73,10 @@ def find_sounds(folder: Path, *, depth: int | None = None) -> list[Path]:
 
 def write_manifest(path: Path, rows: Sequence[Row]) -> Path:
     """Write the rows of a manifest (see `datamodules.manifests.manifest`) as CSV or Parquet, and return its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     import pandas as pd
 
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent)
     table = pd.DataFrame([dict(row) for row in rows])
     with replacing(path) as temporary:
         if path.suffix == ".parquet":
