@@ -205,7 +205,7 @@ def bad_clips(problems: Sequence[Problem]) -> BuildError:
     return BuildError(
         f"nothing was built: at least {len(problems)} clip(s) cannot be used:\n{named}\n"
         + (f"  and {more} more\n" if more > 0 else "")
-        + "Correct the manifest or the files, or leave such clips out (--skip-bad)"
+        + "Correct the manifest or the files, or leave such clips out (--skip_bad true)"
     )
 
 

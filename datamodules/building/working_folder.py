@@ -60,7 +60,7 @@ def up_to_date(out: Path, request: Mapping[str, Any], *, overwrite: bool) -> boo
         return False
     if _same(out / REQUEST_FILE, request):
         return True
-    raise BuildError(f"{out}: was built from another manifest or with other settings; --overwrite replaces it")
+    raise BuildError(f"{out}: was built from another manifest or with other settings; --overwrite true replaces it")
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def working_on(out: Path, request: Mapping[str, Any], *, overwrite: bool, is_par
             if is_part or not overwrite:  # other parts may be at work
                 raise BuildError(
                     f"{working}: an unfinished build with another manifest or other settings; finish it with those, "
-                    "or remove the folder" + ("" if is_part else ", or let --overwrite remove it")
+                    "or remove the folder" + ("" if is_part else ", or let --overwrite true remove it")
                 )
             _empty(working)
         if not (working / REQUEST_FILE).is_file():

@@ -1,47 +1,65 @@
-"""`python -m datamodules audioset`: AudioSet's segment lists and clips to shards."""
+"""The command `python -m datamodules audioset`."""
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from rich.console import Console
 from rich.table import Table
 
-from datamodules.building.build import build_shards
-from datamodules.commands.build_arguments import add_build_arguments, build_settings, manifest_beside, show
-from datamodules.corpora.audioset import COLUMN, MAX_ZERO_FRACTION, make_manifest
+from datamodules.commands.build_options import BuildOptions
+from datamodules.commands.report_tables import print_report
+from datamodules.corpora.audioset import COLUMN, MAX_ZERO_FRACTION, AudioSetManifest, make_manifest
 from datamodules.progress import ProgressDisplay
 
-DESCRIPTION = """
-Segments without speech, whispering or silence, nor music with no finer label, and with at most 10 % zeros (the
-published rules) become shards whose labels are closed over the ontology. A list of the labels to use, in the order
-of the classes, can be given; it must have all labels that occur.
-"""
+
+@dataclass(kw_only=True)
+class AudioSet(BuildOptions):
+    """Build shard sets from the segment lists and clips of AudioSet.
+
+    Segments without speech, whispering or silence, nor music with no finer label, and with at most a tenth of zeros
+    (the published rules) become shards whose labels include all ancestors in the ontology. A list of the labels to use,
+    in the order of the classes, can be given; it must have all labels that occur. The manifest is put next to OUT.
+
+    Attributes:
+        train: Segment list for training; published is unbalanced_train_segments.csv.
+        val: Segment list for validation; published is balanced_train_segments.csv.
+        ontology: The file ontology.json.
+        clips: Folder of sounds, named YTID or YTID_START...
+        label_list: File with the labels in the order of the classes, one per line. The default is the null label, then
+            all labels that occur, sorted.
+    """
+
+    train: Path
+    val: Path
+    ontology: Path
+    clips: Path
+    label_list: Path | None = None
+    skip_bad: bool = True
+    max_zero_fraction: float = MAX_ZERO_FRACTION
+    positionals: ClassVar[tuple[str, ...]] = ("out",)
+
+    def run(self) -> None:
+        """Build, and print what was built and left out.
+
+        Raises:
+            CorpusError: A file is missing or broken, or no segment is left.
+            BuildError: The output is in use.
+        """
+        self.check()
+        with ProgressDisplay(f"selecting segments with a sound in {self.clips}"):
+            manifest = make_manifest(
+                {"train": self.train, "val": self.val}, self.ontology, self.clips, self.manifest_path
+            )
+        console = Console()
+        console.print(_left_out(manifest))
+        lists = {} if self.label_list is None else {COLUMN: self.label_list}
+        print_report(self.build(manifest.path, many_labels=[COLUMN], label_lists=lists), console)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.description = DESCRIPTION
-    parser.add_argument("out", type=Path, help="folder to make; the manifest is put beside it")
-    parser.add_argument("--train", type=Path, required=True, help="published: unbalanced_train_segments.csv")
-    parser.add_argument("--val", type=Path, required=True, help="published: balanced_train_segments.csv")
-    parser.add_argument("--ontology", type=Path, required=True, help="ontology.json")
-    parser.add_argument("--clips", type=Path, required=True, help="folder of sounds, named YTID or YTID_START...")
-    parser.add_argument("--label-list", type=Path, help="labels in the order of the classes (default: sorted)")
-    add_build_arguments(parser, skip_bad=True, max_zero_fraction=MAX_ZERO_FRACTION)
-
-
-def run(args: argparse.Namespace) -> None:
-    """Build, and show what was built and left out."""
-    with ProgressDisplay(f"selecting segments with a sound in {args.clips}"):
-        manifest = make_manifest(
-            {"train": args.train, "val": args.val}, args.ontology, args.clips, manifest_beside(args.out)
-        )
-    removed = Table("split", "left out", "segments", title="segments that were left out")
+def _left_out(manifest: AudioSetManifest) -> Table:
+    table = Table("split", "left out", "segments", title="segments that were left out")
     for split, counts in manifest.removed.items():
         for reason, times in counts.most_common():
-            removed.add_row(split, reason, str(times))
-    console = Console()
-    console.print(removed)
-    lists = {} if args.label_list is None else {COLUMN: args.label_list}
-    report = build_shards(manifest.path, args.out, many_labels=[COLUMN], label_lists=lists, **build_settings(args))
-    show(report, console)
+            table.add_row(split, reason, str(times))
+    return table

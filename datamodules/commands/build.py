@@ -1,63 +1,65 @@
-"""`python -m datamodules build`: from a manifest to shard sets."""
+"""The command `python -m datamodules build`."""
 
-import argparse
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from rich.console import Console
 
-from datamodules.building.build import build_shards
-from datamodules.commands.build_arguments import add_build_arguments, build_settings, show
-
-DESCRIPTION = """
-A manifest is a CSV or Parquet file with one row per clip and the columns: path (absolute or relative to the
-manifest); optionally start_s and end_s, midpoint_s (what windows are centred on), split (default: train), key;
-and label columns, which --one-label and --many-labels name. In the latter, labels are separated by ';'.
-One shard set per split is made: OUT/train, OUT/val, ... A build that was stopped goes on where it was.
-"""
+from datamodules.commands.build_options import BuildOptions
+from datamodules.commands.errors import CommandError
+from datamodules.commands.report_tables import print_report
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.description = DESCRIPTION
-    parser.add_argument("manifest", type=Path, help="CSV or Parquet file")
-    parser.add_argument("out", type=Path, help="folder to make")
-    parser.add_argument("--one-label", nargs="+", default=[], metavar="COLUMN", help="one label per clip")
-    parser.add_argument("--many-labels", nargs="+", default=[], metavar="COLUMN", help="labels split by ';'")
-    parser.add_argument(
-        "--label-list",
-        nargs="+",
-        default=[],
-        metavar="COLUMN=FILE",
-        help="labels of a column in the order of the classes, one per line (default: sorted, null label first)",
-    )
-    parser.add_argument(
-        "--allow-unlabelled",
-        nargs="+",
-        default=[],
-        metavar="COLUMN",
-        help="label columns whose cells may be empty: such clips count for the other tasks only (default: an error)",
-    )
-    parser.add_argument("--keep-order", action="store_true", help="keep the order of the keys (default: shuffle)")
-    add_build_arguments(parser)
+@dataclass(kw_only=True)
+class Build(BuildOptions):
+    """Build shard sets from a manifest of sounds and labels.
+
+    A manifest is a CSV or Parquet file with one row per clip and the columns: path (absolute or relative to the
+    manifest); optionally start_s and end_s, midpoint_s (what windows are centred on), split (train if there is no such
+    column), key; and label columns, which --one_label and --many_labels name. In the latter, labels are separated by
+    ';'. The shard sets of the splits are OUT/train, OUT/val, ... A build that was stopped resumes where it was.
+
+    Attributes:
+        manifest: CSV or Parquet file.
+        one_label: Label columns with one label per clip.
+        many_labels: Label columns with several labels per clip, separated by ';'.
+        label_list: COLUMN=FILE, labels of a column in the order of the classes, one per line. The default is the null
+            label, then all labels of the manifest, sorted.
+        allow_unlabelled: Label columns whose cells may be empty, which are an error otherwise. Such clips count for the
+            other tasks only.
+        keep_order: Keep the order of the keys rather than shuffling.
+    """
+
+    manifest: Path
+    one_label: list[str] = field(default_factory=list)
+    many_labels: list[str] = field(default_factory=list)
+    label_list: list[str] = field(default_factory=list)
+    allow_unlabelled: list[str] = field(default_factory=list)
+    keep_order: bool = False
+    positionals: ClassVar[tuple[str, ...]] = ("manifest", "out")
+
+    def run(self) -> None:
+        """Build, and print what was built.
+
+        Raises:
+            CommandError: An option cannot be used.
+            ManifestError: The manifest cannot be used.
+            BuildError: Clips are bad, or the output is in use.
+        """
+        report = self.build(
+            self.manifest,
+            one_label=self.one_label,
+            many_labels=self.many_labels,
+            label_lists=dict(map(_column_and_file, self.label_list)),
+            may_be_unlabelled=self.allow_unlabelled,
+            keep_order=self.keep_order,
+        )
+        print_report(report, Console())
 
 
-def run(args: argparse.Namespace) -> int:
-    """Build and show what was built."""
-    label_lists = {}
-    for pair in args.label_list:
-        column, separator, file = pair.partition("=")
-        if not separator:
-            raise SystemExit(f"--label-list takes COLUMN=FILE, got {pair!r}")
-        label_lists[column] = file
-    report = build_shards(
-        args.manifest,
-        args.out,
-        one_label=args.one_label,
-        many_labels=args.many_labels,
-        label_lists=label_lists,
-        may_be_unlabelled=args.allow_unlabelled,
-        keep_order=args.keep_order,
-        **build_settings(args),
-    )
-    show(report, Console())
-    return 0
+def _column_and_file(pair: str) -> tuple[str, str]:
+    column, separator, file = pair.partition("=")
+    if not separator:
+        raise CommandError(f"--label_list takes COLUMN=FILE, got {pair!r}")
+    return column, file

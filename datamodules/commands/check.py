@@ -1,8 +1,9 @@
-"""`python -m datamodules check`: verify shard sets in full."""
+"""The command `python -m datamodules check`."""
 
-import argparse
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from rich.console import Console
 
@@ -11,38 +12,44 @@ from datamodules.shards.index import INDEX_FILE
 from datamodules.shards.verify import damages, disagreements
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.add_argument(
-        "shards", nargs="+", type=Path, help="folders of shard sets, or folders that hold such (train, val)"
-    )
+@dataclass(kw_only=True)
+class Check:
+    """Verify shard sets in full and name what is damaged.
+
+    The exit code is 1 if any shard set is damaged, or if those of one folder disagree.
+
+    Attributes:
+        folders: Folders of shard sets, or folders that hold such (train, val).
+    """
+
+    folders: list[Path]
+    positionals: ClassVar[tuple[str, ...]] = ("folders",)
+
+    def run(self) -> int:
+        """Check each shard set, and print what is damaged."""
+        console = Console(soft_wrap=True, highlight=False)
+        is_damaged = False
+        for folder in self.folders:
+            shard_folders = _shard_folders(folder)
+            for shard_folder in shard_folders:
+                what = f"checking {shard_folder}"
+                with ProgressDisplay(what) as display:
+                    report = partial(display.report, what, unit="clips")
+                    found = list(damages(shard_folder, progress=report))
+                is_damaged |= _print_errors(console, found)
+                console.print(f"{shard_folder}: {'DAMAGED' if found else 'sound'}", markup=False)
+            is_damaged |= _print_errors(console, list(disagreements(shard_folders)))
+        return int(is_damaged)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Check each shard set; 1 when any is damaged, or those of one folder disagree."""
-    console = Console(soft_wrap=True, highlight=False)
-    is_damaged = False
-    for folder in args.shards:
-        shard_folders = _shard_folders(folder)
-        for shard_folder in shard_folders:
-            what = f"checking {shard_folder}"
-            with ProgressDisplay(what) as display:
-                report = partial(display.report, what, unit="clips")
-                found = list(damages(shard_folder, progress=report))
-            is_damaged |= _tell(console, found)
-            console.print(f"{shard_folder}: {'DAMAGED' if found else 'sound'}", markup=False)
-        is_damaged |= _tell(console, list(disagreements(shard_folders)))
-    return int(is_damaged)
-
-
-def _tell(console: Console, messages: list[str]) -> bool:
+def _print_errors(console: Console, messages: list[str]) -> bool:
     for message in messages:
         console.print(message, style="red", markup=False)
     return bool(messages)
 
 
 def _shard_folders(folder: Path) -> list[Path]:
-    """The folder itself, or what it holds; an index that is missing shows when the set is opened."""
+    """The folder itself, or those in it; a missing index is reported when the set is opened."""
     if (folder / INDEX_FILE).exists() or not folder.is_dir():
         return [folder]
     return sorted(path for path in folder.iterdir() if path.is_dir()) or [folder]

@@ -1,26 +1,42 @@
-"""`python -m datamodules genres`: folders of sounds, one per class, to shards."""
+"""The command `python -m datamodules genres`."""
 
-import argparse
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from rich.console import Console
 
-from datamodules.building.build import build_shards
-from datamodules.commands.build_arguments import add_build_arguments, build_settings, manifest_beside, show
+from datamodules.commands.build_options import BuildOptions
+from datamodules.commands.report_tables import print_report
 from datamodules.corpora.genres import COLUMN, has_splits, make_manifest
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.add_argument("folder", type=Path, help="FOLDER/GENRE/*.wav, or FOLDER/{train,val,test}/GENRE/*.wav")
-    parser.add_argument("out", type=Path, help="folder to make; the manifest is put beside it")
-    parser.add_argument("--column", default=COLUMN, help="name of the labels and of the task (default: %(default)s)")
-    add_build_arguments(parser, split_by=None)
+@dataclass(kw_only=True)
+class Genres(BuildOptions):
+    """Build shard sets from folders of sounds, one folder per class.
 
+    The manifest is put next to OUT.
 
-def run(args: argparse.Namespace) -> None:
-    """Build and show what was built."""
-    manifest = make_manifest(args.folder, manifest_beside(args.out), column=args.column)
-    if args.split_by is None:
-        args.split_by = "given" if has_splits(args.folder) else "path"
-    show(build_shards(manifest, args.out, one_label=[args.column], **build_settings(args)), Console())
+    Attributes:
+        folder: FOLDER/GENRE/*.wav, or FOLDER/{train,val,test}/GENRE/*.wav.
+        column: Name of the labels and of the task.
+        split_by: What to split by: given (the folders train, val and test), path (the clips of a sound file stay
+            together) or the name of a column. The default is given if there are such folders, else path.
+    """
+
+    folder: Path
+    column: str = COLUMN
+    split_by: str | None = None
+    positionals: ClassVar[tuple[str, ...]] = ("folder", "out")
+
+    def run(self) -> None:
+        """Build, and print what was built.
+
+        Raises:
+            CorpusError: The folder is of another form.
+            BuildError: Clips are bad, or the output is in use.
+        """
+        self.check()
+        manifest = make_manifest(self.folder, self.manifest_path, column=self.column)
+        split_by = self.split_by or ("given" if has_splits(self.folder) else "path")
+        print_report(replace(self, split_by=split_by).build(manifest, one_label=[self.column]), Console())

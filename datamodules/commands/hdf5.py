@@ -1,44 +1,53 @@
-"""`python -m datamodules hdf5`: convert the published Word-Speaker-Noise files to shards."""
+"""The command `python -m datamodules hdf5`."""
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from rich.console import Console
 
-from datamodules.building.build import build_shards
-from datamodules.commands.build_arguments import add_build_arguments, build_settings, show
+from datamodules.commands.build_options import BuildOptions
+from datamodules.commands.report_tables import print_report
 from datamodules.corpora.word_speaker_noise import make_manifest
 from datamodules.progress import ProgressDisplay
 from datamodules.tasks import Side
 
-DESCRIPTION = """
-Converts train_*/JSIN_all__run_*.h5 and valid_*/JSIN_all__run_*.h5 to OUT/signal (word, speaker) and OUT/noise
-(audioset), in the order of the files. They can also be trained on as they are: give their folder as `signal` and
-`noise`. Needs h5py.
-"""
 
+@dataclass(kw_only=True)
+class Hdf5(BuildOptions):
+    """Convert the published Word-Speaker-Noise HDF5 files to shard sets.
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.description = DESCRIPTION
-    parser.add_argument("folder", type=Path, help="folder that holds train_* and valid_*")
-    parser.add_argument("out", type=Path, help="folder for OUT/signal, OUT/noise and OUT/manifests")
-    add_build_arguments(parser, skip_bad=True)
+    Converts train_*/JSIN_all__run_*.h5 and valid_*/JSIN_all__run_*.h5 to OUT/signal (word, speaker) and OUT/noise
+    (audioset), in the order of the files. Networks can also be trained on the files as they are: give their folder as
+    `signal` and `noise`. Needs h5py.
 
+    Attributes:
+        folder: Folder that holds train_* and valid_*.
+        out: Folder for OUT/signal, OUT/noise and OUT/manifests.
+    """
 
-def run(args: argparse.Namespace) -> None:
-    """Convert both sides and show what was built."""
-    sides: tuple[Side, ...] = ("signal", "noise")
-    for side in sides:
-        with ProgressDisplay(f"reading the {side} labels of {args.folder}"):
-            manifest = make_manifest(args.folder, args.out / "manifests", side=side)
-        report = build_shards(
-            manifest.path,
-            args.out / side,
-            one_label=[name for name, labels in manifest.label_sets.items() if labels.kind == "one_label"],
-            many_labels=[name for name, labels in manifest.label_sets.items() if labels.kind == "many_labels"],
-            label_lists=manifest.label_lists,
-            keep_order=True,
-            **build_settings(args),
-        )
-        show(report, Console())
+    folder: Path
+    skip_bad: bool = True
+    positionals: ClassVar[tuple[str, ...]] = ("folder", "out")
+
+    def run(self) -> None:
+        """Convert both sides, and print what was built.
+
+        Raises:
+            CorpusError: The files are missing or broken.
+            BuildError: The output is in use.
+        """
+        self.check()
+        sides: tuple[Side, ...] = ("signal", "noise")
+        for side in sides:
+            with ProgressDisplay(f"reading the {side} labels of {self.folder}"):
+                manifest = make_manifest(self.folder, self.out / "manifests", side=side)
+            report = self.build(
+                manifest.path,
+                self.out / side,
+                one_label=[name for name, labels in manifest.label_sets.items() if labels.kind == "one_label"],
+                many_labels=[name for name, labels in manifest.label_sets.items() if labels.kind == "many_labels"],
+                label_lists=manifest.label_lists,
+                keep_order=True,
+            )
+            print_report(report, Console())

@@ -1,20 +1,31 @@
-"""`python -m datamodules merge`: complete a build whose parts were built as jobs of their own."""
+"""The command `python -m datamodules merge`."""
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from rich.console import Console
 
 from datamodules.building.build import merge_parts
-from datamodules.commands.build_arguments import show
+from datamodules.commands.report_tables import print_report
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.add_argument("out", nargs="+", type=Path, help="the output that all parts were given")
+@dataclass(kw_only=True)
+class Merge:
+    """Complete a build that was split into parts.
 
+    Attributes:
+        outs: The output that all parts were given.
+    """
 
-def run(args: argparse.Namespace) -> None:
-    """Merge and show what was built."""
-    for out in args.out:
-        show(merge_parts(out), Console())
+    outs: list[Path]
+    positionals: ClassVar[tuple[str, ...]] = ("outs",)
+
+    def run(self) -> None:
+        """Merge, and print what was built.
+
+        Raises:
+            BuildError: There are no parts, or some are not done.
+        """
+        for out in self.outs:
+            print_report(merge_parts(out), Console())

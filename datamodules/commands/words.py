@@ -1,74 +1,78 @@
-"""`python -m datamodules words`: recordings with word alignments to shards of single words."""
+"""The command `python -m datamodules words`."""
 
-import argparse
-from dataclasses import fields
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
 
 from rich.console import Console
 from rich.table import Table
 
-from datamodules.building.build import build_shards
-from datamodules.commands.build_arguments import add_build_arguments, build_settings, manifest_beside, show
-from datamodules.commands.help_format import DefaultsHelpAsWritten
-from datamodules.corpora import recordings
-from datamodules.corpora.aligned_words import make_manifest
+from datamodules.commands.build_options import BuildOptions
+from datamodules.commands.report_tables import print_report
+from datamodules.corpora.aligned_words import WordManifest, make_manifest
 from datamodules.corpora.word_selection import SelectionRules
 from datamodules.progress import ProgressDisplay
 
 CLIP_DURATION_S = 2.2
 """The published 2 s, and a tenth of a second on either side for jitter."""
 
-RULES = {
-    "min_letters": "letters of a word, at least",
-    "margin_s": "audio on either side of the word's middle in seconds, at least",
-    "min_utterances": "clips of a word and of a speaker, at least",
-    "max_utterances": "clips of a word and of a speaker, fewer than this",
-    "min_partners": "speakers of a word and words of a speaker, at least",
-    "max_partner_fraction": "part of a word's clips that come from one speaker, and the reverse, at most (0-1)",
-}
-"""What the fields of `SelectionRules` mean."""
-
 COLUMNS = ("word", "speaker")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.description = (
-        "From recordings, TextGrid or CTM alignments and the published rules of selection to shards. "
-        f"{recordings.__doc__}"
-    )
-    parser.formatter_class = DefaultsHelpAsWritten
-    parser.add_argument("folder", type=Path, help="folder of the recordings")
-    parser.add_argument("out", type=Path, help="folder to make; the manifest is put beside it")
-    parser.add_argument("--layout", choices=sorted(recordings.LAYOUTS), required=True, help="see above")
-    parser.add_argument("--alignments", type=Path, help="folder of TextGrid or CTM files (default: the recordings')")
-    parser.add_argument("--tier", help="the TextGrids' tier of words (default: words, word, or the only one)")
-    group = parser.add_argument_group("rules of selection (the defaults are the published ones)")
-    for rule in fields(SelectionRules):
-        group.add_argument(
-            f"--{rule.name.replace('_', '-')}",
-            type=type(rule.default),
-            default=rule.default,
-            help=RULES[rule.name],
-        )
-    add_build_arguments(parser, split_by="path", clip_duration_s=CLIP_DURATION_S)
+@dataclass(kw_only=True)
+class Words(BuildOptions, SelectionRules):
+    """Build shard sets of single words from recordings with word alignments.
+
+    The published rules select the words; their defaults are the published values. The manifest is put next to OUT.
+
+    Layouts of the recordings:
+
+    - librispeech: .../SPEAKER-CHAPTER-NUMBER.flac (Panayotov et al. 2015);
+    - commonvoice: clips/*.mp3, with validated.tsv, whose columns path and client_id name the speakers (Ardila et al.
+      2020);
+    - articles: ARTICLE/*.ogg, as in the Spoken Wikipedia (Köhn et al. 2016), with a table speakers.csv that has the
+      columns article and speaker;
+    - table: any other; a table recordings.csv with the columns path (relative to the folder) and speaker.
+
+    Attributes:
+        folder: Folder of the recordings.
+        layout: How the recordings lie in the folder, see above.
+        alignments: Folder of TextGrid or CTM files; that of the recordings if not given.
+        tier: Tier of words of the TextGrid files; words, word or the only one if not given.
+    """
+
+    folder: Path
+    layout: Literal["librispeech", "commonvoice", "articles", "table"]
+    alignments: Path | None = None
+    tier: str | None = None
+    split_by: str | None = "path"
+    clip_duration_s: float | None = CLIP_DURATION_S
+    positionals: ClassVar[tuple[str, ...]] = ("folder", "out")
+
+    def run(self) -> None:
+        """Select and build, and print what each rule removed and what was built.
+
+        Raises:
+            CorpusError: The corpus is of another form, or no word is left.
+            BuildError: Clips are bad, or the output is in use.
+        """
+        self.check()
+        with ProgressDisplay(f"selecting words of {self.folder}"):
+            manifest = make_manifest(
+                self.folder,
+                self.manifest_path,
+                layout=self.layout,
+                alignments=self.alignments,
+                tier=self.tier,
+                rules=self,
+            )
+        console = Console()
+        console.print(_removed(manifest))
+        print_report(self.build(manifest.path, one_label=COLUMNS), console)
 
 
-def run(args: argparse.Namespace) -> None:
-    """Select and build, and show what each rule removed and what was built."""
-    rules = SelectionRules(**{rule.name: getattr(args, rule.name) for rule in fields(SelectionRules)})
-    with ProgressDisplay(f"selecting words of {args.folder}"):
-        manifest = make_manifest(
-            args.folder,
-            manifest_beside(args.out),
-            layout=args.layout,
-            alignments=args.alignments,
-            tier=args.tier,
-            rules=rules,
-        )
-    console = Console()
-    removed = Table("rule", "removed", "classes", title=f"{manifest.num_clips} words are left")
+def _removed(manifest: WordManifest) -> Table:
+    table = Table("rule", "removed", "classes", title=f"{manifest.num_clips} words are left")
     for removal in manifest.removals:
-        removed.add_row(removal.rule, str(removal.num_clips), str(removal.num_classes or ""))
-    console.print(removed)
-    show(build_shards(manifest.path, args.out, one_label=COLUMNS, **build_settings(args)), console)
+        table.add_row(removal.rule, str(removal.num_clips), str(removal.num_classes or ""))
+    return table

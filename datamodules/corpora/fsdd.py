@@ -3,15 +3,12 @@
 Recordings are named `{digit}_{speaker}_{take}.wav` and trimmed to the digit.
 """
 
-import argparse
 import hashlib
 import re
 from collections.abc import Collection
 from pathlib import Path
 
-from datamodules.corpora.building import add_build_arguments, building
 from datamodules.corpora.sounds import CorpusError, Row, write_manifest
-from datamodules.demo.texture_corpus import make_textures
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 VAL_TAKES = range(15, 20)
@@ -50,29 +47,6 @@ def make_manifest(folder: str | Path, out_csv: str | Path, *, val_takes: Collect
             f"there are takes {takes[0]} to {takes[-1]}"
         )
     return write_manifest(Path(out_csv), rows)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `python -m datamodules fsdd`."""
-    parser.add_argument("folder", type=Path, help="folder with {digit}_{speaker}_{take}.wav, or a clone")
-    add_build_arguments(parser)
-
-
-def run(args: argparse.Namespace) -> None:
-    """Build OUT/signal and OUT/noise, each with the splits train and val.
-
-    Args:
-        args: what `add_arguments` declares.
-
-    Raises:
-        CorpusError: see `make_manifest`.
-    """
-    with building(args, recipe=RECIPE, source=fingerprint(args.folder)) as job:
-        if job is None:
-            return
-        manifest = make_manifest(args.folder, job.sounds / MANIFEST_NAME)
-        textures = make_textures(job.sounds, **job.texture_arguments)
-        job.build(signal=manifest, noise=textures)
 
 
 def fingerprint(folder: Path) -> str:

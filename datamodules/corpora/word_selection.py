@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass
 class SelectionRules:
     """The rules; their defaults are the published ones.
 
-    Args:
-        min_letters: letters that a word has at least.
-        margin_s: audio that there is at least on either side of the word's middle, in seconds.
-        min_utterances: clips that a word and a speaker have at least.
-        max_utterances: clips that a word and a speaker have fewer than.
-        min_partners: speakers that a word has at least, and words that a speaker has.
-        max_partner_fraction: part of a word's clips that come from one speaker at most, and the reverse.
+    Attributes:
+        min_letters: Least number of letters of a word.
+        margin_s: Least audio on either side of the word's middle, in seconds.
+        min_utterances: Least number of clips of a word and of a speaker.
+        max_utterances: A word and a speaker have fewer clips than this.
+        min_partners: Least number of speakers of a word and of words of a speaker.
+        max_partner_fraction: Largest fraction of a word's clips from one speaker, and the reverse; 0 to 1.
     """
 
     min_letters: int = 4

@@ -1,13 +1,10 @@
-"""A corpus that needs no download: words synthesised in many voices, textures as noise.
+"""A corpus that needs no download: words synthesised in many voices.
 
-Every word is said by every voice several times, at another speed, pitch and liveliness each time. Validation
-holds out such renditions, so that all words and speakers are known from training while no sound is. With `--digits`
-the real digits and speakers of the Free Spoken Digit Dataset are further words and speakers; with `--phrases` a
-word stands in running speech, as in the published clips, in all renditions or a part of them, and not alone; with
-`--manners` all or a part are whispered, shouted or sung; with `--rooms` all or a part are recorded in rooms.
+Each voice says each word several times, with another speed, pitch and pitch range each time. Validation holds out such
+renditions: training has all words and speakers, but none of the sounds. All or some of the words can be said in
+running speech, as in the published clips, whispered, shouted or sung, and recorded in rooms.
 """
 
-import argparse
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -15,14 +12,11 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from datamodules.corpora import fsdd
-from datamodules.corpora.building import add_build_arguments, add_part_argument, building
 from datamodules.corpora.sounds import CorpusError, Row, check_part, run_jobs, write_manifest, write_sound
 from datamodules.demo.manners import MANNERS, PLAIN, Manner
 from datamodules.demo.phrases import phrase_around
 from datamodules.demo.rooms import in_a_room
 from datamodules.demo.speech import Synthesiser, Utterance
-from datamodules.demo.texture_corpus import make_textures
 from datamodules.demo.words import WORDS
 
 MANIFEST_NAME = "words.csv"
@@ -129,68 +123,8 @@ def make_words(
     return write_manifest(root / MANIFEST_NAME, rows)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `python -m datamodules demo`."""
-    add_build_arguments(parser)
-    parser.add_argument("--num-words", type=int, default=20, help=f"at most {len(WORDS)} (default: 20)")
-    parser.add_argument("--num-voices", type=int, default=20, help="at most 200 (default: 20)")
-    parser.add_argument(
-        "--num-renditions", type=int, default=3, help="training clips of each word in each voice (default: 3)"
-    )
-    parser.add_argument("--num-val-renditions", type=int, default=1, help="the same for validation (default: 1)")
-    parser.add_argument(
-        "--val-part",
-        type=float,
-        default=1.0,
-        metavar="PART",
-        help="part of the pairs of word and voice that have validation clips (default: all)",
-    )
-    add_part_argument(parser, "--phrases", "say words in the middle of running speech, not alone")
-    add_part_argument(parser, "--manners", "whisper, shout or sing in place of plain speech")
-    parser.add_argument(
-        "--digits", type=Path, metavar="FOLDER", help="recordings of the Free Spoken Digit Dataset, as more words"
-    )
-
-
-def run(args: argparse.Namespace) -> None:
-    """Build OUT/signal and OUT/noise, each with the splits train and val.
-
-    Args:
-        args: what `add_arguments` declares.
-
-    Raises:
-        CorpusError: see `make_words`; also when the package espeakng-loader is missing.
-    """
-    try:
-        Synthesiser()
-    except ImportError as error:
-        raise CorpusError(str(error)) from error
-    source = fsdd.fingerprint(args.digits) if args.digits else ""
-    with building(args, recipe=RECIPE, source=source) as job:
-        if job is None:
-            return
-        words = make_words(
-            job.sounds,
-            num_words=args.num_words,
-            num_voices=args.num_voices,
-            num_renditions=args.num_renditions,
-            num_val_renditions=args.num_val_renditions,
-            val_part=args.val_part,
-            phrases=args.phrases,
-            manners=args.manners,
-            rooms=args.rooms,
-            seed=args.seed,
-            num_workers=args.num_workers,
-            show_progress=True,
-        )
-        if args.digits:
-            words = _joined(words, fsdd.make_manifest(args.digits, job.sounds / fsdd.MANIFEST_NAME))
-        textures = make_textures(job.sounds, **job.texture_arguments)
-        job.build(signal=words, noise=textures)
-
-
-def _joined(words: Path, digits: Path) -> Path:
-    """Add the rows of the digits' manifest, whose paths are absolute, to that of the words."""
+def join_manifests(words: Path, digits: Path) -> Path:
+    """Add the rows of the digits' manifest, whose paths are absolute, to that of the words; returns the latter."""
     import pandas as pd
 
     tables = [pd.read_csv(manifest) for manifest in (words, digits)]

@@ -35,8 +35,8 @@ def manifest(make_sound, make_manifest, tmp_path_factory):
 @pytest.fixture(scope="module")
 def shards(manifest, tmp_path_factory):
     out = tmp_path_factory.mktemp("built") / "out"
-    arguments = ["build", manifest, out, "--one-label", "word", "speaker", "--many-labels", "tags"]
-    arguments += ["--allow-unlabelled", "word", "tags", "--sample-rate-hz", "4000", "--num-workers", "1"]
+    arguments = ["build", manifest, out, "--one_label", "word", "speaker", "--many_labels", "tags"]
+    arguments += ["--allow_unlabelled", "word", "tags", "--sample_rate_hz", "4000", "--num_workers", "1"]
     assert main([str(argument) for argument in arguments]) == 0
     return out
 

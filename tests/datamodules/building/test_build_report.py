@@ -53,8 +53,8 @@ def test_statistics_duplicates_and_picture(tmp_path, make_sound, make_manifest, 
     picture = (tmp_path / "out" / "report.png").read_bytes()
     build(manifest, tmp_path / "again", skip_bad=True, picture=True)
     assert (tmp_path / "again" / "report.png").read_bytes() == picture
-    arguments = ["build", str(manifest), str(tmp_path / "out"), "--one-label", "word", "--skip-bad"]
-    assert main([*arguments, "--sample-rate-hz", str(RATE_HZ), "--num-workers", "1"]) == 0
+    arguments = ["build", str(manifest), str(tmp_path / "out"), "--one_label", "word", "--skip_bad", "true"]
+    assert main([*arguments, "--sample_rate_hz", str(RATE_HZ), "--num_workers", "1"]) == 0
     assert "2 clips share 1 sounds, 1 of them across splits" in " ".join(capsys.readouterr().out.split())
 
 

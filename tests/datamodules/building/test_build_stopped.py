@@ -103,8 +103,8 @@ def test_killed_at_random_moments_with_workers(corpus, tmp_path, make_sound, mak
         make_sound(tmp_path / "sounds" / f"{i}.wav", seed=i, duration_s=4.0, sample_rate_hz=44_100)
         rows.append({"path": f"sounds/{i}.wav", "word": f"w{i % 7}", "split": "val" if i % 5 == 0 else "train"})
     manifest = make_manifest(tmp_path / "m.csv", rows)
-    arguments = [sys.executable, "-m", "datamodules", "build", str(manifest), "--one-label", "word"]
-    arguments += ["--num-workers", "2", "--clips-per-shard", "16"]
+    arguments = [sys.executable, "-m", "datamodules", "build", str(manifest), "--one_label", "word"]
+    arguments += ["--num_workers", "2", "--clips_per_shard", "16"]
     start = time.monotonic()
     subprocess.run([*arguments, str(tmp_path / "quiet")], check=True, capture_output=True)
     duration_s = time.monotonic() - start
@@ -140,8 +140,8 @@ def test_parts_merged_equal_one_build(corpus, tmp_path, whole, capsys):
     assert len(report.shard_sets["train"]) == 23
     assert not working_folder(out).exists()
     assert not build(corpus / "words.csv", out, part=(0, 2)).is_new
-    arguments = ["build", str(corpus / "words.csv"), str(tmp_path / "cli"), "--one-label", "word", "speaker"]
-    arguments += ["--sample-rate-hz", str(RATE_HZ), "--clips-per-shard", "6", "--num-workers", "1"]
+    arguments = ["build", str(corpus / "words.csv"), str(tmp_path / "cli"), "--one_label", "word", "speaker"]
+    arguments += ["--sample_rate_hz", str(RATE_HZ), "--clips_per_shard", "6", "--num_workers", "1"]
     for part in ("0", "1", "2"):
         assert main([*arguments, "--part", part, "--parts", "3"]) == 0
     assert "part 2 of 3 (from 0) is built" in " ".join(capsys.readouterr().out.split())
@@ -151,8 +151,8 @@ def test_parts_merged_equal_one_build(corpus, tmp_path, whole, capsys):
         path: whole[path] for path in whole if path != Path("build.json")
     }
     assert Path("report.png") in found
-    assert main([*arguments, "--part", "1"]) == 1
-    assert main(["merge", str(tmp_path / "nothing")]) == 1
+    assert main([*arguments, "--part", "1"]) == 2
+    assert main(["merge", str(tmp_path / "nothing")]) == 2
     assert "no parts of a build here" in " ".join(capsys.readouterr().err.split())
 
 

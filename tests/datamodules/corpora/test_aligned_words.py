@@ -169,8 +169,8 @@ def test_words_of_a_librispeech_like_tree_lie_at_the_midpoint(tmp_path, capsys):
     counts = {word: len({speaker for other, speaker in spoken if other == word}) for word, _ in spoken}
     spoken = {pair: found for pair, found in spoken.items() if counts[pair[0]] == 3}
     arguments = ["words", str(tmp_path / "tree"), str(tmp_path / "out"), "--layout", "librispeech"]
-    arguments += ["--alignments", str(tmp_path / "grids"), "--min-utterances", "1", "--min-partners", "3"]
-    arguments += ["--max-partner-fraction", "0.9", "--val-fraction", "0.34", "--num-workers", "1"]
+    arguments += ["--alignments", str(tmp_path / "grids"), "--min_utterances", "1", "--min_partners", "3"]
+    arguments += ["--max_partner_fraction", "0.9", "--val_fraction", "0.34", "--num_workers", "1"]
     assert main(arguments) == 0
     assert "words of fewer than 4 letters" in capsys.readouterr().out
     num_clips = 0

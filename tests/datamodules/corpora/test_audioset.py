@@ -90,7 +90,7 @@ def test_rules_and_labels(audioset, tmp_path):
 def test_command_builds_shards_with_the_right_labels(audioset, tmp_path, capsys):
     arguments = ["audioset", str(tmp_path / "out"), "--train", str(audioset / "unbalanced.csv")]
     arguments += ["--val", str(audioset / "balanced.csv"), "--ontology", str(audioset / "ontology.json")]
-    arguments += ["--clips", str(audioset / "clips"), "--sample-rate-hz", str(RATE_HZ), "--num-workers", "1"]
+    arguments += ["--clips", str(audioset / "clips"), "--sample_rate_hz", str(RATE_HZ), "--num_workers", "1"]
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     assert "in the branch 'Whispering'" in shown

@@ -28,8 +28,8 @@ def test_classes_are_folders(genres, tmp_path):
 
 
 def test_command_splits_by_file_unless_splits_are_given(genres, tmp_path):
-    settings = ["--sample-rate-hz", "4000", "--num-workers", "1"]
-    assert main(["genres", str(genres), str(tmp_path / "out"), "--val-fraction", "0.3", *settings]) == 0
+    settings = ["--sample_rate_hz", "4000", "--num_workers", "1"]
+    assert main(["genres", str(genres), str(tmp_path / "out"), "--val_fraction", "0.3", *settings]) == 0
     assert [len(ShardSet(tmp_path / "out" / split)) for split in ("train", "val")] == [7, 3]
     genres.rename(tmp_path / "train")
     (tmp_path / "sorted").mkdir()

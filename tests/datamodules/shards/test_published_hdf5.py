@@ -56,8 +56,8 @@ def tree(tmp_path_factory):
 @pytest.fixture(scope="module")
 def shards(tree, tmp_path_factory):
     out = tmp_path_factory.mktemp("converted")
-    arguments = ["hdf5", str(tree), str(out), "--sample-rate-hz", str(RATE_HZ), "--num-workers", "1"]
-    assert main([*arguments, "--clips-per-shard", "10"]) == 0
+    arguments = ["hdf5", str(tree), str(out), "--sample_rate_hz", str(RATE_HZ), "--num_workers", "1"]
+    assert main([*arguments, "--clips_per_shard", "10"]) == 0
     return out
 
 
@@ -141,7 +141,7 @@ def test_what_is_wrong_is_named(tree, tmp_path, capsys):
         clips.read(2)
     with pytest.raises(IndexError, match="there is no clip 8"):
         clips.read(8)
-    assert main(["hdf5", str(tmp_path), str(tmp_path / "out"), "--no-skip-bad", "--num-workers", "1"]) == 1
+    assert main(["hdf5", str(tmp_path), str(tmp_path / "out"), "--skip_bad", "false", "--num_workers", "1"]) == 2
     assert "row 2: has samples that are not finite" in " ".join(capsys.readouterr().err.split())
     path.unlink()
     path.write_bytes(b"no HDF5")

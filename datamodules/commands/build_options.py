@@ -1,0 +1,122 @@
+"""The options that all commands share which build shard sets from a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ
+from datamodules.building.build import DEFAULT_CLIPS_PER_SHARD, DEFAULT_MIN_DURATION_S, build_shards
+from datamodules.commands.errors import CommandError
+from datamodules.files import check_writable
+from datamodules.manifests.splitting import SplitRule
+
+if TYPE_CHECKING:
+    from datamodules.building.build_report import BuildReport
+
+
+@dataclass(kw_only=True)
+class BuildOptions:
+    """How to build shard sets.
+
+    Attributes:
+        out: Folder to make.
+        sample_rate_hz: Sample rate of the clips in Hz.
+        clip_duration_s: What to keep around the midpoint if a row has one and neither start nor end, in seconds; null
+            is the whole file. For jitter, more than the duration of an example.
+        min_duration_s: Shorter clips are bad; in seconds.
+        max_zero_fraction: Clips with a larger fraction of zeros are bad, 0 to 1.
+        min_source_rate_hz: Clips from files with a lower sample rate are bad; in Hz.
+        split_by: What to split by: given (the manifest's column split), path (the clips of a sound file stay together)
+            or the name of a column such as speaker (its clips stay together).
+        val_fraction: Fraction of the files or speakers for validation, unless the split is given.
+        clips_per_shard: Most clips in a tar file.
+        num_workers: Number of processes; null is one per core.
+        seed: Seed of the shuffle over the shards, and of the split.
+        skip_bad: Leave out bad clips and list them in OUT/report.csv. Otherwise any bad clip is an error.
+        overwrite: Replace an earlier build at OUT.
+        part: Build only this one of several parts, counted from 0; then run `python -m datamodules merge OUT`.
+        parts: Number of parts, such as the size of a job array.
+    """
+
+    out: Path
+    sample_rate_hz: int = PUBLISHED_SAMPLE_RATE_HZ
+    clip_duration_s: float | None = None
+    min_duration_s: float = DEFAULT_MIN_DURATION_S
+    max_zero_fraction: float = 1.0
+    min_source_rate_hz: int = 0
+    split_by: str | None = "given"
+    val_fraction: float = 0.1
+    clips_per_shard: int = DEFAULT_CLIPS_PER_SHARD
+    num_workers: int | None = None
+    seed: int = 0
+    skip_bad: bool = False
+    overwrite: bool = False
+    part: int | None = None
+    parts: int | None = None
+
+    @property
+    def manifest_path(self) -> Path:
+        """Where a command puts the manifest that it makes: next to its output."""
+        return self.out.with_name(f"{self.out.name}.csv")
+
+    def check(self) -> None:
+        """Check what can be checked before long work.
+
+        Raises:
+            CommandError: `part` or `parts` is given alone.
+            NotWritableError: The output cannot be written.
+        """
+        if (self.part is None) != (self.parts is None):
+            raise CommandError("--part and --parts belong together")
+        check_writable(self.out.parent)
+
+    def build(
+        self,
+        manifest: Path,
+        out: Path | None = None,
+        *,
+        one_label: Sequence[str] = (),
+        many_labels: Sequence[str] = (),
+        label_lists: Mapping[str, str | Path] | None = None,
+        may_be_unlabelled: Sequence[str] = (),
+        keep_order: bool = False,
+    ) -> BuildReport:
+        """Build with these options; see `datamodules.building.build.build_shards`.
+
+        Args:
+            manifest: The manifest.
+            out: Folder to make; None is that of the options.
+            one_label: Label columns with one label per clip.
+            many_labels: Label columns with several labels per clip.
+            label_lists: For some of these columns, a file that lists the labels.
+            may_be_unlabelled: Those of these columns whose cells may be empty.
+            keep_order: Keep the order of the keys.
+
+        Returns:
+            What was built.
+        """
+        self.check()
+        return build_shards(
+            manifest,
+            self.out if out is None else out,
+            one_label=one_label,
+            many_labels=many_labels,
+            label_lists=label_lists,
+            may_be_unlabelled=may_be_unlabelled,
+            keep_order=keep_order,
+            split_rule=SplitRule("given" if self.split_by is None else self.split_by, self.val_fraction),
+            part=None if self.part is None or self.parts is None else (self.part, self.parts),
+            sample_rate_hz=self.sample_rate_hz,
+            clip_duration_s=self.clip_duration_s,
+            min_duration_s=self.min_duration_s,
+            max_zero_fraction=self.max_zero_fraction,
+            min_source_rate_hz=self.min_source_rate_hz,
+            clips_per_shard=self.clips_per_shard,
+            num_workers=self.num_workers,
+            seed=self.seed,
+            skip_bad=self.skip_bad,
+            overwrite=self.overwrite,
+        )

@@ -1,0 +1,28 @@
+"""Errors of the user, which commands report in one line."""
+
+
+class CommandError(ValueError):
+    """Something that the user asked for cannot be done; the message says what and why."""
+
+
+def user_errors() -> tuple[type[Exception], ...]:
+    """All of them, imported when a command runs rather than for its help."""
+    from datamodules.audio import AudioError
+    from datamodules.batches.order import DataSettingsError
+    from datamodules.building.build_report import BuildError
+    from datamodules.manifests.manifest import ManifestError
+    from datamodules.shards.index import ShardError
+    from datamodules.tasks import TaskError
+    from networks.installation import InstallationError
+
+    return (
+        CommandError,
+        AudioError,
+        BuildError,
+        DataSettingsError,
+        ManifestError,
+        ShardError,
+        TaskError,
+        InstallationError,
+        OSError,
+    )

@@ -1,0 +1,78 @@
+"""What commands print about a build."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from datamodules.building.build_report import BuildReport
+
+_MAX_LABELS_NAMED = 10
+
+
+def print_report(report: BuildReport, console: Console) -> None:
+    """Print what a build made and left out."""
+    from datamodules.building.build_report import PICTURE_FILE, REPORT_FILE
+    from datamodules.manifests.splitting import SPLITS, other_splits
+
+    if report.part is not None:
+        part, num_parts = report.part
+        console.print(
+            f"{report.folder}: part {part} of {num_parts} (from 0) is built, {len(report.problems)} clip(s) left out. "
+            f"When all are: python -m datamodules merge {report.folder}",
+            markup=False,
+        )
+        return
+    console.print(_sets(report))
+    if others := other_splits(report.shard_sets):
+        console.print(
+            f"training looks for {', '.join(SPLITS)}, not for {', '.join(others)}: mistyped in the manifest?",
+            style="red",
+            markup=False,
+        )
+    for name, labels in report.labels_without_training.items():
+        more = f" and {len(labels) - _MAX_LABELS_NAMED} more" if len(labels) > _MAX_LABELS_NAMED else ""
+        named = ", ".join(labels[:_MAX_LABELS_NAMED])
+        console.print(f"{name}: {len(labels)} label(s) never occur in train: {named}{more}", markup=False)
+    if report.duplicates:
+        console.print(_duplicates_line(report), markup=False)
+    if report.problems:
+        reasons = Counter(problem.kind for problem in report.problems)
+        skipped = Table("reason", "clips", title=f"left out, see {report.folder / REPORT_FILE}")
+        for reason, times in reasons.most_common():
+            skipped.add_row(reason, str(times))
+        console.print(skipped)
+    if (report.folder / PICTURE_FILE).is_file():
+        console.print(f"a picture of all this: {report.folder / PICTURE_FILE}", markup=False)
+
+
+def _sets(report: BuildReport) -> Table:
+    table = Table(title=f"{report.folder}" + ("" if report.is_new else " (up to date, nothing was done)"))
+    for column in ("split", "clips", "minutes", "shards", "classes (with clips)", "left out"):
+        table.add_column(column, justify="left" if column == "split" else "right")
+    for split, shards in report.shard_sets.items():
+        index = shards.index
+        classes = ", ".join(
+            f"{name} {sum(count > 0 for count in counts)}" for name, counts in index.num_clips_per_class.items()
+        )
+        left_out = sum(problem.split == split for problem in report.problems)
+        minutes = f"{index.duration_s / 60:.1f}"
+        table.add_row(split, str(len(shards)), minutes, str(len(index.shards)), classes, str(left_out))
+    return table
+
+
+def _duplicates_line(report: BuildReport) -> str:
+    from datamodules.building.build_report import DUPLICATES_FILE
+
+    splits: dict[str, set[str]] = {}
+    for duplicate in report.duplicates:
+        splits.setdefault(duplicate.content, set()).add(duplicate.split)
+    across = sum(len(found) > 1 for found in splits.values())
+    return (
+        f"{len(report.duplicates)} clips share {len(splits)} sounds, {across} of them across splits: "
+        f"see {report.folder / DUPLICATES_FILE}"
+    )

@@ -1,0 +1,139 @@
+"""What the commands share that build speech as signal and synthesised textures as noise."""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from datamodules.building.build import build_shards
+from datamodules.building.build_report import REQUEST_FILE, BuildError, read_report
+from datamodules.commands.report_tables import print_report
+from datamodules.files import check_writable, remove_leftovers, scratch_folder, write_json
+
+SIGNAL_FOLDER, NOISE_FOLDER, SOUNDS_FOLDER = "signal", "noise", "sounds"
+CORPUS_FILE = "corpus.json"
+SIGNAL_COLUMNS = ("word", "speaker")
+_NO_INFLUENCE = {"out", "num_workers", "overwrite", "keep_sounds", "folder", "digits"}
+
+
+@dataclass(kw_only=True)
+class SignalAndNoise(ABC):
+    """How to build OUT/signal (labels word and speaker) and OUT/noise (label texture).
+
+    Attributes:
+        out: Folder for the shard sets OUT/signal and OUT/noise.
+        clips_per_class: Training clips of each texture.
+        texture_duration_s: Duration of a texture clip in seconds.
+        rooms: Fraction of the synthesised sounds that are recorded in rooms that echo and colour them, 0 to 1.
+        seed: Another number makes other sounds.
+        num_workers: Number of processes; null is one per core.
+        overwrite: Replace an earlier build at OUT.
+        keep_sounds: Keep the synthesised sounds and the manifests in OUT/sounds.
+    """
+
+    out: Path
+    clips_per_class: int = 40
+    texture_duration_s: float = 4.0
+    rooms: float = 0.0
+    seed: int = 0
+    num_workers: int | None = None
+    overwrite: bool = False
+    keep_sounds: bool = False
+
+    @abstractmethod
+    def origin(self) -> tuple[str, str]:
+        """Name and version of how the signals are made, and what they are made from."""
+
+    @abstractmethod
+    def make_signals(self, sounds: Path) -> Path:
+        """Make the manifest of the signals, in the folder for sounds and manifests."""
+
+    @property
+    def num_processes(self) -> int:
+        """Number of processes."""
+        return os.cpu_count() or 1 if self.num_workers is None else self.num_workers
+
+    def run(self) -> None:
+        """Build both sides, each with the splits train and val, and print what was built.
+
+        The request is noted at the end, so that the same request later makes no sounds.
+
+        Raises:
+            CorpusError: A corpus or an option cannot be used.
+            BuildError: OUT was made with other settings.
+        """
+        from datamodules.demo.texture_corpus import TEXTURE_COLUMN, make_textures
+
+        request = self._request()
+        if self._is_up_to_date(request):
+            for folder in (SIGNAL_FOLDER, NOISE_FOLDER):
+                print_report(read_report(self.out / folder, is_new=False), Console())
+            return
+        with self._sounds_folder() as sounds:
+            signals = self.make_signals(sounds)
+            textures = make_textures(
+                sounds,
+                clips_per_class=self.clips_per_class,
+                duration_s=self.texture_duration_s,
+                rooms=self.rooms,
+                seed=self.seed,
+                num_workers=self.num_processes,
+                show_progress=True,
+            )
+            self._build(SIGNAL_FOLDER, signals, SIGNAL_COLUMNS)
+            self._build(NOISE_FOLDER, textures, (TEXTURE_COLUMN,))
+        write_json(self.out / CORPUS_FILE, request)
+
+    def _build(self, folder: str, manifest: Path, columns: tuple[str, ...]) -> None:
+        report = build_shards(
+            manifest,
+            self.out / folder,
+            one_label=columns,
+            num_workers=self.num_processes,
+            seed=self.seed,
+            overwrite=self.overwrite,
+        )
+        print_report(report, Console())
+
+    def _request(self) -> dict[str, Any]:
+        recipe, source = self.origin()
+        settings = {name: value for name, value in sorted(vars(self).items()) if name not in _NO_INFLUENCE}
+        return {"recipe": recipe, "source": source, **settings}
+
+    @contextmanager
+    def _sounds_folder(self) -> Iterator[Path]:
+        """A folder for sounds and manifests, which is removed at the end unless they are to be kept."""
+        check_writable(self.out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self.out)
+        (self.out / CORPUS_FILE).unlink(missing_ok=True)
+        if self.keep_sounds:
+            sounds = self.out / SOUNDS_FOLDER
+            sounds.mkdir(exist_ok=True)
+            yield sounds
+        else:
+            with scratch_folder(self.out, SOUNDS_FOLDER) as sounds:
+                yield sounds
+
+    def _is_up_to_date(self, request: dict[str, Any]) -> bool:
+        """Whether the same was built before; an error if something else was."""
+        folders = [self.out / folder for folder in (SIGNAL_FOLDER, NOISE_FOLDER)]
+        if self.overwrite or not all((folder / REQUEST_FILE).is_file() for folder in folders):
+            return False
+        if self.keep_sounds and not (self.out / SOUNDS_FOLDER).is_dir():
+            return False
+        try:
+            made = json.loads((self.out / CORPUS_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        if made != request:
+            raise BuildError(f"{self.out}: was made with other settings; --overwrite true replaces it")
+        return True
