@@ -1,8 +1,22 @@
-"""Tasks as values: what is to be told about which side of a mixture, with which labels and weight."""
+"""Tasks as values: what to recognise on which side of a mixture, with which labels and loss weight.
+
+A label column of the shards is a task by its name alone. A task with settings of its own is a value, which a
+configuration names as `package.module:NAME` or `path/file.py:NAME`:
+
+    # my_tasks.py
+    from datamodules.tasks import Task
+
+    INSTRUMENT = Task("instrument", kind="one_label", side="signal", loss_weight=0.5)
+
+    # data:
+    #   tasks: [word, my_tasks:INSTRUMENT]
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
+
+from networks.named_objects import load_object, parse_object_name
 
 Kind = Literal["one_label", "many_labels"]
 Side = Literal["signal", "noise"]
@@ -107,9 +121,9 @@ def resolve_task(task: str | Mapping[str, Any] | Task, label_sets: Mapping[str, 
     """Find a task's definition and give it the labels of the shards that it will be trained on.
 
     Args:
-        task: name of a published task or of a label column; or a mapping with `name` and any of `kind`,
-            `side`, `loss_weight`, `null_label` to override or to define one; or a Task. `null_label: null`
-            leaves the null class of the shards out.
+        task: name of a published task or of a label column; `package.module:NAME` of a `Task` of your own; or a
+            mapping with `name`, which is any of these, and any of `kind`, `side`, `loss_weight`, `null_label` to
+            override or to define one; or a Task. `null_label: null` leaves the null class of the shards out.
         label_sets: for each side, "signal" and "noise", the label sets of its shards by name.
 
     Returns:
@@ -152,6 +166,8 @@ def _defined(task: str | Mapping[str, Any], label_sets: Mapping[str, Mapping[str
     name = given["name"]
     if name in TASKS:
         return replace(TASKS[name], **given)
+    if parse_object_name(str(name)) is not None:
+        return replace(_named_task(name), **{field: value for field, value in given.items() if field != "name"})
     sides = [side for side in get_args(Side) if name in label_sets.get(side, {})]
     side = given.get("side", sides[0] if len(sides) == 1 else None)
     if side is None and len(sides) > 1:
@@ -160,12 +176,22 @@ def _defined(task: str | Mapping[str, Any], label_sets: Mapping[str, Mapping[str
     if label_set is None and not {"kind", "side"} <= set(given):
         raise TaskError(
             f"unknown task {name!r}: known are {sorted(TASKS)}. {_available(label_sets)} "
-            "A task of your own is named after a label column of the shards."
+            "A task of your own is named after a label column of the shards, or package.module:NAME."
         )
     if label_set is not None:
         given.setdefault("kind", label_set.kind)
         given.setdefault("null_label", label_set.null_label)
     return Task(**{**given, "side": side})
+
+
+def _named_task(name: str) -> Task:
+    try:
+        task = load_object(name)
+    except ValueError as error:
+        raise TaskError(f"task {name!r}: {error}") from error
+    if not isinstance(task, Task):
+        raise TaskError(f"task {name!r}: expected a datamodules.tasks.Task, got {task!r}")
+    return task
 
 
 def _available(label_sets: Mapping[str, Mapping[str, LabelSet]]) -> str:

@@ -9,6 +9,8 @@ from rich.console import Console
 from datamodules.commands.build_options import BuildOptions
 from datamodules.commands.errors import CommandError
 from datamodules.commands.report_tables import print_report
+from datamodules.corpora.layouts import make_manifest
+from datamodules.progress import ProgressDisplay
 
 
 @dataclass(kw_only=True)
@@ -20,8 +22,14 @@ class Build(BuildOptions):
     column), key; and label columns, which --one_label and --many_labels name. In the latter, labels are separated by
     ';'. The shard sets of the splits are OUT/train, OUT/val, ... A build that was stopped resumes where it was.
 
+    With --layout, the manifest is made from the folder of a corpus and put next to OUT. Layouts are genres (folders of
+    classes), fsdd (spoken digits), librispeech, commonvoice, articles and table (recordings with their speakers, see
+    `python -m datamodules words --help`), or a function of your own that gives rows: datamodules/corpora/layouts.py has
+    an example.
+
     Attributes:
-        manifest: CSV or Parquet file.
+        manifest: CSV or Parquet file, or the folder of a corpus if a layout is given.
+        layout: Name of a layout, or your own as package.module:function or path/file.py:function.
         one_label: Label columns with one label per clip.
         many_labels: Label columns with several labels per clip, separated by ';'.
         label_list: COLUMN=FILE, labels of a column in the order of the classes, one per line. The default is the null
@@ -32,6 +40,7 @@ class Build(BuildOptions):
     """
 
     manifest: Path
+    layout: str | None = None
     one_label: list[str] = field(default_factory=list)
     many_labels: list[str] = field(default_factory=list)
     label_list: list[str] = field(default_factory=list)
@@ -44,14 +53,21 @@ class Build(BuildOptions):
 
         Raises:
             CommandError: An option cannot be used.
+            CorpusError: There is no such layout, or the corpus has another.
             ManifestError: The manifest cannot be used.
             BuildError: Clips are bad, or the output is in use.
         """
+        label_lists = dict(map(_column_and_file, self.label_list))
+        self.check()
+        manifest = self.manifest
+        if self.layout is not None:
+            with ProgressDisplay(f"looking for sounds in {self.manifest}"):
+                manifest = make_manifest(self.manifest, self.manifest_path, layout=self.layout)
         report = self.build(
-            self.manifest,
+            manifest,
             one_label=self.one_label,
             many_labels=self.many_labels,
-            label_lists=dict(map(_column_and_file, self.label_list)),
+            label_lists=label_lists,
             may_be_unlabelled=self.allow_unlabelled,
             keep_order=self.keep_order,
         )

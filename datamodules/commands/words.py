@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from rich.console import Console
 from rich.table import Table
@@ -32,7 +32,9 @@ class Words(BuildOptions, SelectionRules):
       2020);
     - articles: ARTICLE/*.ogg, as in the Spoken Wikipedia (Köhn et al. 2016), with a table speakers.csv that has the
       columns article and speaker;
-    - table: any other; a table recordings.csv with the columns path (relative to the folder) and speaker.
+    - table: any other; a table recordings.csv with the columns path (relative to the folder) and speaker;
+    - package.module:function or path/file.py:function: your own, whose rows have a path and a speaker; see
+      datamodules/corpora/layouts.py.
 
     Attributes:
         folder: Folder of the recordings.
@@ -42,7 +44,7 @@ class Words(BuildOptions, SelectionRules):
     """
 
     folder: Path
-    layout: Literal["librispeech", "commonvoice", "articles", "table"]
+    layout: str
     alignments: Path | None = None
     tier: str | None = None
     split_by: str | None = "path"

@@ -38,6 +38,11 @@ def make_manifest(folder: str | Path, out_csv: str | Path, *, val_takes: Collect
     Raises:
         CorpusError: no such folder, no WAV files in it, a file of another name, or a split without files.
     """
+    return write_manifest(Path(out_csv), digits(folder, val_takes=val_takes))
+
+
+def digits(folder: str | Path, *, val_takes: Collection[int] = VAL_TAKES) -> list[Row]:
+    """Rows with path, split, word, speaker and take: the layout `fsdd`; see `make_manifest`."""
     rows = [_row(path, val_takes) for path in _find_recordings(Path(folder))]
     splits = {row["split"] for row in rows}
     if missing := {"train", "val"} - splits:
@@ -46,7 +51,7 @@ def make_manifest(folder: str | Path, out_csv: str | Path, *, val_takes: Collect
             f"{folder}: no recordings for the split {missing.pop()!r} with takes {sorted(val_takes)} held out; "
             f"there are takes {takes[0]} to {takes[-1]}"
         )
-    return write_manifest(Path(out_csv), rows)
+    return rows
 
 
 def fingerprint(folder: Path) -> str:

@@ -1,8 +1,9 @@
 """Folders of sounds, one folder per class: `ROOT/GENRE/*.wav`, or `ROOT/SPLIT/GENRE/*.wav`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from datamodules.corpora.sounds import CorpusError, find_sounds, write_manifest
+from datamodules.corpora.sounds import CorpusError, Row, find_sounds, write_manifest
 
 SPLITS = ("train", "val", "test")
 COLUMN = "genre"
@@ -23,15 +24,19 @@ def make_manifest(folder: str | Path, out: str | Path, *, column: str = COLUMN) 
     Raises:
         CorpusError: no such folder, no folders in it, a class without sounds, or a sound beside the folders.
     """
+    return write_manifest(Path(out), [*class_folders(folder, column=column)])
+
+
+def class_folders(folder: str | Path, *, column: str = COLUMN) -> Iterator[Row]:
+    """Rows with path, split and the label, which is the name of the folder: the layout `genres`."""
     root = Path(folder)
     if not root.is_dir():
         raise CorpusError(f"{root}: no such folder")
     parts = _folders(root)
-    rows = []
     for split, classes in [(part.name, _folders(part)) for part in parts] if has_splits(root) else [("train", parts)]:
         for label in classes:
-            rows += [{"path": str(path), "split": split, column: label.name} for path in find_sounds(label)]
-    return write_manifest(Path(out), rows)
+            for path in find_sounds(label):
+                yield {"path": str(path), "split": split, column: label.name}
 
 
 def has_splits(folder: str | Path) -> bool:

@@ -1,20 +1,19 @@
-"""Recordings of speech with their speakers, found in the folders of well-known corpora.
-
-Layouts:
+"""Recordings of speech with their speakers, in the layouts of well-known corpora.
 
 - `librispeech`: `.../SPEAKER-CHAPTER-NUMBER.flac` (Panayotov et al. 2015);
-- `commonvoice`: `clips/*.mp3`, with `validated.tsv` whose columns `path` and `client_id` tell the speakers
+- `commonvoice`: `clips/*.mp3`, with `validated.tsv`, whose columns `path` and `client_id` name the speakers
   (Ardila et al. 2020);
-- `articles`: `ARTICLE/*.ogg`, as the Spoken Wikipedia (Köhn et al. 2016), with a table `speakers.csv` with the
+- `articles`: `ARTICLE/*.ogg`, as in the Spoken Wikipedia (Köhn et al. 2016), with a table `speakers.csv` that has the
   columns `article` and `speaker`;
 - `table`: any other; a table `recordings.csv` with the columns `path` (relative to the folder) and `speaker`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.corpora.sounds import CorpusError, find_sounds
+from datamodules.corpora.layouts import corpus_rows
+from datamodules.corpora.sounds import CorpusError, Row, find_sounds
 
 COMMON_VOICE_TABLE = "validated.tsv"
 ARTICLES_TABLE = "speakers.csv"
@@ -32,45 +31,48 @@ def find_recordings(root: str | Path, *, layout: str) -> list[Recording]:
     """Find the recordings of a corpus.
 
     Args:
-        root: its folder.
-        layout: one of `LAYOUTS`, see the module's description.
+        root: Its folder.
+        layout: Name of a layout whose rows have a column `speaker`, see `datamodules.corpora.layouts`.
 
     Returns:
         The recordings, sorted by path.
 
     Raises:
-        CorpusError: when the layout is unknown, or the folder is of another.
+        CorpusError: The layout is unknown, or the folder has another.
     """
-    if layout not in LAYOUTS:
-        raise CorpusError(f"unknown layout {layout!r}; known are {sorted(LAYOUTS)}")
-    return sorted(LAYOUTS[layout](Path(root)))
+    rows = corpus_rows(root, layout=layout, columns=("speaker",))
+    return sorted(Recording(Path(str(row["path"])), str(row["speaker"])) for row in rows)
 
 
-def _librispeech(root: Path) -> Iterator[Recording]:
+def librispeech(root: Path) -> Iterator[Row]:
+    """Rows with path and speaker from names like SPEAKER-CHAPTER-NUMBER."""
     for path in find_sounds(root):
         speaker, *rest = path.stem.split("-")
         if len(rest) != 2:
             raise CorpusError(f"{path}: expected a name like SPEAKER-CHAPTER-NUMBER, as in LibriSpeech")
-        yield Recording(path, speaker)
+        yield {"path": path, "speaker": speaker}
 
 
-def _common_voice(root: Path) -> Iterator[Recording]:
+def common_voice(root: Path) -> Iterator[Row]:
+    """Rows with path and speaker from the table of validated clips."""
     for row in _table(root / COMMON_VOICE_TABLE, "\t", ("path", "client_id")):
-        yield Recording((root / "clips" / row["path"]).resolve(), row["client_id"])
+        yield {"path": root / "clips" / row["path"], "speaker": row["client_id"]}
 
 
-def _articles(root: Path) -> Iterator[Recording]:
+def articles(root: Path) -> Iterator[Row]:
+    """Rows with path and speaker, one speaker per folder."""
     speakers = {row["article"]: row["speaker"] for row in _table(root / ARTICLES_TABLE, ",", ("article", "speaker"))}
     for path in find_sounds(root):
         article = path.parent.name
         if article not in speakers:
-            raise CorpusError(f"{root / ARTICLES_TABLE}: does not tell who speaks in the article {article!r}")
-        yield Recording(path, speakers[article])
+            raise CorpusError(f"{root / ARTICLES_TABLE}: does not name the speaker of the article {article!r}")
+        yield {"path": path, "speaker": speakers[article]}
 
 
-def _listed(root: Path) -> Iterator[Recording]:
+def listed(root: Path) -> Iterator[Row]:
+    """Rows with path and speaker from a table."""
     for row in _table(root / RECORDINGS_TABLE, ",", ("path", "speaker")):
-        yield Recording((root / row["path"]).resolve(), row["speaker"])
+        yield {"path": root / row["path"], "speaker": row["speaker"]}
 
 
 def _table(path: Path, separator: str, columns: tuple[str, str]) -> list[dict[str, str]]:
@@ -87,12 +89,3 @@ def _table(path: Path, separator: str, columns: tuple[str, str]) -> list[dict[st
     if lacking:
         raise CorpusError(f"{path}, row {lacking[0]}: needs both {' and '.join(columns)}")
     return [{str(name): value for name, value in row.items()} for row in rows]
-
-
-LAYOUTS: dict[str, Callable[[Path], Iterator[Recording]]] = {
-    "librispeech": _librispeech,
-    "commonvoice": _common_voice,
-    "articles": _articles,
-    "table": _listed,
-}
-"""What finds the recordings of each layout."""

@@ -81,3 +81,22 @@ def test_label_sets_are_checked():
         Task("a.b", "one_label", "signal")
     with pytest.raises(TaskError, match="is not one of its labels"):
         Task("a", "one_label", "signal", labels=("x",))
+
+
+def test_a_task_of_ones_own_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "my_tasks.py").write_text(
+        "from datamodules.tasks import Task\n"
+        'STYLE = Task("style", kind="one_label", side="signal", loss_weight=0.5)\n'
+        'NOT_ONE = "style"\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    expected = Task("style", "one_label", "signal", loss_weight=0.5, labels=("<null>", "read"))
+    assert resolve_task("my_tasks:STYLE", LABEL_SETS) == expected
+    assert resolve_task(f"{tmp_path / 'my_tasks.py'}:STYLE", LABEL_SETS).name == "style"
+    assert resolve_task({"name": "my_tasks:STYLE", "loss_weight": 2.0}, LABEL_SETS).loss_weight == 2.0
+    with pytest.raises(TaskError, match=r"task 'my_tasks:NOT_ONE': expected a datamodules\.tasks\.Task, got 'style'"):
+        resolve_task("my_tasks:NOT_ONE", LABEL_SETS)
+    with pytest.raises(TaskError, match="task 'my_tasks:SONG': my_tasks does not define 'SONG'"):
+        resolve_task("my_tasks:SONG", LABEL_SETS)
+    with pytest.raises(TaskError, match="module 'no_tasks' is not found"):
+        resolve_task("no_tasks:SONG", LABEL_SETS)

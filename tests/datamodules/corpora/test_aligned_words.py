@@ -106,7 +106,7 @@ def test_layouts(tmp_path):
     (tmp_path / "wiki" / "recordings.csv").write_text("path,speaker\nOwl/audio1.ogg,bert\n")
     assert find_recordings(tmp_path / "wiki", layout="table")[0].speaker == "bert"
     (tmp_path / "wiki" / "speakers.csv").write_text("article,speaker\nCat,anna\n")
-    with pytest.raises(CorpusError, match="does not tell who speaks in the article 'Owl'"):
+    with pytest.raises(CorpusError, match="does not name the speaker of the article 'Owl'"):
         find_recordings(tmp_path / "wiki", layout="articles")
     with pytest.raises(CorpusError, match="expected a name like SPEAKER-CHAPTER-NUMBER"):
         find_recordings(tmp_path / "wiki", layout="librispeech")
