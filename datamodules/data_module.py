@@ -60,10 +60,12 @@ class AuditoryDataModule(lightning.LightningDataModule):
             (`.inf` is quiet), or null for mixtures as in training, drawn once. All conditions have the same
             pairs of clips. The default is `{"mixed": null}`, and in quiet `{"quiet": .inf}`.
 
+    The clips are opened in `setup`, or when something that depends on them is first asked for: `tasks`,
+    `num_classes`, `steps_per_epoch`, a loader. What is wrong with them is reported there.
+
     Raises:
-        ShardError: when shards are missing, damaged, disagree, or have another sample rate.
-        TaskError: when a task is unknown, lacks its labels, or needs a null class that it does not have.
-        DataSettingsError: when a number is out of its range, or settings contradict each other.
+        TaskError: No task is named.
+        DataSettingsError: A number is out of its range, or settings contradict each other.
     """
 
     def __init__(
@@ -111,11 +113,39 @@ class AuditoryDataModule(lightning.LightningDataModule):
         self._locations: dict[Side, str] = {"signal": signal}
         if noise is not None:
             self._locations["noise"] = noise
-        self._train = self._opened("train")
-        self._val = self._opened("val", like=self._train)
-        self.tasks = _resolved(tasks, self._train)
-        self._check_null_classes()
-        self.steps_per_epoch()  # an error now rather than later, where clips are too few
+        if not tasks:
+            raise TaskError("name at least one task")
+        self._given_tasks = list(tasks)
+        self._tasks: list[Task] | None = None
+        self._clips: dict[str, ClipPair] = {}
+        self.batch_size_on(1)  # checks `global_batch_size`
+
+    @property
+    def tasks(self) -> list[Task]:
+        """The tasks, with the labels of the training clips.
+
+        Raises:
+            TaskError: A task is unknown, lacks its labels, or needs a null class that it does not have.
+            ShardError: As `clips`.
+        """
+        if self._tasks is None:
+            resolved = _resolved(self._given_tasks, self.clips("train"))
+            self._check_null_classes(resolved)
+            self._tasks = resolved
+        return self._tasks
+
+    def clips(self, split: str) -> ClipPair:
+        """The clips of a split, opened when they are first needed.
+
+        Args:
+            split: "train", "val" or "test".
+
+        Raises:
+            ShardError: Shards are missing, damaged, disagree with those for training, or have another sample rate.
+        """
+        if split not in self._clips:
+            self._clips[split] = self._opened(split, like=None if split == "train" else self.clips("train"))
+        return self._clips[split]
 
     @property
     def num_classes(self) -> dict[str, int]:
@@ -146,10 +176,22 @@ class AuditoryDataModule(lightning.LightningDataModule):
         return size
 
     def setup(self, stage: str) -> None:
-        """Tell how large a step is: it depends on the number of ranks."""
+        """Open the clips of a stage, and report how large a step is, which depends on the number of ranks.
+
+        Args:
+            stage: "fit", "validate" or "test".
+
+        Raises:
+            ShardError: As `clips`.
+            TaskError: As `tasks`.
+            DataSettingsError: There are too few clips for a batch, or `global_batch_size` cannot be shared out.
+        """
+        _ = self.tasks
+        self.clips("test" if stage == "test" else "val")
         if stage == "fit":
             _, num_ranks = self._rank_and_num_ranks()
             size, accumulated = self.batch_size_on(num_ranks), self._num_accumulated()
+            self.steps_per_epoch(num_ranks)  # an error now rather than later if there are too few clips
             rank_zero_info(
                 f"a step: {size} examples x {num_ranks} rank(s) x {accumulated} accumulated batch(es) = "
                 f"{size * num_ranks * accumulated}"
@@ -166,7 +208,7 @@ class AuditoryDataModule(lightning.LightningDataModule):
             raise DataSettingsError("overfit_batches would get other examples in each epoch: use limit_train_batches")
         rank, num_ranks = self._rank_and_num_ranks()
         return TrainingLoader(
-            MixtureDataset(*self._train, self.tasks, self.settings, seed=self.seed, is_mixed=self._is_mixed),
+            MixtureDataset(*self.clips("train"), self.tasks, self.settings, seed=self.seed, is_mixed=self._is_mixed),
             self._train_order(rank=rank, num_ranks=num_ranks),
             current_epoch=lambda: 0 if trainer is None else trainer.current_epoch,
             num_workers=self.num_workers,
@@ -175,11 +217,11 @@ class AuditoryDataModule(lightning.LightningDataModule):
 
     def val_dataloader(self) -> list[ExampleLoader]:
         """One loader per validation condition."""
-        return self._condition_loaders(self._val)
+        return self._condition_loaders(self.clips("val"))
 
     def test_dataloader(self) -> list[ExampleLoader]:
         """One loader per validation condition, over the shard sets `test`."""
-        return self._condition_loaders(self._opened("test", like=self._train))
+        return self._condition_loaders(self.clips("test"))
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Mix, where that is done on the device."""
@@ -214,7 +256,7 @@ class AuditoryDataModule(lightning.LightningDataModule):
 
     def _train_order(self, *, rank: int, num_ranks: int) -> TrainingOrder:
         return training_order(
-            self._train,
+            self.clips("train"),
             batch_size=self.batch_size_on(num_ranks),
             seed=self.seed,
             rank=rank,
@@ -247,13 +289,13 @@ class AuditoryDataModule(lightning.LightningDataModule):
                 raise ShardError(f"{ours.folder} and {theirs.folder} have different label sets: build both in one go")
         return pair
 
-    def _check_null_classes(self) -> None:
+    def _check_null_classes(self, tasks: Sequence[Task]) -> None:
         ratios = [ratio for ratio in self._val_conditions.values() if ratio is not None]
         absent = {
             "signal": self.settings.noise_only_fraction > 0 or -math.inf in ratios,
             "noise": self.settings.signal_only_fraction > 0 or math.inf in ratios,
         }
-        for task in self.tasks:
+        for task in tasks:
             if absent[task.side] and task.null_label is None:
                 raise TaskError(
                     f"task {task.name!r} has no null class, but some examples have no {task.side}: give it its "
@@ -271,8 +313,6 @@ def _opened_side(location: str, split: str, side: Side) -> ClipSource:
 
 
 def _resolved(tasks: Sequence[str | dict[str, Any]], shards: ClipPair) -> list[Task]:
-    if not tasks:
-        raise TaskError("name at least one task")
     label_sets = {"signal": shards.signals.label_sets}
     if shards.noises is not None:
         label_sets["noise"] = shards.noises.label_sets

@@ -1,5 +1,6 @@
 import json
 import math
+import pickle
 import random
 import shutil
 import subprocess
@@ -54,7 +55,7 @@ def training_loader(make, *, epoch=0, rank=0, num_ranks=1, **changes):
     module = make(**changes)
     loader = module.train_dataloader()
     order = TrainingOrder(
-        *module._train.counts,
+        *module.clips("train").counts,
         batch_size=module.batch_size_on(num_ranks),
         seed=module.seed,
         rank=rank,
@@ -162,7 +163,7 @@ def test_validation_over_ranks_sees_each_example_once(make, num_ranks):
     dataset = module.val_dataloader()[0].dataset
     rows = []
     for rank in range(num_ranks):
-        order = ValidationOrder(*module._val.counts, batch_size=2, seed=0, rank=rank, num_ranks=num_ranks)
+        order = ValidationOrder(*module.clips("val").counts, batch_size=2, seed=0, rank=rank, num_ranks=num_ranks)
         rows += flat(ExampleLoader(dataset, order))
     assert sorted(rows) == expected
 
@@ -213,8 +214,9 @@ def test_a_task_without_null_class(make):
     texture = dataset.noises.read(0).labels["texture"]
     assert dataset[draw].targets["texture"] == texture - 1
     for changes in ({"signal_only_fraction": 0.1}, {"val_conditions": {"quiet": math.inf}}):
+        data = make(tasks=["word", {"name": "texture", "null_label": None}], **changes)
         with pytest.raises(TaskError, match="task 'texture' has no null class, but some examples have no noise"):
-            make(tasks=["word", {"name": "texture", "null_label": None}], **changes)
+            data.setup("fit")
 
 
 def test_iterating_leaves_all_random_states_alone(make):
@@ -273,15 +275,9 @@ def test_resuming_with_other_data_is_refused(make):
             next(iter(other))
 
 
-def test_bad_settings(make, signal_folder, noise_folder, tmp_path):
+def test_bad_settings(make):
     bad = [
-        ({"tasks": ["wrod"]}, TaskError, "unknown task 'wrod'"),
         ({"tasks": []}, TaskError, "name at least one task"),
-        ({"tasks": ["word", "word"]}, TaskError, "named twice"),
-        ({"noise": None}, TaskError, "task 'audioset' is about the noise"),
-        ({"sample_rate_hz": 20000}, ShardError, r"signal.train: has a sample rate of 4000 Hz, sample_rate_hz is 20000"),
-        ({"signal": str(tmp_path)}, ShardError, "no shard set here"),
-        ({"batch_size": 24}, ValueError, "23 training clips do not fill one batch of 24"),
         ({"snr_db": (10.0, -10.0)}, ValueError, "snr_db must be"),
         ({"signal_only_fraction": 0.6, "noise_only_fraction": 0.6}, ValueError, "sum to at most 1"),
         ({"noise": None, "tasks": ["word"], "noise_only_fraction": 0.1}, ValueError, "without noise"),
@@ -299,13 +295,58 @@ def test_bad_settings(make, signal_folder, noise_folder, tmp_path):
             make(**changes)
 
 
+def test_what_does_not_fit_the_shards_is_reported_by_setup(make, tmp_path):
+    bad = [
+        ({"tasks": ["wrod"]}, TaskError, "unknown task 'wrod'"),
+        ({"tasks": ["word", "word"]}, TaskError, "named twice"),
+        ({"noise": None}, TaskError, "task 'audioset' is about the noise"),
+        ({"sample_rate_hz": 20000}, ShardError, r"signal.train: has a sample rate of 4000 Hz, sample_rate_hz is 20000"),
+        ({"signal": str(tmp_path)}, ShardError, "no shard set here"),
+        ({"batch_size": 24}, ValueError, "23 training clips do not fill one batch of 24"),
+    ]
+    for changes, kind, message in bad:
+        data = make(**changes)
+        with pytest.raises(kind, match=message):
+            data.setup("fit")
+        if "batch_size" not in changes:
+            with pytest.raises(kind, match=message):
+                _ = data.tasks
+
+
+def test_clips_are_opened_once_and_when_they_are_needed(make, monkeypatch):
+    from datamodules import data_module
+
+    opened = []
+    open_clips = data_module.open_clips
+    monkeypatch.setattr(
+        data_module, "open_clips", lambda *given, side: opened.append((side, given[1])) or open_clips(*given, side=side)
+    )
+    data = make()
+    assert (data.condition_names, opened) == (("mixed",), [])
+    assert data.num_classes["word"] == 4
+    assert opened == [("signal", "train"), ("noise", "train")]
+    data.setup("fit")
+    next(iter(data.train_dataloader())), next(iter(data.val_dataloader()[0]))
+    assert opened == [(side, split) for split in ("train", "val") for side in ("signal", "noise")]
+
+
+@pytest.mark.parametrize("is_set_up", [False, True])
+def test_it_can_be_pickled(make, is_set_up):
+    data = make()
+    if is_set_up:
+        data.setup("fit")
+    again = pickle.loads(pickle.dumps(data))
+    assert again.num_classes == data.num_classes
+    assert flat(again.val_dataloader()[0]) == flat(data.val_dataloader()[0])
+
+
 def test_missing_shards_are_told_with_the_setting_and_the_splits_that_are_there(make, signal_folder, tmp_path):
     with pytest.raises(ShardError, match=r"^`data.noise` is gone: gone.train: no shard set here .*or null for quiet$"):
-        make(noise="gone")
+        make(noise="gone").setup("fit")
     shutil.copytree(signal_folder / "train", tmp_path / "trian")
     shutil.copytree(signal_folder / "val", tmp_path / "val")
     with pytest.raises(ShardError, match=r"`data.signal` is .*index.json is missing; in .* there are trian, val\)"):
-        make(signal=str(tmp_path))
+        make(signal=str(tmp_path)).setup("validate")
 
 
 @pytest.mark.parametrize(("num_ranks", "accumulated", "on_each"), [(1, 1, 12), (2, 1, 6), (1, 3, 4), (2, 3, 2)])
@@ -329,7 +370,7 @@ def test_label_sets_of_train_and_val_must_agree(make, signal_folder, tmp_path):
     path = tmp_path / "signal" / "val" / "index.json"
     path.write_text(path.read_text().replace('"seven"', '"eight"'))
     with pytest.raises(ShardError, match="have different label sets"):
-        make(signal=str(tmp_path / "signal"))
+        make(signal=str(tmp_path / "signal")).setup("fit")
 
 
 def test_nothing_to_hear_names_the_clips(signal_folder):
