@@ -22,6 +22,7 @@ HEAVY = HEAVIER_THAN_LIGHTNING | set(
     ["lightning", "matplotlib", "pytorch_lightning", "scipy", "torch", "torchmetrics", "transformers"]
 )
 LAZY_PACKAGES = (
+    "datamodules",
     "evaluate",
     "evaluate.benchmarks",
     "evaluate.callback",
