@@ -52,20 +52,21 @@ def read_textgrid(path: str | Path, *, tier: str | None = None) -> list[AlignedW
     values.number(), values.number()  # the file's first and last second
     if values.flag() != "<exists>":
         raise CorpusError(f"{path}: has no tiers")
-    tiers: dict[str, list[AlignedWord]] = {}
+    tiers: list[tuple[str, list[AlignedWord]]] = []
     for _ in range(int(values.number())):
         kind, name = values.text(), values.text()
         values.number(), values.number()
         intervals = [values.interval(has_end=kind == "IntervalTier") for _ in range(int(values.number()))]
         if kind == "IntervalTier":
-            tiers[name] = intervals
-    chosen = [name for name in tiers if (name.lower() in WORD_TIERS if tier is None else name == tier)]
+            tiers.append((name, intervals))
+    chosen = [each for each in tiers if (each[0].lower() in WORD_TIERS if tier is None else each[0] == tier)]
     if not chosen and tier is None and len(tiers) == 1:
-        chosen = list(tiers)
+        chosen = tiers
     if len(chosen) != 1:
         wanted = " or ".join(WORD_TIERS) if tier is None else tier
-        raise CorpusError(f"{path}: expected one tier named {wanted}; it has the interval tiers {list(tiers)}")
-    return _spoken(tiers[chosen[0]], str(path))
+        names = [name for name, _ in tiers]
+        raise CorpusError(f"{path}: expected one tier named {wanted}; it has the interval tiers {names}")
+    return _spoken(chosen[0][1], str(path))
 
 
 def read_ctm(path: str | Path) -> dict[str, list[AlignedWord]]:
@@ -119,10 +120,10 @@ def _text(path: str | Path) -> str:
 
 def _tokens(text: str) -> Iterator[str]:
     """The values in a TextGrid: texts, numbers and flags; the long form's names of values are passed over."""
-    for line in text.splitlines():
-        for token in _TOKEN.findall(line):
-            if token[0] in '"<' or _is_number(token):
-                yield token
+    for match in _TOKEN.finditer(text):  # not line by line: labels may have line breaks
+        token = match.group()
+        if token[0] in '"<' or _is_number(token):
+            yield token
 
 
 def _is_number(token: str) -> bool:

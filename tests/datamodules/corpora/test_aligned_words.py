@@ -62,6 +62,21 @@ def test_both_forms_of_a_textgrid(tmp_path):
         read_textgrid(path)
 
 
+def test_a_label_may_have_line_breaks(tmp_path):
+    path = tmp_path / "a.TextGrid"
+    for text in (long_form(WORDS, 2.0).replace("AH0 12", 'checked\n""look"" again\n3'), long_form(WORDS, 2.0)):
+        path.write_text(text)
+        assert read_textgrid(path) == EXPECTED
+
+
+def test_two_tiers_of_words_are_refused(tmp_path):
+    path = tmp_path / "a.TextGrid"
+    path.write_text(long_form(WORDS, 2.0).replace('name = "phones"', 'name = "words"'))
+    for tier in (None, "words"):
+        with pytest.raises(CorpusError, match=r"expected one tier named words.* \['words', 'words'\]"):
+            read_textgrid(path, tier=tier)
+
+
 def test_broken_alignments_are_named(tmp_path):
     path = tmp_path / "a.TextGrid"
     for text, message in (
