@@ -22,7 +22,7 @@ from datamodules.files import check_writable
 from datamodules.manifests.label_lists import label_sets_of
 from datamodules.manifests.manifest import ManifestEntry, RowError, read_manifest
 from datamodules.manifests.splitting import SplitRule, check_splits, split_entries
-from datamodules.progress import ProgressDisplay
+from datamodules.progress import Progress
 from datamodules.shards.index import FORMAT_VERSION, file_sha256
 
 DEFAULT_CLIPS_PER_SHARD = 512
@@ -101,7 +101,7 @@ def build_shards(
     _check_settings(cutting, clips_per_shard, part)
     manifest, out, rule = Path(manifest_path), Path(out), split_rule or SplitRule()
     check_writable(out.parent)
-    with ProgressDisplay(f"building {out}", is_shown=progress) as display:
+    with Progress(f"building {out}", is_shown=progress) as display:
         wrong_rows: list[RowError] | None = [] if skip_bad else None
         display.report(f"reading {manifest}")
         entries = read_manifest(
@@ -168,7 +168,7 @@ def merge_parts(out: str | Path, *, progress: bool = True) -> BuildReport:
         BuildError: when there are no parts, some are not done, or one is still at work.
     """
     out = Path(out)
-    with taking_up(out) as (working, request), ProgressDisplay(f"merging {out}", is_shown=progress):
+    with taking_up(out) as (working, request), Progress(f"merging {out}", is_shown=progress):
         finish(working, out, request)
     return read_report(out, is_new=True)
 

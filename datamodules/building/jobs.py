@@ -24,7 +24,7 @@ from datamodules.building.clips import Cutting, cut_clip
 from datamodules.building.records import JobOutcome, Problem, read_outcome, write_outcome
 from datamodules.building.working_folder import final_folder, record_path
 from datamodules.manifests.manifest import ManifestEntry
-from datamodules.progress import ProgressDisplay
+from datamodules.progress import Progress
 from datamodules.shards.index import shard_file_name
 from datamodules.shards.writer import NewClip, write_shard
 
@@ -76,7 +76,7 @@ def do_jobs(
     num_workers: int | None,
     *,
     skip_bad: bool,
-    display: ProgressDisplay,
+    display: Progress,
 ) -> list[Problem]:
     """Write the tar files that are not there yet, each with its record; the rows that were left out, in order.
 
@@ -102,7 +102,7 @@ def _outcomes(
     num_workers: int | None,
     *,
     skip_bad: bool,
-    display: ProgressDisplay,
+    display: Progress,
 ) -> Generator[JobOutcome, None, None]:
     remaining, num_there = [], 0
     total = sum(len(job.entries) for job in jobs)

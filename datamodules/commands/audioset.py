@@ -10,7 +10,7 @@ from rich.table import Table
 from datamodules.commands.build_options import BuildOptions
 from datamodules.commands.report_tables import print_report
 from datamodules.corpora.audioset import COLUMN, MAX_ZERO_FRACTION, AudioSetManifest, make_manifest
-from datamodules.progress import ProgressDisplay
+from datamodules.progress import Progress
 
 
 @dataclass(kw_only=True)
@@ -47,7 +47,7 @@ class AudioSet(BuildOptions):
             BuildError: The output is in use.
         """
         self.check()
-        with ProgressDisplay(f"selecting segments with a sound in {self.clips}"):
+        with Progress(f"selecting segments with a sound in {self.clips}"):
             manifest = make_manifest(
                 {"train": self.train, "val": self.val}, self.ontology, self.clips, self.manifest_path
             )

@@ -10,7 +10,7 @@ from datamodules.commands.build_options import BuildOptions
 from datamodules.commands.errors import CommandError
 from datamodules.commands.report_tables import print_report
 from datamodules.corpora.layouts import make_manifest
-from datamodules.progress import ProgressDisplay
+from datamodules.progress import Progress
 
 
 @dataclass(kw_only=True)
@@ -61,7 +61,7 @@ class Build(BuildOptions):
         self.check()
         manifest = self.manifest
         if self.layout is not None:
-            with ProgressDisplay(f"looking for sounds in {self.manifest}"):
+            with Progress(f"looking for sounds in {self.manifest}"):
                 manifest = make_manifest(self.manifest, self.manifest_path, layout=self.layout)
         report = self.build(
             manifest,

@@ -1,13 +1,12 @@
 """The command `python -m datamodules check`."""
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from rich.console import Console
 
-from datamodules.progress import ProgressDisplay
+from datamodules.progress import Progress
 from datamodules.shards.index import INDEX_FILE
 from datamodules.shards.verify import damages, disagreements
 
@@ -32,10 +31,8 @@ class Check:
         for folder in self.folders:
             shard_folders = _shard_folders(folder)
             for shard_folder in shard_folders:
-                what = f"checking {shard_folder}"
-                with ProgressDisplay(what) as display:
-                    report = partial(display.report, what, unit="clips")
-                    found = list(damages(shard_folder, progress=report))
+                with Progress(f"checking {shard_folder}") as progress:
+                    found = list(damages(shard_folder, progress=progress))
                 is_damaged |= _print_errors(console, found)
                 console.print(f"{shard_folder}: {'DAMAGED' if found else 'sound'}", markup=False)
             is_damaged |= _print_errors(console, list(disagreements(shard_folders)))

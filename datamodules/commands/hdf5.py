@@ -9,7 +9,7 @@ from rich.console import Console
 from datamodules.commands.build_options import BuildOptions
 from datamodules.commands.report_tables import print_report
 from datamodules.corpora.word_speaker_noise import make_manifest
-from datamodules.progress import ProgressDisplay
+from datamodules.progress import Progress
 from datamodules.tasks import Side
 
 
@@ -40,7 +40,7 @@ class Hdf5(BuildOptions):
         self.check()
         sides: tuple[Side, ...] = ("signal", "noise")
         for side in sides:
-            with ProgressDisplay(f"reading the {side} labels of {self.folder}"):
+            with Progress(f"reading the {side} labels of {self.folder}"):
                 manifest = make_manifest(self.folder, self.out / "manifests", side=side)
             report = self.build(
                 manifest.path,

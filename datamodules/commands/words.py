@@ -11,7 +11,7 @@ from datamodules.commands.build_options import BuildOptions
 from datamodules.commands.report_tables import print_report
 from datamodules.corpora.aligned_words import WordManifest, make_manifest
 from datamodules.corpora.word_selection import SelectionRules
-from datamodules.progress import ProgressDisplay
+from datamodules.progress import Progress
 
 CLIP_DURATION_S = 2.2
 """The published 2 s, and a tenth of a second on either side for jitter."""
@@ -59,7 +59,7 @@ class Words(BuildOptions, SelectionRules):
             BuildError: Clips are bad, or the output is in use.
         """
         self.check()
-        with ProgressDisplay(f"selecting words of {self.folder}"):
+        with Progress(f"selecting words of {self.folder}"):
             manifest = make_manifest(
                 self.folder,
                 self.manifest_path,

@@ -13,7 +13,7 @@ import soundfile
 
 from datamodules.building.build_report import BuildError
 from datamodules.files import remove_leftovers, replacing, write_bytes
-from datamodules.progress import ProgressDisplay
+from datamodules.progress import Progress
 
 PEAK = 0.99
 """Sounds with larger peaks are scaled to this before they become 16-bit samples: mixing sets levels anew."""
@@ -107,7 +107,7 @@ def run_jobs(
         The results in the order of the jobs.
     """
     what, num_done = f"synthesising {description}", 0
-    with ProgressDisplay(what, is_shown=show_progress) as display:
+    with Progress(what, is_shown=show_progress) as display:
 
         def report(number: int) -> None:
             nonlocal num_done

@@ -2,12 +2,13 @@
 
 import json
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from datamodules.progress import Progress
 from datamodules.shards.index import ShardError, file_sha256
 from datamodules.shards.reader import ShardSet, damaged_files
 from datamodules.tasks import UNLABELLED
@@ -16,14 +17,14 @@ MAX_DESCRIPTION_BYTES = 1 << 20
 """A clip's JSON member has some hundred bytes; a larger one is not even read."""
 
 
-def damages(folder: str | Path, *, progress: Callable[[int, int], None] | None = None) -> Iterator[str]:
+def damages(folder: str | Path, *, progress: Progress | None = None) -> Iterator[str]:
     """Compare a shard set with its index: checksums, members, sounds, labels.
 
     Nothing is extracted, executed or unpickled, whatever the tar files hold.
 
     Args:
         folder: the shard set's folder.
-        progress: called as `progress(num_clips_done, num_clips)`.
+        progress: shows how many clips are checked.
 
     Yields:
         One message per damage found, naming the shard and, where there is one, the clip or member.
@@ -55,7 +56,7 @@ def damages(folder: str | Path, *, progress: Callable[[int, int], None] | None =
                 yield str(error)
             num_done += 1
             if progress:
-                progress(num_done, len(shard_set))
+                progress.report(f"checking {folder}", num_done, len(shard_set), unit="clips")
 
 
 def disagreements(folders: list[Path]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from datamodules.audio import AudioError
-from datamodules.progress import ProgressDisplay
+from datamodules.progress import Progress
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.benchmarks.problems import BenchmarkError
 from networks.commands.tables import print_table
@@ -59,7 +59,7 @@ def _check(name: str, console: Console) -> int:
     problems: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     try:
-        with ProgressDisplay(f"checking {name}"):
+        with Progress(f"checking {name}"):
             benchmark = load_benchmark(name)
             inspection = inspect_benchmark(benchmark)
     except BenchmarkError as error:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from rich.console import Console
 
-from datamodules.progress import ProgressDisplay
+from datamodules.progress import Progress
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.commands.errors import CommandError
 
@@ -81,7 +81,7 @@ class ConvertBenchmark:
         console = Console(soft_wrap=True, highlight=False, markup=False)
         if self.destination.exists():
             raise CommandError(f"{self.destination} exists already: give a new name, or remove it first")
-        with ProgressDisplay(f"writing {self.destination}") as display:
+        with Progress(f"writing {self.destination}") as display:
             display.report("reading")
             benchmark = self._from_parts() if self._has_loose_parts() else self._loaded()
             write_recordings(benchmark, self.destination, progress=partial(display.report, "writing", unit="files"))

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from rich.console import Console
 
-from datamodules.progress import BYTES, ProgressDisplay
+from datamodules.progress import BYTES, Progress
 from evaluate.benchmarks import load_benchmark
 from evaluate.benchmarks.problems import BenchmarkError
 from evaluate.benchmarks.published.release_download import RELEASE_URL, fetch_release
@@ -51,7 +51,7 @@ class Fetch:
         digits = (self.sha256 or "").lower()
         if self.sha256 is not None and (len(digits) != NUM_SHA256_DIGITS or set(digits) - set("0123456789abcdef")):
             raise CommandError(f"--sha256 must have {NUM_SHA256_DIGITS} hexadecimal digits, got {self.sha256!r}")
-        with ProgressDisplay(f"fetching {self.url}") as display:
+        with Progress(f"fetching {self.url}") as display:
 
             def report(what: str, num_done: int, num_total: int | None) -> None:
                 display.report(what, num_done, num_total, unit="files" if what == "unpacking" else BYTES)

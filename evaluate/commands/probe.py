@@ -12,7 +12,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from datamodules.progress import ProgressDisplay
+from datamodules.progress import Progress
 from evaluate.benchmarks import ALL
 from evaluate.commands.errors import CommandError, check_out, find_device, remark
 from evaluate.commands.named_networks import NetworksOption, networks_named
@@ -88,7 +88,7 @@ class Probe(NetworksOption):
             if (self.out / t.PROBE_FILE).exists():
                 t.read_table(self.out / t.PROBE_FILE)  # a damaged table shows now, not after hours
             what = f"probing {len(named.sources)} network{'s' * (len(named.sources) > 1)}"
-            with ProgressDisplay(what, num_parts=len(named.sources), part="network") as display:
+            with Progress(what, num_parts=len(named.sources), part="network") as display:
                 for source in named.sources:
                     display.report(f"loading {Path(source).name}")
                     rows = self._probe(source, sounds, folds, device=device, progress=display.report)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import Console
 
-from datamodules.progress import ProgressDisplay
+from datamodules.progress import Progress
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.commands.errors import CommandError, check_out, remark
 from evaluate.commands.probe import show_probes
@@ -143,7 +143,7 @@ def _write(
     from evaluate.report.kept_features import kept_features
     from evaluate.report.report import write_report
 
-    with ProgressDisplay(f"writing the report to {folder}") as display:
+    with Progress(f"writing the report to {folder}") as display:
         display.report("reading activations")
         series = series_of(tables)
         caches = [run_dir / CACHE_FOLDER for run_dir in run_dirs]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from datamodules.progress import ProgressDisplay
+from datamodules.progress import Progress
 from evaluate.commands.errors import CommandError, check_out, remark
 from evaluate.commands.named_networks import NamedNetworks, NetworksOption, networks_named
 from evaluate.commands.scoring_options import FIGURES_FOLDER, PARTS_FOLDER, ScoringOptions
@@ -164,11 +164,11 @@ def _finish(scored: list[pd.DataFrame], cache: ActivationCache | None, folder: P
         console.print(f"activations in {cache}", soft_wrap=True, highlight=False, markup=False)
 
 
-def _display(num_networks: int, ranks: Ranks) -> ProgressDisplay:
+def _display(num_networks: int, ranks: Ranks) -> Progress:
     """Show progress, on one process."""
     from evaluate.scoring.shares import plan_rounds
 
-    return ProgressDisplay(
+    return Progress(
         f"scoring {num_networks} network{'s' * (num_networks > 1)}",
         num_parts=len(plan_rounds([""] * num_networks, ranks.num_ranks)),
         part="network" if ranks.num_ranks == 1 else f"round of {ranks.num_ranks} processes",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import Console
 
-from datamodules.progress import ProgressDisplay
+from datamodules.progress import Progress
 from evaluate.benchmarks import ALL
 from evaluate.commands.errors import CommandError
 from evaluate.commands.scoring_options import FIGURES_FOLDER, PARTS_FOLDER, ScoringOptions
@@ -145,7 +145,7 @@ class Watch(ScoringOptions):
         if self.wandb:
             wandb = WandbScores(self.run_dir, project=self.wandb, key=key, kinds=plan.kinds, is_joined=self.wandb_join)
         try:
-            with ProgressDisplay(f"watching {self.run_dir}") as display:
+            with Progress(f"watching {self.run_dir}") as display:
 
                 def report(sentence: str) -> None:
                     style = "red" if sentence.startswith("error") else None

@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from datamodules.progress import BYTES, FIRST_LINE_AFTER_S, LINE_EVERY_S, ProgressDisplay
+from datamodules.progress import BYTES, FIRST_LINE_AFTER_S, LINE_EVERY_S, Progress
 
 
 class Clock:
@@ -21,7 +21,7 @@ class Log:
 
     def __init__(self, what: str = "building speech", **settings):
         self.clock, self.file = Clock(), io.StringIO()
-        self.display = ProgressDisplay(what, console=Console(file=self.file), clock=self.clock, **settings)
+        self.display = Progress(what, console=Console(file=self.file), clock=self.clock, **settings)
 
     def report_at(self, second: float, *told, **more) -> None:
         self.clock.now_s = 1000.0 + second
@@ -121,7 +121,7 @@ def test_lines_come_also_while_nothing_is_reported(monkeypatch):
     monkeypatch.setattr("datamodules.progress.LINE_EVERY_S", 0.0)
     monkeypatch.setattr("datamodules.progress.FIRST_LINE_AFTER_S", 0.0)
     file = io.StringIO()
-    with ProgressDisplay("checking", console=Console(file=file)) as display:
+    with Progress("checking", console=Console(file=file)) as display:
         while file.getvalue().count("checking") < 2:
             assert display is not None
     assert "checking: done in " in file.getvalue().splitlines()[-1]
@@ -139,11 +139,11 @@ def test_nothing_is_shown_unless_wanted():
 def test_a_terminal_has_bars_that_disappear():
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=80, color_system=None)
-    with ProgressDisplay("scoring", num_parts=2, part="network", console=console) as display:
+    with Progress("scoring", num_parts=2, part="network", console=console) as display:
         display.report("[a] name: relu0", 0, 0)
         display.report("[a] name: relu0", 3, 4, unit="stages")
         display.finish_part()
-        display._bars._bars.refresh()
+        display._bars.refresh()
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
     assert re.search(r"\[a\] name: relu0 ━+ +3 of 4 stages", text)
     assert re.search(r"scoring +━+ +1 of 2", text)
