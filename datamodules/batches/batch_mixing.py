@@ -12,22 +12,22 @@ def mix_batch(signal: Tensor, noise: Tensor, snr_db: Tensor, *, rms_level: float
     """Add noises to signals at their signal-to-noise ratios, and set the level of each sum.
 
     Equation and order of steps are those of `datamodules.batches.mixing.mix` (Feather et al. 2019), in float64 if the
-    device has it, so that both give the same numbers but for the rounding of the ratios to float32.
+    device supports it, so that both give the same numbers except for the rounding of the ratios to float32.
 
     Args:
         signal: (B, T) float.
         noise: (B, T) float.
         snr_db: (B,) ratios in dB; +inf leaves out the noise, -inf the signal.
-        rms_level: RMS of what comes back.
+        rms_level: RMS of the result.
 
     Returns:
-        (B, T) float32; silence where there is nothing to hear.
+        (B, T) float32; silence if an example has nothing to hear.
     """
     precision = torch.float32 if signal.device.type == "mps" else torch.float64
     ratio_db = snr_db.to(precision)[:, None]  # (B, 1)
     signal, noise = _centred(signal.to(precision)), _centred(noise.to(precision))
     has_both = ratio_db.isfinite() & (_rms(noise) > 0)
-    # Where one side is absent, the noise's level is 0 or its weight undefined: both are replaced before they are used.
+    # If one side is absent, the noise's level is 0 or its weight undefined: both are replaced before they are used.
     noise_level = torch.where(has_both, _rms(noise) * 10 ** (ratio_db.where(has_both, 0.0) / 20), 1.0)
     weight = torch.where(has_both, _rms(signal) / noise_level, (ratio_db == -torch.inf).to(precision))
     total = _centred(torch.where(ratio_db == -torch.inf, 0.0, signal) + weight * noise)
@@ -36,13 +36,13 @@ def mix_batch(signal: Tensor, noise: Tensor, snr_db: Tensor, *, rms_level: float
 
 
 def mixed(batch: dict[str, Any]) -> dict[str, Any]:
-    """A batch with its mixtures.
+    """Replace the signals and noises of a batch by their mixtures.
 
     Args:
-        batch: with `signal`, `noise` and `snr_db` of unmixed examples, see `datamodules.batches.examples.collate`.
+        batch: With `signal`, `noise` and `snr_db` of unmixed examples, see `datamodules.batches.examples.collate`.
 
     Returns:
-        The same with `waveform` (B, T) in place of `signal` and `noise`; a batch of mixtures as it is.
+        The batch with `waveform` (B, T) in place of `signal` and `noise`; a batch of mixtures is returned as it is.
     """
     if "waveform" in batch:
         return batch

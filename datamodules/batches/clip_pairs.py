@@ -23,21 +23,21 @@ class ClipPair(NamedTuple):
 
     @property
     def is_streamed(self) -> bool:
-        """Whether either comes as a stream."""
+        """Whether either side is streamed."""
         return any(isinstance(clips, StreamedClips) for clips in self)
 
     @property
     def clips_per_shard(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Number of signal and of noise clips in each shard, as far as their order has to keep to it."""
+        """Number of signal and of noise clips in each shard, which the order of streamed clips must follow."""
         return _clips_per_shard(self.signals), () if self.noises is None else _clips_per_shard(self.noises)
 
 
 def training_order(pair: ClipPair, *, num_workers: int, **settings: Any) -> TrainingOrder:
-    """The order of training.
+    """Make the order of training.
 
     Args:
-        pair: the clips.
-        num_workers: worker processes of each rank.
+        pair: The clips.
+        num_workers: Worker processes of each rank.
         settings: `batch_size`, `seed`, `rank` and `num_ranks`, see `TrainingOrder`.
     """
     if pair.is_streamed:
@@ -46,12 +46,12 @@ def training_order(pair: ClipPair, *, num_workers: int, **settings: Any) -> Trai
 
 
 def validation_order(pair: ClipPair, *, num_workers: int, **settings: Any) -> ValidationOrder:
-    """The order of validation; arguments as of `training_order`."""
+    """Make the order of validation; the arguments are those of `training_order`."""
     if pair.is_streamed:
         return StreamedValidationOrder(*pair.clips_per_shard, num_workers=num_workers, **settings)
     return ValidationOrder(*pair.counts, **settings)
 
 
 def _clips_per_shard(clips: ClipSource) -> tuple[int, ...]:
-    """Of clips that can be read in any order, each is as good as a shard of its own."""
+    """Clips that can be read in any order count as one shard each."""
     return clips.clips_per_shard if isinstance(clips, StreamedClips) else tuple(np.ones(len(clips), dtype=int).tolist())

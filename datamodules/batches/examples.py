@@ -20,11 +20,11 @@ class MixtureSettings:
     """How mixtures are drawn.
 
     Args:
-        num_samples: length of an example.
-        snr_db: signal-to-noise ratios are uniform between these two, in dB.
-        signal_only_fraction: probability of an example without noise.
-        noise_only_fraction: probability of an example without signal.
-        jitter_s: signals are shifted in time by up to this much, in seconds.
+        num_samples: Length of an example.
+        snr_db: Signal-to-noise ratios are uniform between these two, in dB.
+        signal_only_fraction: Probability of an example without noise.
+        noise_only_fraction: Probability of an example without signal.
+        jitter_s: Signals are shifted in time by up to this much, in seconds.
     """
 
     num_samples: int
@@ -35,13 +35,13 @@ class MixtureSettings:
 
 
 class Example(NamedTuple):
-    """One mixture and its answers.
+    """One mixture and its targets.
 
     Args:
         waveform: (T,) float32.
-        targets: for each task the class number, or (C,) float32 of 0 and 1; where the clip is unlabelled,
-            `UNLABELLED` or NaN.
-        snr_db: signal-to-noise ratio; +inf without noise, -inf without signal.
+        targets: For each task the class number, or (C,) float32 of 0 and 1; `UNLABELLED` or NaN if the clip is
+            unlabelled.
+        snr_db: Signal-to-noise ratio; +inf without noise, -inf without signal.
     """
 
     waveform: np.ndarray
@@ -50,13 +50,13 @@ class Example(NamedTuple):
 
 
 class UnmixedExample(NamedTuple):
-    """What one mixture is to be made of, and its answers, for `datamodules.batches.batch_mixing`.
+    """The parts of one mixture, and its targets, for `datamodules.batches.batch_mixing`.
 
     Args:
-        signal: (T,) float32, in its place; zeros where it is not heard.
-        noise: (T,) float32; zeros where it is not heard.
-        targets: as in `Example`.
-        snr_db: as in `Example`.
+        signal: (T,) float32, in its place; zeros if it is not heard.
+        noise: (T,) float32; zeros if it is not heard.
+        targets: As in `Example`.
+        snr_db: As in `Example`.
     """
 
     signal: np.ndarray
@@ -66,17 +66,17 @@ class UnmixedExample(NamedTuple):
 
 
 class MixtureDataset(Dataset[Example | UnmixedExample]):
-    """Examples by draw: an index is a `Draw`, and nothing but it decides what comes back.
+    """Examples by draw: an index is a `Draw`, on which alone the example depends.
 
     Args:
-        signals: the signal clips.
-        noises: the noise clips; None for quiet.
-        tasks: what is to be told, resolved against these shard sets.
-        settings: how mixtures are drawn.
-        seed: seed of the run.
-        purpose: the stream of random numbers, training's or validation's.
-        fixed_snr_db: where given, every example has this ratio: +inf is the signal alone, -inf the noise alone.
-        is_mixed: whether examples are mixtures, or what these are to be made of.
+        signals: The signal clips.
+        noises: The noise clips; None for quiet.
+        tasks: The tasks, resolved against these shard sets.
+        settings: How mixtures are drawn.
+        seed: Seed of the run.
+        purpose: Stream of random numbers: that of training or of validation.
+        fixed_snr_db: Ratio of every example; +inf is the signal alone, -inf the noise alone, None draws ratios.
+        is_mixed: Whether examples are mixtures rather than their parts.
     """
 
     def __init__(
@@ -109,12 +109,12 @@ class MixtureDataset(Dataset[Example | UnmixedExample]):
         """Make the example of a draw.
 
         Raises:
-            ShardError: when a shard does not match its index.
-            MixingError: when there is nothing to hear.
+            ShardError: A shard does not match its index.
+            MixingError: There is nothing to hear.
         """
         settings = self.settings
         rng = generator(seed=self.seed, purpose=self.purpose, epoch=draw.epoch, position=draw.position)
-        # Each number is drawn in every case, so that one condition differs from another in its ratio alone.
+        # Every number is always drawn, so that conditions differ in their ratio alone.
         which, snr_db = rng.random(), rng.uniform(*settings.snr_db)
         shift = draw_shift(rng, settings.jitter_s, self.signals.sample_rate_hz)
         snr_db = self._ratio(which, snr_db)
@@ -139,7 +139,7 @@ class MixtureDataset(Dataset[Example | UnmixedExample]):
         )
 
     def _targets(self, signal: Clip | None, noise: Clip | None, heard_db: float) -> dict[str, int | np.ndarray]:
-        # The mixture's own ratio tells which side can be heard: a silent stretch has the null class as well.
+        # The mixture's own ratio shows which side can be heard: a silent stretch has the null class, too.
         clips = {"signal": signal, "noise": noise}
         heard = {"signal": heard_db != -np.inf, "noise": heard_db != np.inf}
         return {task.name: self._target(task, clips[task.side], heard[task.side]) for task in self.tasks}
@@ -170,7 +170,7 @@ class MixtureDataset(Dataset[Example | UnmixedExample]):
         return target
 
     def _class_map(self, task: Task) -> np.ndarray:
-        """Class of the task for each class number in the shards: they differ when the task has no null class."""
+        """Class of the task for each class number in the shards; they differ if the task has no null class."""
         shards = self.signals if task.side == "signal" else self.noises
         assert shards is not None, f"task {task.name!r} was not resolved against these shard sets"
         number = {label: place for place, label in enumerate(task.labels)}
@@ -192,14 +192,14 @@ def _unlabelled(task: Task) -> int | np.ndarray:
 
 
 def collate(examples: Sequence[Example | UnmixedExample]) -> dict[str, Any]:
-    """Put examples into a batch.
+    """Collate B examples into a batch.
 
     Args:
-        examples: B of them.
+        examples: The examples.
 
     Returns:
-        `waveform` (B, T) float32, `targets`: for each task (B,) int64 or (B, C) float32, and `snr_db` (B,)
-        float32; unmixed examples have `signal` and `noise`, (B, T) float32, in place of `waveform`.
+        `waveform` (B, T) float32; `targets`, for each task (B,) int64 or (B, C) float32; and `snr_db` (B,) float32.
+        Unmixed examples have `signal` and `noise`, (B, T) float32, in place of `waveform`.
     """
     targets: Mapping[str, Any] = {
         name: torch.from_numpy(np.stack([np.asarray(example.targets[name]) for example in examples]))

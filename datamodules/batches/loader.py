@@ -1,4 +1,4 @@
-"""Loaders that follow an order, and can go on in the middle of an epoch."""
+"""Loaders that follow an order and can resume in the middle of an epoch."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,14 +13,14 @@ from datamodules.batches.order import DataSettingsError, Draw, TrainingOrder, Va
 class ExampleLoader:
     """Batches of an order, made by worker processes.
 
-    It wraps a torch DataLoader rather than being one: Lightning then leaves the order alone, and does not put a
-    sampler of its own into it on several GPUs. Iterating draws from no global random state.
+    It wraps a torch DataLoader rather than being one, so that Lightning leaves the order alone and does not replace
+    the sampler on several GPUs. Iterating does not touch any global random state.
 
     Args:
-        dataset: makes an example of a draw.
-        order: the batches of this rank.
-        num_workers: worker processes, which live on from epoch to epoch; 0 works in this process.
-        pin_memory: put batches into page-locked memory, for faster copies to a GPU.
+        dataset: Makes the example of a draw.
+        order: The batches of this rank.
+        num_workers: Worker processes, which are kept from epoch to epoch; 0 loads in this process.
+        pin_memory: Put batches into page-locked memory, for faster copies to a GPU.
     """
 
     def __init__(
@@ -50,15 +50,15 @@ class ExampleLoader:
         return len(self.order)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """The batches of one epoch."""
+        """Iterate over the batches of one epoch."""
         yield from self._iterate(epoch=0, first=0)
 
     @property
     def _iterator(self) -> Any:
-        """The DataLoader's iterator, by the name under which Lightning looks for it to stop the workers.
+        """The DataLoader's iterator, under the name by which Lightning looks for it to stop the workers.
 
-        Workers that are stopped by the garbage collector only, as part of a cycle, are waited for five seconds
-        each: their queues may have been closed before they are told.
+        If only the garbage collector stops the workers, as part of a cycle, it waits five seconds for each: their
+        queues may be closed before they receive the signal to stop.
         """
         return self._loader._iterator
 
@@ -74,15 +74,15 @@ class ExampleLoader:
 class TrainingLoader(ExampleLoader):
     """Batches of training: a new order each epoch, resumed exactly from its state.
 
-    The epoch is asked for when the first batch is, not when the iterator is made: after resuming, Lightning
-    makes the iterator before it has set the epoch. The state is the same on all ranks.
+    The epoch is read with the first batch, not when the iterator is made: after resuming, Lightning makes the iterator
+    before it sets the epoch. The state is the same on all ranks.
 
     Args:
-        dataset: makes an example of a draw.
-        order: the batches of this rank.
-        current_epoch: tells the epoch.
-        num_workers: worker processes.
-        pin_memory: put batches into page-locked memory.
+        dataset: Makes the example of a draw.
+        order: The batches of this rank.
+        current_epoch: Returns the epoch.
+        num_workers: Worker processes.
+        pin_memory: Put batches into page-locked memory.
     """
 
     order: TrainingOrder
@@ -102,7 +102,7 @@ class TrainingLoader(ExampleLoader):
         self._resumed: dict[str, int] | None = None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """The batches of the current epoch, or those that remain of it after `load_state_dict`."""
+        """Iterate over the batches of the current epoch; after `load_state_dict`, over those that remain."""
         epoch = self._current_epoch()
         first, self._resumed = self._first_batch(epoch), None
         for number, batch in enumerate(self._iterate(epoch=epoch, first=first), start=first + 1):
@@ -110,14 +110,14 @@ class TrainingLoader(ExampleLoader):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """How many batches of which epoch were handed out, and what the order was made from."""
+        """Number of batches of the epoch that were returned, and what the order was made from."""
         return {**self._progress, **self.order.identity()}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Make the next pass go on where a state was taken, if it is a pass through the same epoch.
+        """Resume the next pass where a state was taken, if it is a pass through the same epoch.
 
         Args:
-            state: what `state_dict` gave, on whatever rank.
+            state: What `state_dict` returned, on any rank.
         """
         self._resumed = dict(state)
         self._progress = {name: int(state[name]) for name in self._progress}
@@ -126,21 +126,21 @@ class TrainingLoader(ExampleLoader):
         state = self._resumed
         if state is None or state["epoch"] != epoch:
             return 0
-        first = state["batches"] % state["num_batches"]  # an epoch that was complete begins anew
+        first = state["batches"] % state["num_batches"]  # a complete epoch starts again
         identity = self.order.identity()
         differing = {name: state.get(name) for name, value in identity.items() if state.get(name) != value}
         if first and differing:
             raise DataSettingsError(
-                f"cannot go on after batch {first} of epoch {epoch}: the checkpoint was made with {differing}, "
+                f"cannot resume after batch {first} of epoch {epoch}: the checkpoint was made with {differing}, "
                 f"now it is { {name: identity[name] for name in differing} }. Use the same data, seed and "
-                "batch_size times number of ranks (where shards are streamed, the same number of ranks and of "
+                "batch_size times number of ranks (for streamed shards, the same numbers of ranks and of "
                 "workers), or a checkpoint from the end of an epoch"
             )
         return first
 
 
 class _Batches:
-    """The batch sampler that the DataLoader asks anew in each pass."""
+    """The batch sampler, which the DataLoader iterates over in each pass."""
 
     def __init__(self, order: TrainingOrder | ValidationOrder) -> None:
         self._order = order

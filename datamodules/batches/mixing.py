@@ -1,4 +1,4 @@
-"""Mixing a signal into noise, as the published networks heard it (Feather et al. 2019). Pure numpy."""
+"""Mixing a signal into noise, as for the published networks (Feather et al. 2019). Pure numpy."""
 
 import threading
 from functools import lru_cache
@@ -12,10 +12,10 @@ PUBLISHED_SNR_DB = (-10.0, 10.0)
 """Range of signal-to-noise ratios in training (Feather et al. 2019)."""
 
 DEFAULT_JITTER_S = 0.1
-"""Shortest words of the published data (four letters) last about 0.25 s: they still cover the middle."""
+"""The shortest words of the published data (four letters) last about 0.25 s: they still cover the middle."""
 
 MAX_CROP_DRAWS = 10
-"""How often a silent crop of a noise is drawn again, before it is taken as it is."""
+"""How often a silent crop of a noise is drawn again before it is used as it is."""
 
 
 class MixingError(ValueError):
@@ -27,7 +27,7 @@ class Mixture(NamedTuple):
 
     Args:
         waveform: (T,) float32.
-        snr_db: the signal-to-noise ratio in it: +inf without noise, -inf without signal.
+        snr_db: Its signal-to-noise ratio; +inf without noise, -inf without signal.
     """
 
     waveform: np.ndarray
@@ -45,21 +45,21 @@ def mix(
     """Add noise to a signal at a signal-to-noise ratio, and set the level of the sum.
 
     Both are demeaned, the noise is scaled by rms_signal / (rms_noise * 10^(snr_db / 20)), and the sum is
-    demeaned and scaled to `rms_level` (Feather et al. 2019). Where one side is silent or None, the other alone
-    is demeaned and scaled.
+    demeaned and scaled to `rms_level` (Feather et al. 2019). If one side is silent or None, the other alone is demeaned
+    and scaled.
 
     Args:
         signal: (T,) float, or None.
         noise: (T,) float, or None.
-        snr_db: ratio of the two RMS in dB; +inf leaves out the noise, -inf the signal.
-        rms_level: RMS of what comes back.
-        names: what to call the sounds in an error.
+        snr_db: Ratio of the two RMS in dB; +inf leaves out the noise, -inf the signal.
+        rms_level: RMS of the result.
+        names: What to call the sounds in an error.
 
     Returns:
-        The mixture, with the ratio that it has.
+        The mixture, with its actual ratio.
 
     Raises:
-        MixingError: when both sides are silent, or the lengths differ.
+        MixingError: Both sides are silent, or the lengths differ.
     """
     ratio_db = heard_ratio(signal, noise, snr_db, names=names)
     if ratio_db == np.inf:
@@ -84,26 +84,26 @@ def mix(
 
 @lru_cache(maxsize=4)
 def _scratch(num_samples: int, thread: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two (T,) float64 arrays to compute in: fresh ones would cost more in page faults than all of the mixing."""
+    """Two (T,) float64 arrays to compute in: new ones would cost more in page faults than all of the mixing."""
     return np.empty(num_samples), np.empty(num_samples)
 
 
 def heard_ratio(
     signal: np.ndarray | None, noise: np.ndarray | None, snr_db: float, *, names: str = "signal and noise"
 ) -> float:
-    """The signal-to-noise ratio that a mixture will have, where one side may be silent.
+    """Signal-to-noise ratio that a mixture will have, given that one side may be silent.
 
     Args:
         signal: (T,) float, or None.
         noise: (T,) float, or None.
-        snr_db: wanted ratio in dB; +inf leaves out the noise, -inf the signal.
-        names: what to call the sounds in an error.
+        snr_db: Wanted ratio in dB; +inf leaves out the noise, -inf the signal.
+        names: What to call the sounds in an error.
 
     Returns:
-        `snr_db` where both are heard; +inf for the signal alone, -inf for the noise alone.
+        `snr_db` if both are heard; +inf for the signal alone, -inf for the noise alone.
 
     Raises:
-        MixingError: when both sides are silent, or the lengths differ.
+        MixingError: Both sides are silent, or the lengths differ.
     """
     if signal is not None and noise is not None and signal.shape != noise.shape:
         raise MixingError(f"{names}: signal has shape {signal.shape}, noise {noise.shape}; both must be equal")
@@ -114,22 +114,22 @@ def heard_ratio(
     if hears_signal or hears_noise:
         return np.inf if hears_signal else -np.inf
     raise MixingError(
-        f"{names}: nothing to hear: all samples of the wanted stretch are zero. Take such clips out of the shards"
+        f"{names}: nothing to hear: all samples of the wanted stretch are zero. Remove such clips from the shards"
     )
 
 
 def place_signal(waveform: np.ndarray, midpoint: int, num_samples: int, *, shift: int = 0) -> np.ndarray:
-    """The window of a clip that has the clip's midpoint in its middle; zero where the clip does not reach.
+    """Cut the window of a clip whose middle is the clip's midpoint; zero beyond the ends of the clip.
 
     Args:
         waveform: (T,) float.
-        midpoint: sample of the clip, 0 to T - 1.
-        num_samples: length of the window in samples.
-        shift: how many samples of the clip later than the midpoint the window's middle lies. It is limited so
-            that the window's middle stays on the clip, and with it a word that fills the clip.
+        midpoint: Sample of the clip, 0 to T - 1.
+        num_samples: Length of the window in samples.
+        shift: Samples of the clip from its midpoint to the window's middle. It is limited so that the window's middle
+            stays on the clip, and with it a word that fills the clip.
 
     Returns:
-        (num_samples,) of the waveform's type.
+        (num_samples,) of the waveform's dtype.
     """
     centre = min(max(midpoint + shift, 0), len(waveform) - 1)
     first = centre - num_samples // 2
@@ -141,24 +141,24 @@ def place_signal(waveform: np.ndarray, midpoint: int, num_samples: int, *, shift
 
 
 def draw_shift(rng: np.random.Generator, jitter_s: float, sample_rate_hz: int) -> int:
-    """Jitter in time: uniform within -jitter_s and jitter_s, in samples."""
+    """Draw a jitter in time, uniform between -jitter_s and jitter_s, in samples."""
     jitter = round(jitter_s * sample_rate_hz)
     return int(rng.integers(-jitter, jitter, endpoint=True))
 
 
 def crop_noise(waveform: np.ndarray, num_samples: int, rng: np.random.Generator) -> np.ndarray:
-    """A stretch of a noise from a random place.
+    """Cut a stretch of a noise at a random place.
 
-    A noise that is shorter goes round in a loop from a random place of it. A silent stretch is drawn again, up
-    to `MAX_CROP_DRAWS` times.
+    A shorter noise is repeated in a loop from a random place. A silent stretch is drawn again, up to `MAX_CROP_DRAWS`
+    times.
 
     Args:
         waveform: (T,) float.
-        num_samples: wanted length in samples.
-        rng: random numbers.
+        num_samples: Wanted length in samples.
+        rng: Source of random numbers.
 
     Returns:
-        (num_samples,) of the waveform's type.
+        (num_samples,) of the waveform's dtype.
     """
     crop = np.zeros(num_samples, dtype=waveform.dtype)
     for _ in range(MAX_CROP_DRAWS):

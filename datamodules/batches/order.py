@@ -1,8 +1,8 @@
-"""In which order clips are seen, as pure functions of (seed, epoch, position).
+"""The order in which clips are seen, as pure functions of (seed, epoch, position).
 
-An epoch has one position per signal clip. Nothing here depends on the number of workers or ranks: rank r of W
-takes, of global batch k, the r-th of W equal slices of its B * W positions. So the same positions make up each
-global batch whenever B * W is the same, and a run can be resumed from the number of batches seen.
+An epoch has one position per signal clip. Nothing here depends on the number of workers or ranks: rank r of W takes the
+r-th of W equal slices of the B * W positions of global batch k. So each global batch has the same positions whenever
+B * W is the same, and a run can be resumed from the number of batches seen.
 """
 
 from collections.abc import Iterator
@@ -27,17 +27,17 @@ class Purpose(IntEnum):
 
 
 class DataSettingsError(ValueError):
-    """Settings of the data that cannot be, contradict each other, or do not go with the clips there are."""
+    """Settings of the data that are out of range, contradict each other, or do not fit the clips."""
 
 
 class Draw(NamedTuple):
-    """One example: which clips it is made of, and what its random numbers are keyed by.
+    """One example: its clips, and the key of its random numbers.
 
     Args:
-        epoch: epoch, from 0.
-        position: place in the epoch's order.
-        signal: place of the signal clip in its shard set.
-        noise: place of the noise clip in its shard set; -1 where there is no noise.
+        epoch: Epoch, from 0.
+        position: Index in the epoch's order.
+        signal: Index of the signal clip in its shard set.
+        noise: Index of the noise clip in its shard set; -1 without noise.
     """
 
     epoch: int
@@ -47,22 +47,22 @@ class Draw(NamedTuple):
 
 
 def check_seed(seed: int) -> None:
-    """Raise DataSettingsError unless a seed fits the generator's key."""
+    """Raise `DataSettingsError` if a seed does not fit the generator's key."""
     if not 0 <= seed < 2**64:
         raise DataSettingsError(f"seed must be between 0 and 2^64 - 1, got {seed}")
 
 
 def generator(*, seed: int, purpose: Purpose, epoch: int = 0, position: int = 0) -> np.random.Generator:
-    """Random numbers that are a pure function of the arguments.
+    """Make a generator of random numbers that are a pure function of the arguments.
 
-    The counter-based Philox generator (Salmon et al. 2011) is keyed by the seed; purpose, epoch and position
-    set its counter, whose lowest 64 bits are left to count the numbers drawn.
+    The counter-based Philox generator (Salmon et al. 2011) is keyed by the seed; purpose, epoch and position set its
+    counter, whose lowest 64 bits count the numbers drawn.
 
     Args:
         seed: 0 to 2^64 - 1.
-        purpose: what they are for.
-        epoch: epoch or cycle.
-        position: position within it.
+        purpose: What the numbers are for.
+        epoch: Epoch or cycle.
+        position: Position within it.
 
     Returns:
         The generator, at its start.
@@ -74,13 +74,16 @@ def generator(*, seed: int, purpose: Purpose, epoch: int = 0, position: int = 0)
 
 @lru_cache(maxsize=4)
 def permutation(num_items: int, *, seed: int, purpose: Purpose, cycle: int = 0) -> np.ndarray:
-    """A shuffled order: (num_items,) int64, a pure function of the arguments; read-only.
+    """Shuffle items, as a pure function of the arguments.
 
     Args:
-        num_items: how many items there are.
-        seed: seed of the run.
-        purpose: what is put in order.
-        cycle: the how-manieth time they are put in order (for signals: the epoch).
+        num_items: Number of items.
+        seed: Seed of the run.
+        purpose: What is shuffled.
+        cycle: Index of the shuffle; for signals, the epoch.
+
+    Returns:
+        (num_items,) int64, read-only.
     """
     order = generator(seed=seed, purpose=purpose, epoch=cycle).permutation(num_items)
     order.flags.writeable = False
@@ -88,13 +91,13 @@ def permutation(num_items: int, *, seed: int, purpose: Purpose, cycle: int = 0) 
 
 
 def cycled(positions: np.ndarray, num_items: int, *, seed: int, purpose: Purpose) -> np.ndarray:
-    """Items for counters 0, 1, 2, ...: all items in shuffled order before any repeats, then shuffled anew.
+    """Give the items for counters 0, 1, 2, ...: all items in shuffled order, then all of them in another, and so on.
 
     Args:
         positions: (B,) int, values of the counter.
-        num_items: how many items there are.
-        seed: seed of the run.
-        purpose: what is put in order.
+        num_items: Number of items.
+        seed: Seed of the run.
+        purpose: What is shuffled.
 
     Returns:
         (B,) int64.
@@ -108,18 +111,19 @@ def cycled(positions: np.ndarray, num_items: int, *, seed: int, purpose: Purpose
 
 
 class Order:
-    """Which clips a rank sees, and how many there are.
+    """The clips that a rank sees, in order.
 
     Args:
         num_signals: N, number of signal clips.
-        num_noises: number of noise clips; 0 for quiet.
+        num_noises: Number of noise clips; 0 for quiet.
         batch_size: B, examples per batch of one rank.
-        seed: seed of the run.
-        rank: which rank this is.
-        num_ranks: W, how many there are.
+        seed: Seed of the run.
+        rank: Index of this rank.
+        num_ranks: W, number of ranks.
 
     Raises:
-        DataSettingsError: when the batch size or the rank is impossible.
+        DataSettingsError: The batch size is below 1.
+        ValueError: There is no such rank.
     """
 
     def __init__(
@@ -139,13 +143,13 @@ class Order:
 class TrainingOrder(Order):
     """The batches of training, for one rank.
 
-    Every signal clip comes once per epoch, in an order shuffled anew each epoch; the noise clips go round all of
-    them before any repeats, over epochs. The last global batch of an epoch is dropped when it is incomplete.
+    Every signal clip comes once per epoch, in another order each epoch. The noise clips all come before any repeats,
+    across epochs. The last global batch of an epoch is dropped if it is incomplete.
 
     The arguments are those of `Order`.
 
     Raises:
-        DataSettingsError: when there are too few clips for one global batch.
+        DataSettingsError: There are too few clips for one global batch.
     """
 
     def __init__(
@@ -164,7 +168,7 @@ class TrainingOrder(Order):
         return self.batch_size * self.num_ranks
 
     def identity(self) -> dict[str, int]:
-        """What a run must share that goes on in the middle of an epoch."""
+        """What a run must share to resume in the middle of an epoch."""
         return {
             "num_batches": len(self),
             "global_batch_size": self.global_batch_size,
@@ -178,11 +182,11 @@ class TrainingOrder(Order):
         return self.num_signals // self.global_batch_size
 
     def batches(self, epoch: int, *, first: int = 0) -> Iterator[list[Draw]]:
-        """The batches of one epoch.
+        """Iterate over the batches of one epoch.
 
         Args:
-            epoch: the epoch, from 0.
-            first: batch to begin with; what was before is never touched.
+            epoch: The epoch, from 0.
+            first: Batch to begin with; those before it cost nothing.
 
         Yields:
             The draws of one batch.
@@ -202,13 +206,13 @@ class TrainingOrder(Order):
 class ValidationOrder(Order):
     """The batches of validation, for one rank: every signal clip once, in the order of the shards.
 
-    The clips are split into equally many batches on every rank, of sizes that differ by at most one, so that no
-    rank waits for another. A batch exceeds `batch_size` only where there would be fewer clips than batches.
+    The clips are split into the same number of batches on every rank, of sizes that differ by at most one, so that no
+    rank waits for another. A batch exceeds `batch_size` only if there would be fewer clips than batches.
 
     The arguments are those of `Order`.
 
     Raises:
-        DataSettingsError: when there are fewer clips than ranks.
+        DataSettingsError: There are fewer clips than ranks.
     """
 
     def __init__(
@@ -224,11 +228,11 @@ class ValidationOrder(Order):
         return self._num_batches
 
     def batches(self, epoch: int = 0, *, first: int = 0) -> Iterator[list[Draw]]:
-        """The batches, the same in every epoch.
+        """Iterate over the batches, the same in every epoch.
 
         Args:
-            epoch: has no effect.
-            first: batch to begin with.
+            epoch: Has no effect.
+            first: Batch to begin with.
 
         Yields:
             The draws of one batch.

@@ -1,11 +1,11 @@
-"""In which order clips are seen that come as streams, shard by shard: nearly sequential, and still exact.
+"""The order in which streamed clips are seen, shard by shard: nearly sequential, and still exact.
 
-A position of an epoch is still one signal clip, one noise clip and one place in the random streams, whatever the
-number of ranks and workers, and each signal clip still comes once. What differs from `datamodules.batches.order`:
+A position of an epoch is still one signal clip, one noise clip and one place in the random streams, whatever the number
+of ranks and workers, and each signal clip still comes once. Two things differ from `datamodules.batches.order`:
 
-- the shuffle is local: shards in random order, and clips moved within a window of this order;
-- each worker of each rank has a stretch of positions of its own, so that it streams few shards; which positions
-  meet in a batch therefore depends on the numbers of ranks and workers.
+- The shuffle is local: shards come in random order, and clips move within a window of this order.
+- Each worker of each rank has its own stretch of positions, so that it streams few shards. Which positions form a batch
+  therefore depends on the numbers of ranks and workers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,22 +16,26 @@ import numpy as np
 from datamodules.batches.order import Draw, Order, Purpose, TrainingOrder, ValidationOrder, generator, permutation
 
 STREAM_WINDOW_CLIPS = 512
-"""How far a clip may be moved from its place in the order of the shards: as many wait in a worker's memory."""
+"""How far a clip may move from its place in the order of the shards; as many wait in a worker's memory."""
 
 
 def local_order(
     clips_per_shard: tuple[int, ...], *, seed: int, purpose: Purpose, cycle: int, window: int = STREAM_WINDOW_CLIPS
 ) -> np.ndarray:
-    """All clips, shards in shuffled order, each clip then moved by up to a window: (num_clips,) int64.
+    """Shuffle the shards, then move each clip by up to a window.
 
-    A clip at place i goes where i + u stands among all, u being uniform from 0 to `window`.
+    Clips are sorted by i + u, where i is the place of a clip in the order of the shards and u is uniform from 0 to
+    `window`.
 
     Args:
-        clips_per_shard: number of clips in each shard; clips are numbered through.
-        seed: seed of the run.
-        purpose: what is put in order.
-        cycle: the how-manieth time.
-        window: in clips; 0 keeps the clips of each shard in order.
+        clips_per_shard: Number of clips in each shard; clips are numbered across shards.
+        seed: Seed of the run.
+        purpose: What is shuffled.
+        cycle: Index of the shuffle.
+        window: Window in clips; 0 keeps the clips of each shard in order.
+
+    Returns:
+        (num_clips,) int64.
     """
     counts = np.array(clips_per_shard)
     starts = np.cumsum(counts) - counts
@@ -42,12 +46,12 @@ def local_order(
 
 
 class _Sides:
-    """Which clips stand at a position."""
+    """The clips at each position."""
 
     def __init__(self, signal_shards: Sequence[int], noise_shards: Sequence[int], seed: int) -> None:
         self._shards = {"signal": tuple(signal_shards), "noise": tuple(noise_shards)}
         self._seed = seed
-        self._order = lru_cache(maxsize=4)(self._ordered)  # of this object: counts may be a million numbers
+        self._order = lru_cache(maxsize=4)(self._ordered)  # per object, as the counts may be a million numbers
 
     def signals(self, epoch: int, positions: np.ndarray) -> np.ndarray:
         return self._order("signal", Purpose.SIGNAL_ORDER, epoch)[positions]
@@ -67,16 +71,16 @@ class _Sides:
 
 
 class _Streamed(Order):
-    """What the orders of streamed clips share: they know the shards, and the workers that read them.
+    """What the orders of streamed clips share: the shards, and the workers that read them.
 
     Args:
-        signal_shards: number of signal clips in each shard.
-        noise_shards: number of noise clips in each shard; empty for quiet.
+        signal_shards: Number of signal clips in each shard.
+        noise_shards: Number of noise clips in each shard; empty for quiet.
         batch_size: B, examples per batch of one rank.
-        seed: seed of the run.
-        rank: which rank this is.
-        num_ranks: W, how many there are.
-        num_workers: worker processes of each rank.
+        seed: Seed of the run.
+        rank: Index of this rank.
+        num_ranks: W, number of ranks.
+        num_workers: Worker processes of each rank.
     """
 
     def __init__(
@@ -97,21 +101,21 @@ class _Streamed(Order):
 
 
 class StreamedTrainingOrder(_Streamed, TrainingOrder):
-    """`TrainingOrder` for clips that come as streams; see the module's description.
+    """`TrainingOrder` for streamed clips; see the module's description.
 
-    Batch k of a rank is the next of the stretch of worker k modulo the number of workers, which is how torch's
-    DataLoader deals out batches.
+    Batch k of a rank is the next one in the stretch of worker k modulo the number of workers, as torch's DataLoader
+    assigns batches.
 
     Raises:
-        ValueError: when there are too few clips for one global batch.
+        DataSettingsError: There are too few clips for one global batch.
     """
 
     def identity(self) -> dict[str, int]:
-        """What a run must share that goes on in the middle of an epoch."""
+        """What a run must share to resume in the middle of an epoch."""
         return {**super().identity(), "num_ranks": self.num_ranks, "num_streams": self.num_streams}
 
     def batches(self, epoch: int, *, first: int = 0) -> Iterator[list[Draw]]:
-        """The batches of one epoch; see `TrainingOrder.batches`."""
+        """Iterate over the batches of one epoch; see `TrainingOrder.batches`."""
         for batch in range(first, len(self)):
             place = self.rank * len(self) + _place(batch, len(self), self.num_streams)
             yield self._draws(epoch, np.arange(place * self.batch_size, (place + 1) * self.batch_size))
@@ -124,14 +128,14 @@ class StreamedTrainingOrder(_Streamed, TrainingOrder):
 
 
 class StreamedValidationOrder(_Streamed, ValidationOrder):
-    """`ValidationOrder` for clips that come as streams: every signal clip once, each rank a stretch of the shards.
+    """`ValidationOrder` for streamed clips: every signal clip once, each rank reads a stretch of the shards.
 
     Raises:
-        ValueError: when there are fewer clips than ranks.
+        DataSettingsError: There are fewer clips than ranks.
     """
 
     def batches(self, epoch: int = 0, *, first: int = 0) -> Iterator[list[Draw]]:
-        """The batches, the same in every epoch; see `ValidationOrder.batches`."""
+        """Iterate over the batches, the same in every epoch; see `ValidationOrder.batches`."""
         parts = np.array_split(np.arange(self.num_signals), len(self) * self.num_ranks)
         for batch in range(first, len(self)):
             positions = parts[self.rank * len(self) + _place(batch, len(self), self.num_streams)]
@@ -141,7 +145,7 @@ class StreamedValidationOrder(_Streamed, ValidationOrder):
 
 
 def _place(batch: int, num_batches: int, num_streams: int) -> int:
-    """Place of a rank's batch when the batches of each worker are put one after the other."""
+    """Place of a rank's batch if the batches of the workers are put one after the other."""
     stream = batch % num_streams
     before = sum(len(range(other, num_batches, num_streams)) for other in range(stream))
     return before + batch // num_streams

@@ -1,1 +1,1 @@
-"""Manifests: reading, labelling, splitting and checking tables of clips."""
+"""Manifests: reading, labelling and splitting tables of clips."""

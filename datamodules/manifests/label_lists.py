@@ -1,4 +1,4 @@
-"""Which classes a label column has: from a list, or from all labels that occur."""
+"""The classes of a label column: those of a list, or all labels that occur."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,14 +12,14 @@ def read_label_list(path: str | Path) -> tuple[str, ...]:
     """Read the labels of a task, in the order of its classes, from a text file with one per line.
 
     Args:
-        path: UTF-8 text file; empty lines are skipped. Where it does not list the null label `<null>`, that
-            becomes the first class.
+        path: UTF-8 text file; empty lines are skipped. If it does not list the null label `<null>`, that becomes the
+            first class.
 
     Returns:
-        The labels, null label included.
+        The labels, including the null label.
 
     Raises:
-        ManifestError: when the file is missing, has no label, or has one twice.
+        ManifestError: The file is missing, has no label, or has one twice.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -35,15 +35,7 @@ def read_label_list(path: str | Path) -> tuple[str, ...]:
 
 
 def labels_of(entries: Iterable[ManifestEntry], column: str) -> tuple[str, ...]:
-    """All labels of one column: the null label first, then the others sorted.
-
-    Args:
-        entries: entries of all splits together.
-        column: the label column.
-
-    Returns:
-        The labels.
-    """
+    """All labels of a column in the entries of all splits: the null label first, then the others, sorted."""
     found = {label for entry in entries for label in entry.labels[column]}
     return (NULL_LABEL, *sorted(found))
 
@@ -57,21 +49,21 @@ def label_sets_of(
     lists: Mapping[str, str | Path],
     skipped: list[RowError] | None = None,
 ) -> tuple[list[ManifestEntry], dict[str, LabelSet]]:
-    """Label sets over all splits together.
+    """Make the label sets of all splits together.
 
     Args:
-        manifest: the manifest, for errors.
-        entries: its entries.
-        one_label: label columns with one label per clip.
-        many_labels: label columns with several.
-        lists: for some of them, a file that lists their labels, see `read_label_list`.
-        skipped: where given, entries with a label that is not in its list are left out and their errors appended.
+        manifest: The manifest, for errors.
+        entries: Its entries.
+        one_label: Label columns with one label per clip.
+        many_labels: Label columns with several.
+        lists: For some of these columns, a file that lists the labels, see `read_label_list`.
+        skipped: If given, entries with a label that is not in the list are left out and their errors appended to it.
 
     Returns:
-        The entries that are left, and the label sets.
+        The remaining entries, and the label sets.
 
     Raises:
-        ManifestError: when a list is for no label column, or a row's label is not in the given list.
+        ManifestError: A list is not for a label column, or a row's label is not in the list.
     """
     unknown = sorted(set(lists) - {*one_label, *many_labels})
     if unknown:

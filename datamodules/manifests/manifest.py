@@ -1,20 +1,19 @@
-"""Manifests: tables that say which stretch of which sound file has which labels.
+"""Manifests: tables of stretches of sound files with their labels.
 
 A manifest is a CSV or Parquet file with one row per clip and the columns
 
 - `path`: the sound file, absolute or relative to the manifest;
-- `start_s`, `end_s` (optional, each may be empty): the stretch to keep, in seconds; the default is the whole
-  file;
-- `midpoint_s` (optional, may be empty): the time in the file that training windows are centred on, e.g. the
-  middle of the labelled word; the default is the middle of the clip;
-- `split` (optional): name of the shard set that the clip goes to; the default is "train";
+- `start_s`, `end_s` (optional, each may be empty): the stretch to keep, in seconds; the default is the whole file;
+- `midpoint_s` (optional, may be empty): the time in the file that training windows are centred on, such as the middle
+  of the labelled word; the default is the middle of the clip;
+- `split` (optional): name of the clip's shard set; the default is "train";
 - `key` (optional): a name of letters, digits, `_` and `-`; the default is made of path and times;
-- `hdf5_dataset`, `hdf5_row`, `hdf5_sample_rate_hz` (optional): where `path` is an HDF5 file, the clip's dataset
-  in it, its row there, and the sample rate of the samples, which HDF5 does not tell;
-- label columns, named by the caller: one label each, or several separated by `;`. An empty cell is an error, but
-  where the caller says that the column may be unlabelled: the clip then has no answer for that task.
+- `hdf5_dataset`, `hdf5_row`, `hdf5_sample_rate_hz` (optional): if `path` is an HDF5 file, the clip's dataset in it, its
+  row there, and the sample rate of the samples, which HDF5 does not store;
+- label columns, named by the caller: one label each, or several separated by `;`. An empty cell is an error unless the
+  caller allows unlabelled clips in the column; such a clip has no target for that task.
 
-Further columns (licence, source, ...) are left alone, but for one that a rule of splitting names.
+Other columns (licence, source, ...) are ignored, except one that a split rule names.
 """
 
 from __future__ import annotations
@@ -40,27 +39,27 @@ HDF5_COLUMNS = ("hdf5_dataset", "hdf5_row", "hdf5_sample_rate_hz")
 RESERVED_COLUMNS = ("path", "start_s", "end_s", "midpoint_s", "split", "key", *HDF5_COLUMNS)
 
 MAX_KEY_LENGTH = 80
-"""Keys stay short enough that a member's name always fits the plain 100-character field of a tar header."""
+"""With keys of this length, a member's name fits the plain 100-character field of a tar header."""
 
-# webdataset ends a key at the first dot of a member's name, and folders are for the user to choose.
+# webdataset ends a key at the first dot of a member's name; a slash would make folders.
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _MAX_STEM_LENGTH = 48
 _DIGEST_LENGTH = 12
 
 
 class ManifestError(ValueError):
-    """A manifest that cannot be used; the message names the file, the row (the first is 1) and the column."""
+    """A manifest that cannot be used; the message names the file, the row (counted from 1) and the column."""
 
 
 class RowError(ManifestError):
     """A row that cannot be used.
 
     Args:
-        message: manifest, row, and what is wrong.
-        row: number of the row.
-        source: its path, as far as it has one.
-        split: its split, as far as it has one.
-        kind: the reason in a word or two, to count by.
+        message: Manifest, row, and what is wrong.
+        row: Number of the row.
+        source: Its path; "" if it has none.
+        split: Its split.
+        kind: The reason in a word or two, to count by.
     """
 
     def __init__(self, message: str, *, row: int, source: str, split: str, kind: str) -> None:
@@ -69,7 +68,7 @@ class RowError(ManifestError):
 
 
 class Hdf5Row(NamedTuple):
-    """Where in an HDF5 file a clip lies: (rows, samples) dataset, row, and sample rate in Hz."""
+    """Place of a clip in an HDF5 file: (rows, samples) dataset, row, and sample rate in Hz."""
 
     dataset: str
     row: int
@@ -81,17 +80,17 @@ class ManifestEntry:
     """One row of a manifest.
 
     Args:
-        row: number of the row, the first below the header being 1.
-        key: unique name of the clip.
-        path: the sound file.
-        source: its path as the manifest gives it.
-        start_s: start of the clip in the file, in seconds; None when the row does not say.
-        end_s: its end; None when the row does not say.
-        midpoint_s: time in the file that windows are centred on; None when the row does not say.
-        split: shard set that the clip goes to.
-        labels: for each label column the labels, one of them for a one-label column; none where it is unlabelled.
-        hdf5: where in the file the clip lies, when it is an HDF5 file.
-        group: what the row has in the column that a rule of splitting names; "" without one.
+        row: Number of the row; the first one below the header is 1.
+        key: Unique name of the clip.
+        path: The sound file.
+        source: Its path as in the manifest.
+        start_s: Start of the clip in the file, in seconds; None if not given.
+        end_s: End of the clip in the file, in seconds; None if not given.
+        midpoint_s: Time in the file that windows are centred on, in seconds; None if not given.
+        split: Shard set of the clip.
+        labels: For each label column the labels (one for a one-label column); empty if unlabelled.
+        hdf5: Place of the clip in the file, if that is an HDF5 file.
+        group: Value of the column that the split rule names; "" without one.
     """
 
     row: int
@@ -120,18 +119,18 @@ def read_manifest(
 
     Args:
         path: CSV (`.csv`) or Parquet (`.parquet`) file, see the module's description.
-        one_label: columns that hold one label per clip.
-        many_labels: columns that hold labels separated by `;`.
-        group_column: a column to keep as the entries' `group`.
-        may_be_unlabelled: those of the label columns whose cells may be empty.
-        skipped: where given, rows that cannot be used are left out and their errors appended to it.
+        one_label: Columns that hold one label per clip.
+        many_labels: Columns that hold labels separated by `;`.
+        group_column: Column to keep as the entries' `group`.
+        may_be_unlabelled: Label columns whose cells may be empty.
+        skipped: If given, rows that cannot be used are left out and their errors appended to it.
 
     Returns:
         The entries in the order of the rows.
 
     Raises:
-        ManifestError: when the file is missing, of another type or empty, a column is missing, or a row lacks
-            its path or a label, or has a number that is none, an end before its start, or a key used before.
+        ManifestError: The file is missing, empty or of another type, a column is missing, or a row lacks its path or a
+            label, or has an invalid number, an end before its start, or a key that was used before.
     """
     manifest = Path(path)
     _check_label_columns(manifest, one_label, many_labels, may_be_unlabelled)
@@ -158,7 +157,7 @@ def read_manifest(
 
 @dataclass(frozen=True)
 class _Row:
-    """One row while it is read, with where it stands, for errors."""
+    """A row while it is read, with its place for errors."""
 
     manifest: Path
     number: int
@@ -174,7 +173,7 @@ class _Row:
         )
 
     def text(self, column: str) -> str:
-        """The cell as text; "" when the column or the value is missing."""
+        """The cell as text; "" if the column or the value is missing."""
         value = self.cells.get(column)
         if isinstance(value, str):
             return value.strip()
@@ -205,7 +204,7 @@ class _Row:
         if not labels and not may_be_none:
             raise self.error(f"no label in column {column!r}", kind="mislabelled")
         if NULL_LABEL in labels:
-            raise self.error(f"label {NULL_LABEL!r} in column {column!r} is kept for absent sounds", kind="mislabelled")
+            raise self.error(f"label {NULL_LABEL!r} in {column!r} is reserved for absent sounds", kind="mislabelled")
         return labels
 
     def hdf5(self) -> Hdf5Row | None:
@@ -260,7 +259,7 @@ def _entry(
 
 
 def _default_key(path_text: str, place: tuple[object, ...]) -> str:
-    """A name that one can recognise, followed by a digest that tells apart what it leaves out."""
+    """A recognisable name, and a digest that distinguishes what the name leaves out."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(path_text).with_suffix("").as_posix()).strip("_")
     identity = "\n".join([Path(path_text).as_posix(), *map(repr, place)])
     digest = hashlib.sha256(identity.encode()).hexdigest()[:_DIGEST_LENGTH]
@@ -292,7 +291,7 @@ def _check_label_columns(
     wrong = [name for name in columns if name in RESERVED_COLUMNS or not _NAME.fullmatch(name)]
     if wrong:
         raise ManifestError(
-            f"{manifest}: {wrong} cannot be label columns; names are of letters, digits, '_' and '-', and "
+            f"{manifest}: {wrong} cannot be label columns; names consist of letters, digits, '_' and '-', and "
             f"{list(RESERVED_COLUMNS)} have their own meaning"
         )
 
@@ -304,7 +303,7 @@ def _read_table(manifest: Path) -> pandas.DataFrame:
         raise ManifestError(f"{manifest}: no such manifest")
     try:
         if manifest.suffix.lower() == ".csv":
-            # Cells stay text: words such as "null", "nan" and "007" are labels like others.
+            # Cells stay text, as "null", "nan" and "007" can be labels.
             return pandas.read_csv(manifest, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8")
         if manifest.suffix.lower() == ".parquet":
             return pandas.read_parquet(manifest)

@@ -1,4 +1,4 @@
-"""Which clips are for training and which for validation, by rule."""
+"""Splitting clips into training and validation by a rule."""
 
 import hashlib
 from collections import Counter
@@ -10,7 +10,7 @@ from datamodules.manifests.manifest import DEFAULT_SPLIT, ManifestEntry, Manifes
 
 VAL_SPLIT = "val"
 SPLITS = (DEFAULT_SPLIT, VAL_SPLIT, "test")
-"""What training, validation and testing look for."""
+"""The splits that training, validation and testing read."""
 
 By = Literal["given", "path"] | str
 
@@ -20,9 +20,9 @@ class SplitRule:
     """How clips are split.
 
     Args:
-        by: "given" leaves the manifest's column `split` as it is; "path" keeps the clips of a sound file
-            together; the name of a column, e.g. "speaker", keeps the clips with the same entry together.
-        val_fraction: part of these groups that goes to validation, above 0 and below 1.
+        by: "given" leaves the manifest's column `split` as it is; "path" keeps the clips of a sound file together; the
+            name of a column, such as "speaker", keeps the clips with the same value together.
+        val_fraction: Fraction of these groups for validation, above 0 and below 1.
     """
 
     by: By = "given"
@@ -34,36 +34,36 @@ class SplitRule:
 
     @property
     def column(self) -> str | None:
-        """The manifest's column that this needs."""
+        """Column of the manifest that this rule needs; None if it needs none."""
         return None if self.by in ("given", "path") else self.by
 
 
 def split_entries(entries: Sequence[ManifestEntry], rule: SplitRule, *, seed: int) -> list[ManifestEntry]:
     """Assign clips to "train" and "val", group by group.
 
-    Groups are put in the order of a hash of seed and name, and the first of them go to validation: neither the
-    order of the rows nor the size of a group plays a part.
+    Groups are sorted by a hash of seed and name, and the first of them are for validation. Neither the order of the
+    rows nor the size of a group matters.
 
     Args:
-        entries: the clips; `group` holds the entry of the rule's column.
-        rule: the rule.
-        seed: another number chooses other groups.
+        entries: The clips; `group` holds the value of the rule's column.
+        rule: The rule.
+        seed: Another number chooses other groups.
 
     Returns:
         The clips in the same order.
 
     Raises:
-        ManifestError: when a row lacks its group, or there are fewer than two groups.
+        ManifestError: A row lacks its group, or there are fewer than two groups.
     """
     if rule.by == "given":
         return list(entries)
     groups = [entry.source if rule.by == "path" else entry.group for entry in entries]
     for entry, group in zip(entries, groups, strict=True):
         if not group:
-            raise ManifestError(f"row {entry.row}: no entry in column {rule.by!r}, by which clips are to be split")
+            raise ManifestError(f"row {entry.row}: no value in column {rule.by!r}, by which clips are split")
     ordered = sorted(set(groups), key=lambda group: hashlib.sha256(f"{seed}\n{group}".encode()).digest())
     if len(ordered) < 2:
-        raise ManifestError(f"cannot split by {rule.by!r}: all clips have the same, {ordered}")
+        raise ManifestError(f"cannot split by {rule.by!r}: all clips have the same value, {ordered}")
     num_val = min(max(1, round(rule.val_fraction * len(ordered))), len(ordered) - 1)
     held_out = set(ordered[:num_val])
     return [
@@ -73,28 +73,24 @@ def split_entries(entries: Sequence[ManifestEntry], rule: SplitRule, *, seed: in
 
 
 def other_splits(splits: Iterable[str]) -> list[str]:
-    """Names of splits that no training looks for, in order.
-
-    Args:
-        splits: names of splits.
-    """
+    """Names of splits that training, validation and testing do not read, sorted."""
     return sorted(set(splits) - set(SPLITS))
 
 
 def check_splits(entries: Sequence[ManifestEntry]) -> None:
-    """Refuse what looks like a mistyped split: a name that no training looks for, where nothing is for training.
+    """Refuse what looks like a mistyped split: nothing is for training, and a split has an unknown name.
 
-    A manifest of a test set alone, or of a training set beside splits of other names, is fine.
+    A manifest of a test set alone, or of a training set and splits with other names, is fine.
 
     Args:
-        entries: all clips, with their splits.
+        entries: All clips, with their splits.
 
     Raises:
-        ManifestError: names the splits.
+        ManifestError: Names the splits.
     """
     num_rows = Counter(entry.split for entry in entries)
     if DEFAULT_SPLIT not in num_rows and other_splits(num_rows):
         found = ", ".join(f"{split!r} ({num} rows)" for split, num in sorted(num_rows.items()))
         raise ManifestError(
-            f"no row is of the split {DEFAULT_SPLIT!r}; there are {found}: name splits train, val or test"
+            f"no row has the split {DEFAULT_SPLIT!r}; there are {found}: name splits train, val or test"
         )

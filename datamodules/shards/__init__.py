@@ -1,1 +1,1 @@
-"""Shard sets on disk and elsewhere: index, reader, writer, verification, streaming, HDF5 files."""
+"""Shard sets: index, reader, writer, verification, streaming, and HDF5 files."""

@@ -1,4 +1,4 @@
-"""Where clips are read from while training: shard sets, here or elsewhere, or the published HDF5 files as they are."""
+"""Where training reads clips from: shard sets, local or streamed, or the published HDF5 files as they are."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,14 +10,14 @@ from datamodules.tasks import LabelSet, Side
 
 
 class ClipSource(Protocol):
-    """Labelled clips that can be read in any order, in any process (it may be pickled).
+    """Labelled clips that can be read in any order, in any process; may be pickled.
 
-    `ShardSet` is one, `shards.hdf5_clips.Hdf5Clips` and `shards.streaming.StreamedClips` are others.
+    `ShardSet`, `shards.hdf5_clips.Hdf5Clips` and `shards.streaming.StreamedClips` are such.
     """
 
     @property
     def folder(self) -> Path | str:
-        """Where the clips lie, for messages."""
+        """Location of the clips, for messages."""
         ...
 
     def __len__(self) -> int:
@@ -35,24 +35,24 @@ class ClipSource(Protocol):
         ...
 
     def read(self, i: int) -> Clip:
-        """Read clip `i`; raises `ShardError` when it cannot be read."""
+        """Read clip `i`; raises `ShardError` if it cannot be read."""
         ...
 
 
 def open_clips(location: str | Path, split: str, *, side: Side) -> ClipSource:
-    """Open the clips of a split, whatever they are kept in.
+    """Open the clips of a split, whatever their format.
 
     Args:
-        location: folder with a shard set per split, or with the published HDF5 files; or the URL or pipe of such a
-            folder of shard sets, see `datamodules.shards.streaming`.
+        location: Folder with a shard set per split, or with the published HDF5 files; or the URL or pipe of a folder
+            with a shard set per split, see `datamodules.shards.streaming`.
         split: "train", "val" or "test".
-        side: which of the two sounds of a row to take from HDF5 files; a shard set has one.
+        side: Which of the two sounds of a row to take from HDF5 files; the clips of shard sets have one.
 
     Returns:
         The clips.
 
     Raises:
-        ShardError: when there are none, or they are damaged.
+        ShardError: There are no clips, or they are damaged.
     """
     if is_remote(location):
         return StreamedClips(str(location), split)

@@ -1,4 +1,4 @@
-"""Reading rows of HDF5 files, which may come from anywhere. Needs h5py: `pip install 'cochlearn[hdf5]'`."""
+"""Reading rows of HDF5 files, which need not be trusted. Needs h5py: `pip install 'cochlearn[hdf5]'`."""
 
 import os
 from functools import lru_cache
@@ -18,14 +18,14 @@ def read_rows(path: Path, dataset: str) -> np.ndarray:
     """Read a whole dataset of numbers.
 
     Args:
-        path: the file.
-        dataset: name of the dataset, e.g. "sources/signal/word_int".
+        path: The file.
+        dataset: Name of the dataset, such as "sources/signal/word_int".
 
     Returns:
-        What is in it, of the type in the file.
+        Its content, with the dtype of the file.
 
     Raises:
-        AudioError: when file or dataset are missing or broken, or the dataset is none of numbers or leads to another
+        AudioError: File or dataset are missing or broken, or the dataset does not hold numbers or leads to another
             file.
     """
     with _opened(path) as file:
@@ -33,19 +33,19 @@ def read_rows(path: Path, dataset: str) -> np.ndarray:
 
 
 def read_sound(path: Path, dataset: str, row: int) -> np.ndarray:
-    """Read a row as a sound: (T,) float32, integers of 16 bits scaled to 1.0.
+    """Read a row as a sound.
 
     Args:
-        path: the file.
-        dataset: name of a (rows, samples) dataset.
-        row: the row.
+        path: The file.
+        dataset: Name of a (rows, samples) dataset.
+        row: The row.
 
     Returns:
-        The samples.
+        (T,) float32; 16-bit integers are scaled so that full scale is 1.0.
 
     Raises:
-        AudioError: as `read_rows`, and when there is no such row, it is empty, or has samples that are not finite or of
-            another type.
+        AudioError: As `read_rows`, or there is no such row, it is empty, or its samples are not finite or of another
+            type.
     """
     where = f"{path}, {dataset}, row {row}"
     found = _kept_open(str(path), dataset, _changed(path), os.getpid())
@@ -63,23 +63,19 @@ def read_sound(path: Path, dataset: str, row: int) -> np.ndarray:
 
 
 def dataset_shape(path: Path, dataset: str) -> tuple[int, ...]:
-    """Shape of a dataset.
-
-    Raises:
-        AudioError: as `read_rows`.
-    """
+    """Shape of a dataset; errors are those of `read_rows`."""
     with _opened(path) as file:
         return tuple(_dataset(file, dataset).shape)
 
 
 def attribute(path: Path, name: str) -> Any:
-    """An attribute of the file's root; None when it has no such attribute."""
+    """Attribute of the file's root; None if there is no such attribute."""
     with _opened(path) as file:
         return file.attrs.get(name)
 
 
 def _dataset(file: Any, name: str) -> Any:
-    """A dataset of numbers, reached by plain steps inside of the file."""
+    """Find a dataset of numbers without leaving the file: links to other places are refused."""
     import h5py
 
     node: Any = file
@@ -106,12 +102,12 @@ def _read(dataset: Any, rows: int | slice, where: str) -> np.ndarray:
 
 @lru_cache(maxsize=_MAX_OPEN)
 def _kept_open(path: str, dataset: str, changed: int, process: int) -> Any:
-    """A dataset whose file stays open for the next row, in each process its own: HDF5 cannot be shared over a fork."""
+    """Keep the file of a dataset open for the next row; one per process, as HDF5 files cannot be shared over a fork."""
     return _dataset(_opened(Path(path)), dataset)
 
 
 def _changed(path: Path) -> int:
-    """When the file was last written: a file that was replaced is opened anew."""
+    """Time of the last change, so that a file that was replaced is opened again."""
     try:
         return path.stat().st_mtime_ns
     except OSError as error:

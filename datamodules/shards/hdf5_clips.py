@@ -1,4 +1,4 @@
-"""Clips read straight from the published HDF5 files, without converting them to shards."""
+"""Clips read from the published HDF5 files without converting them to shards."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,16 +17,16 @@ from datamodules.tasks import LabelSet, Side
 class Hdf5Clips:
     """One side of the published files of a split, as a `ClipSource`.
 
-    The same clips, in the same order, as in the shards that `python -m datamodules hdf5` makes of them, but for the
-    rounding to 16 bits and for rows without any sound, which are left out there and are silent here.
+    These are the clips of the shards that `python -m datamodules hdf5` makes, in the same order. Only the rounding to
+    16 bits is missing, and rows without any sound, which the shards leave out, are silent clips.
 
     Args:
-        folder: the folder, see `datamodules.shards.published_hdf5`.
+        folder: The folder, see `datamodules.shards.published_hdf5`.
         split: "train" or "val".
         side: "signal" (labels word and speaker) or "noise" (labels audioset).
 
     Raises:
-        ShardError: when there are no such files, one is broken, or h5py is missing.
+        ShardError: There are no such files, one is broken, or h5py is missing.
     """
 
     def __init__(self, folder: Path, split: str, *, side: Side) -> None:
@@ -74,11 +74,11 @@ class Hdf5Clips:
         """Read clip `i`, whose midpoint is its middle.
 
         Args:
-            i: place of the clip, 0 to `len(self) - 1`.
+            i: Index of the clip, 0 to `len(self) - 1`.
 
         Raises:
-            IndexError: when there is no clip `i`.
-            ShardError: when it cannot be read, or has samples that are not finite.
+            IndexError: There is no clip `i`.
+            ShardError: It cannot be read, or its samples are not finite.
         """
         if not 0 <= i < len(self):
             raise IndexError(f"{self.folder} has {len(self)} clips, there is no clip {i}")

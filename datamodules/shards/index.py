@@ -1,14 +1,13 @@
-"""The index of a shard set: what its folder must hold, where each clip lies, and what its labels are.
+"""The index of a shard set: the files of its folder, and place and labels of each clip.
 
 A shard set is a folder with
 
 - `shard-000000.tar`, ...: plain tar files in webdataset's layout, `KEY.flac` and `KEY.json` per clip;
-- `clips.parquet`: one row per clip, in the order of the shards: `key`, `shard` (place in the index's list),
-  `offset` and `num_bytes` of the FLAC data in the tar file, `num_samples`, `midpoint` (sample), `gain`, and for
-  each label set a column `label_NAME` of class numbers (a list of them where a clip has many labels), -1 where the
-  clip is unlabelled;
-- `index.json`: version, sample rate, label sets with the number of clips per class, and size and checksum of
-  each of the files above.
+- `clips.parquet`: one row per clip, in the order of the shards: `key`, `shard` (position in the index's list), `offset`
+  and `num_bytes` of the FLAC data in the tar file, `num_samples`, `midpoint` (sample), `gain`, and for each label set a
+  column `label_NAME` of class numbers (a list of them if clips have many labels), -1 for unlabelled clips;
+- `index.json`: version, sample rate, label sets with the number of clips per class, and size and checksum of each of
+  the files above.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ CLIPS_FILE = "clips.parquet"
 LABEL_COLUMN_PREFIX = "label_"
 
 MAX_CLIP_DURATION_S = 3600
-"""Longer clips are refused: a table may claim anything, and a clip is decoded as a whole."""
+"""Longer clips are refused, as a clip is decoded as a whole and a table may claim anything."""
 
 KEY_PATTERN = r"^[A-Za-z0-9_-]{1,95}$"
-"""What keys are made of: nothing that could be a path, and fitting a tar header with their ending."""
+"""Form of keys: they cannot be paths, and fit a tar header together with their ending."""
 
 TAR_BLOCK_BYTES = 512
 
@@ -56,10 +55,10 @@ class ShardFile:
     """One tar file of a shard set.
 
     Args:
-        file: its name within the folder.
-        num_clips: clips in it.
-        num_bytes: its size.
-        sha256: its checksum, in hexadecimal.
+        file: Its name in the folder.
+        num_clips: Number of clips in it.
+        num_bytes: Its size in bytes.
+        sha256: Its SHA-256 in hexadecimal.
     """
 
     file: str
@@ -70,16 +69,16 @@ class ShardFile:
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """What `index.json` says.
+    """Content of `index.json`.
 
     Args:
-        sample_rate_hz: sample rate of all clips.
-        num_clips: clips in all shards.
-        duration_s: their duration together.
-        label_sets: classes by the name of the label column.
-        num_clips_per_class: for each label set, the number of clips of each class.
-        shards: the tar files.
-        clips_sha256: checksum of `clips.parquet`.
+        sample_rate_hz: Sample rate of all clips in Hz.
+        num_clips: Number of clips in all shards.
+        duration_s: Their total duration in seconds.
+        label_sets: Classes by the name of the label column.
+        num_clips_per_class: For each label set, the number of clips of each class.
+        shards: The tar files.
+        clips_sha256: SHA-256 of `clips.parquet`.
     """
 
     sample_rate_hz: int
@@ -92,7 +91,7 @@ class ShardIndex:
 
 
 def shard_file_name(number: int) -> str:
-    """Name of the tar file of a number, e.g. `shard-000012.tar`."""
+    """Name of a tar file by its number, such as `shard-000012.tar`."""
     return f"shard-{number:06d}.tar"
 
 
@@ -109,8 +108,8 @@ def write_index_file(folder: Path, index: ShardIndex) -> None:
     """Write `index.json`.
 
     Args:
-        folder: the shard set's folder, where nobody reads yet.
-        index: what to write.
+        folder: The shard set's folder, which nobody reads yet.
+        index: What to write.
     """
     label_sets = {
         name: {
@@ -138,13 +137,13 @@ def read_index_file(folder: Path) -> ShardIndex:
     """Read and check `index.json`.
 
     Args:
-        folder: the shard set's folder.
+        folder: The shard set's folder.
 
     Returns:
-        What it says.
+        Its content.
 
     Raises:
-        ShardError: when there is none, or it is broken or of another format or version.
+        ShardError: It is missing or broken, or has another format or version.
     """
     path = folder / INDEX_FILE
     try:
@@ -162,7 +161,7 @@ def read_index_file(folder: Path) -> ShardIndex:
     if content.get("version") != FORMAT_VERSION:
         raise ShardError(
             f"{path}: has version {content.get('version')!r}, this program reads {FORMAT_VERSION}: "
-            "build the shards anew"
+            "build the shards again"
         )
     try:
         index = _parsed(content)
@@ -170,7 +169,7 @@ def read_index_file(folder: Path) -> ShardIndex:
         raise ShardError(f"{path}: damaged ({type(error).__name__}: {error})") from error
     for shard in index.shards:
         if not _SHARD_FILE.fullmatch(shard.file):
-            raise ShardError(f"{path}: {shard.file!r} is no name of a shard")
+            raise ShardError(f"{path}: {shard.file!r} is not the name of a shard")
     if len({shard.file for shard in index.shards}) < len(index.shards):
         raise ShardError(f"{path}: lists a shard twice")
     return index
@@ -180,14 +179,14 @@ def read_clips_file(folder: Path, index: ShardIndex) -> pyarrow.Table:
     """Read and check `clips.parquet`.
 
     Args:
-        folder: the shard set's folder.
-        index: what its `index.json` says.
+        folder: The shard set's folder.
+        index: Content of its `index.json`.
 
     Returns:
         The table, one row per clip.
 
     Raises:
-        ShardError: when it is missing, or differs from what was indexed.
+        ShardError: It is missing, or does not match the index.
     """
     import pyarrow.parquet
 
@@ -195,9 +194,9 @@ def read_clips_file(folder: Path, index: ShardIndex) -> pyarrow.Table:
     if not path.is_file():
         raise ShardError(f"{path}: missing")
     if file_sha256(path) != index.clips_sha256:
-        raise ShardError(f"{path}: does not match the checksum in {INDEX_FILE}: restore it, or build anew")
+        raise ShardError(f"{path}: does not match the checksum in {INDEX_FILE}: restore it, or build again")
     try:
-        with pyarrow.OSFile(str(path)) as file:  # given a path, its threads may close the file later than this returns
+        with pyarrow.OSFile(str(path)) as file:  # given a path, its threads may close the file after this returns
             table = pyarrow.parquet.read_table(file)
     except (pyarrow.ArrowException, OSError) as error:
         raise ShardError(f"{path}: not readable ({error})") from error
@@ -213,11 +212,7 @@ def read_clips_file(folder: Path, index: ShardIndex) -> pyarrow.Table:
 
 
 def clips_schema(label_sets: Mapping[str, LabelSet]) -> pyarrow.Schema:
-    """Columns of `clips.parquet` with their types.
-
-    Args:
-        label_sets: the label sets.
-    """
+    """Columns of `clips.parquet` with their types, for some label sets."""
     import pyarrow
 
     columns = {
@@ -248,7 +243,7 @@ def _check_columns(path: Path, table: pyarrow.Table, index: ShardIndex) -> None:
 
 
 def _check_places(path: Path, table: pyarrow.Table, index: ShardIndex) -> None:
-    """Refuse clips that cannot be where and what the table says; the first of them is named."""
+    """Refuse clips whose place or length in the table is impossible; names the first of them."""
     import pyarrow.compute
 
     shard, offset, num_bytes, num_samples, midpoint, gain = (
@@ -263,7 +258,7 @@ def _check_places(path: Path, table: pyarrow.Table, index: ShardIndex) -> None:
     is_sound &= pyarrow.compute.match_substring_regex(table["key"], KEY_PATTERN).to_numpy()
     if not is_sound.all():
         wrong = table.slice(int(np.argmin(is_sound)), 1).to_pylist()[0]
-        raise ShardError(f"{path}: clip {wrong['key']!r} cannot be as the table says: {wrong}")
+        raise ShardError(f"{path}: clip {wrong['key']!r} is impossible as described in the table: {wrong}")
 
 
 def _parsed(content: dict[str, Any]) -> ShardIndex:
@@ -295,5 +290,5 @@ def _whole(value: Any) -> int:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"expected a text, got {value!r}")
+        raise ValueError(f"expected a string, got {value!r}")
     return value

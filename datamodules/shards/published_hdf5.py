@@ -6,11 +6,11 @@ by row,
 - `sources/signal/signal` (rows, samples), `sources/signal/word_int` and `sources/signal/speaker_int` (rows);
 - `sources/noise/signal` (rows, samples) and `sources/noise/labels_binary_via_int` (rows, classes).
 
-A row whose signal has the null class, or whose noise has the null class or none, has no clip on that side: both
+A row whose signal has the null class, or whose noise has the null class or none, has no clip on that side, as both
 sides are drawn independently here. Names of the classes may be given in `word_labels.txt`, `speaker_labels.txt` and
-`audioset_labels.txt` beside the folders, one per line in the order of the numbers; otherwise class 0 is the null
-class and the others are called by their number. The published files do not tell their sample rate, 20 kHz; others
-may in an attribute `sample_rate_hz` of the file.
+`audioset_labels.txt` next to the folders, one per line in the order of the numbers; otherwise class 0 is the null class
+and the others are named by their number. The published files do not state their sample rate, which is 20 kHz; other
+files may do so in an attribute `sample_rate_hz`.
 """
 
 from collections.abc import Iterator
@@ -37,10 +37,10 @@ class PublishedRows(NamedTuple):
     """The clips of one side in one file.
 
     Args:
-        path: the file.
-        number: which file of its split it is, from 0.
+        path: The file.
+        number: Index of the file in its split.
         rows: (N,) rows that have a clip.
-        labels: for each label set, per clip its class number, or an array of them.
+        labels: For each label set and clip, the class number, or an array of them.
     """
 
     path: Path
@@ -54,10 +54,10 @@ class PublishedFiles:
     """The files of a folder.
 
     Args:
-        folder: the folder.
+        folder: The folder.
 
     Raises:
-        AudioError: (from the methods) when there are no such files, or one is broken or differs in layout.
+        AudioError: From the methods: there are no such files, or one is broken or has another layout.
     """
 
     folder: Path
@@ -82,8 +82,8 @@ class PublishedFiles:
         rates = {}
         for split in self.splits():
             for path in self.paths(split):
-                told = attribute(path, SAMPLE_RATE_ATTRIBUTE)
-                rates[PUBLISHED_SAMPLE_RATE_HZ if told is None else int(told)] = path
+                stated = attribute(path, SAMPLE_RATE_ATTRIBUTE)
+                rates[PUBLISHED_SAMPLE_RATE_HZ if stated is None else int(stated)] = path
         if len(rates) > 1:
             raise AudioError(f"{self.folder}: files of different sample rates, e.g. {rates}", kind="wrong rate")
         return next(iter(rates), PUBLISHED_SAMPLE_RATE_HZ)
@@ -103,12 +103,12 @@ class PublishedFiles:
         return {name: LabelSet("one_label", self._labels(name, size)) for name, size in sizes.items()}
 
     def rows(self, split: str, side: Side, label_sets: dict[str, LabelSet]) -> Iterator[PublishedRows]:
-        """The clips of a side, file by file.
+        """Yield the clips of a side, file by file.
 
         Args:
             split: "train" or "val".
             side: "signal" or "noise".
-            label_sets: what `label_sets` gives for the side.
+            label_sets: Label sets of the side, see `label_sets`.
         """
         for number, path in enumerate(self.paths(split)):
             shape = dataset_shape(path, SOUND_DATASETS[side])
@@ -127,7 +127,7 @@ class PublishedFiles:
 
 
 def clip_key(split: str, number: int, row: int) -> str:
-    """Name of a clip, by whose order clips come file by file and row by row."""
+    """Key of a clip; sorted by key, clips come file by file and row by row."""
     return f"{split}-{number:05d}-{row:07d}"
 
 

@@ -1,10 +1,10 @@
-"""Reading shard sets: any clip at once, by the offset at which the index says it lies.
+"""Reading shard sets: any clip directly, at the offset that the index gives.
 
-The tar files are webdataset's as well, so that other programs can stream them::
+The tar files are those of webdataset, too, so that other programs can stream them:
 
     webdataset.WebDataset(files, shardshuffle=False).decode("torch").to_tuple("flac", "json")
 
-(name the decoders: webdataset's default also unpickles `.pkl` members).
+(name the decoders, as webdataset's default also unpickles `.pkl` members).
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _MAX_OPEN_FILES = 128  # of the 1024 that a process usually may open
 
 
 class Clip(NamedTuple):
-    """A clip as read.
+    """A clip that was read.
 
     Args:
-        key: its name.
+        key: Its name.
         waveform: (T,) float32.
-        midpoint: sample that windows are centred on.
-        labels: class number for each one-label set, tuple of class numbers for each many-labels set; `UNLABELLED`,
-            alone, where the clip has no answer.
+        midpoint: Sample that windows are centred on.
+        labels: Class number for each one-label set, tuple of class numbers for each many-labels set; `UNLABELLED`,
+            alone, if the clip is unlabelled.
     """
 
     key: str
@@ -53,17 +53,17 @@ class Clip(NamedTuple):
 class ShardSet:
     """A folder of shards, opened for reading clips in any order.
 
-    Opening reads the index and compares the sizes of the files with it; `verify` compares everything. The
-    object may be pickled, and used in forked and spawned processes: each opens its own files. A shard set may
-    come from anywhere: nothing in it is executed or unpickled, no name in it is used as a path, and what does not
-    match the index is refused with its name.
+    Opening reads the index and compares the sizes of the files with it; `datamodules.shards.verify` compares
+    everything. The object may be pickled and used in forked and spawned processes: each opens its own files. A shard
+    set need not be trusted: nothing in it is executed or unpickled, no name in it is used as a path, and what does not
+    match the index is refused by name.
 
     Args:
-        folder: the shard set's folder.
-        check_files: compare the files' sizes; the full check does so by itself, for all of them.
+        folder: The shard set's folder.
+        check_files: Compare the sizes of the files, which the full check does itself.
 
     Raises:
-        ShardError: when the index is missing or damaged, or a shard is missing or of another size.
+        ShardError: The index is missing or damaged, or a shard is missing or has another size.
     """
 
     def __init__(self, folder: str | Path, *, check_files: bool = True) -> None:
@@ -85,7 +85,7 @@ class ShardSet:
         }
         self._files = _Files()
         del table
-        pyarrow.default_memory_pool().release_unused()  # what reading the table took, several times its size
+        pyarrow.default_memory_pool().release_unused()  # reading the table took several times its size
 
     def __len__(self) -> int:
         """Number of clips."""
@@ -106,7 +106,7 @@ class ShardSet:
         return self._keys[i].as_py()
 
     def num_samples(self, i: int) -> int:
-        """Samples of clip `i`."""
+        """Number of samples of clip `i`."""
         return int(self._num_samples[i])
 
     def labels(self, i: int) -> dict[str, int | tuple[int, ...]]:
@@ -114,10 +114,10 @@ class ShardSet:
         return {name: column[i] for name, column in self._labels.items()}
 
     def class_numbers(self, name: str) -> np.ndarray:
-        """Class numbers of all clips in a one-label set: (num_clips,) int.
+        """Class numbers of all clips in a one-label set, (num_clips,) int.
 
         Raises:
-            KeyError: when there is no such label set, or it is of another kind.
+            KeyError: There is no such label set, or it has another kind.
         """
         if self.label_sets[name].kind != "one_label":
             raise KeyError(f"label set {name!r} of {self.folder} has many labels per clip")
@@ -131,14 +131,14 @@ class ShardSet:
         """Read and decode clip `i`.
 
         Args:
-            i: place of the clip in the index, 0 to `len(self) - 1`.
+            i: Index of the clip, 0 to `len(self) - 1`.
 
         Returns:
             The clip.
 
         Raises:
-            IndexError: when there is no clip `i`.
-            ShardError: when what lies in the shard is not the clip that the index describes.
+            IndexError: There is no clip `i`.
+            ShardError: The shard does not hold the clip that the index describes.
         """
         if not 0 <= i < len(self):
             raise IndexError(f"{self.folder} has {len(self)} clips, there is no clip {i}")
@@ -148,14 +148,14 @@ class ShardSet:
         return Clip(self.key(i), samples, int(self._midpoint[i]), self.labels(i))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the open files, which are a process's own."""
+        """Everything except the open files, which belong to a process."""
         return {**self.__dict__, "_files": _Files()}
 
     def __repr__(self) -> str:
         return f"ShardSet({str(self.folder)!r}: {len(self)} clips, {sorted(self.label_sets)})"
 
     def _member(self, i: int) -> bytes:
-        """FLAC data of clip `i`, after checking that the tar file has a member of that name there."""
+        """FLAC data of clip `i`, after a check that the tar file has a member of that name there."""
         path = self.folder / self.shard_name(i)
         num_bytes = int(self._num_bytes[i])
         try:
@@ -164,14 +164,14 @@ class ShardSet:
         except OSError as error:
             raise self._error(i, f"cannot be read ({error.strerror})") from error
         if len(block) < _TAR_HEADER_BYTES + num_bytes or not _is_member(block, f"{self.key(i)}.flac", num_bytes):
-            raise self._error(i, f"the shard holds {block[:_TAR_NAME_BYTES].rstrip(bytes(1))!r} at its place")
+            raise self._error(i, f"the shard holds {block[:_TAR_NAME_BYTES].rstrip(bytes(1))!r} in its place")
         return block[_TAR_HEADER_BYTES:]
 
     def _decode(self, i: int, flac: bytes) -> np.ndarray:
         try:
             with soundfile.SoundFile(io.BytesIO(flac)) as file:
                 found = (file.format, file.channels, file.frames, file.samplerate)
-                # Compared before anything is decoded: a few bytes can claim to be hours of silence.
+                # Compared before decoding: a few bytes can claim to be hours of silence.
                 wanted = ("FLAC", 1, self.num_samples(i), self.sample_rate_hz)
                 if found != wanted:
                     raise self._error(i, f"its sound is {_described(*found)}, the index says {_described(*wanted)}")
@@ -185,12 +185,12 @@ class ShardSet:
     def _error(self, i: int, reason: str) -> ShardError:
         return ShardError(
             f"{self.folder / self.shard_name(i)}, clip {self.key(i)!r}: {reason}. The shard does not match its "
-            "index: run `python -m datamodules check` on the folder, then restore it or build it anew"
+            "index: run `python -m datamodules check` on the folder, then restore it or build it again"
         )
 
 
 class _LabelColumn:
-    """Class numbers of all clips in one label set, as flat arrays: a list per clip would fill the memory."""
+    """Class numbers of all clips in one label set as flat arrays, as a list per clip would fill the memory."""
 
     def __init__(self, column: pyarrow.ChunkedArray, label_set: LabelSet) -> None:
         self.values: np.ndarray
@@ -211,9 +211,9 @@ class _LabelColumn:
 
 
 class _Files:
-    """Open tar files of this process, the least recently used closed when there are many.
+    """Open tar files of this process; if there are many, the least recently used are closed.
 
-    Reading is by position, so that a descriptor which a fork inherited can be shared safely.
+    Reading is by position, so that a descriptor inherited over a fork can be shared safely.
     """
 
     def __init__(self) -> None:
@@ -233,7 +233,7 @@ class _Files:
 
 
 def _is_member(block: bytes, name: str, num_bytes: int) -> bool:
-    """Whether a block of a tar file is the header of a plain file of this name and size."""
+    """Whether a block of a tar file is the header of a plain file with this name and size."""
     try:
         member = tarfile.TarInfo.frombuf(block[:_TAR_HEADER_BYTES], "utf-8", "strict")
     except (tarfile.HeaderError, UnicodeDecodeError):
@@ -246,11 +246,11 @@ def _described(file_format: str, num_channels: int, num_samples: int, sample_rat
 
 
 def damaged_files(folder: Path, index: ShardIndex) -> Iterator[str]:
-    """Tar files that are missing or of another size than the index says.
+    """Find tar files that are missing or do not have the size in the index.
 
     Args:
-        folder: the shard set's folder.
-        index: its index.
+        folder: The shard set's folder.
+        index: Its index.
 
     Yields:
         One message per file.
@@ -262,5 +262,5 @@ def damaged_files(folder: Path, index: ShardIndex) -> Iterator[str]:
         elif path.stat().st_size != shard.num_bytes:
             yield (
                 f"{path}: has {path.stat().st_size} bytes, the index says {shard.num_bytes}: "
-                "restore it, or build it anew"
+                "restore it, or build it again"
             )

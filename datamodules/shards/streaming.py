@@ -1,23 +1,23 @@
-"""Shard sets that lie elsewhere: streamed from URLs and pipes by webdataset, without a copy on this machine.
+"""Shard sets on other machines, streamed from URLs and pipes by webdataset without a local copy.
 
-A location is the address of what is a folder with a shard set per split otherwise::
+A location is the address of what would locally be a folder with a shard set per split:
 
     https://host/corpus/signal          https://host/corpus/signal/train/index.json, .../shard-000000.tar, ...
-    s3://bucket/signal                  by the program `aws s3 cp`
-    gs://bucket/signal, ...             whatever else webdataset opens
+    s3://bucket/signal                  with the program `aws s3 cp`
+    gs://bucket/signal, ...             anything else that webdataset opens
     pipe:ssh host cat /corpus/{path}    a command; {path} stands for train/index.json and so on
 
-What remains of what reading from a folder guarantees:
+Guaranteed, as for folders:
 
-- every signal clip of an epoch exactly once over ranks and workers, all noises before any repeats, and every clip of
-  validation exactly once, in the same order as from a folder;
-- each example a function of (seed, epoch, position), going on exactly after any batch with the same numbers of ranks
-  and workers; with others it is refused in the middle of an epoch. A stream begins at the start of a shard: what was
-  passed of it is downloaded again, and not decoded;
-- nothing in a shard is executed, unpickled or used as a path; a member that is not the expected one is refused.
+- Every signal clip comes exactly once per epoch over ranks and workers, all noises come before any repeats, and every
+  validation clip comes exactly once, in the same order as from a folder.
+- Each example is a function of (seed, epoch, position). Training resumes exactly after any batch with the same numbers
+  of ranks and workers; with others, resuming in the middle of an epoch is refused. A stream begins at the start of a
+  shard: what was read of it before is downloaded again, but not decoded.
+- Nothing in a shard is executed, unpickled or used as a path; unexpected members are refused.
 
-What does not: the shuffle is local (`batches.streaming_order`), checksums are not compared (`python -m datamodules
-check` needs a copy), and a worker keeps up to `MAX_WAITING_CLIPS` undecoded clips of either side in its memory.
+Not guaranteed: the shuffle is local (`datamodules.batches.streaming_order`), checksums are not compared (`python -m
+datamodules check` needs a copy), and a worker keeps up to `MAX_WAITING_CLIPS` undecoded clips of either side in memory.
 """
 
 import io
@@ -49,10 +49,10 @@ from datamodules.shards.verify import MAX_DESCRIPTION_BYTES
 from datamodules.tasks import UNLABELLED, LabelSet
 
 MAX_WAITING_CLIPS = 4 * STREAM_WINDOW_CLIPS
-"""Clips that were streamed and not asked for yet; beyond, those of the shard not used for longest are forgotten."""
+"""Most clips that wait until they are read; beyond, those of the least recently used shard are dropped."""
 
 _MAX_INDEX_BYTES = 1 << 28
-_MAX_BYTES_PER_SAMPLE = 4  # FLAC of 16 bits with its frames' headers, at its worst
+_MAX_BYTES_PER_SAMPLE = 4  # 16-bit FLAC with the headers of its frames, at worst
 _MIN_MEMBER_BYTES = 1 << 16
 _REMOTE = re.compile(r"pipe:|[a-z][a-z0-9+.-]+://")
 _PATH_FIELD = "{path}"
@@ -66,23 +66,22 @@ def is_remote(location: str | Path) -> bool:
 
 
 class StreamedClips:
-    """A shard set that is streamed, as a `ClipSource`.
+    """A streamed shard set, as a `ClipSource`.
 
-    Clips may be read in any order, but only an order that is nearly that of the shards is fast: a clip that was
-    passed and forgotten is looked for from the start of its shard again. The object may be pickled; each process has
-    its own streams.
+    Clips may be read in any order, but only an order close to that of the shards is fast: to read a clip that was
+    dropped, its shard is streamed from the start again. The object may be pickled; each process has its own streams.
 
     Args:
         location: URL or pipe, see the module's description.
         split: "train", "val" or "test".
 
     Raises:
-        ShardError: when the index cannot be fetched, or is damaged.
+        ShardError: The index cannot be fetched, or is damaged.
     """
 
     def __init__(self, location: str, split: str) -> None:
         if location.startswith("pipe:") and _PATH_FIELD not in location:
-            raise ShardError(f"{location}: the command must contain {_PATH_FIELD}, for the path of what is wanted")
+            raise ShardError(f"{location}: the command must contain {_PATH_FIELD}, for the path of the file")
         self._location = location
         self._split = split
         self.index = self._fetched_index()
@@ -99,7 +98,7 @@ class StreamedClips:
 
     @property
     def folder(self) -> str:
-        """Where the clips lie, for messages."""
+        """Location of the clips, for messages."""
         return self._url("")
 
     @property
@@ -121,11 +120,11 @@ class StreamedClips:
         """Read and decode clip `i`, streaming up to it.
 
         Args:
-            i: place of the clip, 0 to `len(self) - 1`.
+            i: Index of the clip, 0 to `len(self) - 1`.
 
         Raises:
-            IndexError: when there is no clip `i`.
-            ShardError: when its shard cannot be fetched, or holds what it must not.
+            IndexError: There is no clip `i`.
+            ShardError: Its shard cannot be fetched, or has unexpected content.
         """
         if not 0 <= i < len(self):
             raise IndexError(f"{self._location} has {len(self)} clips in {self._split!r}, there is no clip {i}")
@@ -142,7 +141,7 @@ class StreamedClips:
         return self._clip(url, *member)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the open streams, which are a process's own."""
+        """Everything except the open streams, which belong to a process."""
         return {**self.__dict__, "_streams": OrderedDict()}
 
     def __repr__(self) -> str:
@@ -163,8 +162,8 @@ class StreamedClips:
             try:
                 with webdataset.gopen(url) as stream:
                     content = stream.read(_MAX_INDEX_BYTES)
-            except (OSError, ValueError) as error:  # the command failed, or webdataset knows no such scheme
-                raise ShardError(f"{url}: no index of a shard set could be fetched ({error})") from error
+            except (OSError, ValueError) as error:  # the command failed, or webdataset does not know the scheme
+                raise ShardError(f"{url}: the index of the shard set could not be fetched ({error})") from error
             (Path(folder) / INDEX_FILE).write_bytes(content)
             try:
                 index = read_index_file(Path(folder))
@@ -189,7 +188,7 @@ class StreamedClips:
             raise ShardError(f"{url}, clip {key!r}: its description is broken ({error!r})") from error
         samples = self._decoded(url, key, flac)
         if not (0 <= midpoint < len(samples) and np.isfinite(gain) and gain > 0):
-            raise ShardError(f"{url}, clip {key!r}: its midpoint {midpoint} or its gain {gain} cannot be")
+            raise ShardError(f"{url}, clip {key!r}: its midpoint {midpoint} or its gain {gain} is impossible")
         return Clip(key, samples / np.float32(gain) if gain != 1.0 else samples, midpoint, labels)
 
     def _numbers(self, name: str, labels: list[str]) -> int | tuple[int, ...]:
@@ -211,7 +210,7 @@ class StreamedClips:
 
 
 class _ShardStream:
-    """One tar file on its way: what has come and was not asked for yet waits."""
+    """A tar file that is being streamed; members wait here until they are read."""
 
     def __init__(self, url: str, num_clips: int, max_member_bytes: int) -> None:
         self.url = url
@@ -244,7 +243,7 @@ class _ShardStream:
 
 @contextmanager
 def _opened(url: str) -> Iterator[IO[bytes]]:
-    """A stream from webdataset; a command that complains when nobody listens any more is no error."""
+    """Open a stream with webdataset; if it is closed early, the complaint of its command is no error."""
     import webdataset
 
     stream = webdataset.gopen(url)
@@ -256,22 +255,22 @@ def _opened(url: str) -> Iterator[IO[bytes]]:
 
 
 def _members(url: str, max_bytes: int) -> Generator[Member, None, None]:
-    """The clips of a tar file as they come."""
+    """Yield the clips of a tar file as they arrive."""
     try:
         with _opened(url) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             yield from _pairs(url, archive, max_bytes)
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         if isinstance(error, ShardError):
             raise
-        raise ShardError(f"{url}: cannot be streamed, or is no tar file ({error})") from error
+        raise ShardError(f"{url}: cannot be streamed, or is not a tar file ({error})") from error
 
 
 def _pairs(url: str, archive: tarfile.TarFile, max_bytes: int) -> Iterator[Member]:
-    """`KEY.flac` and `KEY.json` beside each other, in either order; anything else is refused."""
+    """Yield pairs of `KEY.flac` and `KEY.json`, in either order; anything else is refused."""
     held: dict[str, bytes] = {}
     held_key = ""
     for member in archive:
-        archive.members = []  # type: ignore[attr-defined]  # tarfile keeps a list of all that it has passed
+        archive.members = []  # type: ignore[attr-defined]  # tarfile keeps a list of all members that it has read
         key, _, extension = member.name.partition(".")
         limit = max_bytes if extension == "flac" else MAX_DESCRIPTION_BYTES
         is_expected = (
@@ -285,7 +284,7 @@ def _pairs(url: str, archive: tarfile.TarFile, max_bytes: int) -> Iterator[Membe
         stream: IO[bytes] | None = archive.extractfile(member) if is_expected else None
         if stream is None:
             raise ShardError(
-                f"{url}, member {member.name!r} of {member.size} bytes: expected KEY.flac and KEY.json beside each "
+                f"{url}, member {member.name!r} of {member.size} bytes: expected KEY.flac and KEY.json next to each "
                 "other"
             )
         held[extension], held_key = stream.read(), key

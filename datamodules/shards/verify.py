@@ -1,4 +1,4 @@
-"""The full check of a shard set: every byte, every member, every clip."""
+"""Full verification of a shard set: every byte, every member, every clip."""
 
 import json
 import tarfile
@@ -14,20 +14,20 @@ from datamodules.shards.reader import ShardSet, damaged_files
 from datamodules.tasks import UNLABELLED
 
 MAX_DESCRIPTION_BYTES = 1 << 20
-"""A clip's JSON member has some hundred bytes; a larger one is not even read."""
+"""A clip's JSON member has a few hundred bytes; a larger one is not read."""
 
 
 def damages(folder: str | Path, *, progress: Progress | None = None) -> Iterator[str]:
     """Compare a shard set with its index: checksums, members, sounds, labels.
 
-    Nothing is extracted, executed or unpickled, whatever the tar files hold.
+    Nothing is extracted, executed or unpickled, whatever is in the tar files.
 
     Args:
-        folder: the shard set's folder.
-        progress: shows how many clips are checked.
+        folder: The shard set's folder.
+        progress: Display of how many clips are checked.
 
     Yields:
-        One message per damage found, naming the shard and, where there is one, the clip or member.
+        One message per damage, naming the shard and, if possible, the clip or member.
     """
     try:
         shard_set = ShardSet(folder, check_files=False)
@@ -60,13 +60,13 @@ def damages(folder: str | Path, *, progress: Progress | None = None) -> Iterator
 
 
 def disagreements(folders: list[Path]) -> Iterator[str]:
-    """Compare shard sets that are to be used together, such as the splits of one build.
+    """Compare shard sets that are used together, such as the splits of one build.
 
     Args:
-        folders: their folders; those that cannot be opened are passed over.
+        folders: Their folders; those that cannot be opened are skipped.
 
     Yields:
-        A message for each whose label sets or sample rate differ from the first's.
+        A message for each whose label sets or sample rate differ from those of the first.
     """
     opened = []
     for folder in folders:
@@ -94,7 +94,7 @@ def _damaged_counts(shard_set: ShardSet) -> Iterator[str]:
 
 
 def _damaged_members(shard_set: ShardSet, file: str, clips: list[int]) -> Iterator[str]:
-    """Members that are missing, double, unknown or no files, and descriptions that differ from the index."""
+    """Find members that are missing, duplicated, unknown or not files, and descriptions that differ from the index."""
     path = shard_set.folder / file
     missing = {f"{shard_set.key(i)}.{extension}": (i, extension) for i in clips for extension in ("flac", "json")}
     try:
@@ -102,9 +102,9 @@ def _damaged_members(shard_set: ShardSet, file: str, clips: list[int]) -> Iterat
             for member in archive:
                 where = f"{path}, member {member.name!r}"
                 if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
-                    yield f"{where}: no plain file but a link, folder or device"
+                    yield f"{where}: expected a plain file, got a link, folder or device"
                 elif member.name not in missing:
-                    yield f"{where}: not in the index, or there twice"
+                    yield f"{where}: not in the index, or duplicated"
                 else:
                     i, extension = missing.pop(member.name)
                     if extension == "json":

@@ -1,4 +1,4 @@
-"""Writing shard sets: tar files in webdataset's layout, and the index beside them."""
+"""Writing shard sets: tar files in webdataset's layout, and their index."""
 
 import io
 import json
@@ -26,19 +26,19 @@ from datamodules.tasks import UNLABELLED, LabelSet
 
 _CLIP_NUMBERS = ("offset", "num_bytes", "num_samples", "midpoint", "gain")
 
-_OWNER = "shards"  # any fixed name: a tar file holds one, and identical input must give identical bytes
+_OWNER = "shards"  # any fixed name: tar files hold one, and equal input must give equal bytes
 
 
 @dataclass(frozen=True)
 class NewClip:
-    """A clip to be written.
+    """A clip to write.
 
     Args:
-        key: unique name, without dots.
+        key: Unique name, without dots.
         waveform: (T,) float.
-        midpoint: sample that windows are centred on, 0 to T - 1.
-        labels: for each label set, the clip's labels (one of them in a one-label set); none where it is unlabelled.
-        source: where it came from, kept for people.
+        midpoint: Sample that windows are centred on, 0 to T - 1.
+        labels: For each label set, the clip's labels (one in a one-label set); empty if it is unlabelled.
+        source: Where it comes from, for readers of the tar file.
     """
 
     key: str
@@ -50,16 +50,16 @@ class NewClip:
 
 @dataclass(frozen=True)
 class ClipRecord:
-    """A clip that was written: its row in the index.
+    """A clip that was written: its row in the table of clips.
 
     Args:
-        key: unique name.
-        offset: where the FLAC data start in the tar file, in bytes.
-        num_bytes: how long they are.
-        num_samples: samples of the clip.
-        midpoint: sample that windows are centred on.
-        gain: factor by which the clip was scaled to fit into 16 bits.
-        labels: for each label set, the clip's labels.
+        key: Unique name.
+        offset: Offset of the FLAC data in the tar file, in bytes.
+        num_bytes: Length of the FLAC data, in bytes.
+        num_samples: Number of samples of the clip.
+        midpoint: Sample that windows are centred on.
+        gain: Factor by which the clip was scaled to fit 16 bits.
+        labels: For each label set, the clip's labels.
     """
 
     key: str
@@ -82,15 +82,14 @@ class ShardRecord:
 def encode_flac(waveform: np.ndarray, sample_rate_hz: int) -> tuple[bytes, float]:
     """Encode a sound as 16-bit FLAC.
 
-    FLAC holds integers, and what exceeds them is clipped: a sound that is too loud is scaled down to the
-    largest integer.
+    FLAC holds integers and would clip larger values: a sound that is too loud is scaled down to the largest integer.
 
     Args:
         waveform: (T,) float; 1.0 is full scale.
-        sample_rate_hz: its sample rate in Hz.
+        sample_rate_hz: Its sample rate in Hz.
 
     Returns:
-        The bytes, and the gain: decoded samples divided by it are the waveform to within half a step.
+        The bytes, and the gain: decoded samples divided by it equal the waveform to within half a step.
     """
     samples = np.asarray(waveform, dtype=np.float64) * FULL_SCALE
     peak = float(np.abs(samples).max(initial=0.0))
@@ -102,15 +101,15 @@ def encode_flac(waveform: np.ndarray, sample_rate_hz: int) -> tuple[bytes, float
 
 
 def write_shard(path: Path, clips: Iterable[NewClip], *, sample_rate_hz: int) -> ShardRecord:
-    """Write one tar file, all at once; the same clips always give the same bytes.
+    """Write one tar file, whole or not at all; the same clips always give the same bytes.
 
     Args:
-        path: the file to make or to replace.
-        clips: the clips, in order.
-        sample_rate_hz: their sample rate in Hz.
+        path: File to make or to replace.
+        clips: The clips, in order.
+        sample_rate_hz: Their sample rate in Hz.
 
     Returns:
-        What the index needs to know of it.
+        What the index needs to know.
     """
     import webdataset
 
@@ -139,10 +138,10 @@ def write_index(
     """Write `clips.parquet` and `index.json` for the tar files of a folder.
 
     Args:
-        folder: the folder, where nobody reads yet.
-        shards: its tar files, in order.
-        label_sets: the classes that each label column may take.
-        sample_rate_hz: sample rate of the clips in Hz.
+        folder: The folder, which nobody reads yet.
+        shards: Its tar files, in order.
+        label_sets: The classes that each label column may take.
+        sample_rate_hz: Sample rate of the clips in Hz.
 
     Returns:
         The index.
@@ -177,7 +176,7 @@ def write_index(
 
 
 def _description(clip: NewClip, sample_rate_hz: int, gain: float) -> bytes:
-    """The JSON member: all that somebody needs who streams the tar file without the index."""
+    """The JSON member: everything needed to stream the tar file without the index."""
     content = {
         "labels": {name: list(labels) for name, labels in clip.labels.items()},
         "midpoint_s": clip.midpoint / sample_rate_hz,

@@ -271,7 +271,7 @@ def test_resuming_with_other_data_is_refused(make):
     ):
         other = training_loader(make, **changes)
         other.load_state_dict(state)
-        with pytest.raises(ValueError, match=f"cannot go on after batch 1 of epoch 0.*{message}"):
+        with pytest.raises(ValueError, match=f"cannot resume after batch 1 of epoch 0.*{message}"):
             next(iter(other))
 
 

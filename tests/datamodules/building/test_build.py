@@ -259,7 +259,7 @@ def test_bad_numbers(corpus, tmp_path):
 @pytest.mark.parametrize("splits", [("trian", "val"), ("training", "test"), ("other",)])
 def test_a_mistyped_split_is_an_error(splits, corpus, make_manifest, tmp_path):
     rows = [row | {"split": splits[i % len(splits)]} for i, row in enumerate(read_rows(corpus / "words.csv"))]
-    with pytest.raises(ManifestError, match=rf"no row is of the split 'train'; there are .*{splits[0]}"):
+    with pytest.raises(ManifestError, match=rf"no row has the split 'train'; there are .*{splits[0]}"):
         build(make_manifest(corpus / "mistyped.csv", rows), tmp_path / "out")
 
 

@@ -113,7 +113,7 @@ def test_split_by_rule_keeps_groups_together(speakers, tmp_path, by, num_val):
 def test_split_rules_that_cannot_be_followed(speakers, corpus, tmp_path, make_manifest):
     with pytest.raises(ManifestError, match="no column 'voice'"):
         build(speakers, tmp_path / "out", split_rule=SplitRule("voice"))
-    with pytest.raises(ManifestError, match=r"cannot split by 'word': all clips have the same, \['a'\]"):
+    with pytest.raises(ManifestError, match=r"cannot split by 'word': all clips have the same value, \['a'\]"):
         build(speakers, tmp_path / "out", split_rule=SplitRule("word"))
     with pytest.raises(ManifestError, match="val_fraction must be above 0 and below 1, got 1"):
         SplitRule("path", 1)

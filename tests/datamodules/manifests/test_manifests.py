@@ -58,7 +58,7 @@ def test_keys_depend_on_path_and_times_only(tmp_path, make_manifest):
 BAD_ROWS = [
     ({"path": "", "word": "w"}, "row 2: no path"),
     ({"path": "b.wav", "word": " "}, "row 2: no label in column 'word'"),
-    ({"path": "b.wav", "word": "<null>"}, "row 2: label '<null>' in column 'word' is kept"),
+    ({"path": "b.wav", "word": "<null>"}, "row 2: label '<null>' in 'word' is reserved"),
     ({"path": "b.wav", "word": "w", "start_s": "x"}, "row 2: start_s must be a time in seconds.*'x'"),
     ({"path": "b.wav", "word": "w", "start_s": "-1"}, "row 2: start_s must be"),
     ({"path": "b.wav", "word": "w", "midpoint_s": "inf"}, "row 2: midpoint_s must be"),

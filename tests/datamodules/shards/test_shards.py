@@ -184,7 +184,7 @@ def test_opening_names_what_is_wrong(folder, tmp_path):
         (lambda index: index.update(version=2), "has version 2, this program reads 1"),
         (lambda index: index.update(format="other"), "not the index of a shard set"),
         (lambda index: index.pop("sample_rate_hz"), "damaged .KeyError"),
-        (lambda index: index["shards"][0].update(file="../../x.tar"), "'../../x.tar' is no name of a shard"),
+        (lambda index: index["shards"][0].update(file="../../x.tar"), "'../../x.tar' is not the name of a shard"),
         (lambda index: index["label_sets"]["word"].update(null_label="q"), "damaged .TaskError"),
         (lambda index: index["label_sets"]["word"].update(labels=["<null>", "a"]), "class outside the 2 labels"),
         (lambda index: index.update(num_clips=9), "has 7 clips, index.json 9"),
@@ -225,7 +225,7 @@ def test_damaged_sound_is_named(folder):
 def test_shards_that_were_swapped_are_named(folder):
     path = folder / "shard-000000.tar"
     flip(path, offsets(path)["clip-1.flac"][0])
-    with pytest.raises(ShardError, match=r"clip 'clip-1': the shard holds b.* at its place"):
+    with pytest.raises(ShardError, match=r"clip 'clip-1': the shard holds b.* in its place"):
         ShardSet(folder).read(1)
     assert any("broken as a tar file" in damage or "missing" in damage for damage in damages(folder))
 
