@@ -1,8 +1,8 @@
 """Building shard sets from a manifest: several processes, the same bytes for the same input, all or nothing.
 
-A build works in a folder beside its output (`build_folder`), job by job, a job being a tar file (`build_jobs`) with
-a record of what is in it (`build_records`). Whatever stops it, the next one goes on with what is there. When all
-records are there, the index and the report are made of them (`build_finish`), and the folder takes its place.
+A build works in a folder next to its output (`working_folder`), job by job. A job is a tar file (`jobs`) with a record
+of its content (`records`). Whatever stops a build, the next one resumes from what is there. When all records are there,
+the index and the report are made from them (`finish`), and the folder moves to its place.
 """
 
 import hashlib
@@ -27,10 +27,10 @@ from datamodules.shards.index import FORMAT_VERSION, file_sha256
 
 DEFAULT_CLIPS_PER_SHARD = 512
 MIN_SAMPLE_RATE_HZ = 1000
-"""A lower one is taken for a mistake, such as a number of kHz: it has nothing of speech."""
+"""A lower rate is most likely a mistake, such as a number of kHz: speech does not survive it."""
 
 DEFAULT_MIN_DURATION_S = 0.05
-"""Shorter clips are taken for mistakes: no word is as short."""
+"""Shorter clips are most likely mistakes: no word is that short."""
 
 
 def build_shards(
@@ -59,43 +59,43 @@ def build_shards(
 ) -> BuildReport:
     """Build one shard set per split of a manifest: `OUT/train`, `OUT/val`, ...
 
-    Clips are mixed over the shards by a shuffle that depends on the seed and the keys alone, so that neither the
-    order of the rows nor the number of workers changes a byte. All is written into the folder `OUT.building`, which
-    becomes `out` at the end: `out` is complete or absent. A build that was stopped goes on where it was.
+    Clips are shuffled across the shards; the shuffle depends on the seed and the keys alone, so that neither the order
+    of the rows nor the number of workers changes a byte. Everything is written into the folder `OUT.building`, which
+    becomes `out` at the end: `out` is complete or absent. A build that was stopped resumes where it was.
 
     Args:
-        manifest_path: the manifest, see `datamodules.manifests.manifest`.
-        out: folder to make. When it holds the outcome of the same request already, nothing is done.
-        one_label: label columns with one label per clip.
-        many_labels: label columns with several labels, separated by `;`.
-        label_lists: for some of these columns, a text file with their labels in the order of the classes;
-            the default is the null label, then all labels of the manifest, sorted.
-        may_be_unlabelled: those of these columns whose cells may be empty: such clips have no answer for that task.
-        split_rule: how clips are split; None is as the manifest's column `split` says.
-        sample_rate_hz: sample rate of the clips in Hz.
-        clip_duration_s: what to keep around the midpoint in rows that give a midpoint but neither start nor end,
-            in seconds; None is the whole file.
-        min_duration_s: shorter clips are bad.
-        max_zero_fraction: clips with a larger part of zeros (in 16 bits) are bad, 0 to 1.
-        min_source_rate_hz: clips from files with a lower sample rate are bad.
-        clips_per_shard: most clips in one tar file.
-        keep_order: leave the clips in the order of their keys, for corpora that are shuffled already.
-        part: (i, n) builds the i-th of n parts, i from 0; when all are done, `merge_parts` completes the build.
-        num_workers: processes; None is one per core. 1 works in this process.
-        seed: seed of the shuffle, and of a split by rule.
-        skip_bad: leave out rows that cannot be used (missing, broken, empty, too short, not finite, silent,
-            mislabelled, ...), and name them in `OUT/report.csv`; otherwise any of them is an error.
-        overwrite: replace what an earlier build has left at `out`.
-        progress: show how far it is: a bar in a terminal, else a line now and then.
-        picture: draw `OUT/report.png`.
+        manifest_path: The manifest, see `datamodules.manifests.manifest`.
+        out: Folder to make. If it already holds the result of the same request, nothing is done.
+        one_label: Label columns with one label per clip.
+        many_labels: Label columns with several labels, separated by `;`.
+        label_lists: For some of these columns, a text file with their labels in the order of the classes; the default
+            is the null label, then all labels of the manifest, sorted.
+        may_be_unlabelled: Those of these columns whose cells may be empty; such clips have no target for that task.
+        split_rule: How clips are split; None follows the manifest's column `split`.
+        sample_rate_hz: Sample rate of the clips in Hz.
+        clip_duration_s: What to keep around the midpoint in rows with a midpoint but neither start nor end, in seconds;
+            None is the whole file.
+        min_duration_s: Shorter clips are bad; in seconds.
+        max_zero_fraction: Clips with a larger fraction of zeros (in 16 bits) are bad, 0 to 1.
+        min_source_rate_hz: Clips from files with a lower sample rate are bad; in Hz.
+        clips_per_shard: Most clips in one tar file.
+        keep_order: Keep the clips in the order of their keys, for corpora that are already shuffled.
+        part: (i, n) builds part i of n, counted from 0; when all are done, `merge_parts` completes the build.
+        num_workers: Number of processes; None is one per core. With 1, this process does the work.
+        seed: Seed of the shuffle, and of a split by rule.
+        skip_bad: Leave out rows that cannot be used (missing, broken, empty, too short, not finite, silent,
+            mislabelled, ...) and list them in `OUT/report.csv`. Otherwise any of them is an error.
+        overwrite: Replace an earlier build at `out`.
+        progress: Show progress: a bar in a terminal, otherwise a line now and then.
+        picture: Draw `OUT/report.png`.
 
     Returns:
         What was built.
 
     Raises:
-        ManifestError: when the manifest cannot be used, or names splits of which none is for training.
-        BuildError: when clips are bad, `out` holds something else, or another build works on it.
-        NotWritableError: when `out` cannot be written.
+        ManifestError: The manifest cannot be used, or none of its splits is known.
+        BuildError: Clips are bad, `out` holds something else, or another build works on it.
+        NotWritableError: `out` cannot be written.
     """
     cutting = Cutting(sample_rate_hz, clip_duration_s, min_duration_s, max_zero_fraction, min_source_rate_hz)
     _check_settings(cutting, clips_per_shard, part)
@@ -134,7 +134,7 @@ def build_shards(
             "seed": seed,
             "picture": picture,
         }
-        if may_be_unlabelled:  # without it, requests are as they were before it existed
+        if may_be_unlabelled:  # otherwise requests stay equal to those from before this setting
             request["may_be_unlabelled"] = sorted(may_be_unlabelled)
         if up_to_date(out, request, overwrite=overwrite):
             remove_finished(out, request)
@@ -155,17 +155,17 @@ def build_shards(
 
 
 def merge_parts(out: str | Path, *, progress: bool = True) -> BuildReport:
-    """Complete a build whose parts were built as jobs of their own.
+    """Complete a build that was split into parts.
 
     Args:
-        out: the output that all parts were given.
-        progress: show that it is under way, as `build_shards` does.
+        out: The output of all parts.
+        progress: Show progress, as in `build_shards`.
 
     Returns:
-        What was built: the same, byte for byte, as in one go.
+        What was built: byte for byte the same as without parts.
 
     Raises:
-        BuildError: when there are no parts, some are not done, or one is still at work.
+        BuildError: There are no parts, some are not done, or one is still running.
     """
     out = Path(out)
     with taking_up(out) as (working, request), Progress(f"merging {out}", is_shown=progress):
@@ -190,7 +190,7 @@ def _check_settings(cutting: Cutting, clips_per_shard: int, part: tuple[int, int
 
 
 def _missing_files(entries: Sequence[ManifestEntry]) -> list[Problem]:
-    """Rows without a file: cheap to find before anything is decoded."""
+    """Rows whose file is missing, which are cheap to find before anything is decoded."""
     found = {path: path.is_file() for path in {entry.path for entry in entries}}
     return [
         problem_of(entry, AudioError(f"{entry.path}: no such audio file", kind="missing"))
@@ -200,7 +200,7 @@ def _missing_files(entries: Sequence[ManifestEntry]) -> list[Problem]:
 
 
 def _sounds_digest(entries: Sequence[ManifestEntry]) -> str:
-    """Names and sizes of the sound files: enough to see that a corpus was changed under an old build."""
+    """Digest of the names and sizes of the sound files, which shows that a corpus has changed since a build."""
     paths = {entry.source: entry.path for entry in entries}
     sizes = {source: path.stat().st_size for source, path in paths.items() if path.is_file()}
     text = "\n".join(f"{source}\t{sizes[source]}" for source in sorted(sizes))

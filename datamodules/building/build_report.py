@@ -1,12 +1,12 @@
-"""What a build has made and left out, as values and as tables.
+"""What a build made and left out, as values and as tables.
 
-In the folder of a build lie
+The folder of a build holds
 
 - `build.json`: the request;
 - `report.csv`: the rows that were left out, each with its reason;
-- `statistics.csv`: columns split, quantity, name, value: clips, durations, clips per class, clips left out by
-  reason, clipped clips, partly silent clips, copies;
-- `duplicates.csv`: clips with the same sound, `content` telling which belong together;
+- `statistics.csv`: columns split, quantity, name, value; clips, durations, clips per class, clips left out by reason,
+  clipped clips, partly silent clips, copies;
+- `duplicates.csv`: clips with the same sound, which share a value of `content`;
 - `report.png`: the same as a picture.
 """
 
@@ -36,19 +36,19 @@ Statistic = tuple[str, str, str, float]
 
 
 class BuildError(ValueError):
-    """A build that cannot be done; the message names the culprits."""
+    """A build that is not possible; the message names the cause."""
 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A clip whose sound another clip has too.
+    """A clip with the same sound as another clip.
 
     Args:
-        content: digest of the sound.
-        split: the clip's split.
-        key: its key.
-        source: where it came from.
-        labels: its labels, as text.
+        content: Digest of the sound.
+        split: Split of the clip.
+        key: Its key.
+        source: Its sound file, as in the manifest.
+        labels: Its labels, as text.
     """
 
     content: str
@@ -60,17 +60,17 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build has made.
+    """What a build made.
 
     Args:
-        folder: the output folder.
-        is_new: False when the folder held the outcome of the same request already.
-        shard_sets: the shard sets by split; empty when only a part was built.
-        problems: rows that were left out.
-        duplicates: clips whose sound is there more than once, sorted by it.
-        labels_without_training: for each label set, the labels that other splits have but "train" never has;
-            empty when there is no split "train".
-        part: which part of how many was built, counted from 0; None when all is done.
+        folder: The output folder.
+        is_new: False if the folder already held the result of the same request.
+        shard_sets: The shard sets by split; empty if only a part was built.
+        problems: Rows that were left out.
+        duplicates: Clips whose sound occurs more than once, sorted by sound.
+        labels_without_training: For each label set, the labels that occur in other splits but never in "train"; empty
+            without a split "train".
+        part: Index of the part that was built, and number of parts; None if the build is complete.
     """
 
     folder: Path
@@ -89,14 +89,14 @@ def write_report(
     problems: Sequence[Problem],
     label_sets: Mapping[str, LabelSet],
 ) -> None:
-    """Write the tables that tell what was asked for, made and left out.
+    """Write the request, and the tables of what was made and left out.
 
     Args:
-        folder: the build's folder, where nobody reads yet.
-        request: what was asked for, of plain JSON values.
-        outcomes: for each split, the outcomes of its jobs.
-        problems: the rows that were left out.
-        label_sets: the label sets.
+        folder: The build's folder, which nobody reads yet.
+        request: The request, plain JSON values.
+        outcomes: For each split, the outcomes of its jobs.
+        problems: The rows that were left out.
+        label_sets: The label sets.
     """
     write_json(folder / REQUEST_FILE, request)
     _write_csv(folder / REPORT_FILE, Problem, problems)
@@ -109,17 +109,17 @@ def write_report(
 
 
 def read_report(out: Path, *, is_new: bool) -> BuildReport:
-    """Read what a build has left.
+    """Read the report of a build.
 
     Args:
-        out: the build's folder.
-        is_new: whether it was made just now.
+        out: The build's folder.
+        is_new: Whether it was made just now.
 
     Returns:
         The report, with the shard sets opened.
 
     Raises:
-        ShardError: when a shard set is damaged.
+        ShardError: A shard set is damaged.
     """
     problems = tuple(Problem(split, int(row), *rest) for split, row, *rest in _read_csv(out / REPORT_FILE))
     duplicates = tuple(Duplicate(*row) for row in _read_csv(out / DUPLICATES_FILE))
@@ -134,13 +134,13 @@ def statistics(
     label_sets: Mapping[str, LabelSet],
     sample_rate_hz: int,
 ) -> list[Statistic]:
-    """Count what a build has made.
+    """Count what a build made.
 
     Args:
-        outcomes: for each split, the outcomes of its jobs.
-        problems: the rows that were left out.
-        label_sets: the label sets.
-        sample_rate_hz: sample rate of the clips in Hz.
+        outcomes: For each split, the outcomes of its jobs.
+        problems: The rows that were left out.
+        label_sets: The label sets.
+        sample_rate_hz: Sample rate of the clips in Hz.
 
     Returns:
         Rows (split, quantity, name, value).

@@ -1,4 +1,4 @@
-"""What a build notes of each clip's sound: whether it clips, how much of it is silence, and a digest to find copies."""
+"""What a build records of each clip's sound: its level, clipping and silence, and a digest to find copies."""
 
 import hashlib
 from typing import NamedTuple
@@ -8,28 +8,28 @@ import numpy as np
 from datamodules.audio import rms
 
 FULL_SCALE = 32_768
-"""Value of 1.0 in 16-bit samples; the largest that they hold is one less."""
+"""Value of 1.0 in 16-bit samples; their largest value is one less."""
 
 CLIPPED_LEVEL = 0.999
-"""Samples from here on are taken for clipped: recorders stop at full scale, resampling moves them a little."""
+"""Samples of at least this level count as clipped: recorders stop at full scale, resampling moves them a little."""
 
 MANY_CLIPPED = 0.001
-"""A clip with more than this fraction of clipped samples counts as clipped: single peaks are harmless."""
+"""A clip with a larger fraction of clipped samples counts as clipped: single peaks are harmless."""
 
 MANY_ZEROS = 0.1
-"""A clip with more than this fraction of zeros counts as partly silent (Feather et al. 2019 left such noise out)."""
+"""A clip with a larger fraction of zeros counts as partly silent (Feather et al. 2019 left out such noise)."""
 
 _DIGEST_LENGTH = 32
 
 
 class ClipQuality(NamedTuple):
-    """Notes on a clip's sound.
+    """Measures of a clip's sound.
 
     Args:
-        content: digest of the 16-bit samples: equal sounds have equal ones.
-        rms: root mean square, 1.0 being full scale.
-        clipped_fraction: samples at full scale, as a part of all.
-        zero_fraction: samples that are zero in 16 bits, as a part of all.
+        content: Digest of the 16-bit samples, the same for equal sounds.
+        rms: Root mean square; 1.0 is full scale.
+        clipped_fraction: Fraction of samples at full scale.
+        zero_fraction: Fraction of samples that are zero in 16 bits.
     """
 
     content: str
@@ -39,14 +39,7 @@ class ClipQuality(NamedTuple):
 
 
 def clip_quality(waveform: np.ndarray) -> ClipQuality:
-    """Take notes on a sound.
-
-    Args:
-        waveform: (T,) float, T at least 1.
-
-    Returns:
-        The notes.
-    """
+    """Measure a sound, (T,) float with T at least 1."""
     scaled = np.rint(np.asarray(waveform, dtype=np.float64) * FULL_SCALE)
     integers = np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
     return ClipQuality(
@@ -58,5 +51,5 @@ def clip_quality(waveform: np.ndarray) -> ClipQuality:
 
 
 def zero_fraction(waveform: np.ndarray) -> float:
-    """Samples that are zero in 16 bits, as a part of all: 0 to 1."""
+    """Fraction of samples that are zero in 16 bits, 0 to 1."""
     return float(np.mean(np.abs(waveform) < 0.5 / FULL_SCALE))

@@ -1,4 +1,4 @@
-"""From a manifest's row to a clip that can be written, or the reason why it cannot."""
+"""Cutting the clip of a manifest's row, or saying why that is not possible."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from datamodules.manifests.manifest import ManifestEntry
 from datamodules.shards.writer import NewClip
 
 END_TOLERANCE_S = 0.01
-"""A row's end may lie this much after the end of its file: alignments and rounded times often do."""
+"""A row may end this much after its file, as alignments and rounded times often do."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,12 @@ class Cutting:
     """How rows become clips.
 
     Args:
-        sample_rate_hz: sample rate of the clips in Hz.
-        clip_duration_s: what to keep around the midpoint in rows that have one and neither start nor end, in
-            seconds; None is the whole file.
-        min_duration_s: shorter clips are bad.
-        max_zero_fraction: clips with a larger part of zeros are bad.
-        min_source_rate_hz: clips from files of a lower sample rate are bad.
+        sample_rate_hz: Sample rate of the clips in Hz.
+        clip_duration_s: What to keep around the midpoint in rows with a midpoint but neither start nor end, in seconds;
+            None is the whole file.
+        min_duration_s: Shorter clips are bad; in seconds.
+        max_zero_fraction: Clips with a larger fraction of zeros are bad.
+        min_source_rate_hz: Clips from files with a lower sample rate are bad; in Hz.
     """
 
     sample_rate_hz: int
@@ -36,19 +36,19 @@ class Cutting:
 def cut_clip(entry: ManifestEntry, cutting: Cutting) -> NewClip:
     """Read the stretch of sound that a row names.
 
-    That is `start_s` to `end_s` where the row has either; else, where it has a midpoint and a duration is
-    asked for, that duration around the midpoint, as far as the file reaches; else the whole file.
+    That is `start_s` to `end_s` if the row has either. Otherwise, if it has a midpoint and `cutting` a duration, it is
+    that duration around the midpoint, within the file. Otherwise it is the whole file.
 
     Args:
-        entry: the row.
-        cutting: how clips are to be.
+        entry: The row.
+        cutting: How rows become clips.
 
     Returns:
         The clip.
 
     Raises:
-        AudioError: when the sound is missing, broken, empty, too short, not finite, silent, has too many zeros or
-            another sample rate.
+        AudioError: The sound is missing, broken, empty, too short, not finite, silent, or has too many zeros or the
+            wrong sample rate.
     """
     start_s, duration_s = _stretch(entry, cutting.clip_duration_s)
     waveform = _read(entry, cutting, start_s, duration_s)  # (T,)
@@ -59,7 +59,7 @@ def cut_clip(entry: ManifestEntry, cutting: Cutting) -> NewClip:
         )
     if found_s < cutting.min_duration_s:
         raise AudioError(
-            f"{_name(entry)}: too short: {found_s:.3f} s, at least {cutting.min_duration_s} s are wanted",
+            f"{_name(entry)}: too short: {found_s:.3f} s, expected at least {cutting.min_duration_s} s",
             kind="too short",
         )
     _check_audible(entry, cutting, waveform)
@@ -103,8 +103,8 @@ def _check_audible(entry: ManifestEntry, cutting: Cutting, waveform: np.ndarray)
     zeros = zero_fraction(waveform) if cutting.max_zero_fraction < 1 else 0.0
     if zeros > cutting.max_zero_fraction:
         raise AudioError(
-            f"{_name(entry)}: {100 * zeros:.0f} % of its samples are zero, at most "
-            f"{100 * cutting.max_zero_fraction:.0f} % are wanted",
+            f"{_name(entry)}: {100 * zeros:.0f} % of its samples are zero, expected at most "
+            f"{100 * cutting.max_zero_fraction:.0f} %",
             kind="many zeros",
         )
 

@@ -1,4 +1,4 @@
-"""The end of a build: from the records of its tar files to the index, the report, and the folder in its place."""
+"""The end of a build: index and report are made from the records of its tar files, and the folder is put in place."""
 
 import json
 from collections import defaultdict
@@ -19,27 +19,27 @@ _NUM_NAMED = 5
 
 
 def write_plan(working: Path, jobs: Sequence[ShardJob], problems: Sequence[Problem]) -> None:
-    """Write which tar files a build consists of, for whoever finishes it.
+    """Write which tar files a build consists of, for the process that finishes it.
 
     Args:
-        working: the working folder.
-        jobs: all jobs of the build.
-        problems: the rows that were left out before there were jobs.
+        working: The working folder.
+        jobs: All jobs of the build.
+        problems: The rows that were left out before any job.
     """
     content = {"jobs": [[job.split, job.file] for job in jobs], "problems": [astuple(problem) for problem in problems]}
     write_json(working / PLAN_FILE, content)
 
 
 def finish(working: Path, out: Path, request: Mapping[str, Any]) -> None:
-    """Write the index of each split and the report, and put all in its place.
+    """Write the index of each split and the report, and put the folder in place.
 
     Args:
-        working: the working folder.
-        out: the output.
-        request: the request.
+        working: The working folder.
+        out: The output.
+        request: The request.
 
     Raises:
-        BuildError: when tar files are missing, or a split has no clip.
+        BuildError: Tar files are missing, or a split has no clip.
     """
     planned = json.loads((working / PLAN_FILE).read_text(encoding="utf-8"))
     outcomes = _outcomes(working, planned["jobs"])
@@ -78,7 +78,7 @@ def _outcomes(working: Path, planned: Sequence[tuple[str, str]]) -> dict[str, li
     if missing:
         more = f" and {len(missing) - _NUM_NAMED} more" if len(missing) > _NUM_NAMED else ""
         raise BuildError(
-            f"{working}: {len(missing)} of {len(planned)} tar files are not there yet: "
-            f"{', '.join(missing[:_NUM_NAMED])}{more}; build the parts that are missing"
+            f"{working}: {len(missing)} of {len(planned)} tar files are missing: "
+            f"{', '.join(missing[:_NUM_NAMED])}{more}; build the missing parts"
         )
     return dict(outcomes)

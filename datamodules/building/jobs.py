@@ -1,4 +1,4 @@
-"""The work of a build, cut into tar files that any process can write."""
+"""The work of a build, divided into tar files that any process can write."""
 
 import itertools
 import multiprocessing
@@ -30,11 +30,11 @@ from datamodules.shards.writer import NewClip, write_shard
 
 _MAX_PROBLEMS_NAMED = 5
 _PRELOADED = ("torch", "webdataset")
-"""Imported once and shared, not by each worker."""
+"""Imported once and shared, rather than by each worker."""
 _LOOK_EVERY_S = 1.0
-"""How often to look how many clips the worker processes have written."""
+"""How often to check how many clips the worker processes have written."""
 _num_written: "Synchronized[int] | None" = None
-"""In a worker process: the clips that all workers together have written."""
+"""In a worker process: the number of clips that all workers have written."""
 _UNIT = "clips"
 
 
@@ -49,7 +49,7 @@ class ShardJob:
 
 @dataclass
 class _Notes:
-    """What is noted while the clips of a job go by."""
+    """What is recorded while the clips of a job are written."""
 
     qualities: list[ClipQuality] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ class _Notes:
 
 
 def plan(entries: Sequence[ManifestEntry], clips_per_shard: int, seed: int, *, keep_order: bool) -> list[ShardJob]:
-    """Which clips go to which tar file: sorted by key, then shuffled unless the order is kept, then cut."""
+    """Assign clips to tar files: sorted by key, shuffled unless the order is kept, then divided."""
     shards = []
     for split in sorted({entry.split for entry in entries}):
         ordered = sorted((entry for entry in entries if entry.split == split), key=lambda entry: entry.key)
@@ -78,15 +78,24 @@ def do_jobs(
     skip_bad: bool,
     display: Progress,
 ) -> list[Problem]:
-    """Write the tar files that are not there yet, each with its record; the rows that were left out, in order.
+    """Write the missing tar files, each with its record.
 
-    `display` shows how many clips are written.
+    Args:
+        jobs: The jobs to do.
+        working: The working folder.
+        cutting: How rows become clips.
+        num_workers: Number of processes; None is one per core.
+        skip_bad: Leave out bad clips.
+        display: Shows how many clips are written.
+
+    Returns:
+        The rows that were left out, in order.
 
     Raises:
-        BuildError: when clips are bad and `skip_bad` is False, or a process died.
+        BuildError: Clips are bad and `skip_bad` is False, or a process died.
     """
     problems: list[Problem] = []
-    # Closed before an error is raised further: no process writes any more when the folder is deleted.
+    # Closed before an error propagates, so that no process writes any more when the folder is deleted.
     with closing(_outcomes(jobs, working, cutting, num_workers, skip_bad=skip_bad, display=display)) as outcomes:
         for outcome in outcomes:
             if outcome.problems and not skip_bad:
@@ -132,25 +141,25 @@ def _outcomes(
         context = _context()
         num_written: Synchronized[int] = context.Value("q", 0)
         executor = stack.enter_context(_pool(num_workers, context, num_written))
-        # Reached also when the caller stops at an error: what has not begun is not begun any more.
+        # Also reached if the caller stops at an error: jobs that have not started are cancelled.
         stack.callback(executor.shutdown, cancel_futures=True)
         pending: set[Future[JobOutcome]] = {executor.submit(_do_job_in_worker, work, job) for job in remaining}
         while pending:
             finished, pending = wait_for(pending, timeout=_LOOK_EVERY_S, return_when=FIRST_COMPLETED)
-            report(num_written.get_obj().value)  # without its lock, which a worker that died may hold
+            report(num_written.get_obj().value)  # without its lock, which a dead worker may hold
             for future in finished:
                 try:
                     yield future.result()
                 except BrokenProcessPool as error:
                     raise BuildError(
-                        "the build stopped: a worker process died, perhaps for lack of memory: use fewer workers"
+                        "the build stopped: a worker process died, perhaps for lack of memory; use fewer workers"
                     ) from error
 
 
 def _do_job(
     job: ShardJob, working: Path, cutting: Cutting, *, skip_bad: bool, clip_is_done: Callable[[], None]
 ) -> JobOutcome:
-    """Write one tar file and its record, in whatever process; no tar file when none of its clips could be used."""
+    """Write one tar file and its record, in any process; no tar file if none of its clips can be used."""
     folder = final_folder(working) / job.split
     record_file = record_path(working, job.split, job.file)
     for needed in (folder, record_file.parent):
@@ -194,12 +203,12 @@ def _usable(
 
 
 def problem_of(entry: ManifestEntry, error: AudioError) -> Problem:
-    """What the report says about a row whose sound cannot be used."""
+    """The entry in the report of a row whose sound cannot be used."""
     return Problem(entry.split, entry.row, entry.key, entry.source, error.kind, str(error))
 
 
 def bad_clips(problems: Sequence[Problem]) -> BuildError:
-    """The error that names the first of the rows that cannot be used."""
+    """The error that names the first rows that cannot be used."""
     named = "\n".join(f"  row {problem.row}: {problem.reason}" for problem in problems[:_MAX_PROBLEMS_NAMED])
     more = len(problems) - _MAX_PROBLEMS_NAMED
     return BuildError(
@@ -210,7 +219,7 @@ def bad_clips(problems: Sequence[Problem]) -> BuildError:
 
 
 def _context() -> BaseContext:
-    # Forking this process could hang, when it has started threads: workers start from a fresh one.
+    # Forking this process could hang if it has started threads: workers start from a new one.
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -225,7 +234,7 @@ def _pool(num_workers: int, context: BaseContext, num_written: "Synchronized[int
 def _start_worker(num_written: "Synchronized[int]") -> None:
     import torch
 
-    global _num_written  # noqa: PLW0603 - shared memory reaches a worker when it starts, not with its jobs
+    global _num_written  # noqa: PLW0603 - shared memory can only be passed to a worker when it starts
     _num_written = num_written
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -242,7 +251,7 @@ def _count_in_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    """End this worker when the build is killed: it would wait for work for ever."""
+    """End this worker when the build is killed; it would wait for work forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

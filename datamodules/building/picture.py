@@ -29,11 +29,11 @@ def draw_report(
     The same input gives the same bytes with the same version of matplotlib.
 
     Args:
-        path: the PNG file to make.
-        outcomes: for each split, the outcomes of its jobs.
-        problems: the rows that were left out.
-        label_sets: the label sets.
-        sample_rate_hz: sample rate of the clips in Hz.
+        path: PNG file to make.
+        outcomes: For each split, the outcomes of its jobs.
+        problems: The rows that were left out.
+        label_sets: The label sets.
+        sample_rate_hz: Sample rate of the clips in Hz.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -105,7 +105,7 @@ def _draw_classes(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]], name
 
 
 def _count(*axes: Any) -> None:
-    """Whole numbers at the ticks."""
+    """Put ticks at whole numbers."""
     from matplotlib.ticker import MaxNLocator
 
     for axis in axes:

@@ -1,4 +1,4 @@
-"""What one job of a build leaves beside its tar file, so that a build can go on after a crash or be put together."""
+"""The record that a job leaves next to its tar file, so that a build can resume after a crash or be merged."""
 
 import json
 from dataclasses import asdict, astuple, dataclass, fields
@@ -16,12 +16,12 @@ class Problem:
     """A row of the manifest that could not become a clip.
 
     Args:
-        split: the split it belongs to.
-        row: its number, the first being 1.
-        key: the clip's key.
-        path: the sound file, as the manifest gives it.
-        kind: the reason in a word or two, to count by.
-        reason: what is wrong.
+        split: Split of the row.
+        row: Number of the row, counted from 1.
+        key: Key of the clip.
+        path: The sound file, as in the manifest.
+        kind: The reason in a word or two, to count by.
+        reason: What is wrong.
     """
 
     split: str
@@ -37,13 +37,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """What a job has made of its rows.
+    """What a job made of its rows.
 
     Args:
-        record: the tar file; None when none of the rows could be used.
-        qualities: notes on the sound of each clip in the tar file.
-        sources: where each of them came from.
-        problems: rows that were left out.
+        record: The tar file; None if none of the rows could be used.
+        qualities: Measures of each clip in the tar file.
+        sources: Sound file of each clip.
+        problems: Rows that were left out.
     """
 
     record: ShardRecord | None
@@ -58,12 +58,7 @@ class JobOutcome:
 
 
 def write_outcome(path: Path, outcome: JobOutcome) -> None:
-    """Write an outcome, all at once.
-
-    Args:
-        path: the JSON file to make or to replace.
-        outcome: what to write.
-    """
+    """Write an outcome as JSON, whole or not at all."""
     content = {
         "file": None if outcome.record is None else asdict(outcome.record.file),
         "clips": [[*astuple(clip)[:-1], dict(clip.labels)] for clip in outcome.clips],
@@ -78,12 +73,12 @@ def read_outcome(path: Path, shard: Path, *, verify: bool = False) -> JobOutcome
     """Read the outcome of a job, if it is done.
 
     Args:
-        path: the JSON file.
-        shard: the tar file that belongs to it.
-        verify: compare the tar file's checksum rather than its size alone.
+        path: The JSON file.
+        shard: Its tar file.
+        verify: Compare the checksum of the tar file in addition to its size.
 
     Returns:
-        The outcome; None when it is missing or damaged, or the tar file is not the one that was written.
+        The outcome; None if it is missing or damaged, or if the tar file is not the one that was written.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -24,38 +24,38 @@ _LOCKED = "build"
 
 
 def working_folder(out: Path) -> Path:
-    """The folder in which the build of an output works."""
+    """Folder in which the build of an output works."""
     return out.with_name(f"{out.name}.building")
 
 
 def final_folder(working: Path) -> Path:
-    """What becomes the output in the end."""
+    """Folder that becomes the output in the end."""
     return working / "out"
 
 
 def record_path(working: Path, split: str, shard: str) -> Path:
-    """Where the record of a tar file lies."""
+    """Path of the record of a tar file."""
     return working / "records" / split / Path(shard).with_suffix(".json").name
 
 
 def up_to_date(out: Path, request: Mapping[str, Any], *, overwrite: bool) -> bool:
-    """Whether a folder holds the outcome of a request already.
+    """Whether a folder already holds the result of a request.
 
     Args:
-        out: the folder.
-        request: what is asked for, of plain JSON values.
-        overwrite: whether the outcome of another request may be replaced.
+        out: The folder.
+        request: The request, plain JSON values.
+        overwrite: Whether the result of another request may be replaced.
 
     Returns:
-        True when nothing is to be done, False when `out` is free or may be replaced.
+        True if nothing is left to do, False if `out` is free or may be replaced.
 
     Raises:
-        BuildError: when it is in the way.
+        BuildError: `out` holds something else.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     if not (out / REQUEST_FILE).is_file():
-        raise BuildError(f"{out}: exists and was not made by a build: name another folder, or remove it")
+        raise BuildError(f"{out}: exists and was not made by a build: choose another folder, or remove it")
     if overwrite:
         return False
     if _same(out / REQUEST_FILE, request):
@@ -65,26 +65,26 @@ def up_to_date(out: Path, request: Mapping[str, Any], *, overwrite: bool) -> boo
 
 @contextmanager
 def working_on(out: Path, request: Mapping[str, Any], *, overwrite: bool, is_part: bool) -> Iterator[Path]:
-    """Take up the work on an output, from the beginning or from where it stopped.
+    """Work on an output, from the beginning or from where the work stopped.
 
-    Nobody else may work on it meanwhile; the parts of one build may work side by side.
+    No other build may work on it meanwhile, except that the parts of one build run in parallel.
 
     Args:
-        out: the output folder.
-        request: what is asked for, of plain JSON values.
-        overwrite: whether what is left of the build of another request is removed.
-        is_part: whether this is one of the parts.
+        out: The output folder.
+        request: The request, plain JSON values.
+        overwrite: Whether to remove the unfinished build of another request.
+        is_part: Whether this is one of several parts.
 
     Yields:
-        The working folder. After a `BuildError` it is removed, unless this is a part; after any other stop, it
-        is kept to go on with.
+        The working folder. After a `BuildError` it is removed, unless this is a part; after any other stop, it is kept
+        to resume from.
 
     Raises:
-        BuildError: when another build works there, or left its work unfinished.
+        BuildError: Another build works there, or left its work unfinished.
     """
     with _locked(out, shared=is_part) as working:
         if (working / REQUEST_FILE).is_file() and not _same(working / REQUEST_FILE, request):
-            if is_part or not overwrite:  # other parts may be at work
+            if is_part or not overwrite:  # other parts may be running
                 raise BuildError(
                     f"{working}: an unfinished build with another manifest or other settings; finish it with those, "
                     "or remove the folder" + ("" if is_part else ", or let --overwrite true remove it")
@@ -102,16 +102,16 @@ def working_on(out: Path, request: Mapping[str, Any], *, overwrite: bool, is_par
 
 @contextmanager
 def taking_up(out: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Take up the work that the parts of a build have left.
+    """Work on what the parts of a build have left.
 
     Args:
-        out: the output folder.
+        out: The output folder.
 
     Yields:
         The working folder and the request.
 
     Raises:
-        BuildError: when there is no such work, or somebody works there.
+        BuildError: There are no parts, or a build works there.
     """
     nothing = f"{working_folder(out)}: no parts of a build here to merge; build them with --part and --parts first"
     if not working_folder(out).is_dir():
@@ -123,23 +123,18 @@ def taking_up(out: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def publish(working: Path, out: Path) -> None:
-    """Put the finished folder in the place of the output, and remove the working folder.
-
-    Args:
-        working: the working folder.
-        out: the output; what an earlier build has left there is removed.
-    """
+    """Move the finished folder to its output, replacing an earlier build, and remove the working folder."""
     remove_leftovers(final_folder(working), recursive=True, is_alone=True)
     replace_folder(final_folder(working), out, aside=working / _REPLACED)
     shutil.rmtree(working)
 
 
 def remove_finished(out: Path, request: Mapping[str, Any]) -> None:
-    """Remove what a build that was stopped after its last step has left, unless somebody works there.
+    """Remove the working folder of a build that was stopped after its last step, unless a build works there.
 
     Args:
-        out: the output, which is complete.
-        request: the request that it is the outcome of.
+        out: The output, which is complete.
+        request: The request that it results from.
     """
     working = working_folder(out)
     if not working.is_dir() or final_folder(working).exists():
@@ -174,7 +169,7 @@ def _locked(out: Path, *, shared: bool) -> Iterator[Path]:
                 stack.enter_context(locked(working / _LOCKED, shared=shared, timeout_s=0))
                 is_locked = True
             except LockTimeoutError as error:
-                raise BuildError(f"{working}: another build is at work here; wait for it") from error
+                raise BuildError(f"{working}: another build is running here; wait for it") from error
             except FileNotFoundError:
                 continue  # another build has just finished and removed the folder
         yield working

@@ -118,7 +118,7 @@ def test_split_rules_that_cannot_be_followed(speakers, corpus, tmp_path, make_ma
     with pytest.raises(ManifestError, match="val_fraction must be above 0 and below 1, got 1"):
         SplitRule("path", 1)
     rows = [{"path": "0.wav", "word": "a", "person": ""}, {"path": "1.wav", "word": "a", "person": "p"}]
-    with pytest.raises(ManifestError, match="row 1: no entry in column 'person'"):
+    with pytest.raises(ManifestError, match="row 1: no value in column 'person'"):
         build(make_manifest(tmp_path / "n.csv", rows), tmp_path / "out", split_rule=SplitRule("person"))
 
 

@@ -131,7 +131,7 @@ def test_parts_merged_equal_one_build(corpus, tmp_path, whole, capsys):
     out = tmp_path / "out"
     report = build(corpus / "words.csv", out, part=(1, 2))
     assert (report.part, report.shard_sets) == ((1, 2), {})
-    with pytest.raises(BuildError, match=r"3 of 6 tar files are not there yet: train/shard-000000\.tar, .*missing"):
+    with pytest.raises(BuildError, match=r"3 of 6 tar files are missing: train/shard-000000\.tar, .*missing"):
         merge_parts(out)
     build(corpus / "words.csv", out, part=(0, 2))
     report = merge_parts(out)
@@ -172,7 +172,7 @@ def test_two_builds_at_once_are_refused(corpus, tmp_path):
     with working_on(out, {"a": 1}, overwrite=False, is_part=True):
         with working_on(out, {"a": 1}, overwrite=False, is_part=True):
             pass
-        with pytest.raises(BuildError, match="another build is at work here"):
+        with pytest.raises(BuildError, match="another build is running here"):
             build(corpus / "words.csv", out)
 
 
