@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("configs", "datamodules", "evaluate", "networks", "train")
-DATA = ("**/*.py", "**/py.typed", "**/*.yaml", "**/*.json", "**/*.html", "**/*.c", "**/*.cpp", "**/*.h")
+DATA = ("**/*.py", "**/py.typed", "**/*.yaml", "**/*.json", "**/*.html", "**/*.css", "**/*.c", "**/*.cpp", "**/*.h")
 # What Hugging Face's distribution puts where ours has a file too, and one of its own.
 THEIRS = {"__init__.py": "from .loading import load\n", "commands/__init__.py": "", "loading.py": "load = print\n"}
 

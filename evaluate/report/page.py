@@ -1,174 +1,164 @@
-"""Parts of a page in HTML that needs nothing beside itself: no scripts, no links, figures and style inside."""
+"""Pages in HTML that need no other file: what they are made of is here, the markup is in `templates/`.
 
-import base64
-from collections.abc import Iterable, Sequence
-from html import escape
-
-STYLE = """
-:root { color-scheme: light dark; --ink: #1f2328; --soft: #59636e; --paper: #ffffff; --card: #f6f8fa;
-  --line: #d1d9e0; --accent: #0072b2; --warn: #9a4b00; --warn-paper: #fff4e5; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6edf3; --soft: #9da7b3; --paper: #0f1318; --card: #181e25; --line: #323b45; --accent: #6cb6e8;
-    --warn: #ffc480; --warn-paper: #33240f; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 1240px; margin: 0 auto; padding: 28px 24px 60px; }
-h1 { font-size: 28px; margin: 0 0 4px; }
-h2 { font-size: 22px; margin: 48px 0 8px; padding-top: 16px; border-top: 2px solid var(--line); }
-h3 { font-size: 17px; margin: 28px 0 8px; }
-p { margin: 6px 0; max-width: 78ch; }
-.soft, figcaption { color: var(--soft); font-size: 14px; }
-.warning { color: var(--warn); background: var(--warn-paper); border-radius: 6px; padding: 8px 12px; }
-nav { display: flex; flex-wrap: wrap; gap: 6px 18px; margin: 12px 0; }
-a { color: var(--accent); }
-figure { margin: 14px 0 22px; }
-/* Figures are drawn on white: they stay so on a dark page, so that their colours are those of the files. */
-figure img { display: block; max-width: 100%; height: auto; background: #ffffff; padding: 10px;
-  border: 1px solid var(--line); border-radius: 8px; }
-figcaption { max-width: 90ch; margin-top: 6px; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; margin: 6px 0 12px; }
-th, td { padding: 4px 12px; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
-thead th { background: var(--card); border-bottom: 2px solid var(--line); white-space: normal; vertical-align: bottom; }
-th:first-child, td:first-child, td.text, th.text { text-align: left; }
-tr.published td { color: var(--soft); font-style: italic; }
-.swatch { display: inline-block; width: 11px; height: 11px; border-radius: 3px; margin-right: 7px;
-  border: 2px solid var(--swatch); background: var(--swatch); vertical-align: -1px; }
-.swatch.open { background: transparent; }
-.error { color: var(--soft); font-size: 12.5px; }
-.dense .error { display: block; }
-.dense th, .dense td { padding: 4px 9px; }
-details { margin: 10px 0; }
-summary { cursor: pointer; color: var(--accent); }
-@media print { figure, table { break-inside: avoid; } main { max-width: none; } }
+Names of runs, stages and benchmarks are text of users and never markup: the templates escape everything.
 """
 
+from __future__ import annotations
 
-MAX_LOOSE_COLUMNS = 9
-"""In wider tables errors are below the numbers, not beside them."""
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+MAX_COLUMNS_WITH_INLINE_NOTES = 9
+"""Wider tables show the notes of cells below the values, not next to them."""
 
 
-class Html(str):
-    """Text that is HTML already; all other text is escaped."""
+@dataclass(frozen=True)
+class Heading:
+    """A heading.
+
+    Attributes:
+        text: The text.
+        level: 1 for the page, 2 for a section, 3 for a part of it.
+        anchor: Id that `Links` can lead to.
+    """
+
+    kind: ClassVar[str] = "heading"
+    text: str
+    level: int
+    anchor: str = ""
 
 
-def page(title: str, parts: Iterable[str], *, refresh_s: int | None = None) -> str:
-    """Put a page together.
+@dataclass(frozen=True)
+class Paragraph:
+    """A paragraph; "soft" for side remarks, "warning" for what went wrong."""
+
+    kind: ClassVar[str] = "paragraph"
+    text: str
+    style: Literal["", "soft", "warning"] = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure.
+
+    Attributes:
+        svg: The figure as SVG.
+        caption: What it shows, also for readers who cannot see it.
+    """
+
+    kind: ClassVar[str] = "picture"
+    svg: str
+    caption: str
+
+    @property
+    def address(self) -> str:
+        """The figure as a data URI."""
+        return f"data:image/svg+xml;base64,{base64.b64encode(self.svg.encode()).decode()}"
+
+
+class Cell(NamedTuple):
+    """A cell of a table.
+
+    Attributes:
+        text: The text.
+        note: In smaller type after it, such as a standard error.
+        colour: Colour of a dot before it, such as "#0072B2"; empty for no dot.
+        is_filled: Whether the dot is filled, as for trained networks.
+    """
+
+    text: str
+    note: str = ""
+    colour: str = ""
+    is_filled: bool = True
+
+
+Row = Sequence[str | Cell]
+
+
+@dataclass(frozen=True)
+class ValueTable:
+    """A table, which scrolls by itself if it is wide.
+
+    Attributes:
+        columns: Names of the columns.
+        rows: A cell for each column.
+        caption: Sentence above the table.
+        published: More rows, in a style that shows that they are not from this project.
+        text_columns: Columns of words, which are aligned left; numbers are aligned right.
+    """
+
+    kind: ClassVar[str] = "table"
+    columns: Sequence[str]
+    rows: Sequence[Row]
+    caption: str = ""
+    published: Sequence[Row] = ()
+    text_columns: Sequence[int] = (0,)
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether the table is too wide for notes next to the values."""
+        return len(self.columns) > MAX_COLUMNS_WITH_INLINE_NOTES
+
+    @property
+    def head_cells(self) -> list[Cell]:
+        """The column names as cells."""
+        return _cells(self.columns)
+
+    @property
+    def cells(self) -> list[list[Cell]]:
+        """The rows, plain text as cells too."""
+        return [_cells(row) for row in self.rows]
+
+    @property
+    def published_cells(self) -> list[list[Cell]]:
+        """The published rows, plain text as cells too."""
+        return [_cells(row) for row in self.published]
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Parts that are hidden behind their title until it is clicked."""
+
+    kind: ClassVar[str] = "folded"
+    title: str
+    parts: Sequence[Part]
+
+
+@dataclass(frozen=True)
+class Links:
+    """Links to headings: anchor -> text."""
+
+    kind: ClassVar[str] = "links"
+    places: Mapping[str, str]
+
+
+Part = Heading | Paragraph | Picture | ValueTable | Folded | Links
+
+
+def render(title: str, parts: Iterable[Part], *, refresh_s: int | None = None) -> str:
+    """Make a page: no scripts, no external links, figures and style inside.
 
     Args:
         title: Title of the page.
-        parts: Its parts, HTML.
-        refresh_s: A browser loads it again after so many seconds; None: it does not.
+        parts: Its parts.
+        refresh_s: A browser reloads the page after this many seconds; None for never.
 
     Returns:
-        A whole HTML document.
+        An HTML document.
     """
-    refresh = "" if refresh_s is None else f'<meta http-equiv="refresh" content="{refresh_s}">\n'
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"{refresh}<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(parts)
-        + "\n</main>\n</body>\n</html>\n"
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    templates = Environment(
+        loader=PackageLoader("evaluate.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    return templates.get_template("page.html").render(title=title, parts=parts, refresh_s=refresh_s)
 
 
-def element(tag: str, content: str, *, css_class: str = "", anchor: str = "") -> Html:
-    """Make an element.
-
-    Args:
-        tag: As "p".
-        content: Text, escaped unless it is `Html`.
-        css_class: Its class.
-        anchor: Its id.
-
-    Returns:
-        The element.
-    """
-    attributes = f' class="{escape(css_class)}"' if css_class else ""
-    attributes += f' id="{escape(anchor)}"' if anchor else ""
-    return Html(f"<{tag}{attributes}>{_text(content)}</{tag}>")
-
-
-def picture(svg: bytes, caption: str) -> Html:
-    """Embed a figure.
-
-    Args:
-        svg: The figure as SVG.
-        caption: What it shows; also its text for those who do not see it.
-
-    Returns:
-        A figure with the caption below.
-    """
-    data = base64.b64encode(svg).decode()
-    image = f'<img alt="{escape(caption)}" src="data:image/svg+xml;base64,{data}">'
-    return Html(f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>")
-
-
-def data_table(
-    header: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    caption: str = "",
-    published: Iterable[Sequence[str]] = (),
-    text_columns: Sequence[int] = (0,),
-) -> Html:
-    """Make a table; wide ones scroll by themselves.
-
-    Args:
-        header: Names of the columns.
-        rows: Cells, text (escaped) or `Html`.
-        caption: Sentence above it.
-        published: Further rows, shown as not this report's own.
-        text_columns: Columns of words, aligned left; numbers are aligned right.
-
-    Returns:
-        The table.
-    """
-
-    def row(cells: Sequence[str], tag: str, css_class: str = "") -> str:
-        made = [
-            element(tag, cell, css_class="text" if number in text_columns else "") for number, cell in enumerate(cells)
-        ]
-        return f'<tr class="{css_class}">{"".join(made)}</tr>' if css_class else f"<tr>{''.join(made)}</tr>"
-
-    body = [row(cells, "td") for cells in rows] + [row(cells, "td", "published") for cells in published]
-    top = element("p", caption, css_class="soft") if caption else ""
-    css_class = ' class="dense"' if len(header) > MAX_LOOSE_COLUMNS else ""
-    return Html(
-        f'{top}<div class="scroll"><table{css_class}><thead>{row(header, "th")}</thead>'
-        f"<tbody>{''.join(body)}</tbody></table></div>"
-    )
-
-
-def folded(title: str, content: str) -> Html:
-    """Hide a part behind its title until it is clicked.
-
-    Args:
-        title: Text.
-        content: HTML.
-
-    Returns:
-        The part.
-    """
-    return Html(f"<details>{element('summary', title)}{content}</details>")
-
-
-def swatch(colour: str, label: str, *, filled: bool = True) -> Html:
-    """Put a dot in a network's colour before its name.
-
-    Args:
-        colour: As "#0072B2".
-        label: Name.
-        filled: Whether the dot is filled, as for trained networks.
-
-    Returns:
-        Dot and name.
-    """
-    css_class = "swatch" if filled else "swatch open"
-    return Html(f'<span class="{css_class}" style="--swatch: {escape(colour)}"></span>{escape(label)}')
-
-
-def _text(content: str) -> str:
-    return content if isinstance(content, Html) else escape(content)
+def _cells(row: Row) -> list[Cell]:
+    return [cell if isinstance(cell, Cell) else Cell(cell) for cell in row]

@@ -11,9 +11,9 @@ import numpy as np
 
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.options import REPORT_FILE, SEED_PATTERN
-from evaluate.report import page as html
 from evaluate.report import report_tables as tables_of
 from evaluate.report.figures.series import Series, series_of
+from evaluate.report.page import Heading, Links, Paragraph, Part, render
 from evaluate.report.published_values import CITATION
 from evaluate.report.sections import Shown, anchor, probe_section, section
 from evaluate.scoring import table as t
@@ -81,7 +81,7 @@ def write_report(
         raise t.TableError(f"no scores to report in {', '.join(tables) or 'no table'}: the table has no rows")
     (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
-    sections: list[str] = []
+    sections: list[Part] = []
     for number, name in enumerate(names):
         if progress:
             progress(name, number, len(names))
@@ -102,36 +102,34 @@ def write_report(
     if progress:
         progress("page", len(names), len(names))
     parts = [*_head(names, sounds, series, tables), *sections, *_foot()]
-    t.write_atomically(folder / REPORT_FILE, html.page("Brain scores", parts).encode())
+    t.write_atomically(folder / REPORT_FILE, render("Brain scores", parts).encode())
     return Report(folder / REPORT_FILE, tuple(files))
 
 
 def _head(
     names: Sequence[str], sounds: Sequence[str], series: Sequence[Series], tables: Mapping[str, pd.DataFrame]
-) -> Iterator[str]:
+) -> Iterator[Part]:
     """Title, what is compared, the overview."""
-    yield html.element("h1", "Brain scores")
+    yield Heading("Brain scores", 1)
     of_tables = f"{len(tables)} table{'s' if len(tables) > 1 else ''} ({', '.join(tables)})"
     of_networks = f"{len(series)} network{'s' if len(series) > 1 else ''}"
-    yield html.element(
-        "p",
+    yield Paragraph(
         f"From {of_tables}: {of_networks}, {len(names)} benchmark{'' if len(names) == 1 else 's'}"
         f"{', linear probes of labelled sounds' if sounds else ''}.",
-        css_class="soft",
+        "soft",
     )
     places = [(anchor(name), name) for name in names]
     places += [(anchor(name, kind="probe"), f"{name}: linear probes") for name in sounds]
-    links = [f'<a href="#{place}">{html.element("span", name)}</a>' for place, name in places]
-    yield html.Html(f"<nav>{''.join(links)}</nav>")
+    yield Links(dict(places))
     yield from tables_of.failures(series)
     if names:
-        yield html.element("h3", "Overview: score at the best stage, all units together")
+        yield Heading("Overview: score at the best stage, all units together", 3)
         yield tables_of.overview(series, names)
 
 
-def _foot() -> Iterator[str]:
+def _foot() -> Iterator[Part]:
     """How the numbers came about, and what to cite."""
-    yield html.element("h2", "How to read this")
+    yield Heading("How to read this", 2)
     for sentence in (
         "R²: squared correlation of predicted and measured responses to sounds that the regression was not fitted to; "
         "negative correlations count as 0, which is about chance. Noise-corrected R² is divided by the reliability "
@@ -148,5 +146,5 @@ def _foot() -> Iterator[str]:
         "“untrained” is the network before its first update, “permuted” the trained one with each tensor's weights "
         "shuffled.",
     ):
-        yield html.element("p", sentence)
-    yield html.element("p", f"Published values, read off the figures of: {CITATION}", css_class="soft")
+        yield Paragraph(sentence)
+    yield Paragraph(f"Published values, read off the figures of: {CITATION}", "soft")

@@ -1,4 +1,4 @@
-"""Tables of the report, in HTML."""
+"""Tables of the report."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -6,13 +6,13 @@ from itertools import product
 import numpy as np
 
 from evaluate.benchmarks.benchmark import ALL
-from evaluate.report import page as html
 from evaluate.report.comparisons import MIN_MODELS_FOR_WILCOXON, compare_networks, compare_regions, count, summarise
 from evaluate.report.figures import selection as s
 from evaluate.report.figures import style
 from evaluate.report.figures.probes import probe_curve
 from evaluate.report.figures.selection import ScoreKind
 from evaluate.report.figures.series import Entry, Series, entries_of
+from evaluate.report.page import Cell, Folded, Heading, Paragraph, Part, Row, ValueTable
 from evaluate.report.published_values import BASELINE_MODEL
 from evaluate.report.seed_groups import Group
 from evaluate.report.significance import PUBLISHED_NUM_RESAMPLES
@@ -21,7 +21,7 @@ from evaluate.scoring import table as t
 NO_VALUE = "–"
 
 
-def overview(series: Sequence[Series], benchmarks: Sequence[str]) -> html.Html:
+def overview(series: Sequence[Series], benchmarks: Sequence[str]) -> Part:
     """Make the table of all networks on all benchmarks.
 
     Args:
@@ -33,8 +33,8 @@ def overview(series: Sequence[Series], benchmarks: Sequence[str]) -> html.Html:
     """
     import pandas as pd
 
-    looks: dict[str, html.Html] = {}
-    cells: dict[str, dict[str, str]] = {}
+    looks: dict[str, Cell] = {}
+    cells: dict[str, dict[str, Cell]] = {}
     columns = []
     table = pd.concat([one.rows for one in series]) if series else t.make_table([])
     for benchmark, kind in product(benchmarks, s.score_kinds_of(table)):
@@ -48,12 +48,12 @@ def overview(series: Sequence[Series], benchmarks: Sequence[str]) -> html.Html:
             looks.setdefault(entry.label, _name(entry))
             cells.setdefault(entry.label, {})[column] = _score(mean, error)
     if not columns:
-        return html.element("p", "The tables hold no scores.", css_class="soft")
+        return Paragraph("The tables hold no scores.", "soft")
     rows = [[looks[label], *(own.get(column, NO_VALUE) for column in columns)] for label, own in cells.items()]
-    return html.data_table(["network", *columns], rows)
+    return ValueTable(["network", *columns], rows)
 
 
-def best_scores(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> html.Html:
+def best_scores(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> Part:
     """Make the table of scores at the best stage.
 
     Args:
@@ -67,7 +67,7 @@ def best_scores(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> ht
     frames = [entry.rows for entry in entries]
     regions = _regions(entries, kind)
     summaries = [summarise(frames, kind.best_metric, region) for region in regions]
-    rows = []
+    rows: list[Row] = []
     for number, entry in enumerate(entries):
         scores = [_score(summary.means[number], summary.errors[number]) for summary in summaries]
         counts = [_count(count(entry.rows, metric)) for _, metric in kind.counts]
@@ -89,10 +89,10 @@ def best_scores(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> ht
     }
     caption = " ".join([f"{sentence(kind.label)} ± standard error.", *(notes[title] for title, _ in kind.counts)])
     header = ["network", "step", *titles, *(title for title, _ in kind.counts)]
-    return html.data_table(header, rows, caption=caption, published=below)
+    return ValueTable(header, rows, caption=caption, published=below)
 
 
-def probes(entries: Sequence[Entry]) -> html.Html:
+def probes(entries: Sequence[Entry]) -> Part:
     """Make the table of linear probes of one collection of sounds.
 
     Args:
@@ -101,16 +101,16 @@ def probes(entries: Sequence[Entry]) -> html.Html:
     Returns:
         A row per network and stage: accuracy, its standard error over folds, and chance.
     """
-    rows = []
+    rows: list[Row] = []
     for entry in entries:
         for stage, values in probe_curve(entry.rows).iterrows():
             accuracy, error, chance = (100 * float(value) for value in values)
             rows.append([_name(entry), str(stage), _score(accuracy, error, num_digits=1), f"{chance:.1f}"])
     caption = "% of test sounds right, mean over folds ± standard error; chance: the share of the commonest label."
-    return html.data_table(["network", "stage", "accuracy", "chance"], rows, caption=caption, text_columns=(0, 1))
+    return ValueTable(["network", "stage", "accuracy", "chance"], rows, caption=caption, text_columns=(0, 1))
 
 
-def seed_groups(groups: Sequence[Group], regions: Sequence[str], kind: ScoreKind) -> html.Html:
+def seed_groups(groups: Sequence[Group], regions: Sequence[str], kind: ScoreKind) -> Part:
     """Make the table of means over seeds.
 
     Args:
@@ -121,9 +121,9 @@ def seed_groups(groups: Sequence[Group], regions: Sequence[str], kind: ScoreKind
     Returns:
         A row per group, a column per region.
     """
-    rows = [
+    rows: list[Row] = [
         [
-            html.swatch(group.colour, group.label, filled=group.state in ("trained", "baseline")),
+            Cell(group.label, colour=group.colour, is_filled=group.state in ("trained", "baseline")),
             str(group.num_networks),
             *(_score(mean, error) for mean, error in zip(group.means, group.errors, strict=True)),
         ]
@@ -131,10 +131,10 @@ def seed_groups(groups: Sequence[Group], regions: Sequence[str], kind: ScoreKind
     ]
     titles = [style.region_title(region, regions) for region in regions]
     caption = f"{sentence(kind.label)}, mean over runs that differ in their seed alone ± standard error over them."
-    return html.data_table(["runs", "seeds", *titles], rows, caption=caption)
+    return ValueTable(["runs", "seeds", *titles], rows, caption=caption)
 
 
-def comparisons(entries: Sequence[Entry], kind: ScoreKind, regions: Sequence[str]) -> Iterator[html.Html]:
+def comparisons(entries: Sequence[Entry], kind: ScoreKind, regions: Sequence[str]) -> Iterator[Part]:
     """Make the table of tests between networks.
 
     Args:
@@ -147,11 +147,11 @@ def comparisons(entries: Sequence[Entry], kind: ScoreKind, regions: Sequence[str
     """
     if len(entries) < 2:
         return
-    yield html.element("h3", "Comparisons")
+    yield Heading("Comparisons", 3)
     tests = {region: compare_networks(entries, kind.best_metric, region) for region in regions}
     if not any(tests.values()):
         nothing = "No tests: the table has no values of single participants (or iterations of stage selection)."
-        yield html.element("p", nothing, css_class="soft")
+        yield Paragraph(nothing, "soft")
         return
     header = ["higher", "lower", "region", "difference", "p", "n", "test"]
     rows = {
@@ -171,13 +171,13 @@ def comparisons(entries: Sequence[Entry], kind: ScoreKind, regions: Sequence[str
     }
     text = (0, 1, 2, 6)
     if rows.get(ALL):
-        yield html.data_table(header, rows[ALL], text_columns=text)
+        yield ValueTable(header, rows[ALL], text_columns=text)
     others = [row for region, found in rows.items() if region != ALL for row in found]
     if others:
-        yield html.folded("Comparisons in single regions", html.data_table(header, others, text_columns=text))
+        yield Folded("Comparisons in single regions", [ValueTable(header, others, text_columns=text)])
 
 
-def region_tests(entries: Sequence[Entry], regions: Sequence[str]) -> Iterator[html.Html]:
+def region_tests(entries: Sequence[Entry], regions: Sequence[str]) -> Iterator[Part]:
     """Make the table of tests of best-stage positions between regions, over networks.
 
     Args:
@@ -195,17 +195,17 @@ def region_tests(entries: Sequence[Entry], regions: Sequence[str]) -> Iterator[h
             f"Regions are tested against each other over networks (Wilcoxon) from {MIN_MODELS_FOR_WILCOXON} trained "
             "networks up."
         )
-        yield html.element("p", too_few, css_class="soft")
+        yield Paragraph(too_few, "soft")
         return
     rows = [
         [f"{region} − Primary", f"{test.difference:+.3f}", p_value(test.p_value), str(test.num_first)]
         for region, test in found.items()
     ]
     caption = "Relative position of the best stage: two-sided Wilcoxon signed-rank test over networks."
-    yield html.data_table(["regions", "median difference", "p", "networks"], rows, caption=caption)
+    yield ValueTable(["regions", "median difference", "p", "networks"], rows, caption=caption)
 
 
-def counts(entries: Sequence[Entry], kind: ScoreKind) -> html.Html:
+def counts(entries: Sequence[Entry], kind: ScoreKind) -> Part:
     """Make the table of undefined scores and ties.
 
     Args:
@@ -220,10 +220,10 @@ def counts(entries: Sequence[Entry], kind: ScoreKind) -> html.Html:
         for entry in entries
         for stage in s.stages_of(entry.rows[entry.rows[t.METRIC] == kind.stage_metric])
     ]
-    return html.data_table(["network", "stage", *(title for title, _ in kind.counts)], rows, text_columns=(0, 1))
+    return ValueTable(["network", "stage", *(title for title, _ in kind.counts)], rows, text_columns=(0, 1))
 
 
-def failures(series: Sequence[Series]) -> Iterator[html.Html]:
+def failures(series: Sequence[Series]) -> Iterator[Part]:
     """Say which evaluations failed.
 
     Args:
@@ -235,7 +235,7 @@ def failures(series: Sequence[Series]) -> Iterator[html.Html]:
     for one in series:
         for row in one.rows[one.rows[t.METRIC] == t.FAILED].itertuples():
             text = f"Scoring {one.name} on {row.benchmark} at step {row.step} failed; the run's log says why."
-            yield html.element("p", text, css_class="warning")
+            yield Paragraph(text, "warning")
 
 
 def sentence(text: str) -> str:
@@ -273,15 +273,15 @@ def _regions(entries: Sequence[Entry], kind: ScoreKind) -> list[str]:
     return sorted(found, key=lambda region: region != ALL)
 
 
-def _name(entry: Entry) -> html.Html:
-    return html.swatch(entry.series.colour, entry.label, filled=entry.state in ("trained", "baseline"))
+def _name(entry: Entry) -> Cell:
+    return Cell(entry.label, colour=entry.series.colour, is_filled=entry.state in ("trained", "baseline"))
 
 
-def _score(mean: float, error: float, *, num_digits: int = 3) -> html.Html:
+def _score(mean: float, error: float, *, num_digits: int = 3) -> Cell:
     if np.isnan(mean):
-        return html.Html(NO_VALUE)
+        return Cell(NO_VALUE)
     shown = f"{mean:.{num_digits}f}"
-    return html.Html(shown if np.isnan(error) else f'{shown} <span class="error">± {error:.{num_digits}f}</span>')
+    return Cell(shown) if np.isnan(error) else Cell(shown, note=f"± {error:.{num_digits}f}")
 
 
 def _count(number: int | None) -> str:

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.metrics.score_kinds import ENCODING_KINDS
 from evaluate.options import SEED_PATTERN
-from evaluate.report import page as html
 from evaluate.report import report_tables as tables_of
 from evaluate.report.figures import bars, compared, matrices, one_run, region_stage, style
 from evaluate.report.figures import groups as group_figures
@@ -20,6 +19,7 @@ from evaluate.report.figures import selection as s
 from evaluate.report.figures.probes import probe_figure
 from evaluate.report.figures.selection import ScoreKind
 from evaluate.report.figures.series import Series, entries_of
+from evaluate.report.page import Folded, Heading, Paragraph, Part, Picture
 from evaluate.report.seed_groups import groups_of
 from evaluate.scoring import table as t
 
@@ -76,19 +76,19 @@ _CAPTIONS = {
 }
 
 
-def section(shown: Shown) -> Iterator[str]:
+def section(shown: Shown) -> Iterator[Part]:
     """Make the section on a benchmark and write its figures.
 
     Args:
         shown: What it is about.
 
     Yields:
-        Its parts, HTML.
+        Parts of the page.
     """
-    yield html.element("h2", shown.benchmark, anchor=anchor(shown.benchmark))
+    yield Heading(shown.benchmark, 2, anchor(shown.benchmark))
     kinds, stage_kinds = s.score_kinds_of(shown.rows), s.stage_kinds_of(shown.rows)
     if not kinds and not stage_kinds:
-        yield html.element("p", "The tables hold no scores of this benchmark.", css_class="soft")
+        yield Paragraph("The tables hold no scores of this benchmark.", "soft")
     for kind in kinds:
         yield from _scores_of_kind(shown, kind)
     if any(kind in ENCODING_KINDS for kind in kinds):
@@ -98,17 +98,17 @@ def section(shown: Shown) -> Iterator[str]:
     yield from _matrices(shown)
 
 
-def probe_section(shown: Shown) -> Iterator[str]:
+def probe_section(shown: Shown) -> Iterator[Part]:
     """Make the section on the linear probes of a collection of labelled sounds and write its figure.
 
     Args:
         shown: What it is about; `benchmark` names the sounds.
 
     Yields:
-        Its parts, HTML.
+        Parts of the page.
     """
     entries = entries_of(shown.series, shown.benchmark, [t.PROBE_ACCURACY])
-    yield html.element("h2", f"{shown.benchmark}: linear probes", anchor=anchor(shown.benchmark, kind="probe"))
+    yield Heading(f"{shown.benchmark}: linear probes", 2, anchor(shown.benchmark, kind="probe"))
     yield tables_of.probes(entries)
     drawing = _Drawing(
         f"{shown.benchmark}_probe",
@@ -120,10 +120,10 @@ def probe_section(shown: Shown) -> Iterator[str]:
     yield _draw(drawing, shown)
 
 
-def _scores_of_kind(shown: Shown, kind: ScoreKind) -> Iterator[str]:
+def _scores_of_kind(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
     """Tables and figures of one kind of score."""
     entries = entries_of(shown.series, shown.benchmark, kind.metrics)
-    yield html.element("h3", f"{tables_of.sentence(kind.title)} at the best stage")
+    yield Heading(f"{tables_of.sentence(kind.title)} at the best stage", 3)
     yield tables_of.best_scores(entries, shown.benchmark, kind)
     series, name, stem = shown.series, shown.benchmark, _stem(shown, kind)
     drawings = (
@@ -154,18 +154,16 @@ def _scores_of_kind(shown: Shown, kind: ScoreKind) -> Iterator[str]:
     yield from _seeds(shown, kind)
     yield from _single_runs(shown, kind)
     what = " and ".join(title for title, _ in kind.counts)
-    yield html.folded(
-        f"{tables_of.sentence(kind.title)}: {what}, by network and stage", tables_of.counts(entries, kind)
-    )
+    yield Folded(f"{tables_of.sentence(kind.title)}: {what}, by network and stage", [tables_of.counts(entries, kind)])
 
 
-def _seeds(shown: Shown, kind: ScoreKind) -> Iterator[str]:
+def _seeds(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
     """Runs that differ in their seed alone, as one; nothing where there are none."""
     regions = s.regions_of(t.summary_rows(shown.rows[shown.rows[t.METRIC] == kind.best_metric]))
     groups = groups_of(shown.series, shown.benchmark, kind, regions, shown.seed_pattern) if regions else []
     if not groups:
         return
-    yield html.element("h3", f"{tables_of.sentence(kind.title)} over seeds")
+    yield Heading(f"{tables_of.sentence(kind.title)} over seeds", 3)
     yield tables_of.seed_groups(groups, regions, kind)
     stem = _stem(shown, kind)
     for drawing in (
@@ -193,7 +191,7 @@ def _seeds(shown: Shown, kind: ScoreKind) -> Iterator[str]:
         yield _draw(drawing, shown)
 
 
-def _single_runs(shown: Shown, kind: ScoreKind) -> Iterator[str]:
+def _single_runs(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
     """Figures of every run for itself: all stages over training, heat maps."""
     parts = []
     runs = [one for one in shown.series if one.kind == "run"]
@@ -216,16 +214,16 @@ def _single_runs(shown: Shown, kind: ScoreKind) -> Iterator[str]:
     if not parts:
         return
     if len(runs) <= NUM_UNFOLDED_RUNS:
-        yield html.element("h3", "Every stage")
+        yield Heading("Every stage", 3)
         yield from parts
     else:
-        yield html.folded(f"Every stage of each of {len(runs)} runs", "".join(parts))
+        yield Folded(f"Every stage of each of {len(runs)} runs", parts)
 
 
-def _region_stage(shown: Shown) -> Iterator[str]:
+def _region_stage(shown: Shown) -> Iterator[Part]:
     """Where regions map to in the networks."""
     entries = entries_of(shown.series, shown.benchmark, [t.REGION_STAGE_POSITION])
-    yield html.element("h3", "Regions and stages")
+    yield Heading("Regions and stages", 3)
     drawing = _Drawing(
         f"{shown.benchmark}_region_stage",
         lambda: region_stage.region_stage_figure(entries, shown.benchmark, t.REGION_STAGE_POSITION),
@@ -237,10 +235,10 @@ def _region_stage(shown: Shown) -> Iterator[str]:
     yield from tables_of.region_tests(entries, s.regions_of(t.summary_rows(shown.rows)))
 
 
-def _stage_scores(shown: Shown, kind: ScoreKind) -> Iterator[str]:
+def _stage_scores(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
     """A score that is measured along the stages, of which none is the best."""
     entries = entries_of(shown.series, shown.benchmark, [kind.stage_metric])
-    yield html.element("h3", tables_of.sentence(kind.title))
+    yield Heading(tables_of.sentence(kind.title), 3)
     drawing = _Drawing(
         _stem(shown, kind).replace("/", "_"),
         lambda: compared.stage_curves_figure(entries, shown.benchmark, kind),
@@ -250,12 +248,12 @@ def _stage_scores(shown: Shown, kind: ScoreKind) -> Iterator[str]:
     yield _draw(drawing, shown)
 
 
-def _matrices(shown: Shown) -> Iterator[str]:
+def _matrices(shown: Shown) -> Iterator[Part]:
     """Dissimilarity of sounds, where the benchmark's data are at hand."""
     benchmark = shown.data
     if benchmark is None:
         sentence = "No matrices of sounds: give the benchmark's name or folder (--benchmark) to draw them."
-        yield html.element("p", sentence, css_class="soft")
+        yield Paragraph(sentence, "soft")
         return
     drawn = {"responses": matrices.dissimilarity(benchmark.responses)}
     drawn |= {title: matrices.dissimilarity(values) for title, values in shown.features.items()}
@@ -267,17 +265,17 @@ def _matrices(shown: Shown) -> Iterator[str]:
         f"Sounds {order}; mean over repetitions, units z-scored over sounds. Bright: unlike.",
         "",
     )
-    yield html.element("h3", "Sounds that are alike")
+    yield Heading("Sounds that are alike", 3)
     yield _draw(drawing, shown)
 
 
-def _draw(drawing: _Drawing, shown: Shown) -> str:
+def _draw(drawing: _Drawing, shown: Shown) -> Part:
     """Draw a figure, write its files and embed it; or say that there is nothing to draw."""
     figure = drawing.draw()
     if figure is None:
-        return html.element("p", drawing.missing, css_class="soft")
+        return Paragraph(drawing.missing, "soft")
     shown.files.extend(style.save_figure(figure, shown.folder, drawing.stem, FILE_KINDS))
-    return html.picture(style.figure_bytes(figure, "svg"), drawing.caption)
+    return Picture(style.figure_bytes(figure, "svg").decode(), drawing.caption)
 
 
 def _stem(shown: Shown, kind: ScoreKind) -> str:

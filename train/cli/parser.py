@@ -38,7 +38,9 @@ class TrainingParser(LightningArgumentParser):
             kwargs |= {"action": RecipeFile, "help": "path of a configuration file, or name of an installed recipe"}
         return super().add_argument(*args, **kwargs)
 
-    def parse_args(self, args: Sequence[str] | None = None, *further: Any, **settings: Any) -> Namespace:
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, *further: Any, **settings: Any
+    ) -> Namespace:
         """Parse a command line; classes may be written as `package.module:Name`."""
         return super().parse_args(dotted_in_arguments(sys.argv[1:] if args is None else args), *further, **settings)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.files import write_json
-from train.display.page_parts import Picture
+from evaluate.report.page import Picture
 from train.run.run_directory import PAGE_STATE_FILE
 
 

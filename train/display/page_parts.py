@@ -1,78 +1,12 @@
-"""What a run page is made of, and how it becomes HTML: plain values here, markup in `templates/`."""
+"""What a run page is made of; its parts and markup are those of the report (`evaluate.report.page`)."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
 
-MAX_COLUMNS_WITH_INLINE_NOTES = 9
-"""Wider tables have the notes of their cells on a line of their own."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure with its caption.
-
-    Attributes:
-        svg: The figure.
-        caption: What it shows, also for readers who cannot see it.
-    """
-
-    kind: ClassVar[str] = "picture"
-    svg: str
-    caption: str
-
-    @property
-    def address(self) -> str:
-        """The figure as a data URI, so that the page needs no other file."""
-        return f"data:image/svg+xml;base64,{base64.b64encode(self.svg.encode()).decode()}"
-
-
-class Cell(NamedTuple):
-    """Text of a table cell, and a note in smaller type."""
-
-    text: str
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class ValueTable:
-    """A table of values.
-
-    Attributes:
-        columns: Names of the columns.
-        rows: A cell for each column.
-        num_text_columns: Number of columns, from the first, that hold words rather than numbers.
-    """
-
-    kind: ClassVar[str] = "table"
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
-    num_text_columns: int = 1
-
-    @property
-    def is_dense(self) -> bool:
-        """Whether the table is too wide for notes next to the values."""
-        return len(self.columns) > MAX_COLUMNS_WITH_INLINE_NOTES
-
-
-@dataclass(frozen=True)
-class Paragraph:
-    """A paragraph.
-
-    Attributes:
-        text: The text.
-        style: "soft" for a side remark, "warning" for what went wrong, or "".
-    """
-
-    kind: ClassVar[str] = "paragraph"
-    text: str
-    style: str = ""
-
-
-Part = Picture | ValueTable | Paragraph
+from evaluate.report.page import Cell, Heading, Paragraph, Part, ValueTable
+from evaluate.report.page import render as render_page
 
 
 @dataclass(frozen=True)
@@ -101,14 +35,17 @@ class PageHead:
     note: str
     facts: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def table(self) -> ValueTable:
-        """The facts as a table of one row."""
-        return ValueTable(list(self.facts), [[Cell(value) for value in self.facts.values()]], len(self.facts))
+    def parts(self) -> Iterator[Part]:
+        """Name, state, the facts as a table of one row, and the note."""
+        yield Heading(self.name, 1)
+        yield Paragraph(self.state, "soft" if self.refresh_s is None else "")
+        cells = [Cell(value) for value in self.facts.values()]
+        yield ValueTable(list(self.facts), [cells], text_columns=range(len(cells)))
+        yield Paragraph(self.note, "soft")
 
 
 def render(head: PageHead, sections: Sequence[Section]) -> str:
-    """Make a page that needs no other file: no scripts, no links, figures and style inside.
+    """Make a page that needs no other file.
 
     Args:
         head: Top of the page.
@@ -117,17 +54,7 @@ def render(head: PageHead, sections: Sequence[Section]) -> str:
     Returns:
         An HTML document.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    from evaluate.report.page import STYLE
-
-    templates = Environment(
-        loader=PackageLoader("train.display"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return templates.get_template("run_page.html").render(head=head, sections=sections, style=Markup(STYLE))
+    parts = list(head.parts())
+    for section in sections:
+        parts += [Heading(section.title, 2), *section.parts]
+    return render_page(head.name, parts, refresh_s=head.refresh_s)

@@ -14,12 +14,13 @@ import torch
 from datamodules.files import write_text
 from datamodules.progress import duration
 from evaluate.isolation import undisturbed
+from evaluate.report.page import Part
 from evaluate.report.report_tables import sentence
 from evaluate.scoring import table as t
 from evaluate.watch.checkpoint_folder import CONFIG_FILE
 from train.display.last_validation import LastValidation
 from train.display.pace import Pace, batches_left
-from train.display.page_parts import PageHead, Part, render
+from train.display.page_parts import PageHead, render
 from train.display.run_sections import brain_section, make_sections
 from train.learning.validation_sample import ValidationSample
 from train.run.run_directory import PAGE_FILE

@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 from evaluate.report.figures import compared, style
 from evaluate.report.figures import selection as s
 from evaluate.report.figures.series import entries_of, series_of
+from evaluate.report.page import Cell, Paragraph, Part, Picture, ValueTable
 from evaluate.scoring import table as t
 from train.display.last_validation import LastValidation
 from train.display.logged_values import VALIDATION_PREFIX, values_of
-from train.display.page_parts import Cell, Paragraph, Part, Picture, Section, ValueTable
+from train.display.page_parts import Section
 from train.display.run_figures import confusion_figure, curves_figure, mixtures_figure
 from train.learning.validation_sample import Mixtures, ValidationSample
 from train.run.metric_history import read_history

@@ -14,12 +14,13 @@ import yaml
 from sklearn.metrics import confusion_matrix
 
 from datamodules.tasks import UNLABELLED, Task
+from evaluate.report.page import Cell, Paragraph, Picture, ValueTable
 from evaluate.scoring import table as t
 from train.__main__ import main
 from train.display import run_page, run_sections
 from train.display.last_validation import LastValidation
 from train.display.pace import Pace
-from train.display.page_parts import Cell, PageHead, Paragraph, Picture, Section, ValueTable, render
+from train.display.page_parts import PageHead, Section, render
 from train.display.run_figures import MAX_POINTS, curves_figure
 from train.display.run_page import RunPage
 from train.learning.validation_sample import NUM_MIXTURES, ValidationSample, confusion
