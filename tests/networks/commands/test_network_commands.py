@@ -59,7 +59,7 @@ def test_summary_names_what_is_not_there_as_it_was_given(name, capsys):
     assert f"untrained:{name}" not in shown
 
 
-def test_convert_tells_errors_in_one_line(published, tmp_path, capsys):
+def test_convert_reports_errors_in_one_line(published, tmp_path, capsys):
     out = tmp_path / "multi.ckpt"
     for arguments, message in (
         ([published, published], "exists: name another file"),
@@ -198,6 +198,6 @@ def test_configurations_without_a_network_are_refused(content, message, tmp_path
     assert message in capsys.readouterr().err
 
 
-def test_unknown_networks_are_told(capsys):
+def test_unknown_networks_are_reported(capsys):
     assert main(["summary", "CochCNN8"]) == 2
     assert "CochCNN8" in capsys.readouterr().err

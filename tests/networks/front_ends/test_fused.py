@@ -90,7 +90,7 @@ def test_what_is_not_a_number_stays_so_and_spoils_no_other_sound():
     assert torch.equal(gradient[others], expected_gradient[others])
 
 
-def test_a_sound_does_not_depend_on_those_beside_it():
+def test_a_sound_does_not_depend_on_the_others_in_the_batch():
     front_end = Cochleagram(fused=True)
     waveforms = 0.1 * torch.randn(10, 40_000, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
