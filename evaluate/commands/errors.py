@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-
-from evaluate.folders import check_writable
 
 if TYPE_CHECKING:
     import torch
@@ -40,23 +37,6 @@ def user_errors() -> tuple[type[Exception], ...]:
         InstallationError,
         OSError,
     )
-
-
-def check_out(folder: Path) -> None:
-    """Check that a folder can be written, before any work; nothing is made.
-
-    Args:
-        folder: Where results go; it need not exist.
-
-    Raises:
-        CommandError: It is a file, or cannot be made or written.
-    """
-    try:
-        check_writable(folder)
-    except NotADirectoryError as error:
-        raise CommandError(f"results go to a folder, {error.filename} is a file: choose another --out") from error
-    except OSError as error:
-        raise CommandError(f"{error.filename} cannot be written ({error.strerror}): choose another --out") from error
 
 
 def remark(text: str, console: Console) -> None:

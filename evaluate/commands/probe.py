@@ -12,9 +12,10 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from datamodules.files import check_writable
 from datamodules.progress import Progress
 from evaluate.benchmarks import ALL
-from evaluate.commands.errors import CommandError, check_out, find_device, remark
+from evaluate.commands.errors import CommandError, find_device, remark
 from evaluate.commands.named_networks import NetworksOption, networks_named
 from evaluate.commands.shown_scores import NO_VALUE
 from evaluate.options import DEFAULT_BATCH_SIZE, PUBLISHED_NUM_CROPS, PUBLISHED_NUM_FOLDS
@@ -75,7 +76,7 @@ class Probe(NetworksOption):
         for name, least in (("folds", 3), ("crops", 1), ("batch_size", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise CommandError(f"--{name} must be at least {least}, got {getattr(self, name)}")
-        check_out(self.out)
+        check_writable(self.out)
         device = find_device(self.device)
         named = networks_named(self.networks)
         console = Console()

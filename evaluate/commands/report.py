@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import Console
 
+from datamodules.files import check_writable
 from datamodules.progress import Progress
 from evaluate.benchmarks import Benchmark, load_benchmark
-from evaluate.commands.errors import CommandError, check_out, remark
+from evaluate.commands.errors import CommandError, remark
 from evaluate.commands.probe import show_probes
 from evaluate.commands.scoring_options import CACHE_FOLDER
 from evaluate.commands.shown_scores import show_scores
-from evaluate.folders import short_names
 from evaluate.options import SEED_PATTERN
+from evaluate.report.short_names import short_names
 from evaluate.scoring import table as t
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class ReportRuns:
         except re.error as error:
             raise CommandError(f"--group must be a regular expression, got {self.group!r}: {error}") from error
         folder = self.out or _folder_named(self.run_dirs[0])
-        check_out(folder)
+        check_writable(folder)
         run_dirs, unscored = _scored([_folder_named(path) for path in self.run_dirs])
         for each in unscored:
             remark(f"{each} is left out: it holds no scores", console)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from datamodules.files import check_writable
 from datamodules.progress import Progress
-from evaluate.commands.errors import CommandError, check_out, remark
+from evaluate.commands.errors import CommandError, remark
 from evaluate.commands.named_networks import NamedNetworks, NetworksOption, networks_named
 from evaluate.commands.scoring_options import FIGURES_FOLDER, PARTS_FOLDER, ScoringOptions
 from evaluate.commands.shown_scores import show_scores
@@ -68,7 +69,7 @@ class Score(ScoringOptions, NetworksOption):
         named = networks_named(self.networks)
         self.device = _device_of_rank(self.device)
         self.out = self._folder()
-        check_out(self.out)
+        check_writable(self.out)
         plan = self.make_plan()
         if (self.out / t.SCORES_FILE).exists():
             t.read_table(self.out / t.SCORES_FILE)  # a damaged table shows now, not after hours

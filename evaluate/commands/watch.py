@@ -84,7 +84,7 @@ class Watch(ScoringOptions):
             BenchmarkError: A benchmark cannot be loaded.
             TableError: The file in the table's place is no score table.
         """
-        from evaluate.locks import LockTimeoutError, locked
+        from datamodules.files import LockTimeoutError, locked
         from evaluate.watch.checkpoint_folder import run_dir_of
         from evaluate.watch.watching import Ledger, plan_key
 

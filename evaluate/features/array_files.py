@@ -7,16 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from evaluate.scoring.table import write_atomically
+from datamodules.files import write_bytes
 
 NUM_DIGEST_BYTES = 16
 """Length of the checksum (BLAKE2b) behind the array: damage goes unseen once in 2^128."""
 
 _MAX_HEAD_BYTES = 2**16 + 16
 """Version 1 of NumPy's format has 10 bytes and a head of at most 2^16 before the numbers."""
-
-TEMPORARY_FILES = ".*.part"
-"""What a writer that was killed leaves behind, see `write_atomically`."""
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -33,7 +30,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
     npy.write_array(content, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False)
     content.write(_digest(content.getbuffer()))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, content.getvalue())
+    write_bytes(path, content.getvalue(), durable=True)
 
 
 def read_array(path: Path) -> np.ndarray | None:

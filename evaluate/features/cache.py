@@ -2,7 +2,6 @@
 
 import logging
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from datamodules.files import remove_leftovers
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.features.activations import Progress, resolve_stages, stage_activations
-from evaluate.features.array_files import TEMPORARY_FILES, read_array, write_array
+from evaluate.features.array_files import read_array, write_array
 from evaluate.features.fingerprint import content_key, network_fingerprint
 from evaluate.options import DEFAULT_BATCH_SIZE, DEFAULT_CACHE_GIB
 
@@ -21,8 +21,6 @@ CACHE_VERSION = 1
 """Goes up when `stage_activations` gives other numbers than before, so that old files are not found."""
 
 _FILES = "*.npy"
-_ABANDONED_AFTER_S = 24 * 3600.0
-"""A temporary file so old belongs to nobody who still writes."""
 
 _log = logging.getLogger(__name__)
 
@@ -134,21 +132,7 @@ class ActivationCache:
             if path != keep:
                 path.unlink(missing_ok=True)
                 total -= size
-        remove_abandoned(self.folder)
-
-
-def remove_abandoned(folder: Path) -> None:
-    """Remove temporary files that killed processes left long ago.
-
-    Args:
-        folder: Where files are written with `write_atomically`.
-    """
-    for path in folder.glob(TEMPORARY_FILES):
-        try:
-            if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
-                path.unlink()
-        except FileNotFoundError:  # another process was faster
-            continue
+        remove_leftovers(self.folder)
 
 
 def cached_activations(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from datamodules.files import write_text
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.options import REPORT_FILE, SEED_PATTERN
 from evaluate.report import report_tables as tables_of
@@ -102,7 +103,7 @@ def write_report(
     if progress:
         progress("page", len(names), len(names))
     parts = [*_head(names, sounds, series, tables), *sections, *_foot()]
-    t.write_atomically(folder / REPORT_FILE, render("Brain scores", parts).encode())
+    write_text(folder / REPORT_FILE, render("Brain scores", parts))
     return Report(folder / REPORT_FILE, tuple(files))
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluate.features.cache import remove_abandoned
-from evaluate.scoring.table import write_atomically
+from datamodules.files import remove_leftovers, write_bytes
 
 _DAMAGED = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 """What NumPy raises on an archive that is missing, cut short or changed."""
@@ -24,7 +23,7 @@ class Parts:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        remove_abandoned(self.folder)
+        remove_leftovers(self.folder)
 
     def load(self, key: str) -> dict[str, np.ndarray] | None:
         """Find a result.
@@ -54,7 +53,7 @@ class Parts:
         content = io.BytesIO()
         np.savez(content, **arrays)  # type: ignore[arg-type]
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(self._path(key), content.getvalue())
+        write_bytes(self._path(key), content.getvalue(), durable=True)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.npz"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluate.locks import locked
+from datamodules.files import locked, write_text
 from networks.weights.identity import NetworkIdentity
 
 if TYPE_CHECKING:
@@ -189,7 +187,7 @@ def append_rows(path: str | Path, rows: pd.DataFrame) -> pd.DataFrame:
     """Merge rows into the table in a file, which is whole at every moment.
 
     Several processes may do so at once, a training run and a watcher beside it: each waits for the other
-    (`locks.locked`), and none loses rows.
+    (`datamodules.files.locked`), and none loses rows.
 
     Args:
         path: CSV file; made, with its folder, where it does not exist.
@@ -245,26 +243,8 @@ def _change(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.Da
         before = read_table(path) if path.exists() else None
         table = change(make_table([]) if before is None else before)
         if before is None or not table.equals(before):
-            write_atomically(path, table.to_csv(index=False, na_rep="nan").encode())
+            write_text(path, table.to_csv(index=False, na_rep="nan"), durable=True)
     return table
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there: readers see the old one or the new one, whole.
-
-    Args:
-        path: Where the file goes; its folder exists.
-        content: All of it.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def summary_rows(table: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from datamodules.files import write_text
 from evaluate.features.fingerprint import content_key
 from evaluate.options import CHECKPOINT_PATTERN
 from evaluate.scoring import table as t
@@ -96,7 +97,7 @@ class Ledger:
         self._entries[entry.name] = entry
         self.path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps([each._asdict() for each in self._entries.values()], indent=1)
-        t.write_atomically(self.path, text.encode())
+        write_text(self.path, text, durable=True)
 
     def clear(self) -> None:
         """Forget all entries, as when the table is gone."""

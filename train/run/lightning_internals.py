@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
 if TYPE_CHECKING:
     from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -73,6 +73,18 @@ def failed_parser(error: Exception | None, parser: LightningArgumentParser) -> L
     """Get the parser in which an error occurred: that of a subcommand if jsonargparse names one, otherwise `parser`."""
     found: LightningArgumentParser = getattr(error, "subcommand_parser", None) or parser
     return found
+
+
+class OpenEarlyStopping(EarlyStopping):
+    """Lightning's `EarlyStopping` with a public name for its decision, so that it can be taken at any moment.
+
+    Lightning calls the hooks of its subclasses after those of other callbacks, whose values they go by.
+    """
+
+    def judge(self, value: Tensor) -> tuple[bool, str | None]:
+        """Whether to stop after a value, which is counted, and why, or how it improved."""
+        should_stop, reason = self._evaluate_stopping_criteria(value)
+        return bool(should_stop), reason
 
 
 class OpenModelCheckpoint(ModelCheckpoint):

@@ -16,8 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from datamodules.files import replacing
-from evaluate import folders
+from datamodules.files import check_writable, replacing
 from evaluate.watch.checkpoint_folder import CHECKPOINTS_FOLDER
 from evaluate.watch.wandb_scores import WANDB_ID_FILE
 
@@ -62,11 +61,9 @@ def check_run_dir(run_dir: str | Path) -> None:
         RunDirectoryError: if it cannot be made or written.
     """
     try:
-        folders.check_writable(run_dir)
+        check_writable(run_dir)
     except OSError as error:
-        raise RunDirectoryError(
-            f"the run directory {run_dir} cannot be written ({error.strerror}): choose another `--run_dir`"
-        ) from error
+        raise RunDirectoryError(f"--run_dir: {error}") from error
 
 
 def wandb_run_id(run_dir: str | Path) -> str:

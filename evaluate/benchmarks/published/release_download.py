@@ -1,14 +1,13 @@
 """Fetching the public release: download, checks, unpacking."""
 
 import os
-import shutil
 import tarfile
-import uuid
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from datamodules.files import remove_leftovers, scratch_folder
 from evaluate.benchmarks.problems import BenchmarkError, shorten
 from evaluate.benchmarks.published.download import FIRST_WAIT_S, download, file_sha256
 
@@ -71,7 +70,7 @@ def fetch_release(
     if names := data_sets_in(folder):
         return FetchedRelease(folder, tuple(names), None)
     if folder.exists():
-        raise BenchmarkError(f"{folder} is there already, and is not the release: give another destination")
+        raise BenchmarkError(f"{folder} exists already, and is not the release: give another destination")
     archive = destination / ARCHIVE_FILE
 
     def downloaded(num_done: int, num_total: int | None) -> None:
@@ -82,12 +81,10 @@ def fetch_release(
     found = file_sha256(archive) if archive.exists() else None
     if found is None or (sha256 is not None and found != sha256.lower()):
         found = download(url, archive, sha256=sha256, first_wait_s=first_wait_s, progress=downloaded)
-    temporary = destination / f".{DATA_FOLDER}.{uuid.uuid4().hex}.part"
-    try:
+    remove_leftovers(destination)
+    with scratch_folder(destination, DATA_FOLDER) as temporary:
         _unpack(archive, temporary, progress)
         os.rename(_release_root(temporary, archive), folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     if not keep_archive:
         archive.unlink()
     return FetchedRelease(folder, tuple(data_sets_in(folder)), found)
@@ -95,7 +92,6 @@ def fetch_release(
 
 def _unpack(archive: Path, folder: Path, progress: Progress | None) -> None:
     """Unpack; members that would land elsewhere, links out of the folder and devices are refused."""
-    folder.mkdir(parents=True)
     try:
         with tarfile.open(archive) as members:
             for num_done, member in enumerate(members, start=1):

@@ -2,9 +2,6 @@
 
 import io
 import json
-import os
-import shutil
-import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -13,6 +10,7 @@ import numpy as np
 import soundfile
 
 from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ
+from datamodules.files import new_folder, replacing
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.benchmarks.problems import BenchmarkError, shorten
 from evaluate.benchmarks.recordings.recordings import (
@@ -56,24 +54,21 @@ def write_recordings(
     """
     destination = Path(destination)
     if destination.exists():
-        raise BenchmarkError(f"{destination} is there already: give a new name, or remove it first")
+        raise BenchmarkError(f"{destination} exists already: give a new name, or remove it first")
     odd = [
         name for name in benchmark.stimulus_names if PurePosixPath(name).name != name or "\\" in name or "\0" in name
     ]
     if odd:
         raise BenchmarkError(f"benchmark {benchmark.name!r}: names of stimuli that are no file names: {shorten(odd)}")
     destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = destination.with_name(f".{destination.name}.{uuid.uuid4().hex}.part")
     num_files = len(benchmark.stimulus_names) + 4
-    is_archive = destination.suffix.lower() in ARCHIVE_SUFFIXES
-    write = _write_archive if is_archive else _write_folder
-    try:
-        write(temporary, _counted(_files(benchmark), num_files, progress))
-        os.rename(temporary, destination)
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)
+    files = _counted(_files(benchmark), num_files, progress)
+    if destination.suffix.lower() in ARCHIVE_SUFFIXES:
+        with replacing(destination) as temporary:
+            _write_archive(temporary, files)
+    else:
+        with new_folder(destination) as temporary:
+            _write_folder(temporary, files)
     return destination
 
 

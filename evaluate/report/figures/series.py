@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from evaluate.folders import short_names
 from evaluate.report.figures import selection as s
 from evaluate.report.figures import style
+from evaluate.report.short_names import short_names
 from evaluate.scoring import table as t
 
 if TYPE_CHECKING:

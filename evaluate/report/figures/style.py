@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from evaluate.scoring.table import write_atomically
+from datamodules.files import write_bytes
 
 DPI = 150
 TITLE_SIZE, LABEL_SIZE, TICK_SIZE, SMALL_SIZE = 11.5, 10, 9, 8
@@ -303,5 +303,5 @@ def save_figure(figure: Figure, folder: Path, stem: str, kinds: Sequence[str] = 
     """
     paths = [figure_path(folder, stem, kind) for kind in kinds]
     for path, kind in zip(paths, kinds, strict=True):
-        write_atomically(path, figure_bytes(figure, kind))
+        write_bytes(path, figure_bytes(figure, kind))
     return paths

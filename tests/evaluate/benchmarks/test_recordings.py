@@ -150,7 +150,7 @@ def test_synthesised_sounds_are_written(make_benchmark, tmp_path):
 
 def test_nothing_is_overwritten_or_left_behind(folder, tmp_path):
     benchmark = load_benchmark(folder)
-    with pytest.raises(BenchmarkError, match="is there already"):
+    with pytest.raises(BenchmarkError, match="exists already"):
         write_recordings(benchmark, folder)
     for bad in ("../up", "a/b", "a\\b", "/a"):
         names = (bad, *benchmark.stimulus_names[1:])

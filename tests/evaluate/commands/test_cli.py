@@ -126,9 +126,9 @@ def test_bad_requests(save, tmp_path, capsys):
     check_error(["score", good, *tiny, "--batch_size", "0"], "--batch_size", capsys)
     check_error(["score", good, *tiny, "--memory_gib", "0"], "--memory_gib", capsys)
     check_error(["score", good, *tiny, "--cache_gib", "-1"], "--cache_gib", capsys)
-    check_error(["score", good, "--benchmark", "tiny", "--out", good], "is a file: choose another --out", capsys)
+    check_error(["score", good, "--benchmark", "tiny", "--out", good], "is not a folder", capsys)
     below = f"{good}/out"  # told before anything is computed
-    check_error(["score", good, "--benchmark", "tiny", "--out", below], "is a file: choose another --out", capsys)
+    check_error(["score", good, "--benchmark", "tiny", "--out", below], "is not a folder", capsys)
     check_error(["report", str(tmp_path / "elsewhere")], "there is no score table", capsys)
     assert not (tmp_path / "out").exists()
 

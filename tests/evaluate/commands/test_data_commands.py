@@ -246,7 +246,7 @@ def test_archive_of_something_else(server, tmp_path):
     with pytest.raises(BenchmarkError, match=r"is not the release: it has no folder neural/, but 'other'"):
         fetch_release(tmp_path, url=server.url)
     (tmp_path / "taken" / "data").mkdir(parents=True)
-    with pytest.raises(BenchmarkError, match="is there already, and is not the release"):
+    with pytest.raises(BenchmarkError, match="exists already, and is not the release"):
         fetch_release(tmp_path / "taken", url=server.url)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from evaluate.features import array_files
+from datamodules import files
 from evaluate.features import cache as cache_module
 from evaluate.features.activations import StageError, stage_activations
 from evaluate.features.array_files import read_array, write_array
@@ -86,7 +86,7 @@ class TestArrayFiles:
             write_array(tmp_path / "b.npy", np.array([{}]))
 
     def test_a_failed_write_leaves_nothing(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(array_files.write_atomically.__globals__["os"], "replace", _fail)
+        monkeypatch.setattr(files.os, "replace", _fail)
         with pytest.raises(OSError, match="no space"):
             write_array(tmp_path / "a.npy", FEATURES)
         assert list(tmp_path.iterdir()) == []
@@ -130,11 +130,13 @@ class TestActivationCache:
 
     def test_remains_of_killed_writers_go_when_they_are_old(self, cache):
         cache.put("a", FEATURES)
-        for name, age_s in ((".a.npy.1.part", 10), (".a.npy.2.part", 2 * 24 * 3600)):
+        # Of another machine, written just now and long ago; see `datamodules.files.remove_leftovers`.
+        names = [f".a.{host * 8}-1-{'0' * 8}.tmp.npy" for host in "12"]
+        for name, age_s in zip(names, (10, 8 * 24 * 3600), strict=True):
             (cache.folder / name).write_bytes(b"half")
             os.utime(cache.folder / name, (time.time() - age_s,) * 2)
         cache.put("b", FEATURES)
-        assert sorted(path.name for path in cache.folder.iterdir()) == [".a.npy.1.part", "a.npy", "b.npy"]
+        assert sorted(path.name for path in cache.folder.iterdir()) == [names[0], "a.npy", "b.npy"]
 
     @pytest.mark.parametrize("limit", [0, -1, float("nan")])
     def test_bad_limits(self, tmp_path, limit):

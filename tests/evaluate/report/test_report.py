@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from datamodules.files import NotWritableError
 from evaluate.commands.errors import CommandError
 from evaluate.commands.report import ReportRuns
 from evaluate.features.cache import ActivationCache, activation_key
@@ -168,7 +169,7 @@ def test_runs_without_scores_are_left_out_among_others(tmp_path, capsys):
     assert "From 1 table (scored): 1 network, 1 benchmark." in read_page(tmp_path / "out" / "report.html")[1]
     with pytest.raises(t.TableError, match=r"there is no score table .*typo"):
         run_command(tmp_path / "typo", *given, "--out", tmp_path / "out")
-    with pytest.raises(CommandError, match=r"scores\.csv is a file: choose another --out"):
+    with pytest.raises(NotWritableError, match=r"scores\.csv is not a folder"):
         run_command(*given, "--out", given[1])
 
 

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from datamodules import files
 from evaluate.scoring import table as t
 from evaluate.scoring.old_tables import OLD_COLUMNS
 from networks import NetworkIdentity
@@ -111,7 +112,7 @@ class TestTable:
         def fail(*_):
             raise OSError("no space left")
 
-        monkeypatch.setattr(t.os, "replace", fail)
+        monkeypatch.setattr(files.os, "replace", fail)
         with pytest.raises(OSError, match="no space"):
             t.append_rows(path, self.rows.assign(step=8))
         assert path.read_bytes() == before

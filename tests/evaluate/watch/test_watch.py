@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
+from datamodules.files import locked
 from evaluate import __main__ as command
 from evaluate.commands import watch
-from evaluate.locks import locked
 from evaluate.scoring import table as t
 from evaluate.watch import watching
 from evaluate.watch.checkpoint_folder import IncompleteError, copy_whole

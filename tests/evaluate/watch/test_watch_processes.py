@@ -7,8 +7,8 @@ import time
 import pandas as pd
 import pytest
 
+from datamodules.files import LockTimeoutError, locked
 from evaluate import __main__ as command
-from evaluate.locks import LockTimeoutError, locked
 from evaluate.scoring import table as t
 from networks import NetworkIdentity
 from tests.helpers.forked import start, wait_for
