@@ -22,10 +22,10 @@ from datamodules.demo.words import WORDS
 MANIFEST_NAME = "words.csv"
 
 RECIPE = "demo 4"
-"""To be counted up when the same arguments give other sounds."""
+"""Increment this if the same arguments give other sounds."""
 
 PHRASE_CLIP_S = 2.5
-"""What is kept around the middle of a word in a phrase: a window of 2 s, and room to shift it."""
+"""Duration kept around the middle of a word in a phrase: a window of 2 s, and room to shift it."""
 
 _MANNER_KEY, _PAIR_KEY = 78, 79
 
@@ -62,29 +62,29 @@ def make_words(
     """Synthesise words as WAV files, with a manifest.
 
     Args:
-        folder: where `words/*.wav` and `words.csv` go; made if missing.
-        num_words: how many of `WORDS`, from the first.
-        num_voices: how many of the synthesiser's voices, from the first; the most different come first.
-        num_renditions: training clips of each word in each voice.
-        num_val_renditions: validation clips of each word in each voice.
-        val_part: part of the pairs of word and voice, drawn by lot, that have validation clips; words and voices may
-            be without, where it is small.
-        phrases: part of the renditions, drawn by lot, in which the word is said between other words; the clip is
-            then 2.5 s around its middle.
-        manners: part of the renditions, drawn by lot, that are not plain speech: whispered, shouted or sung, see
+        folder: Folder for `words/*.wav` and `words.csv`; made if missing.
+        num_words: Number of words, the first of `WORDS`.
+        num_voices: Number of voices, the first of the synthesiser's; the most different ones come first.
+        num_renditions: Training clips of each word in each voice.
+        num_val_renditions: Validation clips of each word in each voice.
+        val_part: Fraction of the pairs of word and voice, chosen at random, that have validation clips. If it is small,
+            some words and voices may have none.
+        phrases: Fraction of the renditions, chosen at random, in which the word is said between other words; the clip
+            is then 2.5 s around its middle.
+        manners: Fraction of the renditions, chosen at random, that are whispered, shouted or sung, see
             `datamodules.demo.manners`.
-        rooms: part of the renditions, drawn by lot, that are recorded in rooms, see `datamodules.demo.rooms`.
-        seed: another number makes other renditions.
-        num_workers: number of processes.
-        show_progress: whether to show a progress bar.
+        rooms: Fraction of the renditions, chosen at random, that are recorded in rooms, see `datamodules.demo.rooms`.
+        seed: Another number makes other renditions.
+        num_workers: Number of processes.
+        show_progress: Whether to show a progress bar.
 
     Returns:
-        The manifest's path; its columns are path, midpoint_s (middle of the word), in phrases start_s and end_s,
+        The manifest's path; its columns are path, midpoint_s (middle of the word), start_s and end_s (for phrases),
         split, word, speaker, and the manner, words_per_minute, pitch and pitch_range of the rendition.
 
     Raises:
-        CorpusError: more words or voices than there are, a number below 1, or a part outside 0-1.
-        ImportError: the package espeakng-loader is missing.
+        CorpusError: More words or voices than exist, a number below 1, or a fraction outside 0-1.
+        ImportError: The package espeakng-loader is missing.
     """
     voices = Synthesiser().voices()
     _check_count("num_words", num_words, len(WORDS))
@@ -171,7 +171,7 @@ def _write_rendition(rendition: _Rendition) -> Row:
 
 
 def _some(pairs: Sequence[Pair], part: float, seed: int) -> Sequence[Pair]:
-    """A part of the pairs drawn by lot, at least one, in their order."""
+    """Choose a fraction of the pairs at random, at least one, in their order."""
     count = max(1, round(part * len(pairs)))
     chosen = np.random.default_rng([seed, _PAIR_KEY]).choice(len(pairs), count, replace=False)
     return [pairs[index] for index in np.sort(chosen)]

@@ -1,10 +1,9 @@
-"""The C interface of espeak-ng, as far as speaking words needs it.
+"""The part of espeak-ng's C interface that is needed to speak words.
 
-Declarations follow `speak_lib.h` and `espeak_ng.h` of espeak-ng 1.52. The library keeps the phase of its
-oscillators and of its flutter between utterances, and no call resets them: only loading it anew does. So it is
-loaded, used for one utterance and unloaded again, which takes about 5 ms. Its breath noise comes from its own
-random numbers, seeded by the clock, and that of the Klatt voices from C's `rand`: both are seeded here. Together
-these make an utterance a function of its arguments.
+Declarations follow `speak_lib.h` and `espeak_ng.h` of espeak-ng 1.52. The library keeps the phases of its oscillators
+and of its flutter between utterances, and only loading it again resets them. So it is loaded, used for one utterance
+and unloaded, which takes about 5 ms. Its breath noise comes from its own random numbers, seeded by the clock, and that
+of the Klatt voices from C's `rand`: both are seeded here. This makes an utterance a function of its arguments.
 """
 
 import _ctypes
@@ -27,12 +26,12 @@ _OK = 0
 _BUFFER_MS = 1000
 _SEED = 1
 
-# The library is one per process and not safe for threads.
+# There is one library per process, and it is not thread-safe.
 _LOCK = threading.Lock()
 
 
 class SpeechError(RuntimeError):
-    """Speech that could not be synthesised; the message says of what and why."""
+    """Speech that could not be synthesised; the message names the text or voice and the reason."""
 
 
 class _EventId(ctypes.Union):
@@ -56,7 +55,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class WordEvent(NamedTuple):
-    """Where in the text a word stands, and at which sample it begins."""
+    """Place of a word in the text, and the sample at which it begins."""
 
     first_character: int
     num_characters: int
@@ -64,7 +63,7 @@ class WordEvent(NamedTuple):
 
 
 class RawSpeech(NamedTuple):
-    """What the library gave: (T,) int16 samples, their rate, the words, and the sample where speech ends."""
+    """Output of the library: (T,) int16 samples, their rate, the words, and the sample where speech ends."""
 
     samples: np.ndarray
     sample_rate_hz: int
@@ -76,7 +75,7 @@ def library_paths() -> tuple[str, str]:
     """Paths of espeak-ng's shared library and of its data folder.
 
     Raises:
-        ImportError: the package that brings them is not installed.
+        ImportError: The package that contains them is not installed.
     """
     try:
         import espeakng_loader
@@ -89,15 +88,15 @@ def speak_once(text: str, voice: str, words_per_minute: int, pitch: int, pitch_r
     """Load the library, speak a text, and unload the library.
 
     Args:
-        text: plain text.
-        voice: name of a voice, with or without "+variant".
-        words_per_minute: speed, 80-450.
-        pitch: height, 0-99.
-        pitch_range: liveliness, 0 (monotone) to 99.
+        text: Plain text.
+        voice: Name of a voice, with or without "+variant".
+        words_per_minute: Speed, 80-450.
+        pitch: Pitch, 0-99.
+        pitch_range: Range of the pitch, 0 (monotone) to 99.
 
     Raises:
-        ImportError: the package that brings the library is not installed.
-        SpeechError: the library does not start, has no such voice, or gave no sound.
+        ImportError: The package that contains the library is not installed.
+        SpeechError: The library does not start, has no such voice, or makes no sound.
     """
     library_path, data_path = library_paths()
     with _LOCK:
@@ -135,13 +134,13 @@ def _collect(library: ctypes.CDLL, text: str, sample_rate_hz: int) -> RawSpeech:
             position += 1
         return 0
 
-    callback = _Callback(receive)  # stays referenced while the library may call it
+    callback = _Callback(receive)  # kept alive while the library may call it
     library.espeak_SetSynthCallback(callback)
     data = text.encode() + b"\0"
     status = library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None)
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.int16)
     if status != _OK or not samples.any():
-        raise SpeechError(f"espeak-ng gave no sound for {text!r} (status {status})")
+        raise SpeechError(f"espeak-ng made no sound for {text!r} (status {status})")
     return RawSpeech(samples, sample_rate_hz, words, min([*ends[-1:], len(samples)]))
 
 
@@ -153,7 +152,7 @@ def _seed_breath(library: ctypes.CDLL) -> None:
 
 
 def _unload(library: ctypes.CDLL) -> None:
-    """Drop the library from the process, and its state with it (systems that keep it keep the state too)."""
+    """Unload the library and its state from the process; systems that keep the library keep the state, too."""
     if sys.platform == "win32":
         _ctypes.FreeLibrary(library._handle)
     else:

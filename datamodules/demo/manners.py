@@ -1,6 +1,7 @@
-"""Manners of speaking: plain, whispered, shouted, sung. The words and who speaks stay the same.
+"""Manners of speaking: plain, whispered, shouted, sung. Word and speaker stay the same.
 
-A formant synthesiser talks in one manner at one vocal effort, which is little of what people do with their voices.
+A formant synthesiser speaks in one manner at one vocal effort, which is a small part of what people do with their
+voices.
 
 Shapes: T samples of a sound.
 """
@@ -13,43 +14,43 @@ import numpy as np
 from datamodules.demo.primitives import high_pass, log_uniform, times_s
 
 Effect = Callable[[np.random.Generator, np.ndarray, int], np.ndarray]
-"""(source of chance, (T,) waveform, sample rate in Hz) -> (T,) float64."""
+"""(random generator, (T,) waveform, sample rate in Hz) -> (T,) float64."""
 
-# The constants below are chosen by hand, for sounds that span what people do; none is from a publication.
+# The constants below are chosen by hand, to span what people do; none is from a publication.
 
 FRAME_S, HOP_S = 0.02, 0.005
-"""Length and spacing of the frames in which whispering takes over the spectrum of speech."""
+"""Length and spacing of the frames whose spectrum a whisper takes from speech."""
 
 ENVELOPE_S = 0.002
-"""What changes faster than this along the frequencies of a spectrum (2 ms: 500 Hz) is voicing, not the vocal tract."""
+"""Structure of a spectrum finer than this (2 ms is 500 Hz) is due to voicing rather than to the vocal tract."""
 
 WHISPER_LOWEST_HZ = (300.0, 800.0)
-"""Range of the frequency below which a whisper is weak: the open glottis has no low harmonics."""
+"""Range of the frequency below which a whisper is weak, as the open glottis has no low harmonics."""
 
 SHOUT_TILT_DB = (2.0, 6.0)
 """Range of the gain per octave of a shout over plain speech."""
 
 SHOUT_HZ = (300.0, 3000.0)
-"""Where that gain acts."""
+"""Frequency range of that gain."""
 
 SHOUT_DRIVE = (1.0, 4.0)
-"""Range of the RMS at which a shout goes into a saturation at 1."""
+"""Range of the RMS of a shout before it saturates at 1."""
 
 VIBRATO_HZ = (4.5, 6.5)
 VIBRATO_PART = (0.0, 0.03)
-"""Ranges of a singer's vibrato: rate, and largest deviation as a part of the fundamental frequency."""
+"""Ranges of a singer's vibrato: rate, and largest deviation as a fraction of the fundamental frequency."""
 
 OVERSAMPLING = 8
-"""How much denser samples are made before sounds are read at times between them."""
+"""Factor of the sample rate before sounds are interpolated linearly."""
 
 
 def unchanged(_rng: np.random.Generator, waveform: np.ndarray, _sample_rate_hz: int) -> np.ndarray:
-    """Speech as it is: (T,)."""
+    """Return speech as it is, (T,)."""
     return waveform
 
 
 def whispered(rng: np.random.Generator, waveform: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """Noise in place of voicing, with the spectral envelope of each frame (cepstrum up to 2 ms): (T,) float64."""
+    """Replace voicing by noise with the spectral envelope of each frame (cepstrum up to 2 ms); (T,) float64."""
     from scipy import signal
 
     frame, hop = (round(length_s * sample_rate_hz) for length_s in (FRAME_S, HOP_S))
@@ -66,7 +67,7 @@ def whispered(rng: np.random.Generator, waveform: np.ndarray, sample_rate_hz: in
 
 
 def shouted(rng: np.random.Generator, waveform: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """High vocal effort: a flatter spectrum from 300 to 3000 Hz, and saturation: (T,) float64."""
+    """Raise the vocal effort: flatten the spectrum from 300 to 3000 Hz, and saturate; (T,) float64."""
     frequencies_hz = np.fft.rfftfreq(len(waveform), 1 / sample_rate_hz)
     octaves = np.log2(np.clip(frequencies_hz, *SHOUT_HZ) / SHOUT_HZ[0])
     gain = 10 ** (rng.uniform(*SHOUT_TILT_DB) * octaves / 20)
@@ -75,19 +76,19 @@ def shouted(rng: np.random.Generator, waveform: np.ndarray, sample_rate_hz: int)
 
 
 def with_vibrato(rng: np.random.Generator, waveform: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """Pitch that sways, by a time that runs faster and slower: (T,) float64."""
+    """Add vibrato by letting time run faster and slower; (T,) float64."""
     from scipy import signal
 
     t = times_s(len(waveform), sample_rate_hz)
     rate_hz, part = rng.uniform(*VIBRATO_HZ), rng.uniform(*VIBRATO_PART)
     sway_s = part / (2 * np.pi * rate_hz) * np.sin(2 * np.pi * (rate_hz * t + rng.uniform()))
-    # Between samples eight times as dense a straight line will do.
+    # Between samples that are eight times as dense, linear interpolation is good enough.
     dense = signal.resample_poly(waveform, OVERSAMPLING, 1)
     return np.interp(t + sway_s, np.arange(len(dense)) / (OVERSAMPLING * sample_rate_hz), dense)
 
 
 class Manner(NamedTuple):
-    """A manner of speaking: ranges for the synthesiser, in espeak-ng's units, and what is done to its sound."""
+    """A manner of speaking: ranges for the synthesiser, in espeak-ng's units, and the effect on its sound."""
 
     words_per_minute: tuple[int, int]
     pitch: tuple[int, int]
@@ -103,4 +104,4 @@ MANNERS = {
     "shouted": Manner((130, 200), (65, 99), (50, 99), shouted),
     "sung": Manner((115, 140), (20, 95), (0, 5), with_vibrato),
 }
-"""Name -> manner; the plain one has the speeds and pitches in which people talk."""
+"""Manners by name; the plain one has the speeds and pitches of conversation."""

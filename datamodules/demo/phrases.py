@@ -4,25 +4,25 @@ import numpy as np
 
 from datamodules.demo.words import WORDS
 
-# Short words that hold content words together, chosen by hand.
+# Short words that connect content words, chosen by hand.
 FUNCTION_WORDS = ("the", "a", "and", "of", "to", "in", "that", "was", "for", "with", "on", "from", "my", "under")
 
 NEIGHBOURS_PER_SIDE = 3
-"""Content words before and after: a second of speech at 200 words per minute, with function words between."""
+"""Content words on either side: with function words, a second of speech at 200 words per minute."""
 
 FUNCTION_WORD_PROBABILITY = 0.6
 COMMA_PROBABILITY = 0.15
 
 
 def phrase_around(word: str, rng: np.random.Generator) -> str:
-    """A text in which a word stands once, between others drawn at random.
+    """Make a text in which a word occurs once, between other words drawn at random.
 
     Args:
-        word: the word, in small letters.
-        rng: source of chance.
+        word: The word, in lower case.
+        rng: Random generator.
 
     Returns:
-        Words without sense or full stop, of which the asked one is in the middle.
+        Words without meaning or full stop, with the given one in the middle.
     """
     others = [other for other in WORDS if other != word]
     before = _run(others, rng)

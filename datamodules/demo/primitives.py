@@ -23,26 +23,26 @@ def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def below_nyquist(frequency_hz: float, sample_rate_hz: int) -> float:
-    """Lower a frequency, if need be, to 0.9 of half the sample rate."""
+    """Limit a frequency to 0.9 of half the sample rate."""
     return min(frequency_hz, NYQUIST_MARGIN * sample_rate_hz / 2)
 
 
 def times_s(num_samples: int, sample_rate_hz: int) -> np.ndarray:
-    """Times of samples from 0: (T,) float64 in seconds."""
+    """Times of samples from 0, (T,) float64 in seconds."""
     return np.arange(num_samples) / sample_rate_hz
 
 
 def filtered_noise(rng: np.random.Generator, num_samples: int, sample_rate_hz: int, gain: Gain) -> np.ndarray:
-    """Gaussian noise with a given amplitude spectrum, made in the frequency domain.
+    """Make Gaussian noise with a given amplitude spectrum, in the frequency domain.
 
     Args:
-        rng: source of chance.
+        rng: Random generator.
         num_samples: T.
-        sample_rate_hz: sample rate in Hz.
-        gain: amplitude gain at each frequency; its overall scale does not matter.
+        sample_rate_hz: Sample rate in Hz.
+        gain: Amplitude gain at each frequency; its overall scale does not matter.
 
     Returns:
-        (T,) float64, standard deviation 1 (zero where the gain is zero everywhere).
+        (T,) float64 with standard deviation 1 (0 if the gain is zero everywhere).
     """
     frequencies_hz = np.fft.rfftfreq(num_samples, 1 / sample_rate_hz)
     amplitudes = gain(frequencies_hz)
@@ -74,9 +74,9 @@ def power_law(exponent: float, lowest_hz: float = 40.0) -> Gain:
 
 
 def slow_modulator(rng: np.random.Generator, num_samples: int, sample_rate_hz: int, rate_hz: float) -> np.ndarray:
-    """A slow random curve between 0 and 1, with fluctuations up to about `rate_hz`.
+    """Make a slow random curve between 0 and 1, with fluctuations up to about `rate_hz`.
 
-    Random points are drawn `2 * rate_hz` times a second and joined by raised cosines.
+    Random points are drawn `2 * rate_hz` times per second and joined by raised cosines.
 
     Returns:
         (T,) float64 in [0, 1].
@@ -89,12 +89,12 @@ def slow_modulator(rng: np.random.Generator, num_samples: int, sample_rate_hz: i
 
 
 def random_times_s(rng: np.random.Generator, rate_hz: float, duration_s: float) -> np.ndarray:
-    """Times of a Poisson process, at least one: (G,) float64 in seconds, in [0, duration_s)."""
+    """Draw times of a Poisson process, at least one; (G,) float64 in seconds, in [0, duration_s)."""
     return rng.uniform(0.0, duration_s, size=max(1, int(rng.poisson(rate_hz * duration_s))))
 
 
 def regular_times_s(rng: np.random.Generator, rate_hz: float, duration_s: float, *, jitter: float) -> np.ndarray:
-    """Times of a regular pulse with random phase, jittered in units of its period: (G,) in seconds."""
+    """Draw times of a regular pulse with random phase and a jitter in units of its period; (G,) in seconds."""
     beats = np.arange(-1, int(duration_s * rate_hz) + 2) + rng.uniform()
     times = (beats + jitter * rng.standard_normal(len(beats))) / rate_hz
     return times[(times >= 0) & (times < duration_s)]
@@ -108,14 +108,14 @@ def damped_sines(
     slopes_per_s: np.ndarray | float = 0.0,
     num_decays: float = 6.0,
 ) -> list[np.ndarray]:
-    """Decaying sinusoids exp(-d t) sin(2 pi f (1 + slope t / 2) t), one grain each.
+    """Make decaying sinusoids exp(-d t) sin(2 pi f (1 + slope t / 2) t), one grain each.
 
     Args:
-        frequencies_hz: (G,) starting frequencies f, lowered to 0.9 of half the sample rate where above it.
+        frequencies_hz: (G,) starting frequencies f, limited to 0.9 of half the sample rate.
         decays_per_s: (G,) decay rates d.
-        sample_rate_hz: sample rate in Hz.
+        sample_rate_hz: Sample rate in Hz.
         slopes_per_s: (G,) relative rise of the frequency per second.
-        num_decays: each grain is cut after this many time constants 1 / d.
+        num_decays: Each grain is cut after this many time constants 1 / d.
 
     Returns:
         G arrays, each (K,) float64.
@@ -132,7 +132,7 @@ def damped_sines(
 def noise_burst(
     rng: np.random.Generator, duration_s: float, sample_rate_hz: int, gain: Gain, *, attack_s: float = 0.0005
 ) -> np.ndarray:
-    """Filtered noise with a sharp attack, dying away by 60 dB over its duration: (K,) float64."""
+    """Make filtered noise with a sharp attack that decays by 60 dB over its duration; (K,) float64."""
     num_samples = max(16, int(duration_s * sample_rate_hz))
     t = times_s(num_samples, sample_rate_hz)
     envelope = np.minimum(t / attack_s, 1.0) * np.exp(-np.log(1000.0) * t / duration_s)
@@ -148,15 +148,15 @@ def scatter(
     num_samples: int,
     sample_rate_hz: int,
 ) -> np.ndarray:
-    """Add grains to silence at given times; what runs over the end is cut.
+    """Add grains to silence at given times; what extends beyond the end is cut.
 
     Args:
         onsets_s: (E,) times of E events in seconds.
-        grains: bank of sounds, each (K,).
-        choices: (E,) which grain each event plays.
-        amplitudes: (E,) its amplitude.
+        grains: Bank of sounds, each (K,).
+        choices: (E,) index of the grain of each event.
+        amplitudes: (E,) amplitude of each event.
         num_samples: T.
-        sample_rate_hz: sample rate in Hz.
+        sample_rate_hz: Sample rate in Hz.
 
     Returns:
         (T,) float64.
@@ -170,7 +170,7 @@ def scatter(
 
 
 def layered(sounds: Sequence[np.ndarray]) -> np.ndarray:
-    """Sounds that begin together, (K,) each, as long as the longest: float64, empty where there are none."""
+    """Add sounds that begin together, (K,) each; float64, as long as the longest, empty without sounds."""
     total = np.zeros(max((len(sound) for sound in sounds), default=0))
     for sound in sounds:
         total[: len(sound)] += sound
@@ -185,14 +185,14 @@ def in_background(
     exponent: float,
     level: tuple[float, float],
 ) -> np.ndarray:
-    """Events in the noise of a place.
+    """Add the background noise of a place to events.
 
     Args:
-        rng: source of chance.
-        mixture: (T,) the events, not silent.
-        sample_rate_hz: sample rate in Hz.
-        exponent: of the noise's power law, see `power_law`.
-        level: range of its RMS relative to that of the events.
+        rng: Random generator.
+        mixture: (T,) events, not silent.
+        sample_rate_hz: Sample rate in Hz.
+        exponent: Exponent of the noise's power law, see `power_law`.
+        level: Range of the noise's RMS relative to that of the events.
 
     Returns:
         (T,) float64.
@@ -204,12 +204,12 @@ def in_background(
 def harmonic_tone(
     f0_hz: np.ndarray, amplitudes: np.ndarray, sample_rate_hz: int, *, start_phases: np.ndarray | None = None
 ) -> np.ndarray:
-    """Harmonics of a (moving) fundamental; harmonics that pass 0.9 of half the sample rate are left out.
+    """Make harmonics of a (moving) fundamental; those above 0.9 of half the sample rate are left out.
 
     Args:
         f0_hz: (K,) fundamental at each sample.
         amplitudes: (H,) amplitudes of harmonics 1..H.
-        sample_rate_hz: sample rate in Hz.
+        sample_rate_hz: Sample rate in Hz.
         start_phases: (H,) phases in radians; None is sine phase.
 
     Returns:
@@ -223,7 +223,7 @@ def harmonic_tone(
 
 
 def _sum_of_harmonics(phase: np.ndarray, amplitudes: np.ndarray, start_phases: np.ndarray) -> np.ndarray:
-    # Horner's scheme in exp(i phase): one complex product for each harmonic instead of one sine.
+    # Horner's scheme in exp(i phase): one complex product per harmonic rather than one sine.
     base = np.exp(1j * phase)
     weights = amplitudes * np.exp(1j * start_phases)
     total = np.full(len(phase), weights[-1], dtype=complex)
@@ -233,7 +233,7 @@ def _sum_of_harmonics(phase: np.ndarray, amplitudes: np.ndarray, start_phases: n
 
 
 def faded(grain: np.ndarray, sample_rate_hz: int, fade_s: float = FADE_S) -> np.ndarray:
-    """Raise and lower the ends of a sound by raised cosines: (K,) float64."""
+    """Fade a sound in and out by raised cosines; (K,) float64."""
     num_fade = min(int(fade_s * sample_rate_hz), len(grain) // 2)
     ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(num_fade) + 0.5) / max(1, num_fade))
     result = np.array(grain, dtype=np.float64)

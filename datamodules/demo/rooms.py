@@ -1,7 +1,7 @@
-"""Rooms and recorders: reverberation and colouration, as of sounds where people listen and record.
+"""Rooms and recorders: reverberation and colouration, as where people listen and record.
 
 Reverberation in everyday places decays exponentially, slowest at middle frequencies (Traer & McDermott 2016, PNAS
-113:E7856); the frequency response of a recording is taken as a smooth curve.
+113:E7856); the frequency response of a recording is modelled as a smooth curve.
 
 Shapes: T samples of a sound, K samples of a room's impulse response.
 """
@@ -20,28 +20,28 @@ DECAY_PER_OCTAVE = 0.85
 """Factor of the decay time for each octave away from it."""
 
 DIRECT_DB = (-3.0, 15.0)
-"""Range of the energy of the direct sound over that of all reverberation."""
+"""Range of the energy of the direct sound relative to that of all reverberation."""
 
 GAIN_DB = 4.0
-"""Standard deviation of a recording's gain at points an octave apart; between them it is a straight line."""
+"""Standard deviation of a recording's gain at points an octave apart, which are joined by straight lines."""
 
 LOWEST_HZ = 60.0
-"""Centre of the lowest band of a room, and where a recording's gain stops changing."""
+"""Centre of the lowest band of a room; below, a recording's gain is constant."""
 
 NUM_BANDS = 8
 """Bands of a room, evenly spaced in log frequency up to half the sample rate."""
 
 
 def in_a_room(rng: np.random.Generator, waveform: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """A sound as recorded in a room, room and recorder drawn by lot.
+    """Record a sound in a random room with a random recorder.
 
     Args:
-        rng: source of chance.
-        waveform: (T,) the sound alone.
-        sample_rate_hz: sample rate in Hz, over 120.
+        rng: Random generator.
+        waveform: (T,) sound.
+        sample_rate_hz: Sample rate in Hz, over 120.
 
     Returns:
-        (T,) float64 at the same place in time: what rings on after the sound's end is cut off.
+        (T,) float64 with the same timing; reverberation after the end of the sound is cut off.
     """
     response = room_response(rng, sample_rate_hz)
     num_samples = len(waveform) + len(response) - 1
@@ -52,11 +52,11 @@ def in_a_room(rng: np.random.Generator, waveform: np.ndarray, sample_rate_hz: in
 
 
 def room_response(rng: np.random.Generator, sample_rate_hz: int) -> np.ndarray:
-    """Impulse response of a room: the direct sound, then noise of the same density at all frequencies that dies away.
+    """Draw the impulse response of a room: the direct sound, then decaying white noise.
 
     Args:
-        rng: source of chance.
-        sample_rate_hz: sample rate in Hz, over 120.
+        rng: Random generator.
+        sample_rate_hz: Sample rate in Hz, over 120.
 
     Returns:
         (K,) float64, as long as the room's decay time; the direct sound is about 1, in the first sample.
@@ -70,7 +70,7 @@ def room_response(rng: np.random.Generator, sample_rate_hz: int) -> np.ndarray:
     for centre_hz in centres_hz:
         band_decay_s = decay_s * DECAY_PER_OCTAVE ** abs(np.log2(centre_hz / slowest_hz))
         band = filtered_noise(rng, num_samples, sample_rate_hz, band_pass(centre_hz, spacing_octaves / 2))
-        # A band's width, and with it the energy of white noise in it, is in proportion to its centre.
+        # The width of a band, and so the energy of white noise in it, is proportional to its centre.
         response += np.sqrt(centre_hz) * band * 10 ** (-3 * times_s(num_samples, sample_rate_hz) / band_decay_s)
     response *= 10 ** (-direct_db / 20) / np.linalg.norm(response)
     response[0] += 1.0
@@ -78,7 +78,7 @@ def room_response(rng: np.random.Generator, sample_rate_hz: int) -> np.ndarray:
 
 
 def recording_gain(rng: np.random.Generator, frequencies_hz: np.ndarray) -> np.ndarray:
-    """Gain of a recording: factors of the amplitudes at frequencies that begin at 0, of the same shape."""
+    """Draw the gain of a recording, as factors of the amplitudes at frequencies from 0, of the same shape."""
     octaves = np.log2(np.maximum(frequencies_hz, LOWEST_HZ) / LOWEST_HZ)
     points = np.arange(np.ceil(octaves[-1]) + 1)
     return 10 ** (np.interp(octaves, points, rng.normal(0, GAIN_DB, len(points))) / 20)

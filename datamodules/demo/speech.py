@@ -16,18 +16,19 @@ PITCH_RANGE = (0, 99)
 """Bounds of espeak-ng's parameters, from its `speak_lib.h`."""
 
 ACCENTS = ("en-us", "en-gb-x-rp", "en-us", "en-gb-scotland")
-"""Accents, given to the variants in turn: an accent is part of who speaks."""
+"""Accents, given to the variants in turn: an accent is part of a speaker."""
 
 FOREIGN_ACCENTS = ("it", "de", "es", "pl", "fr", "nl", "tr", "pt-br", "sv", "cs", "fi", "hu", "ro")
-"""Languages by whose rules and sounds further voices read English."""
+"""Languages whose rules and sounds further voices use to read English."""
 
 TRACT_SCALES = (1.25, 0.9, 1.12, 1.38)
-"""Factors of all frequencies of further voices, chosen by hand: shorter and longer vocal tracts, a child's last."""
+"""Factors of all frequencies of further voices, chosen by hand, for shorter and longer vocal tracts; the last is a
+child's."""
 
 SCALE_RANGE = (0.5, 2.0)
 SCALE_SIGN = "@"
 RATE_STEP_HZ = 50
-"""Scaled sample rates are multiples of this: from others a short filter cannot resample to the usual ones."""
+"""Scaled sample rates are multiples of this, so that a short filter can resample them to the usual rates."""
 
 
 class WordTime(NamedTuple):
@@ -49,12 +50,12 @@ class Utterance(NamedTuple):
 class Synthesiser:
     """Speaks English text in about two hundred voices.
 
-    The same call gives the same bytes, on systems that can unload a library (Linux with glibc does; tested).
-    Threads wait for each other; use processes to speak in parallel. A process must not use espeak-ng by other
-    means at the same time: the library is one per process.
+    The same call gives the same bytes on systems that can unload a library (tested on Linux with glibc). Threads wait
+    for each other; use processes to speak in parallel. A process must not use espeak-ng in any other way at the same
+    time, as there is one library per process.
 
     Raises:
-        ImportError: when the package espeakng-loader is missing; names the extra to install.
+        ImportError: The package espeakng-loader is missing; the message names the extra to install.
     """
 
     def __init__(self) -> None:
@@ -64,9 +65,9 @@ class Synthesiser:
     def voices(self) -> list[str]:
         """Names of the voices, "accent+variant" or "accent+variant@scale".
 
-        A voice combines a variant of espeak-ng (vocal tract, pitch, phonation) with one of four accents: first the
-        variants of people, the most different ones first, then machines, whispers and toys. The second hundred are the
-        same variants with foreign accents and vocal tracts of other lengths.
+        A voice combines a variant of espeak-ng (vocal tract, pitch, phonation) with one of four accents. Variants of
+        people come first, the most different ones at the beginning, then machines, whispers and toys. The second
+        hundred are the same variants with foreign accents and vocal tracts of other lengths.
         """
         known = list(enumerate(DISTINCT_VARIANTS + ODD_VARIANTS))
         native = [f"{_in_turn(ACCENTS, index)}+{name}" for index, name in known if name in self._variants]
@@ -83,19 +84,19 @@ class Synthesiser:
         """Speak a text.
 
         Args:
-            text: plain English text.
-            voice: one of `voices()`, or any other name that espeak-ng knows ("en-us", "en-us+m3"), with or without
-                "@" and a factor in 0.5-2 of all its frequencies, as of a shorter (above 1) or longer vocal tract.
-            words_per_minute: speed, 80-450.
-            pitch: height of the voice, 0-99, 50 being the voice's own.
-            pitch_range: how much the pitch moves, 0 (monotone) to 99.
+            text: Plain English text.
+            voice: One of `voices()`, or any other name that espeak-ng knows ("en-us", "en-us+m3"), with or without "@"
+                and a factor in 0.5-2 of all its frequencies, for a shorter (above 1) or longer vocal tract.
+            words_per_minute: Speed, 80-450.
+            pitch: Pitch, 0-99; 50 is the voice's own.
+            pitch_range: Range of the pitch, 0 (monotone) to 99.
 
         Returns:
             The utterance; a word ends where the next begins, the last one where speech ends.
 
         Raises:
-            ValueError: an empty text, an unknown voice variant or scale, or a number out of its range.
-            SpeechError: espeak-ng has no such voice, or gave no sound.
+            ValueError: An empty text, an unknown voice variant or scale, or a number out of its range.
+            SpeechError: No such voice, or no sound came out.
         """
         if not text.strip():
             raise ValueError("nothing to speak: the text is empty")
@@ -104,7 +105,7 @@ class Synthesiser:
         _check_range("words_per_minute", words_per_minute, WORDS_PER_MINUTE_RANGE)
         _check_range("pitch", pitch, PITCH_RANGE)
         _check_range("pitch_range", pitch_range, PITCH_RANGE)
-        # Played faster, speech has all its frequencies higher; spoken more slowly before, it keeps its speed.
+        # Faster playback raises all frequencies; speaking more slowly first keeps the speed.
         slowed = round(words_per_minute / scale)
         _check_range(f"words_per_minute over the voice's factor {scale}", slowed, WORDS_PER_MINUTE_RANGE)
         speech = speak_once(text, name, slowed, pitch, pitch_range)
@@ -127,7 +128,7 @@ def _in_turn(items: tuple[Any, ...], index: int) -> Any:
 
 
 def _scale_of(voice: str) -> tuple[str, float]:
-    """A voice's name for espeak-ng, and the factor of its frequencies."""
+    """Name of a voice for espeak-ng, and the factor of its frequencies."""
     name, sign, text = voice.partition(SCALE_SIGN)
     try:
         scale = float(text) if sign else 1.0

@@ -12,12 +12,12 @@ from datamodules.demo.rooms import in_a_room
 from datamodules.demo.textures import TEXTURE_LABELS, TRAIN_KEY, VAL_KEY, synthesise_texture
 
 TEXTURE_COLUMN = "texture"
-"""Label column of the manifest, and name of the task that tells textures apart."""
+"""Label column of the manifest, and name of the task of recognising textures."""
 
 MANIFEST_NAME = "textures.csv"
 
 VAL_FRACTION = 0.25
-"""Validation clips, as a part of the number of training clips of a class."""
+"""Validation clips, as a fraction of the training clips of a class."""
 
 _SPLIT_KEYS = {"train": TRAIN_KEY, "val": VAL_KEY}
 _ROOM_KEY = 77
@@ -49,28 +49,26 @@ def make_textures(
 ) -> Path:
     """Synthesise texture clips as WAV files, with a manifest.
 
-    Training and validation clips come from different seeds, and both from others than the simulated cortex'
-    stimuli.
+    Training clips, validation clips and the stimuli of the simulated cortex all come from different seeds.
 
     Args:
-        folder: where `textures/*.wav` and `textures.csv` go; made if missing.
-        clips_per_class: training clips of each class, at least 1.
-        val_clips_per_class: validation clips of each class, at least 1; None is a quarter of the training
-            clips.
-        labels: classes to make.
-        seed: another number makes other clips.
-        sample_rate_hz: sample rate in Hz, at least 8000.
-        duration_s: length of a clip in seconds.
-        rooms: part of the clips, drawn by lot, that are recorded in rooms, see `datamodules.demo.rooms`.
-        num_workers: number of processes.
-        show_progress: whether to show a progress bar.
+        folder: Folder for `textures/*.wav` and `textures.csv`; made if missing.
+        clips_per_class: Training clips of each class, at least 1.
+        val_clips_per_class: Validation clips of each class, at least 1; None is a quarter of the training clips.
+        labels: Classes to make.
+        seed: Another number makes other clips.
+        sample_rate_hz: Sample rate in Hz, at least 8000.
+        duration_s: Length of a clip in seconds.
+        rooms: Fraction of the clips, chosen at random, that are recorded in rooms, see `datamodules.demo.rooms`.
+        num_workers: Number of processes.
+        show_progress: Whether to show a progress bar.
 
     Returns:
         The manifest's path; its columns are path, split and texture.
 
     Raises:
-        CorpusError: a number of clips below 1, or a part outside 0-1.
-        ValueError: an unknown texture.
+        CorpusError: A number of clips below 1, or a fraction outside 0-1.
+        ValueError: An unknown texture.
     """
     num_val = max(1, round(clips_per_class * VAL_FRACTION)) if val_clips_per_class is None else val_clips_per_class
     if clips_per_class < 1 or num_val < 1:
@@ -95,7 +93,7 @@ def _write_clip(clip: _Clip) -> Row:
         sample_rate_hz=clip.sample_rate_hz,
         duration_s=clip.duration_s,
     )
-    # The same rooms for all classes: none tells what is heard in it.
+    # All classes have the same rooms, so that a room does not reveal the class.
     rng = np.random.default_rng([_SPLIT_KEYS[clip.split], clip.seed, clip.number, _ROOM_KEY])
     if rng.uniform() < clip.rooms:
         waveform = in_a_room(rng, waveform, clip.sample_rate_hz)

@@ -1,8 +1,8 @@
 """Labelled sound textures, synthesised in NumPy.
 
-Each class is a small stochastic model of how such sounds come about, in the spirit of the statistics that
-listeners use (McDermott & Simoncelli 2011, Neuron 71:926): event rates, spectra, modulation. The models'
-parameters are drawn anew for each clip, so that a class is a category with variation inside, not one sound.
+Each class is a small stochastic model of how such sounds arise, in the spirit of the statistics that listeners use
+(McDermott & Simoncelli 2011, Neuron 71:926): event rates, spectra, modulation. The parameters of the model are drawn
+again for each clip, so that a class is a category with variation rather than a single sound.
 """
 
 import zlib
@@ -14,10 +14,10 @@ from datamodules.audio import PUBLISHED_RMS, PUBLISHED_SAMPLE_RATE_HZ, set_rms
 from datamodules.demo.texture_models import TEXTURE_MODELS
 
 LOWEST_SAMPLE_RATE_HZ = 8000
-"""Below this, several classes would lose the band that tells them apart."""
+"""Below this, several classes would lose the band that distinguishes them."""
 
 SHORTEST_S = 0.5
-"""Shorter clips might fall between two events of the sparse classes."""
+"""Shorter clips may fall between two events of the sparse classes."""
 
 TRAIN_KEY, VAL_KEY, BENCHMARK_KEY = 1, 2, 3
 """First number of a clip's seed: training, validation and benchmark sounds never share a seed."""
@@ -36,17 +36,17 @@ def synthesise_texture(
     """Make one clip of a sound texture.
 
     Args:
-        label: one of `TEXTURE_LABELS`.
-        seed: number, or numbers, at least 0, that decide the clip together with the label; the same ones give
-            the same bytes (on one machine with one version of NumPy).
-        sample_rate_hz: sample rate in Hz, at least 8000.
-        duration_s: length in seconds, at least 0.5.
+        label: One of `TEXTURE_LABELS`.
+        seed: Number or numbers, at least 0, that determine the clip together with the label. The same ones give the
+            same bytes (on one machine with one version of NumPy).
+        sample_rate_hz: Sample rate in Hz, at least 8000.
+        duration_s: Length in seconds, at least 0.5.
 
     Returns:
-        (T,) float32 with mean 0 and RMS 0.1; its peaks may pass 1 where the sound is sparse.
+        (T,) float32 with mean 0 and RMS 0.1; the peaks of sparse sounds may exceed 1.
 
     Raises:
-        ValueError: an unknown label, a sample rate or duration that is too small.
+        ValueError: The label is unknown, or the sample rate or duration too small.
     """
     if label not in TEXTURE_MODELS:
         raise ValueError(f"unknown sound texture {label!r}; the textures are {', '.join(TEXTURE_LABELS)}")

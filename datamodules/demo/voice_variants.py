@@ -1,8 +1,8 @@
 """The voice variants of espeak-ng 1.52, in an order of use."""
 
-# Each is the one farthest from those before it, by long-term spectrum, fundamental and speaking rate over six
-# words in an American accent, so that the first N voices differ about as much as N can. Three that hardly
-# differ from others (klatt6, steph3, RicishayMax2) are left out.
+# Each is the one farthest from those before it, by long-term spectrum, fundamental and speaking rate over six words in
+# an American accent, so that the first N voices differ about as much as N voices can. Three that hardly differ from
+# others (klatt6, steph3, RicishayMax2) are left out.
 # fmt: off
 DISTINCT_VARIANTS = (
     "m3", "f2", "Marco", "Lee", "iven2", "Jacky", "travis", "AnxiousAndy", "antonio", "steph", "norbert",
@@ -16,7 +16,7 @@ DISTINCT_VARIANTS = (
 )
 # fmt: on
 
-# Machines, whispers and toys, in the order of the alphabet.
+# Machines, whispers and toys, in alphabetical order.
 # fmt: off
 ODD_VARIANTS = (
     "Demonic", "UniRobot", "anikaRobot", "announcer", "caleb", "robosoft", "robosoft2", "robosoft3",

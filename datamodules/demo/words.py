@@ -1,7 +1,7 @@
 """English words for synthesised speech."""
 
-# Content words of four letters or more, as in the word task of Feather et al. 2019, chosen by hand: common,
-# one spelling with one pronunciation, and the first twenty far apart in sound and length.
+# Content words of four letters or more, as in the word task of Feather et al. 2019, chosen by hand: common words with
+# one spelling and one pronunciation, the first twenty far apart in sound and length.
 WORDS = (
     "window",
     "butterfly",

@@ -1,7 +1,7 @@
 """Stochastic models of kinds of sound, from which the labelled textures are drawn.
 
-A model takes a source of chance, a number of samples and a sample rate; it draws its own parameters
-(rates, centre frequencies, decays) and then the events. Levels do not matter: they are set afterwards.
+A model takes a random generator, a number of samples and a sample rate. It draws its own parameters (rates, centre
+frequencies, decays) and then the events. Levels do not matter: they are set afterwards.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import numpy as np
 from datamodules.demo.texture_models import everyday, music, nature, people
 
 TextureModel = Callable[[np.random.Generator, int, int], np.ndarray]
-"""(source of chance, T, sample rate in Hz) -> (T,) float64."""
+"""(random generator, T, sample rate in Hz) -> (T,) float64."""
 
 TEXTURE_MODELS: dict[str, TextureModel] = {
     "applause": everyday.applause,
@@ -46,4 +46,4 @@ TEXTURE_MODELS: dict[str, TextureModel] = {
     "winds": music.winds,
     "writing": people.writing,
 }
-"""Label -> model, in alphabetical order."""
+"""Models by label, in alphabetical order."""

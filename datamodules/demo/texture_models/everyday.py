@@ -1,4 +1,4 @@
-"""Machines, things and crowds: what is heard in houses and streets."""
+"""Machines, objects and crowds, as heard in houses and streets."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from datamodules.demo.primitives import log_uniform
 
 
 def applause(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np.ndarray:
-    """A crowd: each person claps at an own steady rate with an own hand shape, at an own distance."""
+    """A crowd: each person claps at their own steady rate, with their own hand shape and distance."""
     duration_s = num_samples / sample_rate_hz
     mixture = np.zeros(num_samples)
     for _ in range(int(log_uniform(rng, 4, 40))):
@@ -38,7 +38,7 @@ def footsteps(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -
         step[delay : delay + len(scrape)] += scrape
         steps.append(step)
     onsets = make.regular_times_s(rng, log_uniform(rng, 1.4, 3.2), duration_s, jitter=0.03)
-    onsets = np.append(onsets, rng.uniform(0, 0.1))  # short clips too have a step
+    onsets = np.append(onsets, rng.uniform(0, 0.1))  # short clips have a step, too
     choices, amplitudes = rng.integers(4, size=len(onsets)), rng.uniform(0.7, 1, len(onsets))
     mixture = make.scatter(onsets, steps, choices, amplitudes, num_samples=num_samples, sample_rate_hz=sample_rate_hz)
     return make.in_background(rng, mixture, sample_rate_hz, exponent=1.5, level=(0.005, 0.03))
@@ -90,7 +90,7 @@ def knocking(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) ->
 
 
 def glass(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np.ndarray:
-    """Glasses and dishes that touch: high inharmonic modes, bright and short, at random times."""
+    """Clinking glasses and dishes: high inharmonic modes, bright and short, at random times."""
     duration_s = num_samples / sample_rate_hz
     clinks = []
     for _ in range(6):

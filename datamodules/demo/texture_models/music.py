@@ -1,4 +1,4 @@
-"""Bells, and music: single notes in a row, chords, plucked strings and drums."""
+"""Bells, and music: melodies, chords, plucked strings and drums."""
 
 import numpy as np
 

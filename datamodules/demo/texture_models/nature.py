@@ -10,7 +10,7 @@ CHIRP_STEEPNESS = 40.0
 
 
 def rain(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np.ndarray:
-    """Many drops, short filtered clicks at random times, over a hiss of those too dense to tell apart."""
+    """Many drops, short filtered clicks at random times, over a hiss of those too dense to distinguish."""
     duration_s = num_samples / sample_rate_hz
     onsets = make.random_times_s(rng, log_uniform(rng, 40, 400), duration_s)
     centre_hz = log_uniform(rng, 1500, 5000)
@@ -152,7 +152,7 @@ def barks(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np
 
 
 def purring(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np.ndarray:
-    """A cat that purrs, a frog or a growl: a low rattle of some twenty to sixty pulses a second, swelling in turns."""
+    """A cat that purrs, a frog or a growl: a low rattle of twenty to sixty pulses per second, swelling in turns."""
     duration_s = num_samples / sample_rate_hz
     rate_hz = log_uniform(rng, 18, 60)
     band = make.band_pass(log_uniform(rng, 100, 500), rng.uniform(0.6, 1.1))

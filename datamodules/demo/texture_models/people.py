@@ -1,4 +1,4 @@
-"""People: what hands do, and what voices do besides talking."""
+"""People: sounds of hands, and of voices other than speech."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from datamodules.demo import primitives as make
 from datamodules.demo.primitives import log_uniform
 
 GASP_S = 0.3
-"""Length of the breath drawn after a cry."""
+"""Duration of the breath after a cry."""
 
 
 def typing(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np.ndarray:
@@ -95,7 +95,7 @@ def breathing(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -
 
 
 def laughing(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np.ndarray:
-    """Laughter: runs of short breathy calls of a voice, four to seven a second, sinking in pitch and loudness."""
+    """Laughter: runs of short breathy calls, four to seven per second, falling in pitch and loudness."""
     duration_s = num_samples / sample_rate_hz
     rate_hz, f0_hz, formants_hz = log_uniform(rng, 3.8, 7), log_uniform(rng, 140, 500), _formants_hz(rng)
     breathiness, fading, sinking = rng.uniform(0.1, 0.6), rng.uniform(0.75, 0.97), rng.uniform(0.94, 0.99)
@@ -120,7 +120,7 @@ def laughing(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) ->
 
 
 def crying(rng: np.random.Generator, num_samples: int, sample_rate_hz: int) -> np.ndarray:
-    """A baby or a sobbing grown-up: long calls of a tense voice whose pitch arches and shakes, gasps between."""
+    """A baby or a sobbing adult: long calls of a tense voice whose pitch arches and shakes, gasps between."""
     duration_s = num_samples / sample_rate_hz
     f0_hz, formants_hz = log_uniform(rng, 250, 650), 1.2 * _formants_hz(rng)
     call_s, breathiness = log_uniform(rng, 0.4, 1.4), rng.uniform(0.02, 0.3)
