@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 PUBLISHED_RMS = 0.1
-"""Level at which the published networks hear every sound (Kell et al. 2018; Feather et al. 2019)."""
+"""Level of every sound for the published networks (Kell et al. 2018; Feather et al. 2019)."""
 
 PUBLISHED_SAMPLE_RATE_HZ = 20_000
 """Sample rate of the published networks' sounds (Kell et al. 2018)."""
@@ -26,23 +26,23 @@ RESAMPLING_KAISER_BETA = 14.769656459379492
 
 MIN_SOURCE_RATE_HZ = 1_000
 MAX_SOURCE_RATE_HZ = 768_000
-"""Sample rates outside are taken for broken headers: no sound worth hearing has a lower one, no recorder a higher."""
+"""Other sample rates count as broken headers: lower ones lose all of speech, and no recorder has higher ones."""
 
 MAX_FILTER_TAPS = 2**26
-"""Rates without a large common divisor need one filter per phase: 44 101 to 20 000 Hz would take gigabytes."""
+"""Rates without a large common divisor need one filter per phase; 44 101 to 20 000 Hz would take gigabytes."""
 
-# A deviation from the mean this small beside the largest sample is rounding, not sound (float32 epsilon).
+# A deviation from the mean this small relative to the largest sample is rounding, not sound (float32 epsilon).
 SILENCE_TOLERANCE = 1.2e-7
 
 AudioSource = str | Path | bytes | BinaryIO
 
 
 class AudioError(ValueError):
-    """A sound that cannot be used; the message names it and says why.
+    """A sound that cannot be used; the message names it and the reason.
 
     Args:
-        message: which sound, and what is wrong with it.
-        kind: the reason in a word or two, to count by: "missing", "broken", "empty", "not finite", ...
+        message: Which sound, and what is wrong with it.
+        kind: The reason in a word or two, to count by: "missing", "broken", "empty", "not finite", ...
     """
 
     def __init__(self, message: str, *, kind: str = "broken") -> None:
@@ -60,23 +60,23 @@ def read_audio(
 ) -> np.ndarray:
     """Read a sound, or a stretch of it, as one channel at the wanted sample rate.
 
-    Channels are averaged. Resampling is by a Kaiser-windowed sinc; a stretch is read with enough of its
-    surroundings that its samples are those of the whole file resampled.
+    Channels are averaged. Resampling uses a Kaiser-windowed sinc. A stretch is read with enough of its surroundings
+    that its samples equal those of the whole file resampled.
 
     Args:
-        source: path, bytes of a file, or open binary file, in any format that soundfile reads.
-        sample_rate_hz: sample rate of what is returned, in Hz.
-        start_s: where the stretch starts, in seconds, at least 0.
-        duration_s: how long it is, in seconds; None is up to the end. A stretch that runs over the end of the
-            file comes back shorter.
-        min_source_rate_hz: least sample rate that the file must have, in Hz.
+        source: Path, bytes of a file, or open binary file, in any format that soundfile reads.
+        sample_rate_hz: Sample rate of the result in Hz.
+        start_s: Start of the stretch in seconds, at least 0.
+        duration_s: Duration of the stretch in seconds; None is up to the end. A stretch that extends beyond the end of
+            the file is returned shorter.
+        min_source_rate_hz: Least sample rate of the file in Hz.
 
     Returns:
         (T,) float32.
 
     Raises:
-        AudioError: when the sound is missing, broken, empty (also: starts after its end), has samples that are not
-            finite, or a sample rate that is too low or cannot be resampled.
+        AudioError: The sound is missing, broken or empty (or ends before the start), its samples are not finite, or its
+            sample rate is too low or cannot be resampled.
     """
     name = _name(source)
     if sample_rate_hz <= 0:
@@ -96,18 +96,18 @@ def read_audio(
 
 
 def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
-    """Resample a sound by a Kaiser-windowed sinc (64 zero crossings).
+    """Resample a sound with a Kaiser-windowed sinc (64 zero crossings).
 
     Args:
         waveform: (T,) float.
-        from_hz: its sample rate in Hz.
-        to_hz: wanted sample rate in Hz.
+        from_hz: Its sample rate in Hz.
+        to_hz: Wanted sample rate in Hz.
 
     Returns:
         (ceil(T * to_hz / from_hz),) float32.
 
     Raises:
-        InstallationError: if the rates differ and torchaudio does not load.
+        InstallationError: The rates differ and torchaudio does not load.
     """
     samples = np.ascontiguousarray(waveform, dtype=np.float32)
     if from_hz == to_hz:
@@ -119,16 +119,16 @@ def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
 
 
 def check_source_rate(from_hz: int, to_hz: int, name: str, *, at_least_hz: int = 0) -> None:
-    """Refuse sample rates that are wrong, or that would need filters of gigabytes.
+    """Refuse sample rates that are wrong or would need filters of gigabytes.
 
     Args:
-        from_hz: sample rate of a sound in Hz.
-        to_hz: wanted sample rate in Hz.
-        name: what to call the sound in an error.
-        at_least_hz: least sample rate that the sound must have, in Hz.
+        from_hz: Sample rate of a sound in Hz.
+        to_hz: Wanted sample rate in Hz.
+        name: Name of the sound in an error.
+        at_least_hz: Least sample rate of the sound in Hz.
 
     Raises:
-        AudioError: of kind "wrong rate".
+        AudioError: The rate is refused; the kind is "wrong rate".
     """
     lowest_hz = max(at_least_hz, min(MIN_SOURCE_RATE_HZ, to_hz))
     if not lowest_hz <= from_hz <= MAX_SOURCE_RATE_HZ:
@@ -156,7 +156,7 @@ def rms(waveform: np.ndarray) -> float:
         The RMS, at least 0.
     """
     samples = np.asarray(waveform, dtype=np.float64)
-    # Not numpy.dot: its sum may depend on the number of threads, and with it the last bit of a mixture.
+    # Not numpy.dot, whose sum may depend on the number of threads, and with it the last bit of a mixture.
     return float(np.sqrt(np.einsum("i,i->", samples, samples) / len(samples)))
 
 
@@ -182,11 +182,11 @@ def demean(waveform: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray
 
 
 def is_audible(waveform: np.ndarray) -> bool:
-    """Whether anything is left of a sound when its mean is subtracted, as `demean` has it."""
+    """Whether anything is left of a sound after its mean is subtracted, as by `demean`."""
     if not waveform.size:
         return False
     lowest, highest = float(waveform.min()), float(waveform.max())
-    # The largest deviation from the mean is at least half the range: twice the tolerance leaves no doubt.
+    # The largest deviation from the mean is at least half the range: above twice the tolerance, the answer is clear.
     if (highest - lowest) / 2 > 2 * SILENCE_TOLERANCE * max(abs(lowest), abs(highest)):
         return True
     return bool(demean(waveform).any())
@@ -197,10 +197,10 @@ def set_rms(waveform: np.ndarray, rms: float = PUBLISHED_RMS) -> np.ndarray:
 
     Args:
         waveform: (T,) float.
-        rms: wanted root mean square.
+        rms: Root mean square of the result.
 
     Returns:
-        (T,) float32; a silent (constant) sound stays zero.
+        (T,) float32; a silent (constant) sound becomes zero.
     """
     centred = demean(waveform)
     level = _rms(centred) if centred.size else 0.0
@@ -210,14 +210,14 @@ def set_rms(waveform: np.ndarray, rms: float = PUBLISHED_RMS) -> np.ndarray:
 
 
 def fit_length(waveform: np.ndarray, num_samples: int) -> np.ndarray:
-    """Cut a sound at `num_samples`, or append zeros up to it.
+    """Cut a sound to `num_samples`, or append zeros.
 
     Args:
         waveform: (T,) float.
-        num_samples: wanted length in samples.
+        num_samples: Wanted length in samples.
 
     Returns:
-        (num_samples,) of the same type.
+        (num_samples,) of the same dtype.
     """
     if len(waveform) >= num_samples:
         return waveform[:num_samples]
@@ -250,9 +250,9 @@ def _resampler(from_hz: int, to_hz: int) -> torch.nn.Module:
 def _read_stretch(
     file: soundfile.SoundFile, name: str, sample_rate_hz: int, start_s: float, duration_s: float | None
 ) -> np.ndarray:
-    """Samples of the stretch, after resampling the stretch and a margin on either side of it."""
+    """Read and resample the stretch with a margin on either side, and return the samples of the stretch."""
     from_hz = file.samplerate
-    # Output sample k of the whole file lies at k / sample_rate_hz: the stretch is cut on that grid.
+    # Output sample k of the whole file is at k / sample_rate_hz: the stretch is cut on that grid.
     first = round(start_s * sample_rate_hz)
     num_samples = None if duration_s is None else round(duration_s * sample_rate_hz)
     block, step = (hz // gcd(from_hz, sample_rate_hz) for hz in (from_hz, sample_rate_hz))

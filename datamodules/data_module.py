@@ -1,4 +1,4 @@
-"""The LightningDataModule: shards of signals and of noises become batches of labelled mixtures."""
+"""The LightningDataModule: shards of signals and noises become batches of labelled mixtures."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,48 +20,49 @@ from datamodules.shards.index import ShardError
 from datamodules.tasks import Side, Task, TaskError, resolve_task
 
 DEFAULT_BATCH_SIZE = 128
-"""Of CochCNN9's published recipes."""
+"""Batch size of the published recipes of CochCNN9."""
 
 
 class AuditoryDataModule(lightning.LightningDataModule):
     """Signals in noise, with any list of tasks about either.
 
-    Each signal clip is heard once per epoch, around its midpoint, in noise from a random place of the next noise
-    clip. Every random choice is a function of (seed, epoch, position): the number of workers changes nothing,
-    and neither does the number of ranks while batch_size times ranks stays the same. In training, a last
-    incomplete global batch is dropped; in validation every clip comes once. How the published training drew its
-    signal-only and noise-only examples is not known: their fractions are 0 unless given.
+    Each signal clip comes once per epoch, around its midpoint, in noise from a random place of the next noise clip.
+    Every random choice is a function of (seed, epoch, position): the number of workers changes nothing, and neither
+    does the number of ranks as long as batch_size times ranks stays the same. In training, an incomplete last global
+    batch is dropped; in validation, every clip comes once. How the published training drew signal-only and noise-only
+    examples is not known; their fractions are 0 by default.
 
-    A batch is a dictionary: `waveform` (B, T) float32; `targets`, for each task (B,) int64 or (B, C) float32;
-    `snr_db` (B,) float32, +inf without noise, -inf without signal. Targets of clips without a label for a task are
-    `UNLABELLED`, or a row of NaN: losses and metrics leave them out.
+    A batch is a dictionary: `waveform` (B, T) float32; `targets`, for each task (B,) int64 or (B, C) float32; `snr_db`
+    (B,) float32, +inf without noise, -inf without signal. Targets of clips without a label for a task are `UNLABELLED`,
+    or a row of NaN; losses and metrics ignore them.
+
+    Shards are opened in `setup`, or when something that depends on them is first needed: `tasks`, `num_classes`,
+    `steps_per_epoch` or a loader. Errors in the shards are reported then.
 
     Args:
-        signal: folder with the shard sets `train` and `val` (and `test`, for testing) of the signals, or with the
-            published HDF5 files (`train_*/`, `valid_*/`), see `datamodules.shards.published_hdf5`. Shard sets that lie
-            elsewhere are streamed from a URL or pipe, with a local shuffle, see `datamodules.shards.streaming`.
-        tasks: names, or mappings with `name` and any of `kind`, `side`, `loss_weight`, `null_label`.
-        noise: as `signal`, of the noises; None for quiet.
-        batch_size: examples per batch on each rank; 128, unless `global_batch_size` is given.
-        global_batch_size: examples of an optimiser step, over all ranks and accumulated batches, in place of
+        signal: Folder with the shard sets `train` and `val` (and `test`, for testing) of the signals, or with the
+            published HDF5 files (`train_*/`, `valid_*/`), see `datamodules.shards.published_hdf5`. Shard sets on other
+            machines are streamed from a URL or pipe, with a local shuffle, see `datamodules.shards.streaming`.
+        tasks: Names, `package.module:NAME` of tasks of your own, or mappings with `name` and any of `kind`, `side`,
+            `loss_weight`, `null_label`.
+        noise: The same for the noises; None for quiet.
+        batch_size: Examples per batch on each rank; 128, unless `global_batch_size` is given.
+        global_batch_size: Examples per optimiser step, over all ranks and accumulated batches, in place of
             `batch_size`: the same training on any number of GPUs.
-        num_workers: worker processes per loader and rank.
-        duration_s: duration of an example in seconds.
-        sample_rate_hz: sample rate in Hz, which that of the shards must equal.
-        snr_db: lowest and highest signal-to-noise ratio of training in dB.
-        signal_only_fraction: fraction of examples without noise, 0 to 1.
-        noise_only_fraction: fraction of examples without signal; the sum of both is at most 1.
-        jitter_s: signals are shifted in time by up to this much, in seconds.
-        seed: seed of all random choices.
-        mix_on_device: send signals and noises to the device and mix there, in float64: the same mixtures, less
-            work for the workers, twice as much to send. Loaders that are not run by a Trainer then give batches
-            with `signal` and `noise` in place of `waveform`.
-        val_conditions: validation is run once per condition: its name, and a fixed signal-to-noise ratio in dB
-            (`.inf` is quiet), or null for mixtures as in training, drawn once. All conditions have the same
-            pairs of clips. The default is `{"mixed": null}`, and in quiet `{"quiet": .inf}`.
-
-    The clips are opened in `setup`, or when something that depends on them is first asked for: `tasks`,
-    `num_classes`, `steps_per_epoch`, a loader. What is wrong with them is reported there.
+        num_workers: Worker processes per loader and rank.
+        duration_s: Duration of an example in seconds.
+        sample_rate_hz: Sample rate in Hz, which must be that of the shards.
+        snr_db: Lowest and highest signal-to-noise ratio of training in dB.
+        signal_only_fraction: Fraction of examples without noise, 0 to 1.
+        noise_only_fraction: Fraction of examples without signal; the sum of both is at most 1.
+        jitter_s: Signals are shifted in time by up to this much, in seconds.
+        seed: Seed of all random choices.
+        mix_on_device: Send signals and noises to the device and mix there, in float64: the same mixtures, less work for
+            the workers, twice as much to send. Without a Trainer, batches then have `signal` and `noise` in place of
+            `waveform`.
+        val_conditions: Conditions of validation, which runs once for each: a name, and a fixed signal-to-noise ratio in
+            dB (`.inf` is quiet), or null for mixtures as in training, drawn once. All conditions have the same pairs of
+            clips. The default is `{"mixed": null}`, and in quiet `{"quiet": .inf}`.
 
     Raises:
         TaskError: No task is named.
@@ -149,7 +150,7 @@ class AuditoryDataModule(lightning.LightningDataModule):
 
     @property
     def num_classes(self) -> dict[str, int]:
-        """Number of classes of each task, null class included."""
+        """Number of classes of each task, including the null class."""
         return {task.name: task.num_classes for task in self.tasks}
 
     @property
@@ -161,7 +162,7 @@ class AuditoryDataModule(lightning.LightningDataModule):
         """Examples per batch on each of `num_ranks` ranks.
 
         Raises:
-            DataSettingsError: when `global_batch_size` cannot be shared out.
+            DataSettingsError: `global_batch_size` cannot be divided among the ranks.
         """
         if self._global_batch_size is None:
             return self._batch_size
@@ -169,7 +170,7 @@ class AuditoryDataModule(lightning.LightningDataModule):
         size, left_over = divmod(self._global_batch_size, num_ranks * accumulated)
         if size < 1 or left_over:
             raise DataSettingsError(
-                f"global_batch_size {self._global_batch_size} cannot be shared out over {num_ranks} rank(s) times "
+                f"global_batch_size {self._global_batch_size} cannot be divided among {num_ranks} rank(s) times "
                 f"{accumulated} accumulated batch(es): change trainer.devices, trainer.num_nodes or "
                 "trainer.accumulate_grad_batches so that it can, or give batch_size (on each rank) in its place"
             )
@@ -184,7 +185,7 @@ class AuditoryDataModule(lightning.LightningDataModule):
         Raises:
             ShardError: As `clips`.
             TaskError: As `tasks`.
-            DataSettingsError: There are too few clips for a batch, or `global_batch_size` cannot be shared out.
+            DataSettingsError: Too few clips for a batch, or `global_batch_size` cannot be divided among the ranks.
         """
         _ = self.tasks
         self.clips("test" if stage == "test" else "val")
@@ -205,7 +206,7 @@ class AuditoryDataModule(lightning.LightningDataModule):
         """The training loader of this rank."""
         trainer = self.trainer
         if getattr(trainer, "overfit_batches", 0):
-            raise DataSettingsError("overfit_batches would get other examples in each epoch: use limit_train_batches")
+            raise DataSettingsError("overfit_batches would use other examples in each epoch: use limit_train_batches")
         rank, num_ranks = self._rank_and_num_ranks()
         return TrainingLoader(
             MixtureDataset(*self.clips("train"), self.tasks, self.settings, seed=self.seed, is_mixed=self._is_mixed),
@@ -224,7 +225,7 @@ class AuditoryDataModule(lightning.LightningDataModule):
         return self._condition_loaders(self.clips("test"))
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """Mix, where that is done on the device."""
+        """Mix the batch if that is done on the device."""
         return mixed(batch)
 
     def _condition_loaders(self, shards: ClipPair) -> list[ExampleLoader]:
@@ -265,28 +266,28 @@ class AuditoryDataModule(lightning.LightningDataModule):
         )
 
     def _rank_and_num_ranks(self) -> tuple[int, int]:
-        """As the trainer knows them; environment variables would be wrong in spawned processes."""
+        """Those of the trainer; environment variables would be wrong in spawned processes."""
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
     def _num_accumulated(self) -> int:
-        """Batches whose gradients are added up for a step."""
+        """Number of batches whose gradients are accumulated for a step."""
         return 1 if self.trainer is None else self.trainer.accumulate_grad_batches
 
     def _opened(self, split: str, *, like: ClipPair | None = None) -> ClipPair:
-        """The shard sets of a split, checked against the settings and those of the training split."""
+        """Open the clips of a split, and check them against the settings and the training clips."""
         opened = {side: _opened_side(location, split, side) for side, location in self._locations.items()}
         for shards in opened.values():
             if shards.sample_rate_hz != self.sample_rate_hz:
                 raise ShardError(
                     f"{shards.folder}: has a sample rate of {shards.sample_rate_hz} Hz, sample_rate_hz is "
-                    f"{self.sample_rate_hz} Hz: set it to that of the shards, or build them anew"
+                    f"{self.sample_rate_hz} Hz: set it to that of the shards, or build them again"
                 )
             if not len(shards):
                 raise ShardError(f"{shards.folder}: has no clips")
         pair = ClipPair(opened["signal"], opened.get("noise"))
         for ours, theirs in zip(pair, like or pair, strict=True):
             if ours is not None and theirs is not None and ours.label_sets != theirs.label_sets:
-                raise ShardError(f"{ours.folder} and {theirs.folder} have different label sets: build both in one go")
+                raise ShardError(f"{ours.folder} and {theirs.folder} have different label sets: build them together")
         return pair
 
     def _check_null_classes(self, tasks: Sequence[Task]) -> None:
@@ -299,12 +300,12 @@ class AuditoryDataModule(lightning.LightningDataModule):
             if absent[task.side] and task.null_label is None:
                 raise TaskError(
                     f"task {task.name!r} has no null class, but some examples have no {task.side}: give it its "
-                    "null label, or set the fractions and val_conditions so that there are none"
+                    "null label, or choose fractions and val_conditions without such examples"
                 )
 
 
 def _opened_side(location: str, split: str, side: Side) -> ClipSource:
-    """The clips of one side; an error names the setting, which may come from the recipe that a file begins with."""
+    """Open the clips of one side; an error names the setting, which may come from a recipe."""
     try:
         return open_clips(location, split, side=side)
     except ShardError as error:

@@ -22,28 +22,28 @@ Kind = Literal["one_label", "many_labels"]
 Side = Literal["signal", "noise"]
 
 NULL_LABEL = "<null>"
-"""The class of "there is no such sound": the answer when a task's side of the mixture is absent."""
+"""The class for absent sounds: the target if a task's side of the mixture is missing."""
 
 
 class TaskError(ValueError):
-    """A task that is unknown, or that does not fit the shards; the message lists what is known."""
+    """A task that is unknown or does not fit the shards; the message lists what is known."""
 
 
 UNLABELLED = -1
-"""Target of an example that has no label for a task with one label; for a task with many, a row of NaN."""
+"""Target of an example without a label for a one-label task; for a many-labels task it is a row of NaN."""
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The classes that one label column of a shard set may take.
+    """The classes of a label column of a shard set.
 
     Args:
-        kind: "one_label" (each clip has exactly one) or "many_labels" (any number).
-        labels: class names; a class's integer is its place here.
-        null_label: which of them is the null class; None when there is none.
+        kind: "one_label" (each clip has exactly one label) or "many_labels" (any number).
+        labels: Class names; a class's number is its index here.
+        null_label: The null class among them; None without one.
 
     Raises:
-        TaskError: when labels are missing or double, or the null label is not among them.
+        TaskError: Labels are missing or occur twice, or the null label is not among them.
     """
 
     kind: Kind
@@ -64,16 +64,16 @@ class LabelSet:
 
 @dataclass(frozen=True)
 class Task:
-    """One thing that a network learns to tell.
+    """One thing that a network learns to recognise.
 
     Args:
-        name: also the name of the label column in the shards, of the head, and of the target in a batch.
+        name: Name of the task, of its label column in the shards, of its head, and of its target in a batch.
         kind: "one_label" (softmax and cross-entropy) or "many_labels" (sigmoids, binary cross-entropy).
-        side: the side of the mixture that it is about.
-        loss_weight: factor of its loss in the sum over tasks.
-        null_label: label when that side is absent; None: the task has no such class, and every example has
+        side: Side of the mixture that the task is about.
+        loss_weight: Weight of its loss in the sum over tasks.
+        null_label: Label if that side is absent; None if the task has no such class, so that every example must have
             that side.
-        labels: class names in the order of the logits; empty until resolved against shards.
+        labels: Class names in the order of the logits; empty until the task is resolved against shards.
     """
 
     name: str
@@ -96,14 +96,14 @@ class Task:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes, the null class included; an error before the task is resolved."""
+        """Number of classes, including the null class; an error before the task is resolved."""
         if not self.labels:
             raise TaskError(f"task {self.name!r} has no labels yet: resolve it against a shard set first")
         return len(self.labels)
 
     @property
     def null_index(self) -> int | None:
-        """Place of the null class among the labels; None when the task has none."""
+        """Index of the null class; None if the task has none."""
         return None if self.null_label is None else self.labels.index(self.null_label)
 
 
@@ -118,19 +118,19 @@ TASKS: dict[str, Task] = {
 
 
 def resolve_task(task: str | Mapping[str, Any] | Task, label_sets: Mapping[str, Mapping[str, LabelSet]]) -> Task:
-    """Find a task's definition and give it the labels of the shards that it will be trained on.
+    """Find the definition of a task, and add the labels of the shards that it is trained on.
 
     Args:
-        task: name of a published task or of a label column; `package.module:NAME` of a `Task` of your own; or a
-            mapping with `name`, which is any of these, and any of `kind`, `side`, `loss_weight`, `null_label` to
-            override or to define one; or a Task. `null_label: null` leaves the null class of the shards out.
-        label_sets: for each side, "signal" and "noise", the label sets of its shards by name.
+        task: Name of a published task or of a label column; `package.module:NAME` of a `Task` of your own; a mapping
+            with `name`, which is any of these, and any of `kind`, `side`, `loss_weight`, `null_label` to override or
+            define; or a `Task`. `null_label: null` leaves out the null class of the shards.
+        label_sets: Label sets of the shards by name, for each side ("signal" and "noise").
 
     Returns:
         The task with its labels.
 
     Raises:
-        TaskError: when the task is unknown, the shards lack its labels, or kinds or null labels disagree.
+        TaskError: The task is unknown, the shards lack its labels, or kinds or null labels disagree.
     """
     defined = task if isinstance(task, Task) else _defined(task, label_sets)
     label_set = label_sets.get(defined.side, {}).get(defined.name)
@@ -142,7 +142,7 @@ def resolve_task(task: str | Mapping[str, Any] | Task, label_sets: Mapping[str, 
     if label_set.kind != defined.kind:
         raise TaskError(
             f"task {defined.name!r} is of kind {defined.kind!r}, but the {defined.side} shards hold "
-            f"{label_set.kind!r}: set the task's `kind`, or build the shards anew"
+            f"{label_set.kind!r}: set the task's `kind`, or build the shards again"
         )
     labels = label_set.labels
     if defined.null_label is None:

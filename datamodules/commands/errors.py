@@ -2,7 +2,7 @@
 
 
 class CommandError(ValueError):
-    """Something that the user asked for cannot be done; the message says what and why."""
+    """A request that is not possible; the message says what and why."""
 
 
 def user_errors() -> tuple[type[Exception], ...]:

@@ -38,7 +38,7 @@ class Words(BuildOptions, SelectionRules):
 
     Attributes:
         folder: Folder of the recordings.
-        layout: How the recordings lie in the folder, see above.
+        layout: Name of the layout, see above.
         alignments: Folder of TextGrid or CTM files; that of the recordings if not given.
         tier: Tier of words of the TextGrid files; words, word or the only one if not given.
     """

@@ -1,1 +1,1 @@
-"""Corpora that the project knows: each module makes manifests, and gives a command that builds shards."""
+"""Layouts of corpora: each module makes manifests, which the commands build shards from."""

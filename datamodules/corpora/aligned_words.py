@@ -1,4 +1,4 @@
-"""Words cut out of recordings: from alignments, by the published rules of selection, to a manifest."""
+"""Words cut from recordings: alignments and the published rules of selection give a manifest."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,9 +18,9 @@ class WordManifest(NamedTuple):
     """A manifest of words.
 
     Args:
-        path: the manifest; its columns are path, midpoint_s, split ("train"), word and speaker.
-        num_clips: its rows.
-        removals: what was left out, by rule; the first rows are about whole recordings.
+        path: The manifest; its columns are path, midpoint_s, split ("train"), word and speaker.
+        num_clips: Number of its rows.
+        removals: What was left out, by rule; the first entries are about whole recordings.
     """
 
     path: Path
@@ -35,18 +35,18 @@ class _SpokenWord(NamedTuple):
 
 
 class Alignments:
-    """The alignments of a corpus, found by the recording.
+    """The alignments of a corpus, by recording.
 
-    A TextGrid is looked for beside the recording, then in the folder under the recording's path, then anywhere in
-    it by name; CTM files hold many recordings, by name.
+    A TextGrid is searched next to the recording, then in the folder of alignments at the path of the recording, then
+    anywhere in that folder by name. CTM files hold many recordings, by name.
 
     Args:
-        root: folder of the recordings.
-        folder: folder of the alignments; None is the same.
-        tier: the TextGrids' tier of words; None finds it.
+        root: Folder of the recordings.
+        folder: Folder of the alignments; None is the same folder.
+        tier: Tier of words of the TextGrids; None finds it.
 
     Raises:
-        CorpusError: when there are no alignments, or a CTM file is broken.
+        CorpusError: There are no alignments, or a CTM file is broken.
     """
 
     def __init__(self, root: Path, folder: Path | None = None, *, tier: str | None = None) -> None:
@@ -64,10 +64,10 @@ class Alignments:
         self._words = {name: words for path in found if path not in grids for name, words in read_ctm(path).items()}
 
     def words(self, recording: Path) -> list[AlignedWord] | None:
-        """The words of a recording; None when it has no alignment.
+        """The words of a recording; None if it has no alignment.
 
         Raises:
-            CorpusError: when its alignment is broken, or several have its name.
+            CorpusError: The alignment is broken, or several have the name of the recording.
         """
         name = recording.stem
         places = [recording.with_suffix("")]
@@ -90,21 +90,21 @@ def make_manifest(
     tier: str | None = None,
     rules: SelectionRules | None = None,
 ) -> WordManifest:
-    """Write a manifest of the words of a corpus that are kept by the rules.
+    """Write a manifest of the words of a corpus that pass the rules.
 
     Args:
-        root: folder of the recordings.
-        out: the manifest to write, CSV or Parquet.
-        layout: how the recordings lie there, see `datamodules.corpora.recordings`.
-        alignments: folder of TextGrid or CTM files; None is `root`.
-        tier: the TextGrids' tier of words; None finds it.
-        rules: the rules; None is the published ones.
+        root: Folder of the recordings.
+        out: Manifest to write, CSV or Parquet.
+        layout: Name of the layout, see `datamodules.corpora.layouts`.
+        alignments: Folder of TextGrid or CTM files; None is `root`.
+        tier: Tier of words of the TextGrids; None finds it.
+        rules: The rules; None are the published ones.
 
     Returns:
-        The manifest, and what each rule has removed.
+        The manifest, and what each rule removed.
 
     Raises:
-        CorpusError: when the corpus is of another form, or no word is left.
+        CorpusError: The corpus has another form, or no word is left.
     """
     recordings = find_recordings(root, layout=layout)
     known = Alignments(Path(root), None if alignments is None else Path(alignments), tier=tier)
@@ -120,8 +120,8 @@ def make_manifest(
     removals = (*(Removal(rule, count, 0) for rule, count in skipped.items()), *selection.removals)
     rows = [_row(row) for row, is_kept in zip(spoken, selection.kept, strict=True) if is_kept]
     if not rows:
-        told = "; ".join(f"{removal.rule}: {removal.num_clips}" for removal in removals if removal.num_clips)
-        raise CorpusError(f"{root}: none of {len(spoken)} words in {len(recordings)} recordings is left ({told})")
+        reasons = "; ".join(f"{removal.rule}: {removal.num_clips}" for removal in removals if removal.num_clips)
+        raise CorpusError(f"{root}: none of {len(spoken)} words in {len(recordings)} recordings is left ({reasons})")
     return WordManifest(write_manifest(Path(out), rows), len(rows), removals)
 
 

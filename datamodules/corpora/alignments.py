@@ -1,4 +1,4 @@
-"""When each word of a recording was said: Praat's TextGrid and NIST's CTM files."""
+"""Reading when each word of a recording was said: Praat's TextGrid and NIST's CTM files."""
 
 import math
 import re
@@ -9,19 +9,19 @@ from typing import NamedTuple
 from datamodules.corpora.sounds import CorpusError
 
 WORD_TIERS = ("words", "word")
-"""Names of the tier of words, as the Montreal Forced Aligner and others have it, capitals aside."""
+"""Names of the tier of words in files of the Montreal Forced Aligner and others, in lower case."""
 
 NO_WORDS = {"", "sil", "sp", "spn", "<eps>", "<unk>", "<sil>", "<p>", "[noise]", "[laughter]"}
-"""Marks that aligners put where there is no word."""
+"""Marks of aligners for stretches without a word."""
 
 NUM_CTM_FIELDS = 5
 
-# A quoted text, in which quotes are doubled, or a number, or a flag: what both forms of a TextGrid are made of.
+# A quoted string, in which quotes are doubled, or a number, or a flag: both forms of a TextGrid consist of these.
 _TOKEN = re.compile(r'"(?:[^"]|"")*"|<\w+>|[^\s"]+')
 
 
 class AlignedWord(NamedTuple):
-    """A word, in small letters, and when it was said."""
+    """A word, in lower case, and when it was said."""
 
     text: str
     start_s: float
@@ -34,17 +34,17 @@ class AlignedWord(NamedTuple):
 
 
 def read_textgrid(path: str | Path, *, tier: str | None = None) -> list[AlignedWord]:
-    """Read the words of a TextGrid, in its long or its short form, UTF-8 or UTF-16.
+    """Read the words of a TextGrid, in long or short form, UTF-8 or UTF-16.
 
     Args:
-        path: the file.
-        tier: name of the interval tier; None is "words" or "word", or the only one.
+        path: The file.
+        tier: Name of the interval tier; None is "words" or "word", or the only tier.
 
     Returns:
-        The words in their order; marks of silence and noise are left out.
+        The words in order; marks of silence and noise are left out.
 
     Raises:
-        CorpusError: when the file is missing or broken, or has no such tier.
+        CorpusError: The file is missing or broken, or has no such tier or several.
     """
     values = _Values(_tokens(_text(path)), str(path))
     if values.text() != "ooTextFile" or values.text() != "TextGrid":
@@ -73,13 +73,13 @@ def read_ctm(path: str | Path) -> dict[str, list[AlignedWord]]:
     """Read the words of a CTM file: lines `RECORDING CHANNEL START DURATION WORD [CONFIDENCE]`.
 
     Args:
-        path: the file; lines that begin with `;;` are comments.
+        path: The file; lines starting with `;;` are comments.
 
     Returns:
-        For each recording its words, sorted by time.
+        The words of each recording, sorted by time.
 
     Raises:
-        CorpusError: when the file is missing, or a line is of another form; names the line.
+        CorpusError: The file is missing, or a line has another form; the message names the line.
     """
     words: dict[str, list[AlignedWord]] = {}
     for number, line in enumerate(_text(path).splitlines(), start=1):
@@ -119,7 +119,7 @@ def _text(path: str | Path) -> str:
 
 
 def _tokens(text: str) -> Iterator[str]:
-    """The values in a TextGrid: texts, numbers and flags; the long form's names of values are passed over."""
+    """The values of a TextGrid: strings, numbers and flags; the names of values in the long form are skipped."""
     for match in _TOKEN.finditer(text):  # not line by line: labels may have line breaks
         token = match.group()
         if token[0] in '"<' or _is_number(token):
@@ -135,7 +135,7 @@ def _is_number(token: str) -> bool:
 
 
 class _Values:
-    """The values of a TextGrid, taken one by one."""
+    """The values of a TextGrid, read one by one."""
 
     def __init__(self, tokens: Iterator[str], where: str) -> None:
         self._tokens = tokens
@@ -144,7 +144,7 @@ class _Values:
     def text(self) -> str:
         token = self._next()
         if not token.startswith('"'):
-            raise CorpusError(f"{self._where}: not a TextGrid: expected a text, got {token!r}")
+            raise CorpusError(f"{self._where}: not a TextGrid: expected a string, got {token!r}")
         return token[1:-1].replace('""', '"')
 
     def number(self) -> float:

@@ -1,8 +1,8 @@
 """AudioSet (Gemmeke et al. 2017): segments of videos with several labels, and a folder of their sounds.
 
-Segment lists are CSV files with lines `YTID, start_seconds, end_seconds, "id,id,..."`. Sounds are looked for by
-name: `YTID`, `YYTID`, `YTID_START`, `YTID_START_END` with times in whole seconds, seconds with three decimals, or
-milliseconds, in the folder or one level below.
+Segment lists are CSV files with lines `YTID, start_seconds, end_seconds, "id,id,..."`. Sounds are found by name, in the
+folder or one level below: `YTID`, `YYTID`, `YTID_START`, `YTID_START_END`, with times in whole seconds, seconds with
+three decimals, or milliseconds.
 """
 
 import csv
@@ -19,13 +19,13 @@ from datamodules.manifests.manifest import LABEL_SEPARATOR
 COLUMN = "audioset"
 
 EXCLUDED_BRANCHES = ("Speech", "Whispering", "Silence")
-"""Segments with such a label, or one below, are left out (Feather et al. 2019)."""
+"""Segments with one of these labels, or one below it, are left out (Feather et al. 2019)."""
 
 TOO_COARSE = "Music"
-"""Segments with this label and no finer one are left out (Feather et al. 2019)."""
+"""Segments with this label and none below it are left out (Feather et al. 2019)."""
 
 MAX_ZERO_FRACTION = 0.1
-"""Clips with more zeros are left out when they are cut (Feather et al. 2019)."""
+"""Clips with a larger fraction of zeros are left out (Feather et al. 2019)."""
 
 NO_SOUND = "no sound in the folder"
 
@@ -49,17 +49,17 @@ class AudioSetManifest(NamedTuple):
 def make_manifest(
     segment_lists: Mapping[str, str | Path], ontology: str | Path, clips: str | Path, out: str | Path
 ) -> AudioSetManifest:
-    """Write a manifest of the segments that have a sound and are not excluded, labels closed over ancestors.
+    """Write a manifest of the segments that have a sound and are not excluded, with the ancestors of their labels.
 
     Args:
-        segment_lists: for each split the CSV file; published: the unbalanced list for training, the balanced one
-            for testing.
-        ontology: `ontology.json`.
-        clips: folder of sounds.
-        out: the manifest to write, CSV or Parquet, with columns path, split and audioset.
+        segment_lists: CSV file of each split; the published ones are the unbalanced list for training and the balanced
+            list for testing.
+        ontology: The file `ontology.json`.
+        clips: Folder of sounds.
+        out: Manifest to write, CSV or Parquet, with the columns path, split and audioset.
 
     Raises:
-        CorpusError: when a file is missing or broken, or nothing is left of a split.
+        CorpusError: A file is missing or broken, or nothing is left of a split.
     """
     try:
         known = read_ontology(ontology)
@@ -83,7 +83,7 @@ def read_segments(path: str | Path) -> list[Segment]:
     """Read a segment list.
 
     Raises:
-        CorpusError: when it is missing, or a line is of another form; names the line.
+        CorpusError: It is missing, or a line has another form; the message names the line.
     """
     try:
         with Path(path).open(encoding="utf-8", newline="") as file:
@@ -98,14 +98,14 @@ def read_segments(path: str | Path) -> list[Segment]:
 
 
 def exclusion(ids: Iterable[str], ontology: Ontology) -> str | None:
-    """The published rule by which a segment is left out.
+    """Find the published rule that leaves out a segment.
 
     Args:
-        ids: identifiers of its labels.
-        ontology: the ontology.
+        ids: Identifiers of the segment's labels.
+        ontology: The ontology.
 
     Returns:
-        The name of the rule; None when the segment is kept.
+        Name of the rule; None if the segment is kept.
     """
     given = set(ids)
     for name in EXCLUDED_BRANCHES:

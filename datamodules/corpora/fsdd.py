@@ -19,7 +19,7 @@ RECORDINGS_FOLDER = "recordings"
 NUM_SHOWN = 3
 
 RECIPE = "fsdd 3"
-"""To be counted up when the same recordings and arguments give other shards."""
+"""Increment this if the same recordings and arguments give other shards."""
 
 _NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[A-Za-z0-9-]+)_(?P<take>\d+)")
 
@@ -28,15 +28,15 @@ def make_manifest(folder: str | Path, out_csv: str | Path, *, val_takes: Collect
     """Write a manifest of the digit recordings.
 
     Args:
-        folder: holds the WAV files, or is a clone of the data set with the folder `recordings`.
-        out_csv: the manifest to write; its columns are path (absolute), split, word, speaker and take.
-        val_takes: takes that form the split "val"; all others form "train".
+        folder: Folder of the WAV files, or a clone of the data set with the folder `recordings`.
+        out_csv: Manifest to write; its columns are path (absolute), split, word, speaker and take.
+        val_takes: Takes that form the split "val"; all others form "train".
 
     Returns:
         The manifest's path.
 
     Raises:
-        CorpusError: no such folder, no WAV files in it, a file of another name, or a split without files.
+        CorpusError: The folder is missing or has no WAV files, a file has another name, or a split has no files.
     """
     return write_manifest(Path(out_csv), digits(folder, val_takes=val_takes))
 
@@ -55,7 +55,7 @@ def digits(folder: str | Path, *, val_takes: Collection[int] = VAL_TAKES) -> lis
 
 
 def fingerprint(folder: Path) -> str:
-    """Digest of the recordings' names and sizes."""
+    """Digest of the names and sizes of the recordings."""
     listed = "\n".join(f"{path.name}\t{path.stat().st_size}" for path in _find_recordings(folder))
     return hashlib.sha256(listed.encode()).hexdigest()
 
@@ -73,7 +73,7 @@ def _find_recordings(folder: Path) -> list[Path]:
         more = f" and {len(misnamed) - NUM_SHOWN} more" if len(misnamed) > NUM_SHOWN else ""
         raise CorpusError(
             f"{folder}: {', '.join(misnamed[:NUM_SHOWN])}{more} not named {{digit}}_{{speaker}}_{{take}}.wav; "
-            "move such files elsewhere"
+            "move such files to another folder"
         )
     return paths
 

@@ -13,16 +13,16 @@ def make_manifest(folder: str | Path, out: str | Path, *, column: str = COLUMN) 
     """Write a manifest of the sounds in folders named after their class.
 
     Args:
-        folder: where the folders lie; when all of them are named train, val or test, each holds the classes'
-            folders of that split, else all sounds are of the split "train" (to be split by rule).
-        out: the manifest to write, with columns path, split and `column`.
-        column: name of the label column.
+        folder: Folder of the classes' folders. If all of its folders are named train, val or test, each holds the
+            classes' folders of that split; otherwise all sounds have the split "train" (to be split by a rule).
+        out: Manifest to write, with the columns path, split and `column`.
+        column: Name of the label column.
 
     Returns:
         The manifest's path.
 
     Raises:
-        CorpusError: no such folder, no folders in it, a class without sounds, or a sound beside the folders.
+        CorpusError: The folder is missing or has no folders, or a class has no sounds.
     """
     return write_manifest(Path(out), [*class_folders(folder, column=column)])
 
@@ -40,7 +40,7 @@ def class_folders(folder: str | Path, *, column: str = COLUMN) -> Iterator[Row]:
 
 
 def has_splits(folder: str | Path) -> bool:
-    """Whether all folders in a folder are named after splits: train, val, test."""
+    """Whether all folders in a folder are named train, val or test."""
     return {path.name for path in _folders(Path(folder))} <= set(SPLITS)
 
 

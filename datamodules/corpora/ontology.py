@@ -1,4 +1,4 @@
-"""AudioSet's ontology (Gemmeke et al. 2017): categories of sounds, their names, and what stands above them."""
+"""AudioSet's ontology (Gemmeke et al. 2017): categories of sounds, their names and ancestors."""
 
 import json
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from pathlib import Path
 from datamodules.building.build_report import BuildError
 
 ABSTRACT = "abstract"
-"""Restriction of categories that only group others and are never a label."""
+"""Restriction of categories that only group others and are never labels."""
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,10 @@ class Category:
     """A category of the ontology.
 
     Args:
-        id: its machine identifier, e.g. "/m/09x0r".
-        name: its name, e.g. "Speech".
-        children: identifiers of the categories right below it.
-        is_abstract: whether it only groups others.
+        id: Its identifier, such as "/m/09x0r".
+        name: Its name, such as "Speech".
+        children: Identifiers of the categories directly below it.
+        is_abstract: Whether it only groups others.
     """
 
     id: str
@@ -30,13 +30,13 @@ class Category:
 
 
 class Ontology:
-    """The categories as a graph without cycles: a category may stand below several.
+    """The categories as a graph without cycles; a category may have several parents.
 
     Args:
-        categories: all categories.
+        categories: All categories.
 
     Raises:
-        BuildError: when an identifier or name is there twice, a child is unknown, or there is a cycle.
+        BuildError: An identifier or a name occurs twice, a child is unknown, or there is a cycle.
     """
 
     def __init__(self, categories: Iterable[Category]) -> None:
@@ -44,7 +44,7 @@ class Ontology:
         self.categories = {category.id: category for category in listed}
         self._id_of_name = {category.name: category.id for category in listed}
         if len(self.categories) < len(listed) or len(self._id_of_name) < len(listed):
-            raise BuildError("ontology: an identifier or a name is there twice")
+            raise BuildError("ontology: an identifier or a name occurs twice")
         for category in listed:
             unknown = [child for child in category.children if child not in self.categories]
             if unknown:
@@ -60,17 +60,17 @@ class Ontology:
         return parents
 
     def id_of(self, name: str) -> str:
-        """Identifier of the category of a name.
+        """Identifier of the category with a name.
 
         Raises:
-            BuildError: when there is none.
+            BuildError: There is no such category.
         """
         if name not in self._id_of_name:
             raise BuildError(f"ontology: has no category named {name!r}")
         return self._id_of_name[name]
 
     def ancestors(self, id: str) -> frozenset[str]:
-        """All categories above one."""
+        """All categories above a category."""
         return self._reached(self._parents, id)
 
     def branch(self, id: str) -> frozenset[str]:
@@ -79,10 +79,10 @@ class Ontology:
         return self._reached(children, id) | {id}
 
     def closure(self, ids: Iterable[str]) -> frozenset[str]:
-        """Categories with all above them, those that are abstract left out.
+        """Categories with all of their ancestors, without abstract ones.
 
         Raises:
-            BuildError: when an identifier is unknown.
+            BuildError: An identifier is unknown.
         """
         given = frozenset(ids)
         unknown = sorted(given - set(self.categories))
@@ -105,17 +105,17 @@ class Ontology:
     def _check_no_cycle(self) -> None:
         for id, category in self.categories.items():
             if id in self.ancestors(id):
-                raise BuildError(f"ontology: {category.name!r} stands above itself")
+                raise BuildError(f"ontology: {category.name!r} is its own ancestor")
 
 
 def read_ontology(path: str | Path) -> Ontology:
     """Read `ontology.json`, a list of objects with `id`, `name`, `child_ids` and `restrictions`.
 
     Args:
-        path: the file.
+        path: The file.
 
     Raises:
-        BuildError: when it is missing, broken or contradicts itself.
+        BuildError: It is missing, broken or inconsistent.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))

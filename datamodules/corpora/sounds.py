@@ -1,4 +1,4 @@
-"""Writing sounds and manifests, and doing many such jobs in several processes."""
+"""Finding and writing sounds, writing manifests, and running many such jobs in several processes."""
 
 import io
 import multiprocessing
@@ -16,16 +16,16 @@ from datamodules.files import remove_leftovers, replacing, write_bytes
 from datamodules.progress import Progress
 
 PEAK = 0.99
-"""Sounds with larger peaks are scaled to this before they become 16-bit samples: mixing sets levels anew."""
+"""Sounds with larger peaks are scaled to this before they become 16-bit samples; mixing sets their level again."""
 
 SOUND_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus"}
-"""Endings of files that soundfile reads."""
+"""Suffixes of files that soundfile reads."""
 
 CHUNKS_PER_WORKER = 16
-"""Jobs go to the processes in this many portions each, so that progress shows and no process idles long."""
+"""Each process gets its jobs in this many chunks, so that progress shows and no process is idle for long."""
 
 PRELOADED = ["datamodules.building.build", "datamodules.corpora.sounds", "datamodules.demo.textures"]
-"""Modules that all workers need, also those of the shard builder that runs later in the same process."""
+"""Modules that all workers need, including those of the shard builder that runs later in the same process."""
 
 Job = TypeVar("Job")
 Row = Mapping[str, object]
@@ -36,15 +36,15 @@ class CorpusError(BuildError):
 
 
 def check_part(name: str, part: float) -> None:
-    """Refuse a part of the clips that is not in 0-1, with a CorpusError that names it."""
+    """Raise `CorpusError` if a fraction of the clips is not in 0-1."""
     if not 0 <= part <= 1:
-        raise CorpusError(f"{name} is a part of the clips, in 0-1, got {part}")
+        raise CorpusError(f"{name} is a fraction of the clips, in 0-1, got {part}")
 
 
 def write_sound(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
-    """Write (T,) samples as a 16-bit WAV file, scaled down where its peak passes 0.99."""
+    """Write (T,) samples as a 16-bit WAV file, scaled down if the peak exceeds 0.99."""
     peak = float(np.abs(waveform).max())
-    # Through memory: soundfile waits for the disk after each file that it writes itself.
+    # Through memory, as soundfile waits for the disk after each file that it writes itself.
     memory = io.BytesIO()
     scaled = waveform * min(1.0, PEAK / max(peak, 1e-9))
     soundfile.write(memory, scaled, sample_rate_hz, "PCM_16", format="WAV")
@@ -52,14 +52,14 @@ def write_sound(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
 
 
 def find_sounds(folder: Path, *, depth: int | None = None) -> list[Path]:
-    """Sound files of a folder by their endings, sorted.
+    """Find the sound files of a folder by their suffixes, sorted.
 
     Args:
-        folder: the folder.
-        depth: how many folders below it to look into; None is all.
+        folder: The folder.
+        depth: How many levels of folders below it to search; None is all.
 
     Raises:
-        CorpusError: when there is no such folder, or no sound in it.
+        CorpusError: There is no such folder, or no sound in it.
     """
     if not folder.is_dir():
         raise CorpusError(f"{folder}: no such folder of sounds")
@@ -72,7 +72,7 @@ def find_sounds(folder: Path, *, depth: int | None = None) -> list[Path]:
 
 
 def write_manifest(path: Path, rows: Sequence[Row]) -> Path:
-    """Write the rows of a manifest (see `datamodules.manifests.manifest`) as CSV or Parquet, and return its path."""
+    """Write the rows of a manifest, see `datamodules.manifests.manifest`, as CSV or Parquet, and return its path."""
     import pandas as pd
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,14 +94,14 @@ def run_jobs(
     description: str,
     show_progress: bool = False,
 ) -> list[Row]:
-    """Do independent jobs, in several processes where asked, and give their results in order.
+    """Run independent jobs, in several processes if wanted, and return their results in order.
 
     Args:
-        work: function at module level that does one job.
-        jobs: what it is called with, one by one.
-        num_workers: number of processes; 0 and 1 mean this process alone.
-        description: what is made, e.g. "textures".
-        show_progress: whether to show on stderr how far it is.
+        work: Function at module level that does one job.
+        jobs: Arguments of the function, one per job.
+        num_workers: Number of processes; 0 and 1 mean this process alone.
+        description: What is made, such as "textures".
+        show_progress: Whether to show progress on stderr.
 
     Returns:
         The results in the order of the jobs.
@@ -144,9 +144,9 @@ def _run_in_processes(
 
 
 def _process_context() -> BaseContext:
-    """Workers that start afresh: forking a process that has started threads can hang.
+    """Start workers from a new process, as forking a process that has started threads can hang.
 
-    Where there is a server of forks, it imports once what all workers need.
+    A fork server, if the system has one, imports once what all workers need.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")

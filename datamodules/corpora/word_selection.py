@@ -1,4 +1,4 @@
-"""Which spoken words become clips and classes: the rules of the published data (Feather et al. 2019)."""
+"""The rules by which spoken words become clips and classes in the published data (Feather et al. 2019)."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class SelectionRules:
 
 
 class Removal(NamedTuple):
-    """What a rule has removed.
+    """What a rule removed.
 
     Args:
-        rule: the rule, in words.
-        num_clips: clips that it has removed.
-        num_classes: words or speakers that it has removed; 0 for the rules about single clips.
+        rule: The rule, in words.
+        num_clips: Number of clips that it removed.
+        num_classes: Number of words or speakers that it removed; 0 for the rules about single clips.
     """
 
     rule: str
@@ -48,7 +48,7 @@ class Removal(NamedTuple):
 
 
 class WordSelection(NamedTuple):
-    """The outcome: (N,) bool, whether a clip is kept, and what each rule has removed, in the order of the rules."""
+    """The result: (N,) bool, whether each clip is kept, and what each rule removed, in the order of the rules."""
 
     kept: np.ndarray
     removals: tuple[Removal, ...]
@@ -63,20 +63,21 @@ def select_words(
 ) -> WordSelection:
     """Apply the rules to N spoken words.
 
-    The rules about single clips come first. Those about classes follow, each on what those before have left, for
-    words and then for speakers: too few clips, too many, too few partners (the speakers of a word, the words of a
-    speaker), too many clips with one partner. A class that breaks a rule goes with all its clips. As that changes
-    the counts of the others, they are gone through until no class breaks any. The order of the clips plays no part.
+    The rules about single clips come first. Those about classes follow, each applied to what the previous ones left,
+    for words and then for speakers: too few clips, too many, too few partners (the speakers of a word, the words of a
+    speaker), too many clips with one partner. A class that breaks a rule is removed with all of its clips. As this
+    changes the counts of the others, the rules are repeated until no class breaks any. The order of the clips does not
+    matter.
 
     Args:
-        words: (N,) the words.
-        speakers: (N,) who says them.
-        midpoints_s: (N,) middle of the word in its recording, in seconds.
+        words: (N,) words.
+        speakers: (N,) their speakers.
+        midpoints_s: (N,) middle of each word in its recording, in seconds.
         durations_s: (N,) duration of that recording in seconds.
-        rules: the rules; None is the published ones.
+        rules: The rules; None are the published ones.
 
     Returns:
-        What is kept, and what each rule has removed.
+        What is kept, and what each rule removed.
     """
     import pandas as pd
 
@@ -113,7 +114,7 @@ _ClassRule = tuple[str, str, str, "Callable[[pd.DataFrame], pd.Index]"]
 
 
 def _class_rules(rules: SelectionRules) -> list[_ClassRule]:
-    """Each rule's name, the classes that it is about, their partners, and what gives the classes that break it."""
+    """For each rule its name, the kind of its classes and of their partners, and a function that finds violations."""
     found: list[_ClassRule] = []
     for one, partner in (("word", "speaker"), ("speaker", "word")):
         found += [
@@ -146,7 +147,7 @@ def _class_rules(rules: SelectionRules) -> list[_ClassRule]:
 
 
 def _counts(table: pd.DataFrame, one: str, partner: str) -> pd.DataFrame:
-    """For each class its clips, its partners, and the clips with the most frequent of these."""
+    """Count the clips and partners of each class, and the clips with its most frequent partner."""
     import pandas as pd
 
     pairs = table.groupby([one, partner], observed=True).size()

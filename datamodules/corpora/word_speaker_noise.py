@@ -1,4 +1,4 @@
-"""The published Word-Speaker-Noise HDF5 files as manifests: one row per clip, for conversion to shards."""
+"""Manifests of the published Word-Speaker-Noise HDF5 files, one row per clip, for conversion to shards."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -17,10 +17,10 @@ class Hdf5Manifest(NamedTuple):
     """A manifest of one side of the files.
 
     Args:
-        path: the manifest, Parquet.
-        label_sets: the classes of each label column.
-        label_lists: for each of them, a file that lists them.
-        sample_rate_hz: sample rate of the clips in Hz.
+        path: The manifest, Parquet.
+        label_sets: The classes of each label column.
+        label_lists: File that lists the classes of each label column.
+        sample_rate_hz: Sample rate of the clips in Hz.
     """
 
     path: Path
@@ -33,15 +33,15 @@ def make_manifest(folder: str | Path, out: str | Path, *, side: Side) -> Hdf5Man
     """Write a manifest of one side of the published files, for the builder to convert.
 
     Args:
-        folder: the folder, see `datamodules.shards.published_hdf5`.
-        out: folder for the manifest `SIDE.parquet` and the lists of labels; made if missing.
+        folder: The folder, see `datamodules.shards.published_hdf5`.
+        out: Folder for the manifest `SIDE.parquet` and the lists of labels; made if missing.
         side: "signal" or "noise".
 
     Returns:
         The manifest.
 
     Raises:
-        CorpusError: when there are no such files, or one is broken.
+        CorpusError: There are no such files, or one is broken.
     """
     files, out = PublishedFiles(Path(folder).resolve()), Path(out)
     out.mkdir(parents=True, exist_ok=True)

@@ -149,8 +149,8 @@ def read_index_file(folder: Path) -> ShardIndex:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        beside = sorted(path.parent.name for path in folder.parent.glob(f"*/{INDEX_FILE}"))
-        there = f"; in {folder.parent} there are {', '.join(beside)}" if beside else ""
+        others = sorted(path.parent.name for path in folder.parent.glob(f"*/{INDEX_FILE}"))
+        there = f"; in {folder.parent} there are {', '.join(others)}" if others else ""
         raise ShardError(
             f"{folder}: no shard set here ({INDEX_FILE} is missing{there}); make one with `python -m datamodules build`"
         ) from error

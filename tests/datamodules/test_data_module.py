@@ -288,7 +288,7 @@ def test_bad_settings(make):
         ({"jitter_s": -0.1}, ValueError, "jitter_s at least 0"),
         ({"seed": -1}, ValueError, "seed must be between"),
         ({"global_batch_size": 8}, ValueError, "batch_size 4 .* and global_batch_size 8 .* are both given"),
-        ({"batch_size": None, "global_batch_size": 0}, ValueError, "global_batch_size 0 cannot be shared out"),
+        ({"batch_size": None, "global_batch_size": 0}, ValueError, "global_batch_size 0 cannot be divided"),
     ]
     for changes, kind, message in bad:
         with pytest.raises(kind, match=message):
@@ -361,7 +361,7 @@ def test_a_global_batch_is_shared_out_over_ranks_and_accumulated_batches(make, n
 
 def test_a_global_batch_that_cannot_be_shared_out_is_refused(make):
     data = make(batch_size=None, global_batch_size=12)
-    with pytest.raises(DataSettingsError, match="global_batch_size 12 cannot be shared out over 5 rank"):
+    with pytest.raises(DataSettingsError, match="global_batch_size 12 cannot be divided among 5 rank"):
         data.batch_size_on(5)
 
 

@@ -111,7 +111,7 @@ def test_a_part_of_the_textures_is_in_rooms_the_same_for_all_classes(tmp_path):
 
 
 def test_textures_errors(tmp_path):
-    with pytest.raises(CorpusError, match=r"rooms is a part of the clips, in 0-1, got -1"):
+    with pytest.raises(CorpusError, match=r"rooms is a fraction of the clips, in 0-1, got -1"):
         make_textures(tmp_path, rooms=-1)
     with pytest.raises(CorpusError, match="at least 1 clip"):
         make_textures(tmp_path, clips_per_class=0)
@@ -197,7 +197,7 @@ def test_a_part_of_the_words_is_in_other_manners_and_the_others_are_as_they_were
 
 @pytest.mark.usefixtures("needs_espeak")
 def test_phrases_are_a_part():
-    with pytest.raises(CorpusError, match=r"phrases is a part of the clips, in 0-1, got 2"):
+    with pytest.raises(CorpusError, match=r"phrases is a fraction of the clips, in 0-1, got 2"):
         make_words("nowhere", phrases=2)
 
 
@@ -221,7 +221,7 @@ def test_words_errors(tmp_path):
         make_words(tmp_path, num_voices=0)
     with pytest.raises(CorpusError, match="num_val_renditions must be at least 1, got 0"):
         make_words(tmp_path, num_val_renditions=0)
-    with pytest.raises(CorpusError, match=r"val_part is a part of the clips, in 0-1, got 1\.5"):
+    with pytest.raises(CorpusError, match=r"val_part is a fraction of the clips, in 0-1, got 1\.5"):
         make_words(tmp_path, val_part=1.5)
 
 
