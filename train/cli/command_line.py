@@ -51,11 +51,11 @@ KNOWN_BY_NAME = (StopByBrainScore, Cochleagram, MelSpectrogram, CochCNN9, CochRe
 
 
 class TrainCLI(LightningCLI):
-    """``python -m train {fit,validate,test}``.
+    """`python -m train {fit,validate,test}`.
 
-    Beside Lightning's own groups: ``run_dir``, ``resume``, ``wandb``, ``schedule`` (length of training and course of
-    the learning rate), ``brain`` (the evaluation callback),
-    ``checkpoint`` (every n epochs, and the last), ``best_checkpoint`` (by a logged value) and ``non_finite`` (when to
+    Beside Lightning's own groups: `run_dir`, `resume`, `wandb`, `schedule` (length of training and course of
+    the learning rate), `brain` (the evaluation callback),
+    `checkpoint` (every n epochs, and the last), `best_checkpoint` (by a logged value) and `non_finite` (when to
     give up).
     """
 
@@ -77,7 +77,7 @@ class TrainCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """Fit, validate and test; prediction is evaluation's (``python -m evaluate``)."""
+        """Fit, validate and test; prediction is evaluation's (`python -m evaluate`)."""
         every = LightningCLI.subcommands()
         # Where the command line names one, the parsers of the others, a third of a second each, are left out.
         named = tuple(name for name in SUBCOMMANDS if sys.argv[1:2] == [name])

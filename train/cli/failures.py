@@ -30,7 +30,7 @@ def explain(error: BaseException) -> str | None:
     """One line about a failure of the disk, a loading process, another rank, the installation or the machine.
 
     Args:
-        error: what ended the run.
+        error: What ended the run.
 
     Returns:
         The line; None for any other error, whose traceback is of use.

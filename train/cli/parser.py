@@ -38,7 +38,7 @@ class TrainingParser(LightningArgumentParser):
             kwargs |= {"action": RecipeFile, "help": "path of a configuration file, or name of an installed recipe"}
         return super().add_argument(*args, **kwargs)
 
-    def parse_args(  # type: ignore[override]
+    def parse_args(  # type: ignore[override]  # as jsonargparse's own
         self, args: Sequence[str] | None = None, *further: Any, **settings: Any
     ) -> Namespace:
         """Parse a command line; classes may be written as `package.module:Name`."""

@@ -21,14 +21,14 @@ RECIPES = Path(__file__).resolve().parents[2] / "configs"
 
 
 def load_recipe(text: str) -> Any:
-    """Read YAML; in a file that begins with another's (``config: OTHER.yaml``), each value of a group is set alone.
+    """Read YAML; in a file that begins with another's (`config: OTHER.yaml`), each value of a group is set alone.
 
     jsonargparse reads the other file by itself, but lets a group that both files have replace that of the other as a
-    whole: ``trainer: {max_epochs: 3}`` would drop its gradient clipping. Here it means ``trainer.max_epochs: 3``. What
+    whole: `trainer: {max_epochs: 3}` would drop its gradient clipping. Here it means `trainer.max_epochs: 3`. What
     is inside a group (a class with its arguments, a list, a dictionary) is replaced as a whole.
 
     Args:
-        text: of a file, or a value of the command line.
+        text: Of a file, or a value of the command line.
 
     Returns:
         What it holds.
@@ -50,7 +50,7 @@ def find_recipe(name: str) -> str:
     """Find a configuration: a file, or if there is none of this name, a recipe that is installed with this package.
 
     Args:
-        name: path, relative to the file that names it or else to the working directory; for an installed recipe its
+        name: Path, relative to the file that names it or else to the working directory; for an installed recipe its
             name with or without its folder, as in `configs/demo.yaml`.
 
     Returns:

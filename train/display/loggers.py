@@ -18,8 +18,8 @@ def loggers_of(run_dir: str, wandb_project: str | None) -> list[Logger]:
     """Loggers of a run.
 
     Args:
-        run_dir: the run directory.
-        wandb_project: project at Weights & Biases; None leaves it out.
+        run_dir: The run directory.
+        wandb_project: Project at Weights & Biases; None leaves it out.
     """
     loggers: list[Logger] = [
         # Written at once: rows kept back would be lost with a killed run, also those from before its last checkpoint.

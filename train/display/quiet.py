@@ -18,7 +18,7 @@ _LOGGERS = (
 )
 _LOGGED = (
     "💡 Tip: For seamless cloud",  # advertisements of litlogger and litmodels
-    "`weights_only` was not set, defaulting to `False`",  # said while saving, where it means: with the optimiser
+    "`weights_only` was not set, defaulting to `False`",  # said while saving, where it means: with the optimizer
     "Trainer already configured with model summary callbacks",  # train.display.network_summary
     "TPU available: False",
     "Restoring states from the checkpoint path at",  # when it is done, that is logged, too

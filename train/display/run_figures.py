@@ -71,7 +71,7 @@ def confusion_figure(confusions: Mapping[str, Confusion]) -> Figure:
     num_columns = min(len(confusions), 3)
     num_rows = ceil(len(confusions) / num_columns)
     figure = style.new_figure(
-        1.2 + 4.3 * num_columns, 0.5 + 4.1 * num_rows, "Answers to the commonest classes (shares of each row, in %)"
+        1.2 + 4.3 * num_columns, 0.5 + 4.1 * num_rows, "Answers to the most common classes (shares of each row, in %)"
     )
     grid = figure.subplots(num_rows, num_columns, squeeze=False)
     for unused in grid.ravel()[len(confusions) :]:

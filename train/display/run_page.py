@@ -1,4 +1,4 @@
-"""The run page: ``RUN_DIR/index.html``, written anew while a run trains."""
+"""The run page: `RUN_DIR/index.html`, written anew while a run trains."""
 
 import datetime
 import logging

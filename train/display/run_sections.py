@@ -124,7 +124,7 @@ def _curves(folder: Path, tasks: list[str], conditions: list[str]) -> Iterator[P
     yield _picture(
         curves_figure(history, tasks, conditions),
         "Training is grey, with an accuracy per epoch; colours are validation conditions; dotted: chance, which is "
-        "always giving the commonest class.",
+        "always giving the most common class.",
     )
 
 
@@ -155,7 +155,7 @@ def brain_section(table: pd.DataFrame, name: str) -> Iterator[Part]:
 def _confusions(sample: ValidationSample, where: str) -> Iterator[Part]:
     confusions = sample.confusions()
     if confusions:
-        caption = f"{where} Rows: labels, with their number of examples, the commonest first; columns: answers."
+        caption = f"{where} Rows: labels, with their number of examples, the most common first; columns: answers."
         yield _picture(confusion_figure(confusions), caption)
 
 

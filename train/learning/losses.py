@@ -14,9 +14,9 @@ class Losses(NamedTuple):
     """The loss to minimise and its parts.
 
     Attributes:
-        total: sum over tasks of ``loss_weight`` times the task's mean loss.
-        by_task: the mean loss of each task over the examples with labels for it, without its weight.
-        num_labelled: how many examples have labels for each task.
+        total: Sum over tasks of `loss_weight` times the mean loss of the task.
+        by_task: Mean loss of each task over the examples with labels for it, without its weight.
+        num_labelled: Number of examples with labels for each task.
     """
 
     total: Tensor
@@ -34,13 +34,13 @@ def task_loss(logits: Tensor, targets: Tensor, task: Task) -> Tensor:
 
     Args:
         logits: (B, classes), any floating type; computed in float32.
-        targets: (B,) class indices for a task with one label, (B, classes) of 0 and 1 for one with many;
-            `UNLABELLED` or a row of NaN where an example has no labels for the task.
-        task: kind of the task.
+        targets: (B,) class indices for a task with one label, (B, classes) of 0 and 1 for one with many. Examples
+            without labels for the task have `UNLABELLED`, or a row of NaN.
+        task: The task; its kind decides on the loss.
 
     Returns:
         Cross-entropy, or binary cross-entropy averaged over classes, averaged over the examples with labels; 0 (with
-        a gradient of 0) where there are none.
+        a gradient of 0) if there are none.
     """
     logits = logits.float()
     known = labelled(targets)
@@ -53,18 +53,18 @@ def task_loss(logits: Tensor, targets: Tensor, task: Task) -> Tensor:
 
 
 def weighted_losses(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor], tasks: Sequence[Task]) -> Losses:
-    """Weighted sum of the tasks' losses.
+    """Compute the weighted sum of the losses of the tasks.
 
     Args:
         logits: (B, classes) by task.
-        targets: by task, as in :func:`task_loss`.
-        tasks: the tasks, with their loss weights.
+        targets: Targets by task, as in `task_loss`.
+        tasks: Tasks with their loss weights.
 
     Returns:
         The total and its parts.
 
     Raises:
-        KeyError: if the batch has no targets for a task.
+        KeyError: The batch has no targets for a task.
     """
     by_task = {}
     for task in tasks:

@@ -30,37 +30,37 @@ Batch = dict[str, Any]
 class AuditoryModule(pl.LightningModule):
     """Trains front end, backbone and heads on a list of tasks.
 
-    The loss is the sum of the tasks' mean losses times their weights, logged as ``train/loss``. Validation runs over
-    one loader per condition (a signal-to-noise ratio, say) and logs the same sum, ``val/{condition}/loss``, and
-    ``val/{condition}/{task}/{metric}``.
+    The loss is the weighted sum of the mean losses of the tasks, logged as `train/loss`. Validation runs over one
+    loader per condition (such as a signal-to-noise ratio) and logs the same sum, `val/{condition}/loss`, as well as
+    `val/{condition}/{task}/{metric}`.
 
     Args:
-        backbone: between the cochleagram and the heads.
-        tasks: tasks with their label sets; the command line takes them from the data.
-        front_end: makes cochleagrams of waveforms; None: the published one.
-        optimizer: makes the optimiser from the parameters; default SGD, rate 0.01, momentum 0.9, weight decay 1e-4.
-            Where training goes on, its settings are those given now, its momenta those of the checkpoint.
-        schedule: length of training and course of the rate, see :class:`train.learning.schedules.TrainingSchedule`.
-        scale_lr_from_batch: examples in a step (over ranks and accumulated batches) that the optimiser's rate is meant
-            for; it is scaled in proportion to those there are. None: it is taken as it is.
-        lr_scheduler: makes a scheduler of torch's from the optimiser, in place of `schedule`'s course of the rate;
-            where training goes on, the rate is the one that it had come to.
-        lr_interval: whether `lr_scheduler` steps after every "epoch" (a pass over the signal clips) or "step"; a
-            ReduceLROnPlateau after every epoch.
-        loss_weights: overrides of the tasks' loss weights, by task name.
-        val_conditions: names of the validation loaders, in order; the command line takes them from the data.
-        init_from: checkpoint to take front end, backbone and the heads of known tasks from, where training starts anew.
-        freeze: parts of the network that are not trained ("backbone", "heads.word", "backbone.conv*"); their batch
+        backbone: Network between the cochleagram and the heads.
+        tasks: Tasks with their label sets; the command line takes them from the data.
+        front_end: Makes cochleagrams of waveforms; by default, the published one.
+        optimizer: Makes the optimiser from the parameters; by default SGD with rate 0.01, momentum 0.9 and weight decay
+            1e-4. When training resumes, its settings are those given now, and its momenta those of the checkpoint.
+        schedule: Length of training and course of the rate, see `train.learning.schedules.TrainingSchedule`.
+        scale_lr_from_batch: Number of examples in a step (over ranks and accumulated batches) for which the rate of the
+            optimiser was chosen; the rate is scaled in proportion to the actual number. By default, it is not scaled.
+        lr_scheduler: Makes a scheduler of torch from the optimiser, in place of the course of the rate in `schedule`.
+            When training resumes, the rate is the one that it had reached.
+        lr_interval: Whether `lr_scheduler` steps after every "epoch" (a pass over the signal clips) or "step". A
+            ReduceLROnPlateau steps after every epoch.
+        loss_weights: Loss weights by task name, in place of those of the tasks.
+        val_conditions: Names of the validation loaders, in order; the command line takes them from the data.
+        init_from: Checkpoint whose front end, backbone and heads of known tasks a new run starts from.
+        freeze: Parts of the network that are not trained ("backbone", "heads.word", "backbone.conv*"); their batch
             normalisation uses its running statistics.
-        uncertainty_weighting: learn the weights of the tasks, see `uncertainty.UncertaintyWeights`; what
-            is minimised then is logged as ``train/uncertainty_loss``, beside the sum with the fixed weights.
-        gradient_norms_every_n_steps: log ``train/{task}/gradient_norm``, the norm of the gradient of each task's loss
-            times its weight (also where that is learnt) in the backbone, every so many steps; each takes one more
-            backward pass per task. Over ranks it is the norm of the mean gradient, with accumulated batches that of
-            the first of a step. 0: never.
-        channels_last: keep activations with channels innermost; a quarter less time per step of CochCNN9 on a CPU.
-        compile_backbone: compile the backbone (torch.compile) at the first step; checkpoints stay the same.
-        run_name: name of the run, kept in its checkpoints.
+        uncertainty_weighting: Learn the weights of the tasks, see `train.learning.weighting.UncertaintyWeights`. The
+            minimised loss is then logged as `train/uncertainty_loss`, in addition to the sum with fixed weights.
+        gradient_norms_every_n_steps: Log `train/{task}/gradient_norm` every so many steps: the norm of the gradient of
+            each weighted task loss (with the learnt weight, if it is learnt) in the backbone. Each takes an additional
+            backward pass per task. It is the norm of the mean gradient over ranks, and of the first of accumulated
+            batches. 0 means never.
+        channels_last: Store activations with channels innermost; a step of CochCNN9 on a CPU takes a quarter less time.
+        compile_backbone: Compile the backbone (torch.compile) at the first step; checkpoints stay the same.
+        run_name: Name of the run, stored in its checkpoints.
     """
 
     def __init__(
@@ -69,8 +69,7 @@ class AuditoryModule(pl.LightningModule):
         backbone: Backbone,
         tasks: list[Task],
         front_end: FrontEnd | None = None,
-        # Tuckute, Feather et al. 2023: CochCNN9 on words. A lambda, which the command line can print as a class and its
-        # arguments.
+        # Tuckute, Feather et al. 2023: CochCNN9 on words. The command line prints a lambda as a class with arguments.
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, weight_decay=1e-4),
         schedule: TrainingSchedule = CONSTANT,
         scale_lr_from_batch: int | None = None,
@@ -117,7 +116,7 @@ class AuditoryModule(pl.LightningModule):
         return cast(Iterable[tuple[str, Accuracy]], self.train_accuracy.items())
 
     def forward(self, waveform: Tensor) -> dict[str, Tensor]:
-        """(B, T) waveforms -> logits (B, classes) by task."""
+        """Compute logits (B, classes) by task from waveforms (B, T)."""
         result: dict[str, Tensor] = self.network(waveform)
         return result
 
@@ -126,12 +125,12 @@ class AuditoryModule(pl.LightningModule):
         return logits, weighted_losses(logits, batch["targets"], self.tasks)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of a batch; logs it, its parts and the running accuracies."""
+        """Compute the loss of a batch; log it and its parts, and update the running accuracies."""
         self._is_epoch_under_way = True
         logits, losses = self._logits_and_losses(batch)
         size = len(batch["waveform"])
         total = losses.total
-        # Averaged over ranks: with equal batches the loss of the whole batch, whatever the number of ranks.
+        # Averaged over ranks: with equal batches this is the loss of the whole batch, for any number of ranks.
         self.log("train/loss", total, prog_bar=True, batch_size=size, sync_dist=True)
         if self.uncertainty is not None:
             total = self.uncertainty(losses.by_task, self._fixed_weights(), losses.num_labelled)
@@ -164,12 +163,12 @@ class AuditoryModule(pl.LightningModule):
         self._write(norms, step=self.global_step)
 
     def _write(self, values: dict[str, float], *, step: int) -> None:
-        """To the loggers at once, not at Lightning's next turn."""
+        """Write to the loggers now, rather than when Lightning logs next."""
         for logger in self.loggers:
             logger.log_metrics(values, step=step)
 
     def setup(self, stage: str) -> None:
-        """Take weights from another run's checkpoint, where training starts anew."""
+        """Take weights from a checkpoint of another run, if this run is new."""
         if stage == "fit" and self.init_from is not None and self.trainer.ckpt_path is None:
             taken = warm_start(self.network, self.init_from, self.tasks)
             rank_zero_info(
@@ -178,49 +177,51 @@ class AuditoryModule(pl.LightningModule):
             )
 
     def on_train_start(self) -> None:
-        """Hold the statistics of frozen parts: from here, as no epoch starts where a run goes on within one."""
+        """Freeze the statistics of frozen parts: a run that resumes within an epoch has no `on_train_epoch_start`."""
         keep_statistics(self.frozen)
 
     def on_train_epoch_end(self) -> None:
-        """Log the accuracies over the epoch's training examples; lower a rate that waits for a plateau."""
-        if not self._is_epoch_under_way:  # Lightning ends a finished epoch again, where a run in steps goes on from it
+        """Log the accuracies over the training examples of the epoch; lower a rate that waits for a plateau."""
+        if not self._is_epoch_under_way:  # a run in steps that resumes after a whole epoch ends it again
             return
         self._is_epoch_under_way = False
         for task, metric in self._accuracies():
             value = metric.compute()
             self.log(f"train/{task}/top1", value, logger=False)
-            # Lightning would write it after the epoch's checkpoint, and a run that is killed in between would lose it.
+            # Lightning would write it after the checkpoint of the epoch: a run killed in between would lose it.
             self._write({f"train/{task}/top1": float(value)}, step=self.global_step - 1)
             metric.reset()
         self._step_plateau()
 
     def _step_plateau(self) -> None:
-        """Tell a ReduceLROnPlateau the value of a whole epoch; Lightning stops the run where there is none."""
+        """Step a ReduceLROnPlateau with the value of a whole epoch; Lightning stops the run if there is no value."""
         for config in self.trainer.lr_scheduler_configs:
             value = self.trainer.callback_metrics.get(config.monitor or "")
             if isinstance(config.scheduler, ReduceLROnPlateau) and value is not None and self.trainer.is_last_batch:
                 config.scheduler.step(float(value))
 
     def lr_scheduler_step(self, scheduler: LRSchedulerTypeUnion, metric: Any) -> None:
-        """Step, but for a ReduceLROnPlateau: Lightning's turn comes after the epoch's checkpoint, and is left out
-        where a run goes on, so that it has been done at the epoch's end.
+        """Step, unless it is a ReduceLROnPlateau.
+
+        `on_train_epoch_end` steps that: Lightning would do so after the checkpoint of the epoch, and not at all when a
+        run resumes from it.
         """
         if not isinstance(scheduler, ReduceLROnPlateau):
             super().lr_scheduler_step(scheduler, metric)
 
     def on_validation_epoch_start(self) -> None:
-        """Begin gathering."""
+        """Prepare the metrics."""
         for condition in self._conditions():
             condition.prepare(self.device)
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
-        """Gather losses and metrics of one batch of one condition; gives the logits, for callbacks."""
+        """Update losses and metrics of one condition with a batch; return the logits, for callbacks."""
         logits, losses = self._logits_and_losses(batch)
         self._conditions()[dataloader_idx].update(logits, losses, batch["targets"])
         return logits
 
     def on_validation_epoch_end(self) -> None:
-        """Log ``val/{condition}/loss``, ``val/{condition}/{task}/loss`` and ``val/{condition}/{task}/{metric}``."""
+        """Log `val/{condition}/loss`, `val/{condition}/{task}/loss` and `val/{condition}/{task}/{metric}`."""
         for name, condition in zip(self.val_conditions, self._conditions(), strict=True):
             for metric, value in condition.compute():
                 self.log(f"val/{name}/{metric}", value, prog_bar=metric.endswith("/top1"))
@@ -231,12 +232,10 @@ class AuditoryModule(pl.LightningModule):
     on_test_epoch_end = on_validation_epoch_end
 
     def configure_optimizers(self) -> Any:
-        """Optimiser and schedule from the configuration."""
+        """Make optimiser and schedule from the configuration."""
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
         if not parameters:
-            raise TrainingError(
-                "`freeze` leaves nothing to train: leave out a part of the network, a head for instance"
-            )
+            raise TrainingError("`freeze` leaves nothing to train: leave out a part of the network, such as a head")
         optimizer = self.optimizer(parameters)
         if self.scale_lr_from_batch is not None:
             scale_rates(optimizer, self.trainer, reference_batch_size=self.scale_lr_from_batch)
@@ -261,14 +260,14 @@ class AuditoryModule(pl.LightningModule):
         return scheduler.monitor
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what rebuilds the network, in plain Python."""
+        """Add what is needed to rebuild the network, in plain Python."""
         tasks = [asdict(task) | {"labels": list(task.labels)} for task in self.tasks]
         checkpoint[NETWORK_KEY] = describe_network(
             self.network, run=self.run_name, epoch=self.epochs_completed, tasks=tasks
         )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another network or other labels before any weight is touched."""
+        """Reject a checkpoint of another network or other labels before any weight changes."""
         if NETWORK_KEY not in checkpoint:
             raise CheckpointError("the checkpoint was not saved by this project's `python -m train fit`")
         saved = checkpoint[NETWORK_KEY]
@@ -284,12 +283,12 @@ class AuditoryModule(pl.LightningModule):
             raise CheckpointError(
                 "the checkpoint holds another network than the configuration: "
                 + "; ".join(differences)
-                + ". Go on with the configuration saved beside the checkpoint, or train anew in another run_dir"
+                + ". Resume with the configuration saved next to the checkpoint, or start a new run in another run_dir"
             )
 
     @property
     def epochs_completed(self) -> int:
-        """Whole passes over the training data, at any hook from the first step to the last."""
+        """Number of whole passes over the training data, at any hook from the first step to the last."""
         return passes_completed(self.trainer)
 
 
@@ -303,7 +302,7 @@ def _with_weights(tasks: Sequence[Task], loss_weights: dict[str, float]) -> list
 
 
 def _differences(saved: Any, current: Any, where: str = "") -> list[str]:
-    """Places where two descriptions differ, in words."""
+    """Describe where two descriptions differ."""
     if isinstance(saved, dict) and isinstance(current, dict):
         found = []
         for key in dict.fromkeys((*saved, *current)):

@@ -1,4 +1,4 @@
-"""Stopping where the loss is no longer a number, with what is needed to find out why."""
+"""Stopping when the loss is no longer finite, and saving what is needed to find out why."""
 
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,18 @@ class NonFiniteLossError(RuntimeError):
 
 
 class StopWhenNonFinite(pl.Callback):
-    """Ends training at the first loss that is NaN, infinite or above a limit, before the weights take it in.
+    """Ends training at the first loss that is NaN, infinite or above a limit, before it changes the weights.
 
-    The state before that step goes to ``checkpoints/non_finite.ckpt``, each rank's batch to
-    ``non_finite_batch.rank{rank}.pt`` in the run directory. Each check waits for the device: where that costs (small
-    steps on a GPU), check every n-th step, and the state saved is the one after the bad step.
+    The state before that step goes to `checkpoints/non_finite.ckpt`, and the batch of each rank to
+    `non_finite_batch.rank{rank}.pt` in the run directory. Each check waits for the device. If that takes too long
+    (small steps on a GPU), check every n-th step; the saved state is then the one after the bad step.
 
     Args:
-        every_n_steps: check the loss at every so many steps; 0 never.
-        above: a loss above this is divergence, in whatever precision it is trained; None: no limit.
+        every_n_steps: Check the loss every `every_n_steps` steps; 0 means never.
+        above: A loss above this is divergence, in any precision; None means no limit.
 
     Raises:
-        TrainingError: for a negative number of steps.
+        TrainingError: The number of steps is negative.
     """
 
     def __init__(self, *, every_n_steps: int = 1, above: float | None = None) -> None:
@@ -42,7 +42,7 @@ class StopWhenNonFinite(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Keep the batch at hand."""
+        """Keep the batch."""
         self._batch = batch
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
@@ -67,5 +67,5 @@ class StopWhenNonFinite(pl.Callback):
 
 
 def _as_computed(loss: Tensor, trainer: pl.Trainer) -> float:
-    """A batch's loss before Lightning divided it by the number of accumulated batches and scaled it for float16."""
+    """Loss of a batch before Lightning divided it by the number of accumulated batches and scaled it for float16."""
     return float(loss.detach()) * trainer.accumulate_grad_batches / loss_scale(trainer)

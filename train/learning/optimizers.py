@@ -1,4 +1,4 @@
-"""The settings of an optimiser where training goes on: those of the configuration, not of the checkpoint."""
+"""Settings of an optimiser when training resumes: those of the configuration, not those of the checkpoint."""
 
 import inspect
 from collections.abc import Collection
@@ -11,16 +11,16 @@ from train.errors import TrainingError
 
 
 def keep_settings(optimizer: Optimizer, *, but: Collection[str] = ()) -> None:
-    """Make an optimiser that takes up a saved state (momenta, ...) keep the settings it has now (rate, decay, ...).
+    """Let an optimiser that loads a saved state (momenta, ...) keep its current settings (rate, decay, ...).
 
-    Settings are what its constructor takes by name: all else that it keeps beside them is part of its state.
+    Settings are the named arguments of its constructor; everything else in its parameter groups is state.
 
     Args:
-        optimizer: changed in place.
-        but: settings that are to be taken from the state, see :func:`set_by`.
+        optimizer: Optimizer, changed in place.
+        but: Settings to take from the state, see `set_by`.
 
     Raises:
-        TrainingError: later, from ``load_state_dict``, for the state of another kind of optimiser or of one with
+        TrainingError: Later, from `load_state_dict`, if the state is that of another kind of optimizer, or has
             another number of parameters.
     """
     names = set(inspect.signature(type(optimizer)).parameters) - {"params", *but}
@@ -35,25 +35,25 @@ def keep_settings(optimizer: Optimizer, *, but: Collection[str] = ()) -> None:
 
 
 def set_by(scheduler: LRScheduler) -> set[str]:
-    """The settings of an optimiser that a scheduler of torch's changes: the rate, and momentum where it cycles that."""
+    """Settings of an optimiser that a scheduler of torch changes: the rate, and momentum if it cycles that."""
     return {"lr", "momentum", "betas"} if getattr(scheduler, "cycle_momentum", False) else {"lr"}
 
 
 def _check(optimizer: Optimizer, saved: list[dict[str, Any]], names: set[str]) -> None:
-    """Raise unless saved groups are of such an optimiser with as many parameters."""
+    """Raise unless saved groups are those of such an optimiser with as many parameters."""
     groups = optimizer.param_groups
     numbers = [[len(group["params"]) for group in part] for part in (saved, groups)]
     if numbers[0] != numbers[1]:
         raise TrainingError(
-            f"the checkpoint's optimiser trains {sum(numbers[0])} parameters, this one {sum(numbers[1])}: go on with "
-            "the same `freeze`, or start a run from these weights, with `--model.init_from` and another run_dir"
+            f"the checkpoint's optimiser trains {sum(numbers[0])} parameters, this one {sum(numbers[1])}: resume with "
+            "the same `freeze`, or start a new run from these weights, with `--model.init_from` and another run_dir"
         )
     for old, new in zip(saved, groups, strict=True):
         # Both ways: a newer release of an optimiser may have one more setting.
         lacking, unknown = sorted(names & new.keys() - old.keys()), sorted(old.keys() - new.keys())
         if lacking and unknown:
             raise TrainingError(
-                f"the checkpoint's optimiser is not of the kind of {type(optimizer).__name__}: it has {unknown}, not "
-                f"{lacking}. Go on with the same class, or start a run from these weights, with `--model.init_from` "
-                "and another run_dir"
+                f"the checkpoint's optimizer is not of the kind of {type(optimizer).__name__}: it has {unknown}, not "
+                f"{lacking}. Resume with the same class, or start a new run from these weights, with "
+                "`--model.init_from` and another run_dir"
             )

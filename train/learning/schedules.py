@@ -1,7 +1,7 @@
-"""How long training lasts, and its learning rate along the way, in passes over the data or in steps.
+"""The length of training and the course of its learning rate, in passes over the data or in steps.
 
-Nothing here asks Lightning how long an epoch is: its own estimate makes a loader too early, which loses the place where
-a run goes on. The order of the data tells.
+The length of an epoch comes from the order of the data, not from Lightning: its estimate makes a loader too early, and
+a run that resumes loses its place in the data.
 """
 
 import math
@@ -18,18 +18,18 @@ from datamodules.batches.order import TrainingOrder
 Unit = Literal["signal_pass", "noise_pass", "step"]
 
 ROUNDING = 1e-9
-"""Passes are counted in floating point: a drop due after 16 comes at 15.999999999."""
+"""Passes are counted in floating point: a drop that is due after 16 may come at 15.999999999."""
 
 
 class ScheduleError(ValueError):
-    """A schedule that cannot be."""
+    """A schedule is impossible."""
 
 
 class OrderedData(Protocol):
-    """What is asked of a data module: `datamodules.AuditoryDataModule` is one."""
+    """A data module whose order is known, such as `datamodules.AuditoryDataModule`."""
 
     def train_dataloader(self) -> Any:
-        """A loader with the attribute ``order``, a `TrainingOrder`."""
+        """Return a loader with the attribute `order`, a `TrainingOrder`."""
         ...
 
 
@@ -37,23 +37,23 @@ class OrderedData(Protocol):
 class TrainingSchedule:
     """The length of training and the course of its learning rate.
 
-    After `p` units the rate is the optimiser's own times ``warm(p) * decay(p)``: ``warm`` rises linearly to 1 over
-    `warm_up`, ``decay`` is ``drop_factor ** floor(p / drop_every)`` or, with `cosine`,
-    ``(1 + cos(pi * (p - warm_up) / (length - warm_up))) / 2``. It changes after every optimiser step, and depends on
-    the data alone: not on workers, ranks, batch size or accumulated batches.
+    After `p` units the rate is that of the optimiser times `warm(p) * decay(p)`: `warm` rises linearly to 1 over
+    `warm_up`, and `decay` is `drop_factor ** floor(p / drop_every)` or, with `cosine`,
+    `(1 + cos(pi * (p - warm_up) / (length - warm_up))) / 2`. The rate changes after every optimiser step, and
+    depends only on the data: not on workers, ranks, batch size or accumulated batches.
 
     Args:
-        unit: what is counted: passes over the signal clips (epochs), passes over the noise clips (the primary data
-            of a network trained on the noise alone, as on AudioSet), or optimiser steps.
-        length: units that training lasts, unless `trainer.max_epochs` or `trainer.max_steps` is given; whole epochs,
-            where passes are counted. None: the trainer decides.
-        drop_every: units after which the rate drops, again and again; None: never.
-        drop_factor: what it is multiplied by then.
-        warm_up: units over which it rises from 0, linearly.
-        cosine: fall to 0 along half a cosine, from the end of `warm_up` to `length`.
+        unit: Unit of the other values: passes over the signal clips (epochs), passes over the noise clips (the main
+            data of a network trained on the noise alone, as on AudioSet), or optimiser steps.
+        length: Length of training, unless `trainer.max_epochs` or `trainer.max_steps` is given. Passes are rounded up
+            to whole epochs. By default, the trainer decides.
+        drop_every: Units between drops of the rate; by default, it never drops.
+        drop_factor: Factor of each drop.
+        warm_up: Units over which the rate rises linearly from 0.
+        cosine: Whether the rate falls to 0 along half a cosine, from the end of `warm_up` to `length`.
 
     Raises:
-        ScheduleError: for numbers out of range, and for `cosine` without a length or with `drop_every`.
+        ScheduleError: A value is out of range, or `cosine` is given without a length or with `drop_every`.
     """
 
     unit: Unit = "signal_pass"
@@ -79,12 +79,12 @@ class TrainingSchedule:
         return self.drop_every is None and not self.warm_up and not self.cosine
 
     def factor(self, position: float) -> float:
-        """What the learning rate is multiplied by after `position` units."""
+        """Factor of the learning rate after `position` units."""
         warm = 1.0
         if position < self.warm_up:
             warm = position / self.warm_up
         if self.cosine:
-            assert self.length is not None  # checked at the beginning
+            assert self.length is not None  # checked in __post_init__
             done = (position - self.warm_up) / (self.length - self.warm_up)
             return warm * 0.5 * (1.0 + math.cos(math.pi * min(max(done, 0.0), 1.0)))
         if self.drop_every is not None:
@@ -92,10 +92,10 @@ class TrainingSchedule:
         return warm
 
     def trainer_limits(self, data: OrderedData) -> dict[str, int]:
-        """The trainer's ``max_epochs`` or ``max_steps``; nothing without a length.
+        """Compute `max_epochs` or `max_steps` of the trainer; empty without a length.
 
         Args:
-            data: the data module, before or after it knows a trainer.
+            data: Data module, before or after it is attached to a trainer.
         """
         if self.length is None:
             return {}
@@ -106,14 +106,14 @@ class TrainingSchedule:
         return {"max_epochs": math.ceil(epochs - ROUNDING)}
 
     def steps_per_unit(self, order: TrainingOrder, *, accumulated: int = 1) -> float:
-        """Optimiser steps in a unit.
+        """Count the optimiser steps in a unit.
 
         Args:
-            order: the order of the training data on any rank.
-            accumulated: batches whose gradients are added up for a step; an epoch's last step may have fewer.
+            order: Order of the training data on any rank.
+            accumulated: Batches whose gradients are added up for a step; the last step of an epoch may have fewer.
 
         Raises:
-            ValueError: for passes over the noise where there is none.
+            ScheduleError: The unit is a pass over the noise, and there is none.
         """
         if self.unit == "step":
             return 1.0
@@ -122,47 +122,47 @@ class TrainingSchedule:
 
 
 CONSTANT = TrainingSchedule()
-"""A rate that stays, and a length that the trainer decides."""
+"""A constant rate, and a length that the trainer decides."""
 
 
 class ScheduledRate(LRScheduler):
-    """Sets the rate after every optimiser step, by a `TrainingSchedule`.
+    """Sets the rate after every optimiser step, following a `TrainingSchedule`.
 
-    Its state is the position in units, so that a run goes on at the right place of the schedule also with another
-    number of ranks, batch size or number of accumulated batches; the rates themselves come from the configuration.
+    Its state is the position in units, so that a run resumes at the right place of the schedule even with another
+    number of ranks, batch size or number of accumulated batches. The rates themselves come from the configuration.
 
     Args:
-        optimizer: the optimiser, with the rates that the schedule multiplies.
-        schedule: the course of the rate.
-        steps_per_unit: optimiser steps in a unit of the schedule.
+        optimizer: Optimiser, with the rates that the schedule multiplies.
+        schedule: Course of the rate.
+        steps_per_unit: Optimiser steps in a unit of the schedule.
     """
 
     def __init__(self, optimizer: Optimizer, schedule: TrainingSchedule, *, steps_per_unit: float) -> None:
         self.schedule = schedule
         self.steps_per_unit = steps_per_unit
-        self._start = 0.0  # units that were done when this count of steps, `last_epoch`, began
+        self._start = 0.0  # units completed when the count of steps, `last_epoch`, began
         super().__init__(optimizer)
 
     @property
     def position(self) -> float:
-        """Units done."""
+        """Units completed."""
         return self._start + self.last_epoch / self.steps_per_unit
 
     def get_lr(self) -> list[float | Tensor]:
-        """The rate of each parameter group now."""
+        """Compute the current rate of each parameter group."""
         factor = self.schedule.factor(self.position)
         return [float(rate) * factor for rate in self.base_lrs]
 
     def get_last_lr(self) -> list[float | Tensor]:
-        """Rate of each parameter group, as it was set last."""
+        """Return the rate of each parameter group as it was last set."""
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """The position, in plain numbers."""
+        """Return the position, in plain numbers."""
         return {"start": self._start, "steps": self.last_epoch, "steps_per_unit": self.steps_per_unit}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on at a saved position."""
+        """Continue at a saved position."""
         start, steps = float(state_dict["start"]), int(state_dict["steps"])
         if state_dict["steps_per_unit"] == self.steps_per_unit:
             self._start, self.last_epoch = start, steps
@@ -173,10 +173,10 @@ class ScheduledRate(LRScheduler):
 
 
 def order_of(data: OrderedData | None) -> TrainingOrder:
-    """The order of the training data.
+    """Get the order of the training data.
 
     Raises:
-        ValueError: when the data module does not tell it.
+        ScheduleError: The data module does not have it.
     """
     order = getattr(data.train_dataloader(), "order", None) if data is not None else None
     if not isinstance(order, TrainingOrder):
@@ -188,17 +188,17 @@ def order_of(data: OrderedData | None) -> TrainingOrder:
 
 
 def scale_rates(optimizer: Optimizer, trainer: pl.Trainer, *, reference_batch_size: int) -> None:
-    """Multiply the rate of every parameter group by the size of the global batch over that which it was meant for.
+    """Scale the rate of every parameter group in proportion to the number of examples in a step.
 
-    The linear scaling rule of Goyal et al. 2017: ``k`` times as many examples in a step, ``k`` times the rate.
+    The linear scaling rule of Goyal et al. 2017: `k` times the examples in a step, `k` times the rate.
 
     Args:
-        optimizer: changed in place, before it has a schedule.
-        trainer: knows the data module, the number of ranks and how many batches are accumulated.
-        reference_batch_size: examples in a step for which the rate was chosen.
+        optimizer: Optimiser without a schedule, changed in place.
+        trainer: Trainer with a data module.
+        reference_batch_size: Examples in a step for which the rate was chosen.
 
     Raises:
-        ValueError: for a reference below 1, and when the data module does not tell its order.
+        ScheduleError: The reference is below 1, or the order of the data is unknown.
     """
     if reference_batch_size < 1:
         raise ScheduleError(f"scale_lr_from_batch must be at least 1, got {reference_batch_size}")
@@ -208,12 +208,12 @@ def scale_rates(optimizer: Optimizer, trainer: pl.Trainer, *, reference_batch_si
 
 
 def with_schedule(optimizer: Optimizer, schedule: TrainingSchedule, trainer: pl.Trainer) -> dict[str, Any]:
-    """What ``configure_optimizers`` returns: the optimiser and, unless its rate is constant, what changes it.
+    """Make what `configure_optimizers` returns: the optimiser and, unless its rate is constant, a scheduler.
 
     Args:
-        optimizer: the optimiser.
-        schedule: length and rate.
-        trainer: knows the data module, and how many batches are accumulated.
+        optimizer: Optimiser.
+        schedule: Course of the rate.
+        trainer: Trainer with a data module.
     """
     if schedule.is_constant:
         return {"optimizer": optimizer}
@@ -230,7 +230,7 @@ def _data_of(trainer: pl.Trainer) -> Any:
 
 
 def _noise_epochs(order: TrainingOrder) -> float:
-    """Epochs in a pass over the noise clips: of these, an epoch takes as many as there are signal clips."""
+    """Epochs in a pass over the noise clips: an epoch uses as many noise clips as there are signal clips."""
     if not order.num_noises:
         raise ScheduleError("schedule: passes over the noise cannot be counted without noise; unit: signal_pass")
     return order.num_noises / order.num_signals

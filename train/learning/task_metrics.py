@@ -1,6 +1,6 @@
 """Metrics of the tasks, each with its chance level: accuracies for one label, ranking metrics for many.
 
-Their updates do not wait for a GPU: no value is read and no shape depends on values, unlike in torchmetrics' own.
+Updates do not wait for a GPU: unlike in torchmetrics, no value is read, and no shape depends on values.
 """
 
 import warnings
@@ -17,14 +17,14 @@ TOP_K = 5
 
 
 def task_metrics(task: Task) -> MetricCollection:
-    """Metrics of one task.
+    """Make the metrics of one task.
 
     Args:
-        task: a resolved task.
+        task: Resolved task.
 
     Returns:
-        For one label: ``top1`` and, with more than five classes, ``top5`` accuracy over all examples, and
-        ``chance``, the share of the commonest class. For many: those of :class:`ManyLabelRanking`.
+        For one label: `top1` and, with more than five classes, `top5` accuracy over all examples, and
+        `chance`, the share of the most common class. For many: those of `ManyLabelRanking`.
     """
     if task.kind == "many_labels":
         return MetricCollection({"ranking": ManyLabelRanking(task.num_classes)}, compute_groups=False)
@@ -34,12 +34,12 @@ def task_metrics(task: Task) -> MetricCollection:
     }
     if task.num_classes > TOP_K:
         metrics[f"top{TOP_K}"] = accuracy(task, top_k=TOP_K)
-    # Groups would read the states, and update metrics as one for good whose states are equal after the first batch.
+    # Compute groups would read the states, and merge metrics for good whose states are equal after the first batch.
     return MetricCollection(metrics, compute_groups=False)
 
 
 def accuracy(task: Task, *, top_k: int = 1) -> "Accuracy":
-    """Share of examples whose class is among the `top_k` likeliest, over the examples that have a label."""
+    """Make the accuracy of a task: the share of labelled examples whose class is among the `top_k` most likely."""
     return Accuracy(top_k)
 
 
@@ -47,7 +47,7 @@ class Accuracy(Metric):
     """Share of labelled examples whose class is among the `top_k` largest logits.
 
     Args:
-        top_k: largest logits that count.
+        top_k: Number of logits that count.
     """
 
     full_state_update = False
@@ -61,19 +61,19 @@ class Accuracy(Metric):
             self.add_state(name, default=torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, preds: Tensor, target: Tensor) -> None:
-        """Count (B, C) logits that are right about their (B,) targets; no target of an example is `UNLABELLED`."""
+        """Add (B, C) logits and (B,) targets; examples whose target is `UNLABELLED` do not count."""
         guesses = preds.argmax(dim=1, keepdim=True) if self.top_k == 1 else preds.topk(self.top_k, dim=1).indices
-        # Classes start at 0, so that no guess is UNLABELLED.
+        # Classes start at 0: no guess equals UNLABELLED.
         self.correct += (guesses == target[:, None]).any(dim=1).sum()
         self.total += labelled(target).sum()
 
     def compute(self) -> Tensor:
-        """The share, 0 before any labelled example."""
+        """Compute the share; 0 before the first labelled example."""
         return self.correct / self.total.clamp(min=1)
 
 
 class WeightedMean(Metric):
-    """Mean of scalars, each with a weight; NaN before any, and where one with a weight is NaN."""
+    """Weighted mean of scalars; NaN before the first one, or if one of them is NaN."""
 
     full_state_update = False
     weighted_sum: Tensor
@@ -85,20 +85,20 @@ class WeightedMean(Metric):
             self.add_state(name, default=torch.zeros(()), dist_reduce_fx="sum")
 
     def update(self, value: Tensor, weight: Tensor | int) -> None:
-        """Take in a scalar and its weight."""
+        """Add a scalar and its weight."""
         self.weighted_sum += value.detach() * weight
         self.weight += weight
 
     def compute(self) -> Tensor:
-        """The mean."""
+        """Compute the mean."""
         return self.weighted_sum / self.weight
 
 
 class CommonestShare(Metric):
-    """Share of the commonest class among the targets: the accuracy of always answering that.
+    """Share of the most common class among the targets: the accuracy of always answering that.
 
     Args:
-        num_classes: classes, C.
+        num_classes: Number of classes, C.
     """
 
     full_state_update = False
@@ -109,24 +109,23 @@ class CommonestShare(Metric):
         self.add_state("counts", default=torch.zeros(num_classes, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, preds: Tensor, target: Tensor) -> None:
-        """Count (B,) targets; predictions do not matter."""
+        """Add (B,) targets; predictions do not matter."""
         self.counts.index_add_(0, target.clamp(min=0), labelled(target).long())
 
     def compute(self) -> Tensor:
-        """The share, NaN before any example."""
+        """Compute the share; NaN before the first example."""
         return self.counts.max() / self.counts.sum()
 
 
 class ManyLabelRanking(Metric):
     r"""Mean average precision, AUROC and d' over the classes that have positives and negatives.
 
-    ``d' = sqrt(2) * Phi^{-1}(AUROC)`` per class, then averaged. Classes without positives or without negatives in
-    the examples seen have no defined value; they are left out, and ``ranked_classes`` counts those that are in.
-    ``chance`` is the mean share of positives, the average precision of a random order. All predictions are kept:
-    for validation.
+    `d' = sqrt(2) * Phi^{-1}(AUROC)` for each class, then averaged. Classes without positives or without negatives
+    have no defined value and are left out; `ranked_classes` counts the others. `chance` is the mean share of positives,
+    the average precision of a random order. All predictions are kept in memory, so this is for validation.
 
     Args:
-        num_classes: classes, C.
+        num_classes: Number of classes, C.
     """
 
     full_state_update = False
@@ -140,13 +139,13 @@ class ManyLabelRanking(Metric):
         self.add_state("targets", default=[], dist_reduce_fx="cat")
 
     def update(self, preds: Tensor, target: Tensor) -> None:
-        """Keep (B, C) logits as probabilities, and (B, C) targets; examples without labels are left out at the end."""
-        # Sigmoids here: torchmetrics decides on its own, batch by batch, whether values are logits.
+        """Add (B, C) logits and (B, C) targets; examples without labels are left out at the end."""
+        # Sigmoids here, because torchmetrics guesses for each batch whether values are logits.
         self.probabilities.append(preds.detach().float().sigmoid())
         self.targets.append(target.where(labelled(target)[:, None], UNLABELLED).long())
 
     def compute(self) -> dict[str, Tensor]:
-        """``average_precision``, ``auroc``, ``dprime``, ``chance`` (NaN with no class to rank), ``ranked_classes``."""
+        """Values `average_precision`, `auroc`, `dprime`, `chance` (NaN if no class is ranked) and `ranked_classes`."""
         probabilities, targets = _joined(self.probabilities), _joined(self.targets)
         if len(targets):
             known = targets[:, 0] != UNLABELLED
@@ -157,11 +156,11 @@ class ManyLabelRanking(Metric):
         if not ranked.any():
             undefined = torch.tensor(torch.nan, device=positives.device)
             return dict.fromkeys(("average_precision", "auroc", "dprime", "chance"), undefined) | result
-        with warnings.catch_warnings():  # torchmetrics warns of the classes that are left out below
+        with warnings.catch_warnings():  # torchmetrics warns about the classes that are left out below
             warnings.simplefilter("ignore", UserWarning)
             precision = multilabel_average_precision(probabilities, targets, self.num_classes, average="none")
             auroc = multilabel_auroc(probabilities, targets, self.num_classes, average="none")
-        # A class ranked perfectly has an infinite d'; half an example's worth of error keeps the mean finite.
+        # d' of a class that is ranked perfectly is infinite; an error of half an example keeps the mean finite.
         margin = 0.5 / len(targets)
         dprime = 2**0.5 * torch.special.ndtri(auroc.double().clamp(margin, 1 - margin))
         return {
@@ -174,7 +173,7 @@ class ManyLabelRanking(Metric):
 
 
 def _joined(state: list[Tensor] | Tensor) -> Tensor:
-    """A list state as one tensor; torchmetrics hands over a tensor after gathering over ranks."""
+    """A list state as one tensor; after gathering over ranks, torchmetrics already has a tensor."""
     if isinstance(state, Tensor):
         return state
     return torch.cat(state) if state else torch.empty(0)

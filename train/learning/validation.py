@@ -1,4 +1,4 @@
-"""What is gathered over the validation examples of one condition (a signal-to-noise ratio, say)."""
+"""Metrics over the validation examples of one condition, such as a signal-to-noise ratio."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
@@ -12,14 +12,14 @@ from train.learning.losses import Losses
 from train.learning.task_metrics import WeightedMean, task_metrics
 
 TOTAL = "<total>"
-"""Entry of the weighted sum among the losses; task names are words."""
+"""Key of the weighted sum among the losses; names of tasks are words."""
 
 
 class ConditionMetrics(nn.Module):
     """Losses and metrics of all tasks in one condition.
 
     Args:
-        tasks: resolved tasks.
+        tasks: Resolved tasks.
     """
 
     def __init__(self, tasks: Sequence[Task]) -> None:
@@ -35,14 +35,14 @@ class ConditionMetrics(nn.Module):
         return cast(MetricCollection, self.metrics[task.name])
 
     def prepare(self, device: torch.device) -> None:
-        """Give every rank something to gather, also one that gets no batch."""
+        """Give every rank something to gather, even if it gets no batch."""
         for task in self.tasks:
             if task.kind == "many_labels":
                 nothing = torch.empty(0, task.num_classes, device=device)
                 self._metrics(task).update(nothing, nothing)
 
     def update(self, logits: Mapping[str, Tensor], losses: Losses, targets: Mapping[str, Tensor]) -> None:
-        """Take in a batch: (B, classes) logits and targets by task."""
+        """Add a batch of (B, classes) logits and targets by task."""
         size = len(next(iter(logits.values())))
         self._loss(TOTAL).update(losses.total, size)
         for task in self.tasks:
@@ -50,7 +50,7 @@ class ConditionMetrics(nn.Module):
             self._metrics(task).update(logits[task.name], targets[task.name])
 
     def compute(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield names (``loss``, ``{task}/loss``, ``{task}/{metric}``) and values over all examples and ranks."""
+        """Yield names (`loss`, `{task}/loss`, `{task}/{metric}`) with values over all examples and ranks."""
         yield "loss", self._loss(TOTAL).compute()
         for task in self.tasks:
             yield f"{task.name}/loss", self._loss(task.name).compute()
@@ -58,6 +58,6 @@ class ConditionMetrics(nn.Module):
                 yield f"{task.name}/{name}", value
 
     def reset(self) -> None:
-        """Forget everything gathered."""
+        """Forget all examples."""
         for metric in (*self.losses.values(), *self.metrics.values()):
             cast(WeightedMean | MetricCollection, metric).reset()

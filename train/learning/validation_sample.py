@@ -1,4 +1,4 @@
-"""What a validation says beyond its metrics: which classes are taken for which, and a few mixtures to look at."""
+"""What a validation shows beyond its metrics: confused classes, and a few mixtures to look at."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ OTHER = "other"
 
 @dataclass(frozen=True)
 class Confusion:
-    """Answers to the commonest classes of a task.
+    """Answers to the most common classes of a task.
 
     Attributes:
-        labels: (C,) the commonest classes, in order of how common they are.
-        shares: (C, C + 1) share of the examples of a class (row) that were given each of them, and any other.
-        counts: (C,) examples of each.
-        num_examples: Examples of all classes together.
+        labels: (C,) the most common classes, in descending order.
+        shares: (C, C + 1) share of the examples of a class (row) that got each of these answers, or any other one.
+        counts: (C,) number of examples of each class.
+        num_examples: Number of examples of all classes.
     """
 
     labels: tuple[str, ...]
@@ -34,19 +34,19 @@ class Confusion:
 
     @property
     def has_other(self) -> bool:
-        """Whether there are classes beside the commonest."""
+        """Whether there were other answers."""
         return bool(self.shares[:, -1].any())
 
 
 @dataclass(frozen=True)
 class Mixtures:
-    """A few examples with the network's answers.
+    """A few examples with the answers of the network.
 
     Attributes:
-        waveforms: (M, T) on the device of the network.
-        snr_db: (M,) signal-to-noise ratios, infinite where one side is absent.
-        targets: By task (M,) classes or (M, C) of 0 and 1.
-        logits: By task (M, C).
+        waveforms: (M, T), on the device of the network.
+        snr_db: (M,) signal-to-noise ratios, infinite if one side is absent.
+        targets: By task, (M,) classes or (M, C) of 0 and 1.
+        logits: By task, (M, C).
     """
 
     waveforms: Tensor
@@ -55,14 +55,14 @@ class Mixtures:
     logits: dict[str, np.ndarray]
 
     def answers(self, task: Task, number: int) -> tuple[str, str, float, bool]:
-        """Say what a mixture was and what it was taken for.
+        """Describe what a mixture was, and what the network answered.
 
         Args:
             task: A task.
-            number: Which mixture.
+            number: Index of the mixture.
 
         Returns:
-            Label (several joined by commas), the likeliest answer, its probability, whether it is right.
+            Label (several joined by commas), most likely answer, its probability, and whether it is right.
         """
         logits, target = self.logits[task.name][number].astype(np.float64), self.targets[task.name][number]
         given = int(logits.argmax())
@@ -79,7 +79,7 @@ class Mixtures:
 
 @dataclass
 class ValidationSample:
-    """Gathers over the batches of one validation condition, on one process.
+    """Answers to one validation condition, and its first mixtures, gathered over batches on one process.
 
     Attributes:
         tasks: The tasks.
@@ -90,10 +90,10 @@ class ValidationSample:
     _pairs: dict[str, list[Tensor]] = field(default_factory=dict)
 
     def add(self, batch: Mapping[str, Any], logits: Mapping[str, Tensor]) -> None:
-        """Take in a batch; nothing waits for a GPU here.
+        """Add a batch, without waiting for a GPU.
 
         Args:
-            batch: As of the data module.
+            batch: Batch of the data module.
             logits: (B, C) by task.
         """
         for task in self.tasks:
@@ -110,10 +110,10 @@ class ValidationSample:
             )
 
     def confusions(self) -> dict[str, Confusion]:
-        """Count answers.
+        """Count the answers.
 
         Returns:
-            By task with one label; tasks without a labelled example are left out.
+            Confusions of each task with one label; tasks without a labelled example are left out.
         """
         found = {}
         for task in self.tasks:
@@ -128,16 +128,16 @@ class ValidationSample:
 def confusion(
     targets: np.ndarray, answers: np.ndarray, labels: Sequence[str], *, most: int = NUM_COMMONEST
 ) -> Confusion:
-    """Tabulate which classes are taken for which.
+    """Tabulate which classes the network confuses.
 
     Args:
         targets: (E,) classes.
-        answers: (E,) classes given, at least one.
+        answers: (E,) answered classes; at least one.
         labels: Names of all classes.
-        most: Classes shown.
+        most: Largest number of classes to show.
 
     Returns:
-        The commonest classes among the targets, at most `most`.
+        The most common classes among the targets.
     """
     common = [place for place, _ in sorted(Counter(targets.tolist()).items(), key=lambda one: (-one[1], one[0]))][:most]
     shares = np.zeros((len(common), len(common) + 1))

@@ -1,4 +1,4 @@
-"""Starting from a network that was trained on other tasks, and keeping parts of it as they are."""
+"""Starting from a network that was trained on other tasks, and freezing parts of it."""
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -19,8 +19,8 @@ class WarmStart(NamedTuple):
     """What a network took from a checkpoint.
 
     Attributes:
-        taken: heads whose weights were taken, by task name.
-        fresh: heads that start from their initialisation: new tasks, and tasks with other labels than before.
+        taken: Names of the tasks whose heads were taken.
+        fresh: Names of the tasks whose heads start from their initialisation: new tasks, and tasks with new labels.
     """
 
     taken: tuple[str, ...]
@@ -31,19 +31,19 @@ def warm_start(network: AuditoryNetwork, path: str | Path, tasks: Sequence[Task]
     """Take front end, backbone and the heads of known tasks from a checkpoint.
 
     Args:
-        network: network to fill.
-        path: a checkpoint of this project.
-        tasks: the network's tasks, with their labels. A head is taken when the checkpoint has a task of the same name
+        network: Network whose weights are set.
+        path: Checkpoint of this project.
+        tasks: Tasks of the network, with their labels. A head is taken if the checkpoint has a task of the same name
             with the same labels in the same order.
 
     Returns:
         Which heads were taken.
 
     Raises:
-        CheckpointError: if there is no checkpoint, or it holds another backbone or front end.
+        CheckpointError: The checkpoint does not exist, or holds another backbone or front end.
     """
     if not Path(path).is_file():
-        raise CheckpointError(f"there is no checkpoint {path} to start from: `init_from` names a file")
+        raise CheckpointError(f"there is no checkpoint {path} to start from: `init_from` must name a file")
     loaded = load_checkpoint(path)
     for part in ("front_end", "backbone"):
         saved, wanted = loaded.network.description()["init_args"][part], network.description()["init_args"][part]
@@ -63,14 +63,14 @@ def frozen_modules(network: nn.Module, patterns: Iterable[str]) -> list[nn.Modul
     """Find the modules that patterns name.
 
     Args:
-        network: where to look.
-        patterns: names of submodules ("backbone", "heads.word", "backbone.conv*"), with wildcards.
+        network: The network.
+        patterns: Names of submodules such as "backbone", "heads.word" or "backbone.conv*", with wildcards.
 
     Returns:
         The modules.
 
     Raises:
-        TrainingError: if a pattern names none; lists names there are.
+        TrainingError: A pattern matches no module; the message lists some names.
     """
     names = [name for name, _ in network.named_modules() if name]
     found: dict[str, nn.Module] = {}
@@ -84,10 +84,10 @@ def frozen_modules(network: nn.Module, patterns: Iterable[str]) -> list[nn.Modul
 
 
 def take_out_of_training(modules: Iterable[nn.Module]) -> None:
-    """Take the parameters of modules out of training; see also :func:`keep_statistics`.
+    """Exclude the parameters of modules from training; see also `keep_statistics`.
 
     Args:
-        modules: as :func:`frozen_modules` gives them.
+        modules: Modules that `frozen_modules` found.
     """
     for module in modules:
         module.requires_grad_(False)
@@ -97,7 +97,7 @@ def keep_statistics(modules: Iterable[nn.Module]) -> None:
     """Put modules into evaluation mode, so that batch normalisation in them uses and keeps its running statistics.
 
     Args:
-        modules: as :func:`frozen_modules` gives them.
+        modules: Modules that `frozen_modules` found.
     """
     for module in modules:
         module.eval()

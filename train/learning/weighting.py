@@ -12,13 +12,13 @@ class UncertaintyWeights(nn.Module):
 
     .. math:: L = \sum_t w_t \left(e^{-s_t} L_t + s_t / 2\right), \quad s_t = \log \sigma_t^2
 
-    for classification losses :math:`L_t`, with the tasks' fixed weights :math:`w_t` in front, over the tasks that have
-    labels in the batch: were :math:`s_t / 2` taken in without a loss, it would grow the weights of rarely labelled
-    tasks. All :math:`s_t` start at 0, where the gradient of the network is that of the fixed weights. Weight decay
-    pulls them there.
+    for classification losses :math:`L_t`, times the fixed weights :math:`w_t` of the tasks, summed over the tasks that
+    have labels in the batch: :math:`s_t / 2` without a loss would increase the weights of rarely labelled tasks. All
+    :math:`s_t` start at 0, where the gradient of the network is that of the fixed weights. Weight decay pulls them
+    there.
 
     Args:
-        tasks: names of the tasks.
+        tasks: Names of the tasks.
     """
 
     def __init__(self, tasks: Iterable[str]) -> None:
@@ -28,9 +28,9 @@ class UncertaintyWeights(nn.Module):
     def forward(
         self, losses: Mapping[str, Tensor], weights: Mapping[str, float], num_labelled: Mapping[str, Tensor]
     ) -> Tensor:
-        """Mean losses, fixed weights and numbers of labelled examples by task -> the loss to minimise, a scalar.
+        """Combine mean losses, fixed weights and numbers of labelled examples by task into the loss to minimise.
 
-        A task without labels adds 0, with a gradient of 0: every parameter has one, on all ranks.
+        A task without labels adds 0 with a gradient of 0, so that every parameter has a gradient on all ranks.
         """
         terms = [
             weights[task] * (num_labelled[task] > 0) * (torch.exp(-log_variance) * losses[task] + log_variance / 2)
@@ -39,20 +39,20 @@ class UncertaintyWeights(nn.Module):
         return torch.stack(terms).sum()
 
     def effective(self, weights: Mapping[str, float]) -> dict[str, Tensor]:
-        """Fixed weights by task -> what the tasks' losses are multiplied by now."""
+        """Return the current weight of each task, given the fixed weights."""
         return {task: weights[task] * torch.exp(-value.detach()) for task, value in self.log_variances.items()}
 
     def deviations(self) -> dict[str, Tensor]:
-        """Learnt sigma of each task."""
+        """Return the learnt sigma of each task."""
         return {task: torch.exp(log_variance.detach() / 2) for task, log_variance in self.log_variances.items()}
 
 
 def gradient_norm(loss: Tensor, parameters: Iterable[Parameter]) -> Tensor:
-    """Euclidean norm of the gradient of a loss in parameters, the gradient averaged over ranks as training does.
+    """Compute the Euclidean norm of the gradient of a loss, with the gradient averaged over ranks as in training.
 
     Args:
-        loss: scalar with a graph, which is kept.
-        parameters: parameters, at least one of which the loss depends on; all ranks call alike.
+        loss: Scalar with a graph, which is retained.
+        parameters: Parameters, of which the loss depends on at least one. All ranks must call this together.
 
     Returns:
         Scalar, float32.

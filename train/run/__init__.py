@@ -1,1 +1,1 @@
-"""A run: its directory, its checkpoints, continuing and stopping."""
+"""A run: its directory, its checkpoints, resuming and stopping."""

@@ -1,4 +1,4 @@
-"""Choosing checkpoints and stopping by brain scores: who gives a score, and whether there is one of that name."""
+"""Brain scores that choose checkpoints or stop training: finding a score by its name."""
 
 import pytorch_lightning as pl
 
@@ -11,38 +11,38 @@ def is_brain_score(monitor: str | None) -> bool:
     """Whether a logged value is a brain score, by its name.
 
     Args:
-        monitor: As "brain/NH2015comp/best"; None: no value.
+        monitor: Name such as "brain/NH2015comp/best", or None for no value.
 
     Returns:
-        True where `BrainScoreCallback` is to give it.
+        True if `BrainScoreCallback` computes it.
     """
     return monitor is not None and monitor.startswith(f"{PREFIX}/")
 
 
 def score_at(monitor: str, trainer: pl.Trainer) -> tuple[int, float]:
-    """Look up a brain score and the step that it was taken at; the weights may be others by now.
+    """Look up a brain score and its step; the weights may have changed since.
 
     Args:
         monitor: Name of the score.
-        trainer: Has its callbacks set up.
+        trainer: Trainer whose callbacks are set up.
 
     Returns:
-        Optimiser steps at the last evaluation and its score, NaN where it failed; -1 and NaN before the first.
+        Optimiser steps at the last evaluation and its score, NaN if it failed; -1 and NaN before the first one.
     """
     scoring = _find_scoring(monitor, trainer)
     return (-1, float("nan")) if scoring is None else (scoring.last_step, scoring.values.get(monitor, float("nan")))
 
 
 def check_monitor(monitor: str, trainer: pl.Trainer, *, asked_by: str) -> None:
-    """See, before training, that there is a brain score of a name.
+    """Check, before training, that a brain score exists.
 
     Args:
         monitor: Name of the score.
-        trainer: Has its callbacks set up.
-        asked_by: What is to go by the score, for the message.
+        trainer: Trainer whose callbacks are set up.
+        asked_by: Who uses the score, for the message.
 
     Raises:
-        TrainingError: There is none; the message lists those that there are.
+        TrainingError: It does not exist; the message lists the scores that do.
     """
     if _find_scoring(monitor, trainer) is not None:
         return

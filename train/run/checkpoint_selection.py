@@ -16,14 +16,14 @@ _STEP_IN_NAME = re.compile(r"step[-=](\d+)")
 
 
 def newest_checkpoint(run_dir: str | Path) -> Path | None:
-    """Find the checkpoint that a run goes on from.
+    """Find the checkpoint that a run resumes from.
 
     Args:
-        run_dir: the run directory, which need not exist.
+        run_dir: Run directory, which need not exist.
 
     Returns:
-        The last one; where that was not kept, or training went on without writing it, the one of the highest step,
-        and the best one where no others are. None where there is none; the untrained network does not count.
+        `last.ckpt`. If it was not kept, or training continued without writing it, the checkpoint of the highest step;
+        the best one only if there is no other. None if there is no checkpoint; the untrained network does not count.
     """
     folder = checkpoints_in(run_dir)
     # Hidden files are being written, or were when a run was killed.
@@ -35,9 +35,9 @@ def newest_checkpoint(run_dir: str | Path) -> Path | None:
 
 
 def _is_left_over(last: Path, steps: Mapping[Path, int]) -> bool:
-    """Whether training went on without writing its last checkpoint.
+    """Whether training continued without writing its last checkpoint.
 
-    A single one beyond it is no sign: a run that is killed between the two has not logged the step of that one yet.
+    One later checkpoint does not show this: a run that is killed between writing the two has not logged that step yet.
     """
     kept = sorted(steps[path] for path in steps if not _is_best(path))
     return len(kept) > 1 and _step_in(last) < kept[-2]
@@ -48,56 +48,56 @@ def _is_best(checkpoint: Path) -> bool:
 
 
 def _step_in(checkpoint: Path) -> float:
-    """The step of a checkpoint that does not say it in its name; its tensors stay on the disk."""
+    """Step of a checkpoint whose name does not contain it; its tensors stay on the disk."""
     try:
         return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
-    except Exception:  # whatever is wrong with it is told when it is loaded: none is passed over in silence
+    except Exception:  # loading it will report what is wrong: a damaged checkpoint is never skipped silently
         return float("inf")
 
 
 def checkpoint_to_resume(run_dir: str | Path, *, resume: bool) -> Path | None:
-    """Where training in a run directory starts from.
+    """Find the checkpoint that training in a run directory starts from.
 
-    A directory holds a run where there is a checkpoint to go on from, or where more than the first step was logged:
-    one that failed before has left nothing that would be lost.
+    A directory holds a run if there is a checkpoint to resume from, or if more than the first step was logged: a run
+    that failed earlier has left nothing that could be lost.
 
     Args:
-        run_dir: the run directory, which need not exist.
-        resume: whether to go on with the run in it.
+        run_dir: Run directory, which need not exist.
+        resume: Whether to resume the run in it.
 
     Returns:
         The newest checkpoint, or None to start from the beginning.
 
     Raises:
-        RunDirectoryError: if the directory holds a run and ``resume`` is not set.
+        RunDirectoryError: The directory holds a run and `resume` is not set.
     """
     newest = newest_checkpoint(run_dir)
     if resume:
         return newest
     if newest is not None:
         raise RunDirectoryError(
-            f"{run_dir} already holds a run: add `--resume true` to go on with it, choose another `--run_dir`, or "
-            "remove the folder"
+            f"{run_dir} already holds a run: add `--resume true` to resume it, choose another `--run_dir`, or remove "
+            "the folder"
         )
     if any(values.index.max() > 0 for values in read_history(run_dir).values()):
         raise RunDirectoryError(
-            f"{run_dir} already holds a run, but no checkpoint of it to go on from: add `--resume true` to start it "
+            f"{run_dir} already holds a run, but no checkpoint to resume from: add `--resume true` to start it "
             "from the beginning, choose another `--run_dir`, or remove the folder"
         )
     return None
 
 
 def checkpoint_to_evaluate(run_dir: str | Path) -> Path:
-    """Find the checkpoint that is validated or tested where none is named.
+    """Find the checkpoint to validate or test if none is named.
 
     Args:
-        run_dir: the run directory.
+        run_dir: Run directory.
 
     Returns:
         The newest checkpoint.
 
     Raises:
-        RunDirectoryError: if there is none.
+        RunDirectoryError: There is none.
     """
     newest = newest_checkpoint(run_dir)
     if newest is None:
@@ -112,14 +112,15 @@ def checkpoint_named(name: str, run_dir: str | Path) -> str:
     """Find a checkpoint that was named.
 
     Args:
-        name: a file; with a scheme (``s3://...``, ``registry:...``) not looked for; "last" for the newest of the run.
-        run_dir: the run directory.
+        name: A file, or "last" for the newest checkpoint of the run. Names with a scheme (`s3://...`, `registry:...`)
+            are not checked.
+        run_dir: Run directory.
 
     Returns:
-        What Lightning is to load.
+        What Lightning has to load.
 
     Raises:
-        RunDirectoryError: if it is not there.
+        RunDirectoryError: It does not exist.
     """
     found = newest_checkpoint(run_dir) if name == NEWEST else name
     if found is not None and (":" in str(found) or Path(found).exists()):

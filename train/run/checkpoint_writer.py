@@ -1,4 +1,4 @@
-"""Checkpoint files that are whole at every moment, whatever happens while one is written."""
+"""Writing checkpoints so that each file is whole at every moment, whatever happens meanwhile."""
 
 from pathlib import Path
 from typing import Any
@@ -17,22 +17,22 @@ class CheckpointWriteError(OSError):
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and moves it there when all of it is on the disk.
+    """Writes a checkpoint next to its place, and moves it there once all of it is on the disk.
 
-    Lightning's own writer goes through the folder for temporary files; where that is another disk, the last step is
-    a copy, and a run that is killed in the middle of it leaves half a file under the final name.
+    Lightning's own writer uses the folder for temporary files. If that is on another disk, its last step is a copy, and
+    a run that is killed meanwhile leaves half a file under the final name.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Save, whole or not at all.
 
         Args:
-            checkpoint: what to save.
-            path: the file; one that is there is replaced.
-            storage_options: not supported, None.
+            checkpoint: What to save.
+            path: File to make or to replace.
+            storage_options: Not supported; must be None.
 
         Raises:
-            CheckpointWriteError: if the file cannot be written (no space, say); the one that was there is untouched.
+            CheckpointWriteError: The file cannot be written, for lack of space for example. An existing one is kept.
         """
         if storage_options is not None:
             raise TypeError("storage_options are not supported: checkpoints are files in a folder")
@@ -50,7 +50,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def remove_partial_checkpoints(folder: str | Path) -> None:
-    """Remove what killed runs left half-written.
+    """Remove what killed runs left half written.
 
     Args:
         folder: Folder of checkpoints, which need not exist; no other run writes to it.

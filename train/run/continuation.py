@@ -13,10 +13,11 @@ from train.run.lightning_internals import close_whole_pass
 
 
 class RankStates(pl.Callback):
-    """Saves every rank's random states and running metrics, and restores them when training goes on.
+    """Saves every rank's random states and running metrics, and restores them when a run resumes.
 
-    Random states are those of Python and of PyTorch on CPU and GPU. The data need none: their randomness is a function
-    of seed, epoch and position. Dropout does. Running metrics are those of the epoch's training examples so far.
+    Random states are those of Python, and of PyTorch on CPU and GPU. Dropout needs them; the data do not, as their
+    random choices are functions of seed, epoch and position. Running metrics are those of the training examples of
+    the epoch so far.
     """
 
     def __init__(self) -> None:
@@ -28,7 +29,7 @@ class RankStates(pl.Callback):
         self._metrics = dict(getattr(pl_module, "train_accuracy", {}).items())
 
     def state_dict(self) -> dict[str, Any]:
-        """States of all ranks, in tensors and plain Python; called on every rank."""
+        """Return the states of all ranks, in tensors and plain Python; called on every rank."""
         version, numbers, gauss = random.getstate()
         state = {
             "python": [version, list(numbers), gauss],
@@ -47,9 +48,9 @@ class RankStates(pl.Callback):
         self._loaded = state_dict["ranks"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Restore this rank's states, after all that is set up has drawn what it draws; at first, set ranks apart."""
+        """Restore this rank's states, once all setup has drawn its random numbers; in a new run, separate the ranks."""
         if not self._loaded and trainer.global_rank > 0:
-            # All ranks were seeded alike, so that their networks start alike; dropout is to differ between them.
+            # All ranks have the same seed, so that their networks start equal; their dropout must differ.
             torch.manual_seed(torch.initial_seed() + trainer.global_rank)
         if trainer.global_rank < len(self._loaded):
             state = self._loaded[trainer.global_rank]

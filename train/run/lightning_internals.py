@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def batches_completed(trainer: pl.Trainer) -> int:
     """Count the batches completed in the current pass; a batch counts once all its hooks have run.
 
-    `Trainer` only counts optimizer steps and passes.
+    `Trainer` only counts optimiser steps and passes.
     """
     return int(trainer.fit_loop.epoch_loop.batch_progress.current.completed)
 

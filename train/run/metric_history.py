@@ -1,4 +1,4 @@
-"""What a run has logged so far, from its folder ``csv/``: also what came before it was interrupted and resumed."""
+"""What a run has logged so far, from its folder `csv/`, including what it logged before it was resumed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +18,11 @@ History = dict[str, "pd.Series"]
 def read_history(run_dir: str | Path) -> History:
     """Read the logged metrics of a run.
 
-    Each start of a run writes a file of its own. What a later one has begins at the step of the checkpoint that it
-    went on from: rows of earlier ones beyond that were lost with the interruption.
+    Each start of a run writes its own file, whose rows begin at the step of the checkpoint that it resumed from. Later
+    rows of earlier files were lost with the interruption, and are dropped.
 
     Args:
-        run_dir: The run directory.
+        run_dir: Run directory.
 
     Returns:
         Metrics with at least one value, each step once, in order of steps.
@@ -52,6 +52,6 @@ def read_history(run_dir: str | Path) -> History:
 
 
 def _version(name: str) -> int:
-    """Number of a folder as ``version_12``."""
+    """Number of a folder such as `version_12`."""
     digits = name.rpartition("_")[2]
     return int(digits) if digits.isdigit() else -1

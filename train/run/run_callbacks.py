@@ -1,4 +1,4 @@
-"""Callbacks of every run: the saved configuration, the untrained checkpoint, the closing summary."""
+"""Callbacks of every run: the saved configuration, the untrained checkpoint, the final summary."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
 
 
 HEADLINE_METRICS = ("top1", "ranking_average_precision", "average_precision")
-"""One for each kind of task; both have a chance level beside them."""
+"""The headline of each kind of task, which has a chance level."""
 SUMMARY_COLUMNS = ["condition", "task", "metric", "value", "chance"]
-"""Of ``summary.csv``."""
+"""Columns of `summary.csv`."""
 
 
 class SaveRunConfig(pl.Callback):
-    """Writes the whole configuration to ``config.yaml`` in the run directory when training starts or goes on.
+    """Writes the whole configuration to `config.yaml` in the run directory when training starts or resumes.
 
-    Only then: a configuration that is refused leaves that of the run as it is. Where a run goes on with another one,
-    the earlier is kept beside it, under the step until which it was trained with.
+    Not earlier: a configuration that is rejected must not replace that of the run. If a run resumes with another
+    configuration, the earlier one is kept next to it, named after the step up to which it was used.
 
     Args:
-        parser: what the configuration was parsed with.
-        config: the configuration.
+        parser: Parser of the configuration.
+        config: The configuration.
     """
 
     def __init__(self, parser: LightningArgumentParser, config: Namespace) -> None:
@@ -56,33 +56,33 @@ class SaveRunConfig(pl.Callback):
         folder.mkdir(parents=True, exist_ok=True)
         path, text = folder / CONFIG_FILE, self.parser.dump(self.config, skip_none=False).encode()
         earlier = folder / EARLIER_CONFIG_FILE.format(step=trainer.global_step)
-        # Of several that went on from one step, the first is what had trained until there.
+        # If a run resumes from the same step several times, the first configuration is that of the steps before.
         if trainer.global_step > 0 and path.exists() and path.read_bytes() != text and not earlier.exists():
             _write(earlier, path.read_bytes())
         _write(path, text)
 
 
 class SaveUntrained(pl.Callback):
-    """Saves the network before its first update, so that later evaluations can start the curve where it began."""
+    """Saves the network before its first update, so that curves of later evaluations start there."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save, unless training goes on from somewhere."""
+        """Save, unless training resumes."""
         if trainer.global_step == 0:
             trainer.save_checkpoint(checkpoints_in(trainer.default_root_dir) / UNTRAINED_CHECKPOINT)
 
 
 class RunSummary(pl.Callback):
-    """At the end of training, writes ``summary.csv`` and shows accuracies beside chance, and the brain scores."""
+    """Writes `summary.csv` at the end of training, and shows accuracies next to chance, and the brain scores."""
 
     def __init__(self) -> None:
         self._has_trained = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """From now on there is something to summarise."""
+        """Note that there will be something to summarise."""
         self._has_trained = True
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Summarise the last validation and evaluation, also where they were before the run went on."""
+        """Summarise the last validation and evaluation, also those from before the run was resumed."""
         import pandas as pd
 
         if not trainer.is_global_zero:
@@ -104,14 +104,14 @@ class RunSummary(pl.Callback):
 
 
 def held_out_rows(metrics: dict[str, float]) -> pd.DataFrame:
-    """Rows (condition, task, metric, value, chance) of ``val/{condition}/{task}/{metric}`` entries.
+    """Make rows (condition, task, metric, value, chance) of `val/{condition}/{task}/{metric}` entries.
 
     Args:
-        metrics: logged values by name.
+        metrics: Logged values by name.
 
     Returns:
-        One row for each condition and task: top-1 accuracy beside the share of the commonest class, or average
-        precision beside the share of positives.
+        A row for each condition and task: top-1 accuracy and the share of the most common class, or average precision
+        and the share of positives.
     """
     import pandas as pd
 
@@ -127,13 +127,13 @@ def held_out_rows(metrics: dict[str, float]) -> pd.DataFrame:
 
 
 def brain_rows(metrics: dict[str, float]) -> pd.DataFrame:
-    """Rows (condition, task, metric, value, chance) of ``brain/{benchmark}/best`` entries.
+    """Make rows (condition, task, metric, value, chance) of `brain/{benchmark}/best` entries.
 
     Args:
-        metrics: logged values by name.
+        metrics: Logged values by name.
 
     Returns:
-        One row for each benchmark, in the place of a task of the condition "brain"; chance is empty.
+        A row for each benchmark, as a task of the condition "brain" without chance.
     """
     import pandas as pd
 
@@ -145,7 +145,7 @@ def brain_rows(metrics: dict[str, float]) -> pd.DataFrame:
 
 
 def show_summary(rows: pd.DataFrame, title: str) -> None:
-    """Print rows of :func:`held_out_rows` or :func:`brain_rows` as a table, without columns that are empty."""
+    """Print rows of `held_out_rows` or `brain_rows` as a table, without empty columns."""
     if rows.empty:
         return
     shown = rows.dropna(axis="columns", how="all")

@@ -35,7 +35,7 @@ class RunCheckpoint(OpenModelCheckpoint):
             `checkpoint`, null: none, all are kept.
         mode: Whether the lowest ("min") or the highest ("max") value is best. By default the lowest of losses, and the
             highest of all other values.
-        every_n_train_steps: Save after every `every_n_train_steps` optimizer steps.
+        every_n_train_steps: Save after every `every_n_train_steps` optimiser steps.
         every_n_epochs: Save after every `every_n_epochs` epochs, also in addition to steps or a time interval. The
             default is 1, or 0 if those are given.
         kwargs: See Lightning's `ModelCheckpoint`.
@@ -121,7 +121,7 @@ def best_mode(monitor: str | None) -> Literal["min", "max"]:
     """Whether low or high values are the good ones.
 
     Args:
-        monitor: name of a logged value, as "val/mixed/loss", "val/mixed/word/top1" or "brain/NH2015comp/best"; None:
+        monitor: Name of a logged value, as "val/mixed/loss", "val/mixed/word/top1" or "brain/NH2015comp/best"; None:
             the validation loss, which the command line puts in its place.
 
     Returns:

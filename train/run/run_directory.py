@@ -21,13 +21,13 @@ from evaluate.watch.checkpoint_folder import CHECKPOINTS_FOLDER
 from evaluate.watch.wandb_scores import WANDB_ID_FILE
 
 EARLIER_CONFIG_FILE = "config.until-step-{step:07d}.yaml"
-"""What was trained with until that step, where a run went on with another configuration."""
+"""Configuration up to that step, if a run resumed with another one."""
 SUMMARY_FILE = "summary.csv"
 LAST_CHECKPOINT = "last.ckpt"
 UNTRAINED_CHECKPOINT = "untrained.ckpt"
 STEP_NAME = "step-{step:07d}"
 BEST_PREFIX = "best-"
-"""Names of checkpoints that are kept: of a step, and of the best at a step."""
+"""Names of checkpoints that are kept: that of a step, and the best one, at a step."""
 
 CSV_FOLDER = "csv"
 TENSORBOARD_FOLDER = "tensorboard"
@@ -37,11 +37,11 @@ NON_FINITE_BATCH_FILE = "non_finite_batch.rank{rank}.pt"
 
 
 class RunDirectoryError(ValueError):
-    """A run directory that cannot be started or continued in."""
+    """A run cannot start or resume in this directory."""
 
 
 def checkpoints_in(run_dir: str | Path) -> Path:
-    """Where a run keeps its checkpoints."""
+    """Folder of the checkpoints of a run."""
     return Path(run_dir) / CHECKPOINTS_FOLDER
 
 
@@ -55,10 +55,10 @@ def durable_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def check_run_dir(run_dir: str | Path) -> None:
-    """See that a run directory, which need not exist, can be written, before anything else takes time.
+    """Check that a run directory can be made or written to, before anything takes time.
 
     Raises:
-        RunDirectoryError: if it cannot be made or written.
+        RunDirectoryError: It cannot.
     """
     try:
         check_writable(run_dir)
@@ -67,13 +67,13 @@ def check_run_dir(run_dir: str | Path) -> None:
 
 
 def wandb_run_id(run_dir: str | Path) -> str:
-    """The run's identity at Weights & Biases, kept in its directory: a run that goes on goes on there too.
+    """Get the ID of a run at Weights & Biases, kept in its directory so that a resumed run also resumes there.
 
     Args:
-        run_dir: the run directory; made where it does not exist.
+        run_dir: Run directory; made if it does not exist.
 
     Returns:
-        Eight characters, drawn when first asked for.
+        Eight characters, drawn at random the first time.
     """
     path = Path(run_dir) / WANDB_ID_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def wandb_run_id(run_dir: str | Path) -> str:
         partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
         partial.write_text(uuid.uuid4().hex[:8])
         try:
-            os.link(partial, path)  # of several ranks, the first decides
+            os.link(partial, path)  # the first of several ranks decides; replacing the file would let the last one
         except FileExistsError:
             pass
         finally:

@@ -1,4 +1,4 @@
-"""Stopping on a signal with everything saved: SIGTERM (preemption, `kill`) and SIGUSR1 (SLURM's warning)."""
+"""Stopping on a signal with everything saved: SIGTERM (preemption, `kill`) and SIGUSR1 (warning of SLURM)."""
 
 import logging
 import signal
@@ -13,9 +13,9 @@ from train.run.run_directory import LAST_CHECKPOINT, STEP_NAME, checkpoints_in
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 EXIT_STOPPED = 75
-"""Exit status of a run that was stopped and can go on (EX_TEMPFAIL of sysexits.h); job scripts requeue on it."""
+"""Exit status of a run that was stopped and can resume (EX_TEMPFAIL of sysexits.h); job scripts requeue on it."""
 BATCHES_BETWEEN_EXCHANGES = 10
-"""Several ranks agree on stopping after so many batches at the most: each exchange makes a GPU wait."""
+"""Several ranks agree on stopping after at most this many batches: each exchange makes a GPU wait."""
 
 _log = logging.getLogger(__name__)
 
@@ -25,13 +25,14 @@ class StoppedBySignal(SystemExit):
 
 
 class StopSignals(Checkpoint):
-    """Saves the state of a run that is told to stop; :class:`LeaveWhenSaved` ends it.
+    """Saves the state of a run that receives a signal to stop; `LeaveWhenSaved` ends it.
 
-    In ``last.ckpt`` where the run keeps that, otherwise in a ``step-...``: it would stay behind as the run goes on.
+    The state goes to `last.ckpt` if the run keeps that file. Otherwise it goes to a `step-...`, as a `last.ckpt` would
+    be out of date once the run resumes.
 
-    The signal itself only leaves a note. After the next optimiser step (with several ranks, within ten batches or one
-    step), or at the end of an epoch, all ranks save together. It is a checkpoint callback so that Lightning calls it
-    after all that measure, and belongs to the end of the list, after all that save.
+    The signal handler only takes a note. After the next optimiser step (with several ranks, within ten batches or one
+    step), or at the end of an epoch, all ranks save together. This is a checkpoint callback so that Lightning calls it
+    after all callbacks that measure, and it must come last, after all that save.
     """
 
     def __init__(self) -> None:
@@ -42,14 +43,14 @@ class StopSignals(Checkpoint):
 
     @property
     def reason(self) -> str:
-        """Who told this rank to stop."""
+        """What made this rank stop."""
         return "a signal" if self._received is None else signal.Signals(self._received).name
 
     def listen(self, trainer: pl.Trainer) -> None:
-        """Listen; Lightning's own handlers, which exchange between ranks inside the handler, step aside.
+        """Install the signal handlers, in place of Lightning's, which communicate between ranks inside the handler.
 
         Args:
-            trainer: About to train; may have been told to stop while it set up the data.
+            trainer: About to train; it may have received a signal while it set up the data.
         """
         self._steps_before = trainer.global_step
         if trainer.received_sigterm:
@@ -60,20 +61,20 @@ class StopSignals(Checkpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save here, where an optimiser step is complete and the epoch is not."""
+        """Save here if an optimiser step is complete and the epoch is not."""
         stepped = trainer.global_step != self._steps_before
         self._steps_before = trainer.global_step
         steps_between = max(1, BATCHES_BETWEEN_EXCHANGES // trainer.accumulate_grad_batches)
         is_due = trainer.world_size == 1 or trainer.global_step % steps_between == 0
         if stepped and is_due and not trainer.is_last_batch:
-            self._save_if_told(trainer)
+            self._save_if_signalled(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save here."""
-        self._save_if_told(trainer)
+        """Save here between epochs."""
+        self._save_if_signalled(trainer)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Put back who listened before."""
+        """Restore the previous handlers."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
@@ -81,8 +82,8 @@ class StopSignals(Checkpoint):
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._received = number
 
-    def _save_if_told(self, trainer: pl.Trainer) -> None:
-        """Save where any rank was told to stop; all ranks ask together."""
+    def _save_if_signalled(self, trainer: pl.Trainer) -> None:
+        """Save if any rank received a signal; all ranks ask together."""
         if trainer.strategy.reduce_boolean_decision(self._received is not None, all=False):
             keeps_last = any(getattr(each, "save_last", False) for each in trainer.checkpoint_callbacks)
             name = LAST_CHECKPOINT if keeps_last else f"{STEP_NAME.format(step=trainer.global_step)}.ckpt"
@@ -91,21 +92,21 @@ class StopSignals(Checkpoint):
 
 
 class LeaveWhenSaved(pl.Callback):
-    """Ends a run whose state is saved with exit status 75, when what belongs to the saved step is logged.
+    """Ends a run whose state is saved with exit status 75, once everything about the saved step is logged.
 
-    Lightning logs a step and an epoch after all callbacks, and validates in between. So it leaves before the next
-    batch or epoch, first of all callbacks: nothing of that one is begun. For the same reason it is the one that begins
-    to listen: what others do at the start, as scoring the untrained network, takes minutes.
+    Lightning logs a step and an epoch after all callbacks, and validates in between. So this callback leaves before the
+    next batch or epoch, and must come first, so that nothing of that one has begun. It also installs the signal
+    handlers, because what other callbacks do at the start, such as scoring the untrained network, takes minutes.
 
     Args:
-        stop: what saves; a callback of the same trainer.
+        stop: Callback of the same trainer that saves.
     """
 
     def __init__(self, stop: StopSignals) -> None:
         self.stop = stop
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen from now on."""
+        """Listen for signals from now on."""
         self.stop.listen(trainer)
 
     def on_train_batch_start(
@@ -123,5 +124,5 @@ class LeaveWhenSaved(pl.Callback):
             return
         if trainer.is_global_zero:
             reason, step = self.stop.reason, trainer.global_step
-            _log.warning("stopped by %s after step %d; go on with `--resume true`", reason, step)
+            _log.warning("stopped by %s after step %d; resume with `--resume true`", reason, step)
         raise StoppedBySignal(EXIT_STOPPED)

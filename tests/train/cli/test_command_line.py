@@ -171,7 +171,7 @@ def test_a_run_that_could_not_start_does_not_take_the_directory(train, config, c
         train(config, "--model.init_from", "nowhere.ckpt")
     assert stop.value.code == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "error: there is no checkpoint nowhere.ckpt to start from: `init_from` names a file"
+        "error: there is no checkpoint nowhere.ckpt to start from: `init_from` must name a file"
     )
     assert not (Path(config["run_dir"]) / "config.yaml").exists()
     train(config)

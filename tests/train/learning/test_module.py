@@ -110,7 +110,7 @@ def test_a_run_that_cannot_go_on_is_told_in_one_line(fit_here, config, capsys):
     fit_here(config)
     for changes, message in [
         ({"uncertainty_weighting": True}, "uncertainty_weighting is False in the checkpoint, True here"),
-        ({"freeze": ["heads.word"]}, "go on with the same `freeze`"),
+        ({"freeze": ["heads.word"]}, "resume with the same `freeze`"),
     ]:
         with pytest.raises(SystemExit) as stop:
             fit_here(config | {"model": config["model"] | changes}, "--resume", "true", "--trainer.max_epochs", "2")

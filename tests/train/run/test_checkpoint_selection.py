@@ -68,7 +68,7 @@ def test_where_to_resume(tmp_path):
     assert checkpoint_to_resume(tmp_path, resume=False) is None
     touch(tmp_path, "step-0000006.ckpt")
     assert checkpoint_to_resume(tmp_path, resume=True).name == "step-0000006.ckpt"
-    with pytest.raises(RunDirectoryError, match="already holds a run: add `--resume true` to go on"):
+    with pytest.raises(RunDirectoryError, match="already holds a run: add `--resume true` to resume"):
         checkpoint_to_resume(tmp_path, resume=False)
 
 
