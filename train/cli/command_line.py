@@ -1,4 +1,4 @@
-"""The command line of training: LightningCLI with a run directory, loggers, checkpoints and brain scores set up."""
+"""The commands fit, validate and test: LightningCLI with a run directory, loggers, checkpoints and brain scores."""
 
 import sys
 from pathlib import Path
@@ -38,7 +38,7 @@ from train.run.run_directory import (
 from train.run.stop_signals import LeaveWhenSaved, StopSignals
 
 TRAINER_DEFAULTS: dict[str, Any] = {
-    "use_distributed_sampler": False,  # the data module spreads examples over ranks itself, exactly
+    "use_distributed_sampler": False,  # the data module distributes examples over ranks itself, exactly
     "log_every_n_steps": 10,
     "num_sanity_val_steps": 0,
 }
@@ -47,16 +47,15 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 SUBCOMMANDS = ("fit", "validate", "test")
 
 KNOWN_BY_NAME = (StopByBrainScore, Cochleagram, MelSpectrogram, CochCNN9, CochResNet, CochResNet50)
-"""Classes that a configuration can name without their module: they need only be imported."""
+"""Classes that a configuration can name without their module, because they are imported here."""
 
 
 class TrainCLI(LightningCLI):
     """`python -m train {fit,validate,test}`.
 
-    Beside Lightning's own groups: `run_dir`, `resume`, `wandb`, `schedule` (length of training and course of
-    the learning rate), `brain` (the evaluation callback),
-    `checkpoint` (every n epochs, and the last), `best_checkpoint` (by a logged value) and `non_finite` (when to
-    give up).
+    In addition to Lightning's options: `run_dir`, `resume`, `wandb`, `run_page`, `schedule` (length of training and
+    course of the learning rate), `brain` (the evaluation callback), `checkpoint` (every n epochs, and the last),
+    `best_checkpoint` (by a logged value) and `non_finite` (when to give up).
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -65,7 +64,7 @@ class TrainCLI(LightningCLI):
         super().__init__(
             AuditoryModule,
             AuditoryDataModule,
-            save_config_callback=None,  # SaveRunConfig, in its own place among the callbacks
+            save_config_callback=None,  # SaveRunConfig instead, whose place among the callbacks matters
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=0,
             auto_configure_optimizers=False,
@@ -77,21 +76,21 @@ class TrainCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """Fit, validate and test; prediction is evaluation's (`python -m evaluate`)."""
+        """Return fit, validate and test; `python -m evaluate` replaces predict."""
         every = LightningCLI.subcommands()
-        # Where the command line names one, the parsers of the others, a third of a second each, are left out.
+        # If the command line names one, the parsers of the others are left out: each takes a third of a second.
         named = tuple(name for name in SUBCOMMANDS if sys.argv[1:2] == [name])
         return {name: every[name] for name in named or SUBCOMMANDS}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the groups named above and take tasks and conditions from the data."""
+        """Add the options named above, and take tasks and conditions from the data."""
         parser.add_argument("--run_dir", type=str, default="runs/default", help="folder that holds all of this run")
         parser.add_argument(
             "--resume",
             type=bool,
             default=False,
-            help="go on with the run in run_dir from its newest checkpoint; where there is none, start it, from "
-            "ckpt_path where that is given",
+            help="resume the run in run_dir from its newest checkpoint; without a checkpoint, start it, from ckpt_path "
+            "if that is given",
         )
         parser.add_argument(
             "--wandb", type=str | None, default=None, help="also log to this Weights & Biases project (offline works)"
@@ -103,7 +102,7 @@ class TrainCLI(LightningCLI):
         parser.link_arguments("schedule", "model.schedule", apply_on="instantiate")
         parser.add_lightning_class_args(BrainScoreCallback, "brain")
         parser.add_lightning_class_args(StopWhenNonFinite, "non_finite")
-        # The best one first: those that a run goes on from then know which it is.
+        # The best one comes first, so that the checkpoints that a run resumes from know which it is.
         parser.add_lightning_class_args(RunCheckpoint, "best_checkpoint")
         parser.set_defaults(
             {
@@ -134,11 +133,11 @@ class TrainCLI(LightningCLI):
         parser.link_arguments("run_dir", "trainer.default_root_dir")
 
     def before_instantiate_classes(self) -> None:
-        """Find out where to start, before anything is made; checkpoints are read without running code from them."""
+        """Decide where to start, before anything is made. Checkpoints are read without running code from them."""
         config = self.config[self.subcommand]
         config.weights_only = True
         self._saved_config = config.clone()
-        # Where it starts is said on the command line; the file holds what the run is.
+        # The saved configuration describes the run, not where one of its commands starts.
         self._saved_config.resume, self._saved_config.ckpt_path = False, None
         if self.subcommand != "fit":
             named = config.ckpt_path and checkpoint_named(config.ckpt_path, config.run_dir)
@@ -147,15 +146,15 @@ class TrainCLI(LightningCLI):
         start = checkpoint_to_resume(config.run_dir, resume=config.resume)
         check_run_dir(config.run_dir)
         remove_partial_checkpoints(checkpoints_in(config.run_dir))
-        if start is not None:  # the run's own: what it began with is not asked for again
+        if start is not None:  # a run that resumes does not need the checkpoint that it began with
             config.ckpt_path = str(start)
         elif config.ckpt_path is not None:
             config.ckpt_path = checkpoint_named(config.ckpt_path, config.run_dir)
         if config.resume and config.ckpt_path is None:
-            rank_zero_info(f"{config.run_dir} holds no checkpoint to go on from: training starts from the beginning")
+            rank_zero_info(f"{config.run_dir} holds no checkpoint to resume from: training starts from the beginning")
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """Add the loggers and callbacks that every run has."""
+        """Add the loggers and callbacks of every run."""
         config = self.config[self.subcommand]
         made = self.config_init[self.subcommand]
         trainer = made.trainer
@@ -180,7 +179,7 @@ class TrainCLI(LightningCLI):
             callbacks.append(NetworkSummary())
         stop = StopSignals()
         if is_fit:
-            # The configuration before anything else is written.
+            # The configuration is written before anything else.
             saved = [SaveRunConfig(subcommand_parser(self, "fit"), self._saved_config)] if writes else []
             first = [LeaveWhenSaved(stop), ResumeAfterWholePass()]
             callbacks = [*first, *saved, *callbacks, *([RunSummary()] if writes else [])]
@@ -188,5 +187,5 @@ class TrainCLI(LightningCLI):
         kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
         result = super().instantiate_trainer(callbacks=callbacks, **kwargs)
         if is_fit:
-            result.callbacks.append(stop)  # type: ignore[attr-defined]  # the last: it saves what all others did
+            result.callbacks.append(stop)  # type: ignore[attr-defined]  # last, because it saves what all others did
         return result

@@ -1,4 +1,4 @@
-"""The parser of the command line, which tells a mistake in a line or two."""
+"""The parser of the command line, which reports a mistake in a line or two."""
 
 import difflib
 import re
@@ -18,10 +18,10 @@ _UNKNOWN_OPTION = re.compile(r"unrecognized arguments: (?:.*? )??(--[^\s=]+)")
 
 
 def whole_numbers_first() -> None:
-    """Let numbers that may be whole or fractions be read as whole ones first: 1 is one batch, 1.0 is all of them.
+    """Try whole numbers before fractions for options that take both: 1 is one batch, 1.0 is all of them.
 
-    Lightning's annotations say so, but `typing` shares one object among all unions of the same types, and keeps the
-    order of whoever in the process wrote it first: another package's "float, int" makes 1.0 of 1.
+    Lightning's annotations have this order, but `typing` shares one object among all unions of the same types, with the
+    order of whichever module used it first: a "float, int" in another package turns 1 into 1.0.
     """
     annotations = pl.Trainer.__init__.__annotations__
     for name, annotation in annotations.items():
@@ -30,7 +30,7 @@ def whole_numbers_first() -> None:
 
 
 class TrainingParser(LightningArgumentParser):
-    """Lightning's, which does not list its hundreds of options before an error but names the nearest one."""
+    """Lightning's parser; for an error, it suggests the nearest option instead of listing hundreds."""
 
     def add_argument(self, *args: Any, **kwargs: Any) -> Any:
         """Add an argument; configuration files may be named as installed recipes."""
@@ -45,7 +45,7 @@ class TrainingParser(LightningArgumentParser):
         return super().parse_args(dotted_in_arguments(sys.argv[1:] if args is None else args), *further, **settings)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Tell what is wrong, with the option that may have been meant, and exit with status 2."""
+        """Report an error, suggest the option that may have been meant, and exit with status 2."""
         if match := _UNKNOWN_OPTION.search(message):
             options = [f"--{name}" for name in failed_parser(ex, self).get_defaults().keys(branches=True)]
             near = difflib.get_close_matches(match[1], options, n=1)
@@ -53,6 +53,6 @@ class TrainingParser(LightningArgumentParser):
         super().error(message, ex)
 
     def print_usage(self, file: Any = None) -> None:
-        """Print the usage, but not beside errors: `--help` has it."""
+        """Print the usage, but not next to errors: `--help` shows it."""
         if file is not sys.stderr:
             super().print_usage(file)

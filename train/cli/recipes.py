@@ -1,4 +1,4 @@
-"""Configurations made of few files: one may begin with another's, and change single values of it."""
+"""Configuration files that build on another one, and change single values of it."""
 
 from pathlib import Path, PurePath
 from typing import Any
@@ -10,10 +10,10 @@ from jsonargparse.typing import Path_fr
 from train.cli.class_paths import dotted_in_values
 
 PARSER_MODE = "recipe"
-"""Name under which jsonargparse knows the loader."""
+"""Name of the loader in jsonargparse."""
 
 BASE = "config"
-"""Key that names the file to begin with, relative to the file that it stands in."""
+"""Key that names the file to build on, relative to the file that contains it."""
 
 
 RECIPES = Path(__file__).resolve().parents[2] / "configs"
@@ -21,17 +21,17 @@ RECIPES = Path(__file__).resolve().parents[2] / "configs"
 
 
 def load_recipe(text: str) -> Any:
-    """Read YAML; in a file that begins with another's (`config: OTHER.yaml`), each value of a group is set alone.
+    """Read YAML. In a file that builds on another one (`config: OTHER.yaml`), each value of a group is set separately.
 
-    jsonargparse reads the other file by itself, but lets a group that both files have replace that of the other as a
-    whole: `trainer: {max_epochs: 3}` would drop its gradient clipping. Here it means `trainer.max_epochs: 3`. What
-    is inside a group (a class with its arguments, a list, a dictionary) is replaced as a whole.
+    jsonargparse reads the other file itself, but replaces groups as a whole: `trainer: {max_epochs: 3}` would drop the
+    gradient clipping of the other file. Here it means `trainer.max_epochs: 3`. Values within a group (a class with its
+    arguments, a list, a dictionary) are replaced as a whole.
 
     Args:
-        text: Of a file, or a value of the command line.
+        text: Content of a file, or a value from the command line.
 
     Returns:
-        What it holds.
+        The loaded values.
     """
     loaded = dotted_in_values(jsonargparse.get_loader("yaml")(text))
     if not (isinstance(loaded, dict) and isinstance(loaded.get(BASE), str)):
@@ -47,14 +47,14 @@ def load_recipe(text: str) -> Any:
 
 
 def find_recipe(name: str) -> str:
-    """Find a configuration: a file, or if there is none of this name, a recipe that is installed with this package.
+    """Find a configuration: a file or, if it does not exist, a recipe that is installed with this package.
 
     Args:
-        name: Path, relative to the file that names it or else to the working directory; for an installed recipe its
-            name with or without its folder, as in `configs/demo.yaml`.
+        name: Path, relative to the file that contains it or to the working directory; for an installed recipe, its name
+            with or without its folder, such as `configs/demo.yaml`.
 
     Returns:
-        Path of the file; `name` itself if it is found as it stands, or not at all.
+        Path of the file; `name` itself if that exists, or if nothing is found.
     """
     try:
         Path_fr(name)
@@ -67,7 +67,7 @@ def find_recipe(name: str) -> str:
 
 
 class RecipeFile(jsonargparse.ActionConfigFile):
-    """The argument that takes a configuration file; installed recipes are found by their names."""
+    """Argument for a configuration file, which also finds installed recipes by name."""
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
         """Read the file."""
@@ -75,5 +75,5 @@ class RecipeFile(jsonargparse.ActionConfigFile):
 
 
 def register_recipes() -> None:
-    """Make the loader known as a parser mode."""
+    """Register the loader as a parser mode."""
     jsonargparse.set_loader(PARSER_MODE, load_recipe, exceptions=(yaml.YAMLError,))

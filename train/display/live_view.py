@@ -1,4 +1,4 @@
-"""Losses, accuracies and brain scores of the moment, in few lines of a terminal."""
+"""Current losses, accuracies and brain scores, in a few lines of a terminal."""
 
 from collections.abc import Iterable, Mapping
 from math import isnan
@@ -17,10 +17,10 @@ _NAME_WIDTH, _LOSS_WIDTH, _PADDING = 8, 6, 2
 
 
 class LiveView:
-    """What training has logged, as a table: a row for training and for each validation condition, a column per task.
+    """Logged values as a table: a row for training and for each validation condition, a column for each task.
 
-    Cells hold the task's loss and its accuracy in percent (for tasks with many labels the mean average precision);
-    where the terminal is too narrow, the accuracy alone. Below are the brain scores at the best stages.
+    Cells have the loss of the task and its accuracy in percent (mean average precision for tasks with many labels), or
+    only the accuracy if the terminal is too narrow. The brain scores at the best stages are below.
 
     Args:
         metrics: Logged values by name, see `train.learning.module`.
@@ -34,7 +34,7 @@ class LiveView:
         self.rows = list(dict.fromkeys(row for row, _ in (*self.losses, *self.accuracies)))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Fit the table into the width there is."""
+        """Fit the table into the width of the terminal."""
         if self.rows:
             yield self._table(options.max_width)
         if self.brain:
@@ -42,7 +42,7 @@ class LiveView:
             yield Text(f"{BRAIN:<{self._name_width()}}  {scores}", style="cyan", no_wrap=True, overflow="ellipsis")
 
     def line(self) -> str:
-        """The same in one line, for a log."""
+        """Format the same values as one line, for a log."""
         parts = []
         for row in self.rows:
             loss = [_number(self.losses[row, ""])] if (row, "") in self.losses else []
@@ -87,7 +87,7 @@ class LiveView:
 
 
 def _losses(metrics: Mapping[str, float]) -> dict[tuple[str, str], float]:
-    """(row, task) -> loss; the task is "" for the weighted sum."""
+    """Losses by (row, task); the task is "" for the weighted sum."""
     found = {}
     for name, value in metrics.items():
         parts = name.split("/")
@@ -102,7 +102,7 @@ def _losses(metrics: Mapping[str, float]) -> dict[tuple[str, str], float]:
 
 
 def _accuracies(metrics: Mapping[str, float]) -> dict[tuple[str, str], float]:
-    """(row, task) -> top-1 accuracy or mean average precision."""
+    """Top-1 accuracy or mean average precision by (row, task)."""
     found = {
         (TRAINING, parts[1]): value
         for parts, value in ((name.split("/"), value) for name, value in metrics.items())

@@ -1,4 +1,4 @@
-"""What a run has logged, at the moment: losses, accuracies and brain scores by name."""
+"""What a run has logged last: losses, accuracies and brain scores by name."""
 
 from collections.abc import Mapping
 from math import isnan
@@ -14,13 +14,13 @@ VALIDATION_PREFIX = "val/"
 
 
 def values_of(trainer: pl.Trainer) -> dict[str, float]:
-    """Read all logged values; brain scores are there as soon as the network is scored.
+    """Read all logged values, including brain scores as soon as the network is scored.
 
     Args:
-        trainer: Not within `on_train_epoch_end`, where values over all processes are not gathered yet.
+        trainer: The trainer, outside `on_train_epoch_end`, where values are not yet gathered from all processes.
 
     Returns:
-        Name -> number.
+        Values by name.
     """
     values = {name: float(value) for name, value in trainer.callback_metrics.items()}
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
@@ -31,13 +31,13 @@ def values_of(trainer: pl.Trainer) -> dict[str, float]:
 
 
 def brain_scores(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Pick the scores at the best stage.
+    """Select the scores at the best stage.
 
     Args:
         metrics: Logged values by name.
 
     Returns:
-        Benchmark -> score, without those that are not there yet.
+        Scores by benchmark, without missing ones.
     """
     parts = ((name.split("/"), value) for name, value in metrics.items())
     return {

@@ -1,4 +1,4 @@
-"""The loggers of a run: tables and TensorBoard in its directory, Weights & Biases where asked for."""
+"""The loggers of a run: tables and TensorBoard in its directory, and Weights & Biases if asked for."""
 
 import logging
 from pathlib import Path
@@ -9,20 +9,23 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from train.run.run_directory import CSV_FOLDER, TENSORBOARD_FOLDER, wandb_run_id
 
 WANDB_TIMEOUT_S = 60
-"""How long a run waits for Weights & Biases before it starts without."""
+"""How long a run waits for Weights & Biases before it starts without it."""
 
 _log = logging.getLogger(__name__)
 
 
 def loggers_of(run_dir: str, wandb_project: str | None) -> list[Logger]:
-    """Loggers of a run.
+    """Make the loggers of a run.
 
     Args:
-        run_dir: The run directory.
-        wandb_project: Project at Weights & Biases; None leaves it out.
+        run_dir: Run directory.
+        wandb_project: Project at Weights & Biases, or None for no such logger.
+
+    Returns:
+        The loggers.
     """
     loggers: list[Logger] = [
-        # Written at once: rows kept back would be lost with a killed run, also those from before its last checkpoint.
+        # Written at once: a run that is killed would lose rows in memory, even those before its last checkpoint.
         CSVLogger(run_dir, name=CSV_FOLDER, flush_logs_every_n_steps=1),
         TensorBoardLogger(run_dir, name=TENSORBOARD_FOLDER, version=""),
     ]
@@ -32,7 +35,7 @@ def loggers_of(run_dir: str, wandb_project: str | None) -> list[Logger]:
 
 
 def _wandb_logger(run_dir: str, project: str) -> WandbLogger:
-    """A logger that reaches the server, or else one that keeps the run in its directory to be sent later."""
+    """Make a logger that reaches the server, or otherwise one that keeps the run in its directory, to send it later."""
     import wandb
 
     run_id, name = wandb_run_id(run_dir), Path(run_dir).name
@@ -59,5 +62,5 @@ def _wandb_logger(run_dir: str, project: str) -> WandbLogger:
             reason,
             run_dir,
         )
-        wandb.teardown()  # it still has the run that it could not start
+        wandb.teardown()  # removes the run that it could not start
         return make(mode="offline")

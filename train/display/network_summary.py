@@ -1,4 +1,4 @@
-"""The table of modules that a run begins with."""
+"""The table of modules at the start of a run."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from rich.table import Table
 
 
 class NetworkSummary(RichModelSummary):
-    """Lightning's table of modules without floating-point operations, which it gives as 0 without an example."""
+    """Lightning's table of modules without floating-point operations, which are 0 without an example input."""
 
     @staticmethod
     def summarize(

@@ -1,4 +1,4 @@
-"""How fast training goes and how long it will take."""
+"""How fast training is, and how long it will take."""
 
 import time
 from collections import deque
@@ -11,19 +11,19 @@ import pytorch_lightning as pl
 from train.run.lightning_internals import batches_completed
 
 NUM_RECENT_BATCHES = 50
-"""The rate is that of so many batches."""
+"""The rate is that of this many batches."""
 OUTLIER_FACTOR = 20.0
-"""An interval so many times the typical one holds something else than a batch: an evaluation, a checkpoint."""
+"""An interval this many times the typical one contains more than a batch, such as an evaluation or a checkpoint."""
 
 
 class Pace(pl.Callback):
     """Measures samples per second and estimates the time left; for the live view and the run page.
 
-    The rate counts training batches alone, from the end of one to the end of the next, over all processes. The time
-    left goes by all that the run has spent since its first batch, validation and brain scores included.
+    The rate counts only training batches, from the end of one to the end of the next, over all processes. The time left
+    is estimated from everything since the first batch of the run, including validation and brain scores.
 
     Args:
-        clock: Gives seconds that only go up.
+        clock: Monotonic clock in seconds.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,7 +36,7 @@ class Pace(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Start the clock, at the first batch of the run and after each break."""
+        """Start the clock at the first batch of the run and after each break."""
         now = self._clock()
         self._started = now if self._started is None else self._started
         self._last = now if self._last is None else self._last
@@ -62,7 +62,7 @@ class Pace(pl.Callback):
     @property
     def samples_per_s(self) -> float | None:
         """Training examples per second; None before the first batch."""
-        recent = self._recent.copy()  # the thread that draws asks while the one that trains adds
+        recent = self._recent.copy()  # one thread draws while another one trains
         if not recent:
             return None
         typical = median(seconds for _, seconds in recent)
@@ -71,13 +71,13 @@ class Pace(pl.Callback):
         return sum(number for number, _ in kept) / total if total > 0 else None
 
     def seconds_left(self, trainer: pl.Trainer) -> float | None:
-        """Estimate the time that training will still take.
+        """Estimate the remaining time of training.
 
         Args:
-            trainer: In a fit.
+            trainer: Trainer in a fit.
 
         Returns:
-            Seconds; None where the end is not known or no batch is done.
+            Seconds; None if the end is unknown, or before the first batch.
         """
         left = batches_left(trainer)
         if left is None or self._started is None or not self._num_batches:
@@ -86,13 +86,13 @@ class Pace(pl.Callback):
 
 
 def batches_left(trainer: pl.Trainer) -> int | None:
-    """Count the training batches that are still to come on each process.
+    """Count the remaining training batches of each process.
 
     Args:
-        trainer: In a fit.
+        trainer: Trainer in a fit.
 
     Returns:
-        How many until `max_epochs` or `max_steps`, whichever comes first; None where neither is set.
+        Batches until `max_epochs` or `max_steps`, whichever comes first; None if neither is set.
     """
     limits: list[float] = []
     if trainer.max_epochs is not None and trainer.max_epochs >= 0:

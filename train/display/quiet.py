@@ -1,6 +1,6 @@
-"""Lines of Lightning that are of no use here, or wrong, left out one by one; all else is shown as it is.
+"""Filters for messages of Lightning that are useless or wrong here, listed one by one; all others are shown.
 
-Of several processes, one speaks for all: what each of them would say comes once.
+Of several processes, only the first one shows messages.
 """
 
 import logging
@@ -17,40 +17,40 @@ _LOGGERS = (
     "pytorch_lightning.utilities.rank_zero",
 )
 _LOGGED = (
-    "💡 Tip: For seamless cloud",  # advertisements of litlogger and litmodels
-    "`weights_only` was not set, defaulting to `False`",  # said while saving, where it means: with the optimizer
+    "💡 Tip: For seamless cloud",  # advertisements for litlogger and litmodels
+    "`weights_only` was not set, defaulting to `False`",  # shown while saving, where it means: with the optimiser
     "Trainer already configured with model summary callbacks",  # train.display.network_summary
     "TPU available: False",
-    "Restoring states from the checkpoint path at",  # when it is done, that is logged, too
-    "Initializing distributed: GLOBAL_RANK",  # by each process; how many are connected is logged afterwards
+    "Restoring states from the checkpoint path at",  # logged again when it is done
+    "Initializing distributed: GLOBAL_RANK",  # logged by each process; their number is logged afterwards
 )
 _WARNED = (
-    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # of how Lightning uses torch
-    # These values are equal on all processes, as torchmetrics computes them over all: `sync_dist=True` would send each
-    # once more. Values of one process alone are logged with it.
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # in how Lightning uses torch
+    # These values are equal on all processes, because torchmetrics computes them over all: `sync_dist=True` would send
+    # each one again. Values of a single process are logged with it.
     r"It is recommended to use `self\.log\('(val/.*|train/[^/']*/top1)', \.\.\., sync_dist=True\)`",
-    r"Checkpoint directory .* exists and is not empty",  # as in every run that is resumed; others are refused
-    # Evaluation needs none of the callbacks that saved the checkpoint.
+    r"Checkpoint directory .* exists and is not empty",  # true for every run that is resumed; others are rejected
+    # Evaluation does not need the callbacks that saved the checkpoint.
     r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint need to be provided",
 )
 _RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
-"""In the order in which Lightning looks for them."""
+"""In the order in which Lightning reads them."""
 _RANK_PREFIX = re.compile(r"\[rank: (\d+)\] ")
 _CONNECTED = re.compile(r"distributed_backend=(\w+)\n.*Starting with (\d+) processes", re.DOTALL)
 
 
 def leave_out_noise() -> None:
-    """Filter these lines from logs and warnings; doing it again changes nothing."""
+    """Filter these messages from logs and warnings; calling this again changes nothing."""
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_is_of_use)
     for message in _WARNED:
         warnings.filterwarnings("ignore", message=message)
     if rank() != 0:
-        warnings.filterwarnings("ignore")  # the first process has the same; errors are shown by each
+        warnings.filterwarnings("ignore")  # the first process shows the same ones; every process shows errors
 
 
 def _is_of_use(record: logging.LogRecord) -> bool:
-    """Whether a record is shown; takes decoration from it."""
+    """Whether to show a record; removes its decoration."""
     message = record.getMessage()
     if message.startswith(_LOGGED):
         return False
@@ -64,5 +64,5 @@ def _is_of_use(record: logging.LogRecord) -> bool:
 
 
 def rank() -> int:
-    """Give the number of this process, also before processes are connected."""
+    """Return the rank of this process, even before processes are connected."""
     return next((int(os.environ[name]) for name in _RANK_VARIABLES if name in os.environ), 0)

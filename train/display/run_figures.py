@@ -1,4 +1,4 @@
-"""Figures of the run page: curves, confusion of classes, a few mixtures."""
+"""Figures of the run page: curves, confused classes, a few mixtures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TRAINING_COLOUR = "#8A929B"
 MAX_POINTS = 600
-"""Training losses are averaged to so many points: a curve of a week is no larger than one of an hour."""
+"""Training losses are averaged to this many points: the curve of a week is no larger than that of an hour."""
 _PANEL_IN = (3.3, 2.5)
 _MIXTURE_IN = (5.4, 2.5)
 _MAX_TICK_LABEL = 18
@@ -32,7 +32,7 @@ def curves_figure(history: History, tasks: Sequence[str], conditions: Sequence[s
     """Draw losses (above) and accuracies (below), a column per task; the first column is the sum and the rate.
 
     Args:
-        history: What was logged, see `train.run.metric_history`.
+        history: Logged values, see `train.run.metric_history`.
         tasks: Names of the tasks.
         conditions: Names of the validation conditions.
 
@@ -60,10 +60,10 @@ def curves_figure(history: History, tasks: Sequence[str], conditions: Sequence[s
 
 
 def confusion_figure(confusions: Mapping[str, Confusion]) -> Figure:
-    """Draw which classes are taken for which: rows are the labels, columns the answers.
+    """Draw which classes are confused: rows are labels, columns are answers.
 
     Args:
-        confusions: By task, at least one.
+        confusions: Confusions by task; at least one.
 
     Returns:
         The figure, a panel per task.
@@ -89,14 +89,14 @@ def mixtures_figure(
     duration_s: float,
     freqs_hz: np.ndarray | None,
 ) -> Figure:
-    """Draw cochleagrams with what they are and what they were taken for.
+    """Draw cochleagrams with their labels and the answers of the network.
 
     Args:
         cochleagrams: (M, F, N).
         mixtures: The same examples.
         tasks: The tasks.
         duration_s: Duration of a mixture in seconds.
-        freqs_hz: (F,) centre frequencies, or None where they are not known.
+        freqs_hz: (F,) centre frequencies, or None if unknown.
 
     Returns:
         The figure, a panel per mixture.
@@ -118,7 +118,7 @@ def mixtures_figure(
             origin="lower",
             aspect="auto",
             cmap="magma",
-            interpolation="none",  # the file holds the cochleagram as it is, not one at the figure's resolution
+            interpolation="none",  # keeps the resolution of the cochleagram in the file
             extent=(0, duration_s, -0.5, len(cochleagram) - 0.5),
         )
         panel.set_xticks(np.linspace(0, duration_s, 5))
@@ -133,7 +133,7 @@ def mixtures_figure(
 
 
 def _draw_losses(panel: Axes, history: History, prefix: str, conditions: Sequence[str]) -> None:
-    """Loss of one task (`prefix` as "word/") or the weighted sum ("")."""
+    """Draw the loss of one task (`prefix` such as "word/") or the weighted sum ("")."""
     training = history.get(f"train/{prefix}loss")
     if training is not None:
         every = max(1, ceil(len(training) / MAX_POINTS))
@@ -189,7 +189,7 @@ def _coloured(conditions: Sequence[str]) -> list[tuple[str, str]]:
 def _draw_confusion(panel: Axes, task: str, found: Confusion) -> None:
     columns = len(found.labels) + found.has_other
     shares = found.shares[:, :columns]
-    # Cividis: evenly rising in brightness, alike with and without colour vision.
+    # Cividis rises evenly in brightness, with and without colour vision.
     panel.imshow(shares, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     names = [_short(label) for label in found.labels]
     panel.set_yticks(range(len(names)), [f"{name} ({count})" for name, count in zip(names, found.counts, strict=True)])

@@ -1,4 +1,4 @@
-"""The run page: `RUN_DIR/index.html`, written anew while a run trains."""
+"""The run page, `RUN_DIR/index.html`, which is renewed while a run trains."""
 
 import datetime
 import logging
@@ -30,7 +30,7 @@ REFRESH_S = 60
 MAX_SHARE = 0.02
 """Drawing takes at most this share of a run's time: if it would take more, the page is written less often."""
 NUM_FREE_PAGES = 2
-"""However long drawing takes: the untrained network, and the first validation."""
+"""Written however long drawing takes: those of the untrained network, and of the first validation."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,13 +38,13 @@ _log = logging.getLogger(__name__)
 class RunPage(pl.Callback):
     """Writes a page about the run after validations and evaluations: state, curves, confusions, scores, mixtures.
 
-    Only the first process writes; it shows its own share of the validation examples. Training itself is not touched,
-    and what goes wrong with the page is a warning. The module's `validation_step` returns logits by task; where it
-    returns nothing, confusions and mixtures are left out.
+    Only the first process writes; it shows its own share of the validation examples. Training is not affected, and
+    problems with the page are only warnings. If `validation_step` of the module does not return logits by task,
+    confusions and mixtures are left out.
 
     Args:
-        pace: Measures how fast training goes; a callback of the same trainer.
-        max_share: Highest share of the time that drawing may take; 1 draws every time.
+        pace: Callback of the same trainer that measures the pace.
+        max_share: Largest share of the time that drawing may take; 1 draws every time.
     """
 
     def __init__(self, pace: Pace, *, max_share: float = MAX_SHARE) -> None:
@@ -60,12 +60,12 @@ class RunPage(pl.Callback):
         self._brain_stamp: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """From now on there is something to say: the page of an earlier run is safe from one that cannot start."""
+        """Allow writing from now on: a run that cannot start must not replace the page of an earlier one."""
         self._has_started = True
         self._read_last(trainer)
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin to gather."""
+        """Start gathering."""
         if _counts(trainer):
             self._sample = ValidationSample(pl_module.tasks)  # type: ignore[arg-type]
 
@@ -82,17 +82,17 @@ class RunPage(pl.Callback):
         if _counts(trainer) and dataloader_idx == 0 and self._sample is not None and isinstance(outputs, Mapping):
             try:
                 self._sample.add(batch, outputs)
-            except Exception:  # a picture is not worth the training
+            except Exception:  # a picture is not worth stopping for
                 self._sample = None
                 _log.warning("gathering for the run page failed; training continues", exc_info=True)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the page with what validation found."""
+        """Write the page with the new validation."""
         if _counts(trainer) and self._is_due():
             self._write(trainer, pl_module, "training", is_running=True)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the page where there are new brain scores since the last time."""
+        """Write the page if there are new brain scores."""
         if trainer.is_global_zero and self._is_due() and _stamp(trainer) not in (None, self._scores_seen):
             self._write(trainer, pl_module, "training", is_running=True)
 
@@ -105,7 +105,7 @@ class RunPage(pl.Callback):
             self._write(trainer, pl_module, state, is_running=False)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Say on the page why training ended."""
+        """Show on the page why training ended."""
         if trainer.is_global_zero and self._has_started:
             reason = " ".join(f"{type(exception).__name__}: {exception}".split()).rstrip(": ")
             self._write(trainer, pl_module, f"ended by {reason[:300]}", is_running=False)
@@ -122,7 +122,7 @@ class RunPage(pl.Callback):
             self._last = LastValidation.read(Path(trainer.default_root_dir))
 
     def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule, state: str, *, is_running: bool) -> None:
-        """Draw and write; leave no trace in training."""
+        """Draw and write, without any effect on training."""
         started_s = time.monotonic()
         try:
             with undisturbed(pl_module), torch.no_grad():
@@ -135,7 +135,7 @@ class RunPage(pl.Callback):
                 folder.mkdir(parents=True, exist_ok=True)
                 self._last.write(folder)
                 write_text(folder / PAGE_FILE, page)
-        except Exception:  # the page is not worth the training
+        except Exception:  # the page is not worth stopping for
             _log.warning("writing the run page failed; training continues", exc_info=True)
         self._last_end_s = time.monotonic()
         self.drawing_s.append(self._last_end_s - started_s)
@@ -173,12 +173,12 @@ class RunPage(pl.Callback):
 
 
 def _counts(trainer: pl.Trainer) -> bool:
-    """Whether a validation is one of training, in the process that writes."""
+    """Whether a validation belongs to training, in the process that writes."""
     return trainer.is_global_zero and trainer.state.fn == "fit" and not trainer.sanity_checking
 
 
 def _stamp(trainer: pl.Trainer) -> int | None:
-    """Tell when the table of brain scores was written; None where there is none."""
+    """Return when the table of brain scores was written; None if there is none."""
     path = Path(trainer.default_root_dir) / t.SCORES_FILE
     try:
         return path.stat().st_mtime_ns

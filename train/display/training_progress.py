@@ -1,4 +1,4 @@
-"""The live view of a terminal while training; lines of a log where there is no terminal."""
+"""Progress of training: a live view in a terminal, lines of a log otherwise."""
 
 import time
 from collections.abc import Callable
@@ -22,20 +22,20 @@ from train.run.stop_signals import StoppedBySignal
 BAR_WIDTH = 20
 REFRESHES_PER_S = 4
 VALUES_EVERY_S = 0.5
-"""Reading a value from a GPU waits for it: not at every batch."""
+"""Reading a value waits for the GPU, so it is not done after every batch."""
 
 
 class TrainingProgress(RichProgressBar):
     """Progress bars with losses, accuracies, brain scores, samples per second and time left in rows below.
 
-    Where the output is no terminal, nothing is drawn: one line is written for each validation, and each half minute,
-    also within validations and evaluations. That of a validation at the end of an epoch has the epoch's brain scores,
-    and comes after them.
+    If the output is not a terminal, nothing is drawn. Instead, one line is written for each validation, and every half
+    minute, also within validations and evaluations. The line of a validation at the end of an epoch includes the brain
+    scores of the epoch, and is written after them.
 
     Args:
-        pace: Measures how fast training goes; a callback of the same trainer.
+        pace: Callback of the same trainer that measures the pace.
         console_kwargs: Arguments of `rich.console.Console`.
-        clock: Gives seconds that only go up.
+        clock: Monotonic clock in seconds.
     """
 
     def __init__(
@@ -63,17 +63,17 @@ class TrainingProgress(RichProgressBar):
         return super().is_enabled and self._has_terminal
 
     def configure_columns(self, trainer: pl.Trainer) -> list:
-        """Give the one column that holds all."""
+        """Return one column that contains everything."""
         return [_View(self, trainer)]
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Show evaluations, too; the first line of a log comes after a few seconds."""
+        """Show evaluations, too, and write the first line of a log after a few seconds."""
         super().setup(trainer, pl_module, stage)
         self._last_line_s = self._clock() - LINE_EVERY_S + FIRST_LINE_AFTER_S
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         for scoring in callbacks:
             if isinstance(scoring, BrainScoreCallback):
-                scoring.progress = lambda *told: self._show_step(trainer, *told)
+                scoring.progress = lambda *step: self._show_step(trainer, *step)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the values of the last epoch."""
@@ -94,7 +94,7 @@ class TrainingProgress(RichProgressBar):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move the bar; write a line where it is time."""
+        """Move the bar; write a line if it is time."""
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
         if self._is_line_due():
             self._write_line(trainer, self._place(trainer, batch=batch_idx + 1))
@@ -108,7 +108,7 @@ class TrainingProgress(RichProgressBar):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Move the bar; write a line where it is time."""
+        """Move the bar; write a line if it is time."""
         super().on_validation_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
         total = trainer.num_val_batches[dataloader_idx]
         self._follow_batches(trainer, f"validation, {_condition(pl_module, dataloader_idx)}", batch_idx, total)
@@ -122,17 +122,17 @@ class TrainingProgress(RichProgressBar):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Move the bar; write a line where it is time."""
+        """Move the bar; write a line if it is time."""
         super().on_test_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
         total = trainer.num_test_batches[dataloader_idx]
         self._follow_batches(trainer, f"test, {_condition(pl_module, dataloader_idx)}", batch_idx, total)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave values alone: those of the epoch are not there yet, and asking for them could wait for others."""
+        """Do not read values: those of the epoch are not there yet, and reading them could wait for other processes."""
         self.refresh()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show what validation found; the line about it waits for the epoch's brain scores."""
+        """Show the values of the validation; its line waits for the brain scores of the epoch."""
         self._last_values_s = float("-inf")
         super().on_validation_end(trainer, pl_module)
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
@@ -149,13 +149,13 @@ class TrainingProgress(RichProgressBar):
         self._write_validated(trainer)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Write the line of the last validation, where the run was told to stop."""
+        """Write the line of the last validation if a signal stopped the run."""
         super().on_exception(trainer, pl_module, exception)
         if isinstance(exception, StoppedBySignal):
             self._write_validated(trainer)
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """Read the values now and then, for the rows below the bar; none are left for Lightning to show next to it."""
+        """Read the values now and then, for the rows below the bar; Lightning has none to show next to it."""
         now = self._clock()
         if self.is_enabled and now - self._last_values_s >= VALUES_EVERY_S:
             self._last_values_s = now
@@ -163,14 +163,14 @@ class TrainingProgress(RichProgressBar):
         return {}
 
     def view_of(self, task: Task, trainer: pl.Trainer) -> RenderableType:
-        """Draw one bar, and below that of training the values.
+        """Draw one bar, and the values below that of training.
 
         Args:
-            task: What the bar is about.
+            task: Task of the bar.
             trainer: The trainer.
 
         Returns:
-            What is drawn; called from the thread that draws.
+            What to draw; the thread that draws calls this.
         """
         bar = Table.grid(padding=(0, 1, 0, 0))
         for _ in range(4):
@@ -194,7 +194,7 @@ class TrainingProgress(RichProgressBar):
         return ", ".join(parts)
 
     def _place(self, trainer: pl.Trainer, *, batch: int | None = None) -> str:
-        """Where training is, in words."""
+        """Describe where training is."""
         parts = [_epoch_name(trainer)]
         if batch is not None:
             total = trainer.num_training_batches
@@ -202,14 +202,14 @@ class TrainingProgress(RichProgressBar):
         return ", ".join([*parts, self._about(trainer, " examples")])
 
     def _follow_batches(self, trainer: pl.Trainer, what: str, batch_idx: int, total: float) -> None:
-        """Write a line about a pass over held-out examples where it is time; Lightning draws its bar."""
+        """Write a line about a pass over held-out examples if it is time; Lightning draws its bar."""
         num_total = int(total) if total < float("inf") else None
         self._step = self._step.then(self._clock(), what, batch_idx + 1, num_total, "batches")
         if self._is_line_due():
             self._write_step(trainer)
 
     def _show_step(self, trainer: pl.Trainer, what: str, num_done: int, num_total: int) -> None:
-        """Draw a bar for what is done between two batches, or write a line where it is time."""
+        """Draw a bar for what happens between two batches, or write a line if it is time."""
         self._step = self._step.then(self._clock(), what, num_done, num_total, "")
         if self._is_line_due():
             self._write_step(trainer)
@@ -228,7 +228,7 @@ class TrainingProgress(RichProgressBar):
         return self._clock() - self._last_line_s >= LINE_EVERY_S
 
     def _write_step(self, trainer: pl.Trainer) -> None:
-        """Say how far a step is; values that were logged are not asked for, which may wait for other processes."""
+        """Describe how far a step is, without logged values: reading them may wait for other processes."""
         place = f"{_epoch_name(trainer)}, step {trainer.global_step}; " if trainer.state.fn == "fit" else ""
         self._write(trainer, f"{place}{self._step.line(self._clock())}")
 
@@ -259,7 +259,7 @@ def _condition(pl_module: pl.LightningModule, number: int) -> str:
 
 
 class _View(ProgressColumn):
-    """All of a line, and what is below it."""
+    """A column that draws a whole line, and what is below it."""
 
     def __init__(self, bar: TrainingProgress, trainer: pl.Trainer) -> None:
         super().__init__()

@@ -162,7 +162,7 @@ def test_a_run_without_its_last_checkpoint_goes_on_from_the_newest(train, config
 def test_the_same_command_starts_a_run_and_says_so(train, config, caplog):
     caplog.set_level("INFO")
     folder = train(config, "--resume", "true")
-    assert f"{folder} holds no checkpoint to go on from: training starts from the beginning" in caplog.text
+    assert f"{folder} holds no checkpoint to resume from: training starts from the beginning" in caplog.text
     assert (folder / LAST).is_file()
 
 

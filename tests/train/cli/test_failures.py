@@ -122,7 +122,7 @@ def test_a_rank_that_dies_ends_the_others(config, capfd):
     config["trainer"] |= {"devices": 2, "strategy": "ddp"}
     ranks = start_ranks(config, prepare=prepare)
     assert [wait_for(rank, LIMIT_S) for rank in ranks] == [TOLD, KILLED]
-    assert last_line(capfd).startswith("error: another rank is gone, what it printed tells why (")
+    assert last_line(capfd).startswith("error: another rank has ended, see what it printed (")
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_a_full_disk_loses_nothing(config, small_disk, capfd, tmp_path):
     assert wait_for(start(on_disk)) == TOLD
     line = last_line(capfd)
     assert "--resume true" in line
-    assert "No space left" in line or "no room" in line
+    assert "No space left" in line or "no space" in line
     enlarge()
     assert wait_for(start(on_disk, "--resume", "true")) == 0
     weights = [
@@ -162,7 +162,7 @@ def test_a_full_disk_loses_nothing(config, small_disk, capfd, tmp_path):
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (OSError(28, "No space left on device", "scores.csv"), "no room to write scores.csv: make some"),
+        (OSError(28, "No space left on device", "scores.csv"), "no space to write scores.csv: free some"),
         (PermissionError(13, "Permission denied", "csv"), "csv cannot be written: Permission denied"),
         (RuntimeError("DataLoader worker (pid(s) 1, 2) exited unexpectedly"), "a loading process exited"),
         (RuntimeError("shapes differ"), None),
