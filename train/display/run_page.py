@@ -141,7 +141,7 @@ class RunPage(pl.Callback):
         self.drawing_s.append(self._last_end_s - started_s)
 
     def _brain(self, trainer: pl.Trainer, name: str) -> list[Part]:
-        """Draw brain scores anew only if there are new ones: they are most of the work."""
+        """Draw brain scores only if there are new ones: they are most of the work."""
         if self._brain_stamp != self._scores_seen or not self._brain_parts:
             table = t.read_table(Path(trainer.default_root_dir) / t.SCORES_FILE)
             self._brain_parts, self._brain_stamp = list(brain_section(table, name)), self._scores_seen

@@ -84,20 +84,12 @@ def frozen_modules(network: nn.Module, patterns: Iterable[str]) -> list[nn.Modul
 
 
 def take_out_of_training(modules: Iterable[nn.Module]) -> None:
-    """Exclude the parameters of modules from training; see also `keep_statistics`.
-
-    Args:
-        modules: Modules that `frozen_modules` found.
-    """
+    """Exclude the parameters of modules from training; see also `keep_statistics`."""
     for module in modules:
         module.requires_grad_(False)
 
 
 def keep_statistics(modules: Iterable[nn.Module]) -> None:
-    """Put modules into evaluation mode, so that batch normalisation in them uses and keeps its running statistics.
-
-    Args:
-        modules: Modules that `frozen_modules` found.
-    """
+    """Put modules in evaluation mode, so that their batch normalisation uses and keeps its running statistics."""
     for module in modules:
         module.eval()

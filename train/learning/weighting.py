@@ -8,14 +8,13 @@ from torch.nn import Parameter
 
 
 class UncertaintyWeights(nn.Module):
-    r"""Weighs the losses of several tasks by learnt uncertainties (Kendall, Gal & Cipolla 2018, eq. 10).
+    """Weighs the losses of several tasks by learnt uncertainties (Kendall, Gal & Cipolla 2018, eq. 10).
 
-    .. math:: L = \sum_t w_t \left(e^{-s_t} L_t + s_t / 2\right), \quad s_t = \log \sigma_t^2
+    `L = sum_t w_t (exp(-s_t) L_t + s_t / 2)`, with `s_t = log sigma_t^2`
 
-    for classification losses :math:`L_t`, times the fixed weights :math:`w_t` of the tasks, summed over the tasks that
-    have labels in the batch: :math:`s_t / 2` without a loss would increase the weights of rarely labelled tasks. All
-    :math:`s_t` start at 0, where the gradient of the network is that of the fixed weights. Weight decay pulls them
-    there.
+    for classification losses `L_t` and fixed weights `w_t`, summed over the tasks that have labels in the batch:
+    `s_t / 2` without a loss would increase the weights of rarely labelled tasks. All `s_t` start at 0, where the
+    gradient of the network is that of the fixed weights. Weight decay pulls them there.
 
     Args:
         tasks: Names of the tasks.

@@ -8,14 +8,7 @@ from train.errors import TrainingError
 
 
 def is_brain_score(monitor: str | None) -> bool:
-    """Whether a logged value is a brain score, by its name.
-
-    Args:
-        monitor: Name such as "brain/NH2015comp/best", or None for no value.
-
-    Returns:
-        True if `BrainScoreCallback` computes it.
-    """
+    """Whether a logged value is a brain score, such as "brain/NH2015comp/best"; None is no value."""
     return monitor is not None and monitor.startswith(f"{PREFIX}/")
 
 

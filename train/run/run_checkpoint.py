@@ -1,4 +1,4 @@
-"""Checkpoints that a run can go on from exactly, and the best one by a logged value."""
+"""When checkpoints are saved: those that a run can resume from exactly, and the best one by a logged value."""
 
 from math import isnan
 from typing import Any, Literal
@@ -118,13 +118,5 @@ class RunCheckpoint(OpenModelCheckpoint):
 
 
 def best_mode(monitor: str | None) -> Literal["min", "max"]:
-    """Whether low or high values are the good ones.
-
-    Args:
-        monitor: Name of a logged value, as "val/mixed/loss", "val/mixed/word/top1" or "brain/NH2015comp/best"; None:
-            the validation loss, which the command line puts in its place.
-
-    Returns:
-        "min" for losses, "max" for all else: accuracies, ranking metrics and brain scores.
-    """
+    """Return "min" for losses and "max" for other values; None stands for the validation loss, the default."""
     return "min" if monitor is None or monitor.endswith(LOSS) else "max"
