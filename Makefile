@@ -7,7 +7,7 @@ RUN ?= runs/demo
 BRAIN ?=
 PYTEST = OMP_NUM_THREADS=1 WANDB_MODE=offline $(VENV)/bin/python -m pytest
 
-.PHONY: help demo test test-slow test-oldest test-newest gpu-check gpu-packages lint format lock clean
+.PHONY: help demo test test-slow test-oldest test-newest docs gpu-check gpu-packages lint format lock clean
 
 help:
 	@echo "make demo             synthesise words and sounds, train a small network, watch its brain scores (8 minutes)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-slow        the tests that take minutes"
 	@echo "make test-oldest      the tests with the oldest releases that pyproject.toml allows (OLDEST_PYTHON, Python 3.11)"
 	@echo "make test-newest      the tests with the newest releases that it allows"
+	@echo "make docs             build the documentation site in site/"
 	@echo "make lock             renew the lock files"
 	@echo "make gpu-check        tests, speed and memory on a GPU (8 minutes); a rehearsal where there is no GPU"
 	@echo "make gpu-packages     pack what that needs for a machine with PyTorch and Python 3.12 but no network"
@@ -41,6 +42,11 @@ $(VENV)/.tests: pyproject.toml requirements/demo.txt requirements/tests.txt | $(
 	$(call install,tests)
 	@touch $@ $(VENV)/.demo
 
+# The tools of the site are in no lock file; what it documents is installed in the versions of the tests.
+$(VENV)/.docs: pyproject.toml | $(VENV)/.tests
+	$(VENV)/bin/python -m pip install --quiet --no-build-isolation --editable ".[docs]"
+	@touch $@
+
 demo: $(VENV)/.demo
 	rm -rf $(RUN)
 	$(VENV)/bin/python -m datamodules demo data/demo
@@ -57,8 +63,8 @@ test: lint
 	$(PYTEST) -n 2 --cov --cov-report=term --cov-fail-under=85
 
 # A process for each folder: tests that fork training runs cannot do so after others have started autograd's threads.
-test-slow: $(VENV)/.tests
-	for folder in tests/test_*.py tests/datamodules tests/evaluate tests/networks tests/train tests/gpu; do \
+test-slow: $(VENV)/.tests $(VENV)/.docs
+	for folder in tests/test_*.py tests/datamodules tests/evaluate tests/networks tests/train tests/gpu tests/docs; do \
 		$(PYTEST) -m slow $$folder; status=$$?; test $$status -eq 0 -o $$status -eq 5 || exit $$status; \
 	done
 
@@ -75,6 +81,11 @@ test-newest:
 	$(VENV)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable ".[tests]"
 	$(VENV)/bin/python -m pip list
 	$(PYTEST) -n 2
+
+# The notebooks are made from the tutorials; both are in the repository. The site is built without a network.
+docs: $(VENV)/.docs
+	$(VENV)/bin/python -m tests.docs.notebooks
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
 
 # Wheels alone, so that installation compiles nothing. The oldest set is for Python 3.11 on Linux; the others for all.
 LOCK = UV_PYTHON_DOWNLOADS=never .venv-lock/bin/uv pip compile pyproject.toml --quiet --upgrade --generate-hashes \
@@ -99,4 +110,4 @@ format: $(VENV)/.tests
 	$(VENV)/bin/ruff format .
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-newest .venv-lock data/demo $(RUN) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-oldest .venv-newest .venv-lock data/demo $(RUN) site .pytest_cache .mypy_cache .ruff_cache
