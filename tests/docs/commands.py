@@ -39,7 +39,7 @@ def commands_in(code: str) -> Iterator[Command]:
         for number, word in enumerate(words[:-1]):
             if word == "-m" and words[number + 1] in PACKAGES:
                 package, name, *arguments = words[number + 1 :]
-                yield Command(package, name, tuple(arguments))
+                yield Command(package, name, tuple(word for word in arguments if word != "$@"))
 
 
 def parse(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

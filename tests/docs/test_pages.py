@@ -18,7 +18,7 @@ if not DRAFT.is_file():  # the draft has not yet taken the place of the README
 HAS_OWN_METRICS = "Metric" in importlib.import_module("evaluate").__all__
 if not HAS_OWN_METRICS:  # until metrics are single files; delete this with `_is_old` in tests/docs/commands.py
     PAGES.remove(ROOT / "docs" / "tutorials" / "add_a_metric.md")
-SLOW = {"docs/tutorials/train_my_corpus.md"}
+SLOW = {"docs/tutorials/read_the_report.md", "docs/tutorials/train_my_corpus.md"}
 
 
 def name_of(page: Path) -> str:

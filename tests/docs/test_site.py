@@ -57,6 +57,15 @@ def test_the_reference_holds_every_public_name(package):
         assert hasattr(importlib.import_module(module), attribute), name
 
 
+@pytest.mark.parametrize("package", ["networks", "datamodules", "evaluate"])
+def test_the_reference_holds_every_command(package):
+    text = (REFERENCE / "commands.md").read_text()
+    section = text.partition(f"## `python -m {package}`")[2].partition("\n## ")[0]
+    documented = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.+?) \|", section, flags=re.MULTILINE))))
+    commands = set(importlib.import_module(f"{package}.__main__").COMMANDS)
+    assert documented == commands - {"show"}  # which is a command of training
+
+
 def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
     listed = set(re.findall(r"([\w/]+\.md)", navigation))
