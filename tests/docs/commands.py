@@ -69,13 +69,19 @@ def run(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
         assert main([command.name, *command.arguments]) == 0, command
 
 
+def parse_config(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let training's parser read a configuration, or a part of one that a recipe completes."""
+    arguments = ("--config", _ANY_CONFIG, "--config", str(path))
+    _parse_training(Command("train", "fit", arguments), monkeypatch)
+
+
 def _parse_training(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Print the configuration: Lightning's parser ends after that."""
     from train.__main__ import main
 
     arguments = list(command.arguments)
     for number, word in enumerate(arguments[:-1]):
-        if word == "--config" and not (ROOT / arguments[number + 1]).is_file():
+        if word == "--config" and not (ROOT / arguments[number + 1]).is_file():  # also finds absolute paths
             arguments[number + 1] = _ANY_CONFIG
     if "--config" not in arguments:
         arguments = ["--config", _ANY_CONFIG, *arguments]

@@ -1,13 +1,15 @@
 """The examples of README.md, CONTRIBUTING.md and the site: Python runs, commands are parsed, cheap ones run."""
 
 import importlib
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.docs.blocks import blocks_of
-from tests.docs.commands import commands_in, parse
-from tests.docs.pages import run_page
+from tests.docs.blocks import Block, blocks_of
+from tests.docs.commands import commands_in, parse, parse_config
+from tests.docs.pages import files_of, run_page
 
 ROOT = Path(__file__).resolve().parents[2]
 DRAFT = ROOT / "docs" / "README_draft.md"
@@ -18,11 +20,17 @@ if not DRAFT.is_file():  # the draft has not yet taken the place of the README
 HAS_OWN_METRICS = "Metric" in importlib.import_module("evaluate").__all__
 if not HAS_OWN_METRICS:  # until metrics are single files; delete this with `_is_old` in tests/docs/commands.py
     PAGES.remove(ROOT / "docs" / "tutorials" / "add_a_metric.md")
+OF_TRAINING = {"config", "run_dir", "data", "model", "schedule", "brain", "checkpoint", "best_checkpoint", "trainer"}
+"""Keys of a configuration of training; other YAML belongs to other tools."""
 SLOW = {"docs/tutorials/read_the_report.md", "docs/tutorials/train_my_corpus.md"}
 
 
 def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
+
+
+def yaml_blocks(page: Path) -> list[Block]:
+    return [block for block in blocks_of(page) if block.language == "yaml" and block.mark != "skip"]
 
 
 def has_examples(page: Path) -> bool:
@@ -50,6 +58,16 @@ def test_the_commands_of_a_page_are_understood(page, monkeypatch, capsys):
         if block.language == "bash" and block.mark != "skip":
             for command in commands_in(block.code):
                 parse(command, monkeypatch)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if yaml_blocks(page)], ids=name_of)
+def test_the_configurations_of_a_page_are_understood(page, tmp_path, monkeypatch, capsys):
+    with files_of(page, tmp_path, monkeypatch):
+        for number, block in enumerate(yaml_blocks(page)):
+            if yaml.safe_load(block.code).keys() <= OF_TRAINING:
+                path = tmp_path / f"block{number}.yaml"
+                path.write_text(block.code if HAS_OWN_METRICS else re.sub(r"\n  metrics: .*", "", block.code))
+                parse_config(path, monkeypatch)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
