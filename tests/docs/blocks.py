@@ -1,7 +1,7 @@
 """Blocks of code in a Markdown page, and what the page says about testing them.
 
 A block is marked by a comment on the line before its fence: `<!-- test: run -->`, `<!-- test: slow -->` (run in the
-notebooks alone) or `<!-- test: skip, REASON -->`.
+notebooks alone), `<!-- test: output -->` (what the Python block before it prints) or `<!-- test: skip, REASON -->`.
 A block with a title is a file: ```` ```yaml title="mine.yaml" ````.
 """
 
@@ -23,7 +23,7 @@ class Block(NamedTuple):
         code: Content, without the indentation of the fence.
         line: Number of the first line of the content, from 1.
         title: File that the block is shown as, "" if it is none.
-        mark: "run", "slow", "skip" or "".
+        mark: "run", "slow", "output", "skip" or "".
     """
 
     language: str

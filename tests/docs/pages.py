@@ -1,14 +1,18 @@
 """Running the examples of a page, in order, in a folder of its own."""
 
+import io
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from tests.docs.blocks import blocks_of
 from tests.docs.commands import commands_in, run
+
+NUMBERS_WITHIN = 0.02
+"""Releases of PyTorch differ by rounding; examples show two decimals."""
 
 
 @contextmanager
@@ -36,15 +40,42 @@ def files_of(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def run_page(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run what a page shows: Python unless it is marked `skip`, commands that are marked `run`."""
+    """Run what a page shows: Python unless it is marked `skip`, commands that are marked `run`.
+
+    Fails if a block marked `output` is not what the Python block before it printed.
+    """
     namespace: dict[str, object] = {"__name__": "__main__"}
+    printed = io.StringIO()
     with files_of(page, folder, monkeypatch):
         for block in blocks_of(page):
             if block.title or block.mark == "skip":
                 continue
             if block.language == "python":
                 # Empty lines first: tracebacks then show the lines of the page.
-                exec(compile("\n" * (block.line - 1) + block.code, str(page), "exec"), namespace)
+                code = compile("\n" * (block.line - 1) + block.code, str(page), "exec")
+                with redirect_stdout(printed := io.StringIO()):
+                    exec(code, namespace)
+            elif block.mark == "output":
+                assert_alike(printed.getvalue(), block.code, f"{page}, line {block.line}")
             elif block.language == "bash" and block.mark == "run":
                 for command in commands_in(block.code):
                     run(command, monkeypatch)
+
+
+def assert_alike(printed: str, shown: str, where: str) -> None:
+    """Compare words, whatever is between them; numbers with decimals may differ a little."""
+    words, expected = printed.split(), shown.split()
+    same_length = len(words) == len(expected)
+    assert same_length, f"{where}: the example prints\n{printed}"
+    for word, other in zip(words, expected, strict=True):
+        is_alike = word == other or (
+            "." in other and _number(word) == pytest.approx(_number(other), abs=NUMBERS_WITHIN)
+        )
+        assert is_alike, f"{where}: shown is {other!r}, the example prints\n{printed}"
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word.strip("[](),{}"))
+    except ValueError:
+        return float("nan")

@@ -73,5 +73,5 @@ def test_the_configurations_of_a_page_are_understood(page, tmp_path, monkeypatch
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_blocks_are_marked_with_known_words(page):
     for block in blocks_of(page):
-        assert block.mark in ("", "run", "slow", "skip"), f"{page}, line {block.line}"
+        assert block.mark in ("", "run", "slow", "output", "skip"), f"{page}, line {block.line}"
         assert block.language != "sh", f"{page}, line {block.line}: write bash"
