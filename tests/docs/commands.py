@@ -94,8 +94,8 @@ def _parse_training(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert stopped.value.code in (None, 0), command
 
 
-# Until every command is a dataclass (`networks.commands.dispatch`), options of the others are written with hyphens and
-# lists by giving an option again. Delete what follows, and its two uses, when the last one is converted.
+# Until every command of datamodules is a dataclass (`networks.commands.dispatch`), options of the others are written
+# with hyphens. Delete what follows, and its two uses, when the last one is converted.
 def _is_old(command: Command) -> bool:
     if command.package == "train":
         return command.name == "show" and not hasattr(importlib.import_module("train.cli.show"), "Show")
@@ -113,14 +113,4 @@ def _old_parser(command: Command) -> argparse.ArgumentParser:
 
 
 def _old_arguments(command: Command) -> list[str]:
-    words: list[str] = []
-    option = ""
-    for word in command.arguments:
-        if word.startswith("--"):
-            option = word.replace("_", "-")
-            words.append(option)
-        elif option in ("--metric", "--benchmark", "--stage") and words[-1] != option:
-            words += [option, word]
-        else:
-            words.append(word)
-    return words
+    return [word.replace("_", "-") if word.startswith("--") else word for word in command.arguments]

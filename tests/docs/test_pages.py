@@ -1,7 +1,5 @@
 """The examples of README.md, CONTRIBUTING.md and the site: Python runs, commands are parsed, cheap ones run."""
 
-import importlib
-import re
 from pathlib import Path
 
 import pytest
@@ -17,9 +15,6 @@ PAGES = sorted([ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 PAGES = [page for page in PAGES if page.is_file()]
 if not DRAFT.is_file():  # the draft has not yet taken the place of the README
     PAGES.append(ROOT / "README.md")
-HAS_OWN_METRICS = "Metric" in importlib.import_module("evaluate").__all__
-if not HAS_OWN_METRICS:  # until metrics are single files; delete this with `_is_old` in tests/docs/commands.py
-    PAGES.remove(ROOT / "docs" / "tutorials" / "add_a_metric.md")
 OF_TRAINING = {"config", "run_dir", "data", "model", "schedule", "brain", "checkpoint", "best_checkpoint", "trainer"}
 """Keys of a configuration of training; other YAML belongs to other tools."""
 SLOW = {"docs/tutorials/read_the_report.md", "docs/tutorials/train_my_corpus.md"}
@@ -66,7 +61,7 @@ def test_the_configurations_of_a_page_are_understood(page, tmp_path, monkeypatch
         for number, block in enumerate(yaml_blocks(page)):
             if yaml.safe_load(block.code).keys() <= OF_TRAINING:
                 path = tmp_path / f"block{number}.yaml"
-                path.write_text(block.code if HAS_OWN_METRICS else re.sub(r"\n  metrics: .*", "", block.code))
+                path.write_text(block.code)
                 parse_config(path, monkeypatch)
 
 
