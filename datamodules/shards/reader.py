@@ -36,7 +36,7 @@ _MAX_OPEN_FILES = 128  # of the 1024 that a process usually may open
 class Clip(NamedTuple):
     """A clip that was read.
 
-    Args:
+    Attributes:
         key: Its name.
         waveform: (T,) float32.
         midpoint: Sample that windows are centred on.

@@ -1,6 +1,5 @@
 """Commands of this project in blocks of shell code: found, parsed by their own parsers, and run in this process."""
 
-import argparse
 import importlib
 import re
 import shlex
@@ -47,9 +46,6 @@ def parse(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     if command.package == "train" and command.name in TRAINING:
         _parse_training(command, monkeypatch)
         return
-    if _is_old(command):
-        _old_parser(command).parse_args(_old_arguments(command))
-        return
     if command.package == "train":
         target = "train.cli.show:Show"
     else:
@@ -59,11 +55,6 @@ def parse(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run it in this process and this folder; fails unless it succeeds."""
-    if _is_old(command):
-        package = command.package.replace("train", "datamodules")
-        main = importlib.import_module(f"{package}.__main__").main
-        assert main([command.name, *_old_arguments(command)]) in (None, 0), command
-        return
     main = importlib.import_module(f"{command.package}.__main__").main
     if command.package == "train":
         monkeypatch.setattr(sys, "argv", ["train", command.name, *command.arguments])
@@ -92,25 +83,3 @@ def _parse_training(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code in (None, 0), command
-
-
-# Until every command of datamodules is a dataclass (`networks.commands.dispatch`), options of the others are written
-# with hyphens. Delete what follows, and its two uses, when the last one is converted.
-def _is_old(command: Command) -> bool:
-    if command.package == "train":
-        return command.name == "show" and not hasattr(importlib.import_module("train.cli.show"), "Show")
-    return not isinstance(importlib.import_module(f"{command.package}.__main__").COMMANDS[command.name], str)
-
-
-def _old_parser(command: Command) -> argparse.ArgumentParser:
-    if command.package == "train":
-        module = "train.cli.show"
-    else:
-        module = importlib.import_module(f"{command.package}.__main__").COMMANDS[command.name][0]
-    parser = argparse.ArgumentParser(prog=str(command))
-    importlib.import_module(module).add_arguments(parser)
-    return parser
-
-
-def _old_arguments(command: Command) -> list[str]:
-    return [word.replace("_", "-") if word.startswith("--") else word for word in command.arguments]
