@@ -206,6 +206,12 @@ def locked(path: Path, *, shared: bool = False, timeout_s: float = DEFAULT_LOCK_
         yield
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def remove_leftovers(folder: Path, *, recursive: bool = False, is_alone: bool = False) -> None:
     """Remove temporary files and folders that processes left when they were killed.
 

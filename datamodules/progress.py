@@ -26,6 +26,13 @@ BYTES = "bytes"
 _BAR_WIDTH = 20
 
 
+ReportProgress = Callable[[str, int, int], None]
+"""What long work calls as `report(what, num_done, num_total)`; `Progress.report` is one."""
+
+ReportCount = Callable[[int, int], None]
+"""What long work of one kind calls as `report(num_done, num_total)`."""
+
+
 class Progress:
     """Shows how far long work is; a context manager around the work.
 

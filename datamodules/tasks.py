@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 
 from networks.named_objects import load_object, parse_object_name
 
-Kind = Literal["one_label", "many_labels"]
+TaskKind = Literal["one_label", "many_labels"]
 Side = Literal["signal", "noise"]
 
 NULL_LABEL = "<null>"
@@ -46,13 +46,13 @@ class LabelSet:
         TaskError: Labels are missing or occur twice, or the null label is not among them.
     """
 
-    kind: Kind
+    kind: TaskKind
     labels: tuple[str, ...]
     null_label: str | None = NULL_LABEL
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise TaskError(f"kind must be one of {get_args(Kind)}, got {self.kind!r}")
+        if self.kind not in get_args(TaskKind):
+            raise TaskError(f"kind must be one of {get_args(TaskKind)}, got {self.kind!r}")
         if not self.labels:
             raise TaskError("a label set needs at least one label")
         if len(set(self.labels)) < len(self.labels):
@@ -77,7 +77,7 @@ class Task:
     """
 
     name: str
-    kind: Kind
+    kind: TaskKind
     side: Side
     loss_weight: float = 1.0
     null_label: str | None = NULL_LABEL
@@ -86,7 +86,7 @@ class Task:
     def __post_init__(self) -> None:
         if not self.name or "." in self.name or "/" in self.name:
             raise TaskError(f"a task's name must be non-empty, without '.' and '/', got {self.name!r}")
-        for what, allowed in (("kind", get_args(Kind)), ("side", get_args(Side))):
+        for what, allowed in (("kind", get_args(TaskKind)), ("side", get_args(Side))):
             if getattr(self, what) not in allowed:
                 raise TaskError(f"task {self.name!r}: {what} must be one of {allowed}, got {getattr(self, what)!r}")
         if not self.loss_weight >= 0:

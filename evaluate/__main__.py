@@ -10,7 +10,7 @@ COMMANDS = {
     "watch": "evaluate.commands.watch:Watch",
     "report": "evaluate.commands.report:ReportRuns",
     "probe": "evaluate.commands.probe:Probe",
-    "check": "evaluate.commands.check:Check",
+    "check": "evaluate.commands.check:CheckBenchmarks",
     "convert": "evaluate.commands.convert:ConvertBenchmark",
     "fetch": "evaluate.commands.fetch:Fetch",
 }

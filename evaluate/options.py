@@ -17,6 +17,12 @@ PUBLISHED_NUM_CROPS = 5
 CHECKPOINT_PATTERN = "*.ckpt"
 """Names of the checkpoints in a run directory."""
 
+FIGURES_FOLDER = "figures"
+"""Folder of pictures in a run directory."""
+
+NO_VALUE = "–"
+"""What tables show for a missing or undefined value."""
+
 REPORT_FILE = "report.html"
 """Page of a report."""
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 
 class Workers:
@@ -23,7 +23,7 @@ class Workers:
     another device than the CPU, the work is done in the calling thread.
 
     Args:
-        device: where the work computes.
+        device: Where the work computes.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -48,12 +48,12 @@ class Workers:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    def map(self, function: Callable[[Item], _Result], items: Iterable[Item]) -> Iterator[_Result]:
         """Apply `function` to every item; results come in the order of the items.
 
         Args:
-            function: must not change what other calls use.
-            items: pieces of work.
+            function: Must not change what other calls use.
+            items: Pieces of work.
 
         Yields:
             One result for each item.

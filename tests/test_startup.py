@@ -11,8 +11,9 @@ import pytest
 import evaluate
 import networks
 from networks.backbones.backbone import Backbone
+from networks.external.known import EXTERNAL_NETWORKS
 from networks.weights.published import architectures
-from networks.weights.source_names import BACKBONES, PUBLISHED_ARCHITECTURES, READY
+from networks.weights.source_names import BACKBONES, PUBLISHED_ARCHITECTURES
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVIER_THAN_LIGHTNING = set(
@@ -107,7 +108,8 @@ def test_a_public_name_stays_itself_when_its_module_was_imported_before():
 
 def test_names_that_help_lists_are_those_that_work():
     assert architectures() == PUBLISHED_ARCHITECTURES
-    assert set(READY.values()) == set(networks.external.__all__)
+    builders = {target.partition(":")[2] for target in EXTERNAL_NETWORKS.values()}
+    assert builders == set(importlib.import_module("networks.external").__all__)
     backbones = [getattr(networks, name) for name in networks.__all__]
     backbones = [each.__name__ for each in backbones if isinstance(each, type) and issubclass(each, Backbone)]
     assert set(BACKBONES) == set(backbones) - {"Backbone"}

@@ -14,16 +14,16 @@ from typing import Any
 from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ, AudioError
 from datamodules.building.build_report import BuildError, BuildReport, read_report
 from datamodules.building.clips import Cutting
-from datamodules.building.finish import finish, write_plan
+from datamodules.building.finish import finish_build, write_plan
 from datamodules.building.jobs import bad_clips, do_jobs, plan, problem_of
 from datamodules.building.records import Problem
 from datamodules.building.working_folder import remove_finished, taking_up, up_to_date, working_on
-from datamodules.files import check_writable
+from datamodules.files import check_writable, file_sha256
 from datamodules.manifests.label_lists import label_sets_of
 from datamodules.manifests.manifest import ManifestEntry, RowError, read_manifest
 from datamodules.manifests.splitting import SplitRule, check_splits, split_entries
 from datamodules.progress import Progress
-from datamodules.shards.index import FORMAT_VERSION, file_sha256
+from datamodules.shards.index import FORMAT_VERSION
 
 DEFAULT_CLIPS_PER_SHARD = 512
 MIN_SAMPLE_RATE_HZ = 1000
@@ -150,7 +150,7 @@ def build_shards(
             if part is not None:
                 return BuildReport(out, True, {}, tuple(found), (), {}, part)
             display.report("writing indexes and the report")
-            finish(working, out, request)
+            finish_build(working, out, request)
         return read_report(out, is_new=True)
 
 
@@ -169,7 +169,7 @@ def merge_parts(out: str | Path, *, progress: bool = True) -> BuildReport:
     """
     out = Path(out)
     with taking_up(out) as (working, request), Progress(f"merging {out}", is_shown=progress):
-        finish(working, out, request)
+        finish_build(working, out, request)
     return read_report(out, is_new=True)
 
 

@@ -82,7 +82,7 @@ class BuildReport:
     part: tuple[int, int] | None = None
 
 
-def write_report(
+def write_build_report(
     folder: Path,
     request: Mapping[str, Any],
     outcomes: Mapping[str, Sequence[JobOutcome]],

@@ -7,7 +7,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-from datamodules.building.build_report import PICTURE_FILE, BuildError, write_report
+from datamodules.building.build_report import PICTURE_FILE, BuildError, write_build_report
 from datamodules.building.jobs import ShardJob
 from datamodules.building.records import JobOutcome, Problem, read_outcome
 from datamodules.building.working_folder import PLAN_FILE, final_folder, publish, record_path
@@ -30,7 +30,7 @@ def write_plan(working: Path, jobs: Sequence[ShardJob], problems: Sequence[Probl
     write_json(working / PLAN_FILE, content)
 
 
-def finish(working: Path, out: Path, request: Mapping[str, Any]) -> None:
+def finish_build(working: Path, out: Path, request: Mapping[str, Any]) -> None:
     """Write the index of each split and the report, and put the folder in place.
 
     Args:
@@ -58,7 +58,7 @@ def finish(working: Path, out: Path, request: Mapping[str, Any]) -> None:
         write_index(
             final_folder(working) / split, records, label_sets=label_sets, sample_rate_hz=request["sample_rate_hz"]
         )
-    write_report(final_folder(working), request, outcomes, problems, label_sets)
+    write_build_report(final_folder(working), request, outcomes, problems, label_sets)
     if request["picture"]:
         from datamodules.building.picture import draw_report
 

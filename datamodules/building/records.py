@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.building.clip_quality import ClipQuality
-from datamodules.files import write_text
-from datamodules.shards.index import ShardFile, file_sha256
+from datamodules.files import file_sha256, write_text
+from datamodules.shards.index import ShardFile
 from datamodules.shards.writer import ClipRecord, ShardRecord
 
 

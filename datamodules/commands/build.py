@@ -7,10 +7,10 @@ from typing import ClassVar
 from rich.console import Console
 
 from datamodules.commands.build_options import BuildOptions
-from datamodules.commands.errors import CommandError
 from datamodules.commands.report_tables import print_report
 from datamodules.corpora.layouts import make_manifest
 from datamodules.progress import Progress
+from networks.commands.dispatch import CommandError
 
 
 @dataclass(kw_only=True)

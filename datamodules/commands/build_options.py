@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ
 from datamodules.building.build import DEFAULT_CLIPS_PER_SHARD, DEFAULT_MIN_DURATION_S, build_shards
-from datamodules.commands.errors import CommandError
 from datamodules.files import check_writable
 from datamodules.manifests.splitting import SplitRule
+from networks.commands.dispatch import CommandError
 
 if TYPE_CHECKING:
     from datamodules.building.build_report import BuildReport

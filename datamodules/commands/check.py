@@ -12,7 +12,7 @@ from datamodules.shards.verify import damages, disagreements
 
 
 @dataclass(kw_only=True)
-class Check:
+class CheckShards:
     """Verify shard sets in full and name what is damaged.
 
     The exit code is 1 if any shard set is damaged, or if those of one folder disagree.

@@ -1,10 +1,6 @@
 """Errors of the user, which commands report in one line."""
 
 
-class CommandError(ValueError):
-    """A request that is not possible; the message says what and why."""
-
-
 def user_errors() -> tuple[type[Exception], ...]:
     """All of them, imported when a command runs rather than for its help."""
     from datamodules.audio import AudioError
@@ -16,7 +12,6 @@ def user_errors() -> tuple[type[Exception], ...]:
     from networks.installation import InstallationError
 
     return (
-        CommandError,
         AudioError,
         BuildError,
         DataSettingsError,

@@ -16,7 +16,7 @@ from datamodules.progress import Progress
 CLIP_DURATION_S = 2.2
 """The published 2 s, and a tenth of a second on either side for jitter."""
 
-COLUMNS = ("word", "speaker")
+_COLUMNS = ("word", "speaker")
 
 
 @dataclass(kw_only=True)
@@ -70,7 +70,7 @@ class Words(BuildOptions, SelectionRules):
             )
         console = Console()
         console.print(_removed(manifest))
-        print_report(self.build(manifest.path, one_label=COLUMNS), console)
+        print_report(self.build(manifest.path, one_label=_COLUMNS), console)
 
 
 def _removed(manifest: WordManifest) -> Table:

@@ -16,7 +16,7 @@ VAL_TAKES = range(15, 20)
 
 MANIFEST_NAME = "fsdd.csv"
 RECORDINGS_FOLDER = "recordings"
-NUM_SHOWN = 3
+_NUM_SHOWN = 3
 
 RECIPE = "fsdd 3"
 """Increment this if the same recordings and arguments give other shards."""
@@ -70,9 +70,9 @@ def _find_recordings(folder: Path) -> list[Path]:
         raise CorpusError(f"{folder}: has no WAV files; expected names like 7_jackson_0.wav")
     misnamed = [path.name for path in paths if not _NAME.fullmatch(path.stem)]
     if misnamed:
-        more = f" and {len(misnamed) - NUM_SHOWN} more" if len(misnamed) > NUM_SHOWN else ""
+        more = f" and {len(misnamed) - _NUM_SHOWN} more" if len(misnamed) > _NUM_SHOWN else ""
         raise CorpusError(
-            f"{folder}: {', '.join(misnamed[:NUM_SHOWN])}{more} not named {{digit}}_{{speaker}}_{{take}}.wav; "
+            f"{folder}: {', '.join(misnamed[:_NUM_SHOWN])}{more} not named {{digit}}_{{speaker}}_{{take}}.wav; "
             "move such files to another folder"
         )
     return paths

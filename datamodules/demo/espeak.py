@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-INSTALL_HINT = "pip install 'cochlearn[demo]'"
+_INSTALL_HINT = "pip install 'cochlearn[demo]'"
 
 # Constants of speak_lib.h.
 _OUTPUT_SYNCHRONOUS = 2
@@ -80,7 +80,7 @@ def library_paths() -> tuple[str, str]:
     try:
         import espeakng_loader
     except ImportError as error:
-        raise ImportError(f"synthesised speech needs the package espeakng-loader (GPL): {INSTALL_HINT}") from error
+        raise ImportError(f"synthesised speech needs the package espeakng-loader (GPL): {_INSTALL_HINT}") from error
     return str(espeakng_loader.get_library_path()), str(espeakng_loader.get_data_path())
 
 

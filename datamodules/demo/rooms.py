@@ -28,7 +28,7 @@ GAIN_DB = 4.0
 LOWEST_HZ = 60.0
 """Centre of the lowest band of a room; below, a recording's gain is constant."""
 
-NUM_BANDS = 8
+_NUM_BANDS = 8
 """Bands of a room, evenly spaced in log frequency up to half the sample rate."""
 
 
@@ -64,7 +64,7 @@ def room_response(rng: np.random.Generator, sample_rate_hz: int) -> np.ndarray:
     decay_s, slowest_hz = log_uniform(rng, *DECAY_S), log_uniform(rng, *SLOWEST_HZ)
     direct_db = rng.uniform(*DIRECT_DB)
     num_samples = int(decay_s * sample_rate_hz)
-    centres_hz = np.geomspace(LOWEST_HZ, sample_rate_hz / 2, NUM_BANDS)
+    centres_hz = np.geomspace(LOWEST_HZ, sample_rate_hz / 2, _NUM_BANDS)
     spacing_octaves = np.log2(centres_hz[1] / centres_hz[0])
     response = np.zeros(num_samples)
     for centre_hz in centres_hz:

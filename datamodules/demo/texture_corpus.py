@@ -14,7 +14,7 @@ from datamodules.demo.textures import TEXTURE_LABELS, TRAIN_KEY, VAL_KEY, synthe
 TEXTURE_COLUMN = "texture"
 """Label column of the manifest, and name of the task of recognising textures."""
 
-MANIFEST_NAME = "textures.csv"
+_MANIFEST_NAME = "textures.csv"
 
 VAL_FRACTION = 0.25
 """Validation clips, as a fraction of the training clips of a class."""
@@ -83,7 +83,7 @@ def make_textures(
         for number in range(count)
     ]
     rows = run_jobs(_write_clip, clips, num_workers=num_workers, description="textures", show_progress=show_progress)
-    return write_manifest(root / MANIFEST_NAME, rows)
+    return write_manifest(root / _MANIFEST_NAME, rows)
 
 
 def _write_clip(clip: _Clip) -> Row:

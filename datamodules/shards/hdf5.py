@@ -10,7 +10,7 @@ import numpy as np
 from datamodules.audio import AudioError
 from datamodules.building.clip_quality import FULL_SCALE
 
-INSTALL_HINT = "pip install 'cochlearn[hdf5]'"
+_INSTALL_HINT = "pip install 'cochlearn[hdf5]'"
 _MAX_OPEN = 32
 
 
@@ -118,7 +118,7 @@ def _opened(path: Path) -> Any:
     try:
         import h5py
     except ImportError as error:
-        raise AudioError(f"{path}: reading HDF5 files needs h5py: {INSTALL_HINT}", kind="no h5py") from error
+        raise AudioError(f"{path}: reading HDF5 files needs h5py: {_INSTALL_HINT}", kind="no h5py") from error
     if not path.is_file():
         raise AudioError(f"{path}: no such HDF5 file", kind="missing")
     try:

@@ -12,7 +12,6 @@ A shard set is a folder with
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datamodules.files import write_text
+from datamodules.files import file_sha256, write_text
 from datamodules.tasks import LabelSet, TaskError
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ KEY_PATTERN = r"^[A-Za-z0-9_-]{1,95}$"
 TAR_BLOCK_BYTES = 512
 
 _SHARD_FILE = re.compile(r"shard-\d{6,}\.tar")
-_READ_SIZE_BYTES = 1 << 20
 
 
 class ShardError(ValueError):
@@ -93,15 +91,6 @@ class ShardIndex:
 def shard_file_name(number: int) -> str:
     """Name of a tar file by its number, such as `shard-000012.tar`."""
     return f"shard-{number:06d}.tar"
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_READ_SIZE_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def write_index_file(folder: Path, index: ShardIndex) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from datamodules.files import file_sha256
 from datamodules.progress import Progress
-from datamodules.shards.index import ShardError, file_sha256
+from datamodules.shards.index import ShardError
 from datamodules.shards.reader import ShardSet, damaged_files
 from datamodules.tasks import UNLABELLED
 

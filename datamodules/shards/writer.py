@@ -12,14 +12,13 @@ import numpy as np
 import soundfile
 
 from datamodules.building.clip_quality import FULL_SCALE
-from datamodules.files import replacing
+from datamodules.files import file_sha256, replacing
 from datamodules.shards.index import (
     CLIPS_FILE,
     LABEL_COLUMN_PREFIX,
     ShardFile,
     ShardIndex,
     clips_schema,
-    file_sha256,
     write_index_file,
 )
 from datamodules.tasks import UNLABELLED, LabelSet

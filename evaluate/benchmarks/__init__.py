@@ -53,13 +53,13 @@ def load_benchmark(name_or_path: str | Path) -> Benchmark:
     An own benchmark is a `Benchmark`, or a function without arguments that returns one, named as in
     `--benchmark my_lab.benchmarks:ferret` or `brain.benchmarks: [my_lab.benchmarks:ferret]`:
 
-    ```python
+    ``python
     # my_lab/benchmarks.py
     from evaluate import Benchmark
 
     def ferret() -> Benchmark:
         return Benchmark(name="ferret", ...)
-    ```
+    ``
 
     Args:
         name_or_path: One of

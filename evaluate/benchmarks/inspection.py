@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Where the distribution of reliabilities is shown."""
 
-CONSTANT_TOLERANCE = 1e-12
+_CONSTANT_TOLERANCE = 1e-12
 """A mean response whose deviation is this small beside its largest value does not vary."""
 
 
@@ -63,7 +63,7 @@ def inspect_benchmark(benchmark: Benchmark) -> Inspection:
     responses = benchmark.responses
     reliabilities = reliability(responses) if benchmark.num_repetitions > 1 else None
     mean = mean_defined(responses, axis=2)
-    is_constant = mean.std(axis=0) <= CONSTANT_TOLERANCE * np.abs(mean).max(axis=0)
+    is_constant = mean.std(axis=0) <= _CONSTANT_TOLERANCE * np.abs(mean).max(axis=0)
     remarks = [
         *_size_remarks(benchmark),
         *_sound_remarks(sounds or []),

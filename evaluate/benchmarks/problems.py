@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 NUM_SHOWN = 3
 """How many offending names an error message shows before it says how many more there are."""
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 
 class BenchmarkError(ValueError):
@@ -44,7 +44,7 @@ class Problems:
         except BenchmarkError as error:
             self.found += error.problems
 
-    def attempt(self, work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result | None:
+    def attempt(self, work: Callable[..., _Result], *args: Any, **kwargs: Any) -> _Result | None:
         """Give what a function gives; None where it raised a `BenchmarkError`, which is noted."""
         with self.collected():
             return work(*args, **kwargs)

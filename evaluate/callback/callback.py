@@ -10,13 +10,14 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 from torch import nn
 
+from datamodules.progress import ReportProgress
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.callback.evaluation_schedule import make_schedule
 from evaluate.callback.logged import PREFIX, STEP_KEY, best_key, logged_names, logged_values
-from evaluate.features.activations import Progress, resolve_stages
+from evaluate.features.activations import resolve_stages
 from evaluate.isolation import undisturbed
 from evaluate.metrics import DEFAULT_METRIC, load_metrics
-from evaluate.options import DEFAULT_BATCH_SIZE
+from evaluate.options import DEFAULT_BATCH_SIZE, FIGURES_FOLDER
 from evaluate.scoring import table as t
 from evaluate.scoring.engine import ScoringEngine
 from evaluate.scoring.plan import ScoringPlan
@@ -26,7 +27,6 @@ from networks import NetworkIdentity
 if TYPE_CHECKING:
     import pandas as pd
 
-FIGURES_FOLDER = "figures"
 
 _log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class BrainScoreCallback(pl.Callback):
         self.run_dir = run_dir
         self.figures = figures
         self.on_error = on_error
-        self.progress: Progress | None = None
+        self.progress: ReportProgress | None = None
         """Called as `progress(what, num_done, num_total)` while this process scores; set by who shows it."""
         self._plan = ScoringPlan(benchmarks=(), metrics={})
         self._ranks = Ranks()
@@ -280,7 +280,7 @@ class BrainScoreCallback(pl.Callback):
         self._values |= stale | logged_values(rows, self._plan.kinds_on(benchmark))
         return rows
 
-    def _progress_on(self, benchmark: Benchmark) -> Progress:
+    def _progress_on(self, benchmark: Benchmark) -> ReportProgress:
         def report(what: str, num_done: int, num_total: int) -> None:
             if self.progress is not None:
                 self.progress(f"scoring {benchmark.name}, {what}", num_done, num_total)

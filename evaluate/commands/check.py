@@ -14,6 +14,7 @@ from datamodules.audio import AudioError
 from datamodules.progress import Progress
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.benchmarks.problems import BenchmarkError
+from networks.commands.dispatch import EXIT_IN_PART
 from networks.commands.tables import print_table
 
 if TYPE_CHECKING:
@@ -23,13 +24,12 @@ if TYPE_CHECKING:
     from evaluate.benchmarks.sound_files import SoundInfo
 
 
-EXIT_PROBLEMS = 1
 MOST_REGIONS = 12
 """A table with more columns of regions is not readable in a terminal."""
 
 
 @dataclass(kw_only=True)
-class Check:
+class CheckBenchmarks:
     """Show what is in benchmarks (sounds, units, repetitions, reliability) and everything that is wrong with them.
 
     A benchmark with remarks can be scored, one with problems cannot. Exit code: 0; 1 if there is a problem.
@@ -76,7 +76,7 @@ def _check(name: str, console: Console) -> int:
     num_problems = len(problems)
     verdict = f"{num_problems} problem{'s' if num_problems > 1 else ''}" if problems else "good"
     console.print(f"{name}: {verdict}", markup=False)
-    return EXIT_PROBLEMS if problems else 0
+    return EXIT_IN_PART if problems else 0
 
 
 def _show(benchmark: Benchmark, inspection: Inspection, console: Console) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from datamodules.progress import Progress
 from evaluate.benchmarks import Benchmark, load_benchmark
-from evaluate.commands.errors import CommandError
+from networks.commands.dispatch import CommandError
 
 PART_OPTIONS = {
     "responses": ("responses.npy", "responses.csv"),

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from networks.commands.dispatch import CommandError
+
 if TYPE_CHECKING:
     import torch
-
-
-class CommandError(ValueError):
-    """Something that the user asked for cannot be done; the message says what and why."""
 
 
 def user_errors() -> tuple[type[Exception], ...]:
@@ -26,7 +24,6 @@ def user_errors() -> tuple[type[Exception], ...]:
     from networks.weights.source_names import SourceError
 
     return (
-        CommandError,
         BenchmarkError,
         MetricError,
         StageError,

@@ -10,10 +10,9 @@ from datamodules.progress import BYTES, Progress
 from evaluate.benchmarks import load_benchmark
 from evaluate.benchmarks.problems import BenchmarkError
 from evaluate.benchmarks.published.release_download import RELEASE_URL, fetch_release
-from evaluate.commands.errors import CommandError
+from networks.commands.dispatch import EXIT_IN_PART, CommandError
 
 NUM_SHA256_DIGITS = 64
-EXIT_PROBLEMS = 1
 
 
 @dataclass(kw_only=True)
@@ -74,4 +73,4 @@ class Fetch:
                     console.print(f"{name}: {problem}", style="red")
             else:
                 console.print(f"{name}: {benchmark.num_stimuli} sounds, {benchmark.num_units} units")
-        return EXIT_PROBLEMS if has_problems else 0
+        return EXIT_IN_PART if has_problems else 0

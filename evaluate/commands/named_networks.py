@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from evaluate.commands.errors import CommandError
 from evaluate.options import CHECKPOINT_PATTERN
+from networks.commands.dispatch import CommandError
 from networks.weights.source_names import parse_source
 
 

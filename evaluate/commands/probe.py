@@ -13,15 +13,15 @@ from rich.console import Console
 from rich.table import Table
 
 from datamodules.files import check_writable
-from datamodules.progress import Progress
+from datamodules.progress import Progress, ReportProgress
 from evaluate.benchmarks import ALL
-from evaluate.commands.errors import CommandError, find_device, remark
+from evaluate.commands.errors import find_device, remark
 from evaluate.commands.named_networks import NetworksOption, networks_named
-from evaluate.commands.shown_scores import NO_VALUE
-from evaluate.options import DEFAULT_BATCH_SIZE, PUBLISHED_NUM_CROPS, PUBLISHED_NUM_FOLDS
+from evaluate.options import DEFAULT_BATCH_SIZE, NO_VALUE, PUBLISHED_NUM_CROPS, PUBLISHED_NUM_FOLDS
 from evaluate.probe import probe as p
 from evaluate.probe.labelled_sounds import LabelledSounds, LabelledSoundsError, find_labelled_sounds
 from evaluate.scoring import table as t
+from networks.commands.dispatch import CommandError
 from networks.commands.tables import print_table
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Probe(NetworksOption):
         return p.stratified_folds(sounds.labels, sounds.sources, num_folds=self.folds, seed=self.seed)
 
     def _probe(
-        self, source: str, sounds: LabelledSounds, folds: np.ndarray, *, device: torch.device, progress: p.Progress
+        self, source: str, sounds: LabelledSounds, folds: np.ndarray, *, device: torch.device, progress: ReportProgress
     ) -> pd.DataFrame:
         """Probe the wanted stages of one network."""
         from evaluate.features.activations import resolve_stages

@@ -13,13 +13,14 @@ from rich.console import Console
 from datamodules.files import check_writable
 from datamodules.progress import Progress
 from evaluate.benchmarks import Benchmark, load_benchmark
-from evaluate.commands.errors import CommandError, remark
+from evaluate.commands.errors import remark
 from evaluate.commands.probe import show_probes
 from evaluate.commands.scoring_options import CACHE_FOLDER
 from evaluate.commands.shown_scores import show_scores
-from evaluate.options import SEED_PATTERN
+from evaluate.options import FIGURES_FOLDER, SEED_PATTERN
 from evaluate.report.short_names import short_names
 from evaluate.scoring import table as t
+from networks.commands.dispatch import CommandError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,6 @@ class ReportRuns:
             TableError: A folder has no score table, or a table without scores.
             BenchmarkError: A benchmark cannot be loaded.
         """
-        from evaluate.report.report import FIGURES_FOLDER
         from evaluate.report.sections import FILE_KINDS
 
         console = Console()

@@ -13,11 +13,13 @@ from rich.console import Console
 
 from datamodules.files import check_writable
 from datamodules.progress import Progress
-from evaluate.commands.errors import CommandError, remark
+from evaluate.commands.errors import remark
 from evaluate.commands.named_networks import NamedNetworks, NetworksOption, networks_named
-from evaluate.commands.scoring_options import FIGURES_FOLDER, PARTS_FOLDER, ScoringOptions
+from evaluate.commands.scoring_options import PARTS_FOLDER, ScoringOptions
 from evaluate.commands.shown_scores import show_scores
+from evaluate.options import FIGURES_FOLDER
 from evaluate.scoring import table as t
+from networks.commands.dispatch import EXIT_IN_PART, EXIT_USER_ERROR, CommandError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,10 +28,6 @@ if TYPE_CHECKING:
     from evaluate.scoring.failures import Failure
     from evaluate.scoring.plan import ScoringPlan
     from evaluate.scoring.ranks import Ranks
-
-
-EXIT_SOME_FAILED = 1
-EXIT_ALL_FAILED = 2
 
 
 @dataclass(kw_only=True)
@@ -79,7 +77,7 @@ class Score(ScoringOptions, NetworksOption):
             except OtherRankError:
                 if ranks.rank == 0:
                     raise
-                return EXIT_SOME_FAILED  # reported by the process that it happened in
+                return EXIT_IN_PART  # reported by the process that it happened in
 
     def _folder(self) -> Path:
         from evaluate.watch.checkpoint_folder import run_dir_of
@@ -148,7 +146,7 @@ def _score(plan: ScoringPlan, named: NamedNetworks, folder: Path, cache: Activat
     ranks.together(lambda: _finish(scored, cache, folder, console) if scored else None)
     if not failures:
         return 0
-    return EXIT_SOME_FAILED if len(failures) < len(named.sources) else EXIT_ALL_FAILED
+    return EXIT_IN_PART if len(failures) < len(named.sources) else EXIT_USER_ERROR
 
 
 def _finish(scored: list[pd.DataFrame], cache: ActivationCache | None, folder: Path, console: Console) -> None:

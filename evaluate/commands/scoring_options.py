@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluate.commands.errors import CommandError, find_device
+from evaluate.commands.errors import find_device
 from evaluate.metrics import DEFAULT_METRIC
 from evaluate.options import DEFAULT_BATCH_SIZE, DEFAULT_CACHE_GIB, DEFAULT_MEMORY_LIMIT_GIB
+from networks.commands.dispatch import CommandError
 
 if TYPE_CHECKING:
     from evaluate.features.cache import ActivationCache
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 CACHE_FOLDER = "cache"
 PARTS_FOLDER = "parts"
-FIGURES_FOLDER = "figures"
 
 
 @dataclass(kw_only=True)

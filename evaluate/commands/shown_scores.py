@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluate.benchmarks.benchmark import ALL
+from evaluate.options import NO_VALUE
 from evaluate.report.published_values import BASELINE_MODEL
 from evaluate.scoring import table as t
 from networks.commands.tables import print_table
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 
 NETWORK_COLUMNS = [t.RUN, t.CHECKPOINT, t.STEP, t.PARENT]
-NO_VALUE = "–"
 
 
 def show_scores(table: pd.DataFrame, console: Console) -> None:

@@ -16,10 +16,10 @@ from rich.console import Console
 
 from datamodules.progress import Progress
 from evaluate.benchmarks import ALL
-from evaluate.commands.errors import CommandError
-from evaluate.commands.scoring_options import FIGURES_FOLDER, PARTS_FOLDER, ScoringOptions
-from evaluate.options import CHECKPOINT_PATTERN
+from evaluate.commands.scoring_options import PARTS_FOLDER, ScoringOptions
+from evaluate.options import CHECKPOINT_PATTERN, FIGURES_FOLDER
 from evaluate.scoring import table as t
+from networks.commands.dispatch import EXIT_IN_PART, CommandError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 WATCH_FOLDER = "watch"
 DEFAULT_POLL_S = 20.0
-EXIT_SOME_FAILED = 1
 
 _log = logging.getLogger(__name__)
 
@@ -172,7 +171,7 @@ class Watch(ScoringOptions):
                 except KeyboardInterrupt:
                     reason = "interrupted; started again, it resumes where it was"
                 report(f"stopped: {reason}")
-                return EXIT_SOME_FAILED if watcher.failures else 0
+                return EXIT_IN_PART if watcher.failures else 0
         finally:
             if wandb is not None:
                 wandb.finish()

@@ -3,49 +3,18 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.backends import cuda, cudnn
 
+from datamodules.progress import ReportProgress
 from evaluate.options import DEFAULT_BATCH_SIZE
 from evaluate.workers import Workers
+from networks.stages import HasStages
 from networks.training_flags import evaluation_mode
-
-Progress = Callable[[str, int, int], None]
-"""Called as `progress(what, num_done, num_total)`."""
-
-
-class StagedNetwork(Protocol):
-    """What is asked of a network: an `nn.Module` with named stages (`networks.AuditoryNetwork` is one).
-
-    The output of a stage's module is a tensor with time last, (B, C, F, N), or without, (B, D), and if the module is
-    called several times, the last one counts. A network whose stages give something else has two more members, as
-    `networks.StagedNetwork`: `average_stage(stage, output)` makes (B, D) float32 of whatever the module returned, and
-    `stepped_stages` are the stages whose modules are called at every time step and averaged over their calls; another
-    stage whose module is called twice is then an error.
-    """
-
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """Names of the stages, in order."""
-        ...
-
-    @property
-    def sample_rate_hz(self) -> int:
-        """Sample rate of the sounds it takes, in Hz."""
-        ...
-
-    @property
-    def num_samples(self) -> int:
-        """Length of the sounds it takes, T."""
-        ...
-
-    def stage_modules(self) -> dict[str, nn.Module]:
-        """Give the submodule whose forward output is the stage's activation, for every stage in order."""
-        ...
 
 
 class StageError(ValueError):
@@ -67,7 +36,7 @@ def average_over_time(activation: Tensor) -> Tensor:
     return activation.flatten(start_dim=1)
 
 
-def resolve_stages(net: StagedNetwork, stages: Sequence[str] | None) -> tuple[str, ...]:
+def resolve_stages(net: HasStages, stages: Sequence[str] | None) -> tuple[str, ...]:
     """Check the names of stages and bring them into the network's order.
 
     Args:
@@ -97,7 +66,7 @@ def stage_activations(
     stages: Sequence[str] | None = None,
     batch_size: int = DEFAULT_BATCH_SIZE,
     device: torch.device | str | None = None,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
 ) -> dict[str, np.ndarray]:
     """Record what each stage of a network does with each sound, averaged over time.
 

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from datamodules.files import remove_leftovers
+from datamodules.progress import ReportProgress
 from evaluate.benchmarks.benchmark import Benchmark
-from evaluate.features.activations import Progress, resolve_stages, stage_activations
+from evaluate.features.activations import resolve_stages, stage_activations
 from evaluate.features.array_files import read_array, write_array
 from evaluate.features.fingerprint import content_key, network_fingerprint
 from evaluate.options import DEFAULT_BATCH_SIZE, DEFAULT_CACHE_GIB
@@ -144,7 +145,7 @@ def cached_activations(
     network_key: str | None = None,
     batch_size: int = DEFAULT_BATCH_SIZE,
     device: torch.device | str | None = None,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
 ) -> dict[str, np.ndarray]:
     """Give each stage's features of a benchmark's sounds, from the cache where they are in it.
 

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from evaluate.metrics.metric import Metric
 
 METRICS = {
-    "encoding": "evaluate.metrics.encoding.encoding_metric:ENCODING",
-    "rsa": "evaluate.metrics.rsa:RSA",
-    "dimensionality": "evaluate.metrics.dimensionality:DIMENSIONALITY",
-    "within_category": "evaluate.metrics.within_category:WITHIN_CATEGORY",
+    "encoding": "evaluate.metrics.encoding.encoding_metric:METRIC",
+    "rsa": "evaluate.metrics.rsa:METRIC",
+    "dimensionality": "evaluate.metrics.dimensionality:METRIC",
+    "within_category": "evaluate.metrics.within_category:METRIC",
 }
 """Our metrics by name; the first is the default. Those of users are named as `package.module:name`."""
 

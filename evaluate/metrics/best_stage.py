@@ -29,7 +29,7 @@ class BestStage:
         position_by_iteration: (iterations, P).
         unit_score: (V,) each unit's score, mean over iterations.
         unit_stage: (iterations, V) index of each unit's selected stage, -1 where it has no defined score.
-        num_undefined: units without a defined score in some iteration.
+        num_undefined: Units without a defined score in some iteration.
     """
 
     subjects: tuple[str, ...]
@@ -51,7 +51,7 @@ class RegionStage:
         subjects: P subjects in order of first appearance.
         relative_position: (P, G) median over the units of a region in a subject, NaN where there are none.
         mean: (G,) mean over subjects.
-        num_undefined: units without a defined score.
+        num_undefined: Units without a defined score.
     """
 
     regions: tuple[str, ...]
@@ -66,7 +66,7 @@ def unit_stage_curves(scores: np.ndarray, *, clip: bool = True) -> np.ndarray:
 
     Args:
         scores: (V, stages, splits).
-        clip: clip medians to 1, as for voxels; not for components.
+        clip: Clip medians to 1, as for voxels; not for components.
 
     Returns:
         (V, stages).
@@ -95,14 +95,14 @@ def best_stage(
     Args:
         scores: (V, stages, splits), an even number of splits.
         subjects: (V,) subject of each unit.
-        clip: clip medians to 1, as for voxels; not for components.
-        num_iterations: random halvings to average over.
+        clip: Clip medians to 1, as for voxels; not for components.
+        num_iterations: Random halvings to average over.
 
     Returns:
         One score and one relative position for each subject, with what they came from.
 
     Raises:
-        ValueError: shapes that do not match, or an odd number of splits.
+        ValueError: Shapes that do not match, or an odd number of splits.
     """
     scores = _check_scores(scores)
     num_units, num_stages, num_splits = scores.shape
@@ -148,13 +148,13 @@ def best_stage_by_region(
         scores: (V, stages, splits).
         subjects: (V,) subject of each unit.
         regions: (V,) region of each unit.
-        clip: clip medians over splits to 1, as for voxels.
+        clip: Clip medians over splits to 1, as for voxels.
 
     Returns:
         Relative positions by subject and region.
 
     Raises:
-        ValueError: shapes that do not match.
+        ValueError: Shapes that do not match.
     """
     curves = unit_stage_curves(scores, clip=clip)
     num_units, num_stages = curves.shape

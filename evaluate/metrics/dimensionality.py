@@ -19,14 +19,14 @@ def effective_dimensionality(features: np.ndarray, *, z_score: bool = False) -> 
 
     Args:
         features: (S, D) real, finite, at least two features.
-        z_score: also divide each feature by its deviation over stimuli, as before representational similarity
+        z_score: Also divide each feature by its deviation over stimuli, as before representational similarity
             analysis; features that do not vary stay 0.
 
     Returns:
         Between 1 and min(S - 1, D - 1); NaN where no feature varies or all do alike.
 
     Raises:
-        ValueError: not two axes, or not finite.
+        ValueError: Not two axes, or not finite.
     """
     values = np.asarray(features, dtype=np.float64)
     if values.ndim != 2 or values.shape[0] < 2 or values.shape[1] < 2:
@@ -78,4 +78,4 @@ EFFECTIVE = ScoreKind(
     name="dimensionality",
     is_bounded=False,
 )
-DIMENSIONALITY = Metric(measure=measure, tabulate=tabulate, kinds=lambda benchmark: (EFFECTIVE,))
+METRIC = Metric(measure=measure, tabulate=tabulate, kinds=lambda benchmark: (EFFECTIVE,))

@@ -29,15 +29,15 @@ class RsaResult:
 
     Attributes:
         subjects: P subjects in order of first appearance.
-        stages: names of the stages, in order.
+        stages: Names of the stages, in order.
         score: (P,) test similarity at the stage best on the training sounds, median over splits.
         ceiling: (P,) similarity with the mean of the other subjects, median over splits; NaN for one subject.
-        mean_score: mean of `score` over subjects.
-        mean_ceiling: mean of `ceiling` over subjects.
+        mean_score: Mean of `score` over subjects.
+        mean_ceiling: Mean of `ceiling` over subjects.
         best_stage: (P, splits) index of the selected stage, -1 where none is defined.
         train_similarity: (P, stages, splits).
         test_similarity: (P, stages, splits).
-        num_undefined: subjects, stages and splits whose test similarity is undefined (a sound or a stage
+        num_undefined: Subjects, stages and splits whose test similarity is undefined (a sound or a stage
             without variation).
     """
 
@@ -58,13 +58,13 @@ def category_order(categories: Sequence[str], names: Sequence[str] | None = None
 
     Args:
         categories: (S,) category of each stimulus.
-        names: the categories in the order wanted; default their order of first appearance.
+        names: The categories in the order wanted; default their order of first appearance.
 
     Returns:
         (S,) indices; within a category the order stays.
 
     Raises:
-        ValueError: a category that is not in `names`.
+        ValueError: A category that is not in `names`.
     """
     names = list(dict.fromkeys(categories)) if names is None else list(names)
     unknown = sorted(set(categories) - set(names))
@@ -90,19 +90,19 @@ def rsa(
     compares best on the training stimuli is scored on the test stimuli; median over splits.
 
     Args:
-        stages: name -> features (S, D), stages in network order. The published splits were drawn over sounds in
+        stages: Name -> features (S, D), stages in network order. The published splits were drawn over sounds in
             category order (`category_order`): bring features and responses in this order first.
         responses: (S, V, R) repeated (averaged here, NaN left out) or (S, V) responses.
         subjects: (V,) subject of each unit.
-        splits: train and test masks over the S stimuli.
-        ceiling: how a subject's test matrix is compared with the mean matrix of the others: "pearson", as the
+        splits: Train and test masks over the S stimuli.
+        ceiling: How a subject's test matrix is compared with the mean matrix of the others: "pearson", as the
             published software does, or "spearman", as the text says.
 
     Returns:
         Scores and ceilings of the subjects.
 
     Raises:
-        ValueError: shapes that do not match, values that are not finite (stage named), an unknown ceiling.
+        ValueError: Shapes that do not match, values that are not finite (stage named), an unknown ceiling.
     """
     if ceiling not in ("pearson", "spearman"):
         raise ValueError(f"ceiling must be 'pearson' (software) or 'spearman' (text), got {ceiling!r}")
@@ -311,4 +311,4 @@ SIMILARITY = ScoreKind(
     counts=(("undefined", t.RSA_NUM_UNDEFINED),),
     ceiling_metric=t.RSA_CEILING,
 )
-RSA = Metric(measure=measure, tabulate=tabulate, kinds=lambda benchmark: (SIMILARITY,))
+METRIC = Metric(measure=measure, tabulate=tabulate, kinds=lambda benchmark: (SIMILARITY,))

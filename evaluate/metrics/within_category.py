@@ -140,4 +140,4 @@ def _squared_correlation(predicted: np.ndarray, measured: np.ndarray) -> np.ndar
     return result
 
 
-WITHIN_CATEGORY = Metric(measure=measure, tabulate=tabulate, kinds=score_kinds, needs_categories=True)
+METRIC = Metric(measure=measure, tabulate=tabulate, kinds=score_kinds, needs_categories=True)

@@ -1,6 +1,6 @@
 """Features of random crops of sound files, for the transfer check."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +8,16 @@ import torch
 from torch import nn
 
 from datamodules.audio import demean, fit_length, read_audio, set_rms
+from datamodules.progress import ReportProgress
 from evaluate.features.activations import stage_activations
 from evaluate.options import DEFAULT_BATCH_SIZE, PUBLISHED_NUM_CROPS
 
-MAX_CROP_DRAWS = 10
+_MAX_CROP_DRAWS = 10
 """How often a silent crop is drawn again: sounds of ESC-50 are filled up with zeros to 5 s."""
 
 NUM_SOUNDS_PER_ROUND = 32
 """So many sounds are in memory at once."""
 
-Progress = Callable[[str, int, int], None]
 """Called as `progress(what, num_done, num_total)`."""
 
 
@@ -26,7 +26,7 @@ def random_crops(
 ) -> np.ndarray:
     """Cut stretches from random places of a sound and set their level.
 
-    A silent stretch is drawn again, up to `MAX_CROP_DRAWS` times; a sound shorter than a crop gets zeros at its end.
+    A silent stretch is drawn again, up to `_MAX_CROP_DRAWS` times; a sound shorter than a crop gets zeros at its end.
 
     Args:
         waveform: (T,) float.
@@ -40,7 +40,7 @@ def random_crops(
     padded = fit_length(waveform, max(len(waveform), num_samples))
     crops = np.empty((num_crops, num_samples), dtype=np.float32)
     for number in range(num_crops):
-        for _ in range(MAX_CROP_DRAWS):
+        for _ in range(_MAX_CROP_DRAWS):
             first = int(rng.integers(0, len(padded) - num_samples, endpoint=True))
             crop = padded[first : first + num_samples]
             if demean(crop).any():
@@ -58,7 +58,7 @@ def crop_features(
     seed: int = 0,
     batch_size: int = DEFAULT_BATCH_SIZE,
     device: torch.device | str | None = None,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
 ) -> dict[str, np.ndarray]:
     """Record what stages do with random crops of sound files, averaged over time.
 

@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from datamodules.progress import ReportProgress
 from evaluate.options import PUBLISHED_NUM_FOLDS
 
 PUBLISHED_PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
 """Values of C; the range is the published one, its steps are decades."""
 
-Progress = Callable[[str, int, int], None]
 """Called as `progress(what, num_done, num_total)`."""
 
 
@@ -103,7 +103,7 @@ def probe(
     folds: Sequence[int] | np.ndarray,
     *,
     penalties: Sequence[float] = PUBLISHED_PENALTIES,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
 ) -> ProbeResult:
     """Classify the sounds of each fold by a linear support vector machine fitted to the others.
 

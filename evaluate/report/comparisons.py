@@ -37,7 +37,7 @@ class Summary:
     Attributes:
         means: (networks,) the table's value over all subjects.
         errors: (networks,) standard errors, NaN where there are fewer than two samples.
-        samples: networks x participants (or iterations of stage selection), NaN where a network has none.
+        samples: Networks x participants (or iterations of stage selection), NaN where a network has none.
         sample_kind: What the columns of `samples` are.
     """
 

@@ -74,7 +74,7 @@ class Cell(NamedTuple):
     is_filled: bool = True
 
 
-Row = Sequence[str | Cell]
+TableRow = Sequence[str | Cell]
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,9 @@ class ValueTable:
 
     kind: ClassVar[str] = "table"
     columns: Sequence[str]
-    rows: Sequence[Row]
+    rows: Sequence[TableRow]
     caption: str = ""
-    published: Sequence[Row] = ()
+    published: Sequence[TableRow] = ()
     text_columns: Sequence[int] = (0,)
 
     @property
@@ -160,5 +160,5 @@ def render(title: str, parts: Iterable[Part], *, refresh_s: int | None = None) -
     return templates.get_template("page.html").render(title=title, parts=parts, refresh_s=refresh_s)
 
 
-def _cells(row: Row) -> list[Cell]:
+def _cells(row: TableRow) -> list[Cell]:
     return [cell if isinstance(cell, Cell) else Cell(cell) for cell in row]

@@ -7,12 +7,6 @@ about 0.006.
 
 from typing import NamedTuple
 
-CITATION = (
-    "Tuckute, G., Feather, J., Boebinger, D. & McDermott, J. H. (2023). Many but not all deep neural network "
-    "audio models capture brain responses and exhibit correspondence between model stages and brain regions. "
-    "PLoS Biology 21(12), e3002366. doi:10.1371/journal.pbio.3002366"
-)
-
 COMPONENTS = ("lowfreq", "highfreq", "envsounds", "pitch", "speech", "music")
 """Names of the six components as the data file spells them, in the order of the numbers below."""
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from datamodules.files import write_text
 from evaluate.benchmarks.benchmark import Benchmark
-from evaluate.options import REPORT_FILE, SEED_PATTERN
+from evaluate.benchmarks.published.release import TUCKUTE_CITATION
+from evaluate.options import FIGURES_FOLDER, REPORT_FILE, SEED_PATTERN
 from evaluate.report import report_tables as tables_of
 from evaluate.report.figures.series import Series, series_of
 from evaluate.report.page import Heading, Links, Paragraph, Part, render
-from evaluate.report.published_values import CITATION
 from evaluate.report.sections import Shown, anchor, probe_section, section
 from evaluate.scoring import table as t
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-FIGURES_FOLDER = "figures"
 Features = Mapping[str, Mapping[str, np.ndarray]]
 """Benchmark -> title (as "fsdd, relu3") -> (S, D) features."""
 
@@ -148,4 +147,4 @@ def _foot() -> Iterator[Part]:
         "shuffled.",
     ):
         yield Paragraph(sentence)
-    yield Paragraph(f"Published values, read off the figures of: {CITATION}", "soft")
+    yield Paragraph(f"Published values, read off the figures of: {TUCKUTE_CITATION}", "soft")

@@ -6,19 +6,18 @@ from itertools import product
 import numpy as np
 
 from evaluate.benchmarks.benchmark import ALL
+from evaluate.options import NO_VALUE
 from evaluate.report.comparisons import MIN_MODELS_FOR_WILCOXON, compare_networks, compare_regions, count, summarise
 from evaluate.report.figures import selection as s
 from evaluate.report.figures import style
 from evaluate.report.figures.probes import probe_curve
 from evaluate.report.figures.selection import ScoreKind
 from evaluate.report.figures.series import Entry, Series, entries_of
-from evaluate.report.page import Cell, Folded, Heading, Paragraph, Part, Row, ValueTable
+from evaluate.report.page import Cell, Folded, Heading, Paragraph, Part, TableRow, ValueTable
 from evaluate.report.published_values import BASELINE_MODEL
 from evaluate.report.seed_groups import Group
 from evaluate.report.significance import PUBLISHED_NUM_RESAMPLES
 from evaluate.scoring import table as t
-
-NO_VALUE = "–"
 
 
 def overview(series: Sequence[Series], benchmarks: Sequence[str]) -> Part:
@@ -67,7 +66,7 @@ def best_scores(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> Pa
     frames = [entry.rows for entry in entries]
     regions = _regions(entries, kind)
     summaries = [summarise(frames, kind.best_metric, region) for region in regions]
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for number, entry in enumerate(entries):
         scores = [_score(summary.means[number], summary.errors[number]) for summary in summaries]
         counts = [_count(count(entry.rows, metric)) for _, metric in kind.counts]
@@ -101,7 +100,7 @@ def probes(entries: Sequence[Entry]) -> Part:
     Returns:
         A row per network and stage: accuracy, its standard error over folds, and chance.
     """
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for entry in entries:
         for stage, values in probe_curve(entry.rows).iterrows():
             accuracy, error, chance = (100 * float(value) for value in values)
@@ -121,7 +120,7 @@ def seed_groups(groups: Sequence[Group], regions: Sequence[str], kind: ScoreKind
     Returns:
         A row per group, a column per region.
     """
-    rows: list[Row] = [
+    rows: list[TableRow] = [
         [
             Cell(group.label, colour=group.colour, is_filled=group.state in ("trained", "baseline")),
             str(group.num_networks),

@@ -17,12 +17,12 @@ class Comparison:
     """Outcome of a test of one model against another.
 
     Attributes:
-        difference: mean (Wilcoxon: median) of the first less that of the second.
-        p_value: probability of such a difference by chance; NaN if the test is undefined.
+        difference: Mean (Wilcoxon: median) of the first less that of the second.
+        p_value: Probability of such a difference by chance; NaN if the test is undefined.
         statistic: Wilcoxon's W; otherwise the difference.
-        num_first: values of the first model that entered.
-        num_second: values of the second model that entered.
-        num_undefined: values (Wilcoxon: pairs) left out because they are NaN.
+        num_first: Values of the first model that entered.
+        num_second: Values of the second model that entered.
+        num_undefined: Values (Wilcoxon: pairs) left out because they are NaN.
     """
 
     difference: float
@@ -45,7 +45,7 @@ def participant_error(scores: np.ndarray) -> np.ndarray:
         (models,) standard errors, NaN for a model with fewer than two participants.
 
     Raises:
-        ValueError: not two axes.
+        ValueError: Not two axes.
     """
     scores = np.asarray(scores, dtype=np.float64)
     if scores.ndim != 2:
@@ -86,8 +86,8 @@ def bootstrap_comparison(
     Args:
         first: (P,) scores of the first model.
         second: (Q,) scores of the second model; NaN is left out of both.
-        num_resamples: resamples of the second model.
-        seed: seed of the resampling.
+        num_resamples: Resamples of the second model.
+        seed: Seed of the resampling.
 
     Returns:
         The comparison; p is NaN where a model has no defined score.
@@ -117,8 +117,8 @@ def permutation_comparison(
     Args:
         first: (n,) values of the first model.
         second: (m,) values of the second model; NaN is left out of both.
-        num_resamples: random permutations.
-        seed: seed of the permutations.
+        num_resamples: Random permutations.
+        seed: Seed of the permutations.
 
     Returns:
         The comparison; p is NaN where a model has no defined value.
@@ -152,7 +152,7 @@ def wilcoxon_over_models(first: np.ndarray, second: np.ndarray) -> Comparison:
         The comparison; p is NaN where no pair is left, or none differs.
 
     Raises:
-        ValueError: different numbers of models.
+        ValueError: Different numbers of models.
     """
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if first.shape != second.shape or first.ndim != 1:

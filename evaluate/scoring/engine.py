@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import nn
 
+from datamodules.progress import ReportProgress
 from evaluate.benchmarks.benchmark import Benchmark
-from evaluate.features.activations import Progress, device_of, resolve_stages
+from evaluate.features.activations import device_of, resolve_stages
 from evaluate.features.cache import ActivationCache, activation_key, cached_activations
 from evaluate.features.fingerprint import content_key, network_fingerprint
 from evaluate.metrics.metric import Arrays, Computing
@@ -71,7 +72,7 @@ class ScoringEngine:
     plan: ScoringPlan
     ranks: Ranks = field(default_factory=Ranks)
     cache: ActivationCache | None = None
-    progress: Progress | None = None
+    progress: ReportProgress | None = None
     _sound_keys: dict[tuple[str, int, int], str] = field(default_factory=dict, init=False)
 
     def score(self, net: Any, benchmark: Benchmark, identity: NetworkIdentity) -> pd.DataFrame:
@@ -263,8 +264,8 @@ class ScoringEngine:
             content["splits"] = [self.plan.splits.train.tolist(), self.plan.splits.test.tolist()]
         return content_key(content)
 
-    def _progress_under(self, what: str) -> Progress:
-        """Progress that is reported under a name."""
+    def _progress_under(self, what: str) -> ReportProgress:
+        """ReportProgress that is reported under a name."""
 
         def report(_: str, num_done: int, num_total: int) -> None:
             if self.progress is not None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from datamodules.progress import ReportProgress
 from evaluate.benchmarks.benchmark import Benchmark
-from evaluate.features.activations import Progress
 from evaluate.features.cache import ActivationCache
 from evaluate.metrics import DEFAULT_METRIC, load_metrics
 from evaluate.metrics.encoding.splits import Splits
@@ -32,7 +32,7 @@ def score_network(
     batch_size: int = DEFAULT_BATCH_SIZE,
     device: torch.device | str | None = None,
     identity: NetworkIdentity | None = None,
-    progress: Progress | None = None,
+    progress: ReportProgress | None = None,
     cache: ActivationCache | None = None,
 ) -> pd.DataFrame:
     """Score the stages of a network by how well they predict the responses of a benchmark.

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from rich.console import Console
 
-from networks.commands.errors import CommandError
+from networks.commands.dispatch import CommandError
 
 
 @dataclass(kw_only=True)

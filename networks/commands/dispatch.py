@@ -22,9 +22,15 @@ from rich.console import Console
 
 from networks.installation import InstallationError, check_evaluate
 
+EXIT_IN_PART = 1
+"""Done in part, or problems were found; each command says which."""
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 """As in shells: 128 plus the number of the signal."""
+
+
+class CommandError(ValueError):
+    """A request of the user that cannot be fulfilled; the message says what and why."""
 
 
 class Command(Protocol):
@@ -70,7 +76,8 @@ def dispatch(package: str, description: str, commands: Mapping[str, str], argume
     """Run one command of a package.
 
     Args:
-        package: Name of the package. The errors in `PACKAGE.commands.errors.user_errors()` are reported in one line.
+        package: Name of the package. Its errors `PACKAGE.commands.errors.user_errors()` are reported in one line, as
+            `CommandError` is.
         description: What the package is for, for `--help`.
         commands: Class of each command as `module:class`. Modules are imported when they are needed.
         arguments: Command line without the program's name; None means `sys.argv`.
@@ -93,7 +100,7 @@ def dispatch(package: str, description: str, commands: Mapping[str, str], argume
         return EXIT_USER_ERROR
     try:
         return command.run() or 0
-    except user_errors as error:
+    except (CommandError, *user_errors) as error:
         report_error(str(error))
         return EXIT_USER_ERROR
     except KeyboardInterrupt:

@@ -1,14 +1,10 @@
 """User errors, which are reported in one line."""
 
 
-class CommandError(ValueError):
-    """A request that cannot be fulfilled. The message says what and why."""
-
-
 def user_errors() -> tuple[type[Exception], ...]:
     """Return all user errors. They are imported when a command runs, not for its help."""
     from networks.installation import InstallationError
     from networks.weights.source_names import SourceError
     from networks.weights.strict import CheckpointError
 
-    return (CommandError, CheckpointError, SourceError, InstallationError, OSError)
+    return (CheckpointError, SourceError, InstallationError, OSError)

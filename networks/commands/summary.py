@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.console import Console
 from rich.table import Table
 
-from networks.commands.errors import CommandError
+from networks.commands.dispatch import CommandError
 from networks.commands.tables import print_table
 from networks.named_objects import load_object
 from networks.weights.source_names import Source, SourceError, parse_source

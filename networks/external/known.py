@@ -57,7 +57,7 @@ def external_network(
         FileNotFoundError: There are no weights at that path.
         CheckpointError: The weights cannot be read safely or do not fit.
     """
-    from networks.weights.factories import Scorable
+    from networks.stages import HasStages
 
     builder = _builder(name)
     positional = () if weights is None else (weights,)
@@ -70,7 +70,7 @@ def external_network(
             "`builder(weights, gain=gain, **settings)`"
         ) from error
     network: nn.Module = builder(*positional, **keywords)
-    if not isinstance(network, Scorable) or not hasattr(network, "eval"):
+    if not isinstance(network, HasStages) or not hasattr(network, "eval"):
         raise ValueError(
             f"expected {name} to make a network with stages, sample_rate_hz, num_samples and stage_modules(), "
             f"got a {type(network).__name__}: networks.StagedNetwork gives these to any module"

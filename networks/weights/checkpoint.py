@@ -21,11 +21,11 @@ class LoadedCheckpoint(NamedTuple):
     """A network with its trained weights, in evaluation mode, and where in its training it was saved.
 
     Attributes:
-        network: the network.
-        step: optimiser steps done.
-        epoch: epochs completed.
-        run: name of the run that saved it, "" if it had none.
-        tasks: the tasks it was trained on, plain dictionaries (name, kind, side, labels, ...).
+        network: The network.
+        step: Optimiser steps done.
+        epoch: Epochs completed.
+        run: Name of the run that saved it, "" if it had none.
+        tasks: The tasks it was trained on, plain dictionaries (name, kind, side, labels, ...).
     """
 
     network: AuditoryNetwork
@@ -36,7 +36,7 @@ class LoadedCheckpoint(NamedTuple):
 
 
 def describe_network(network: AuditoryNetwork, *, run: str, epoch: int, tasks: list[dict[str, Any]]) -> Description:
-    """What a checkpoint keeps under :data:`NETWORK_KEY`, plain Python only."""
+    """What a checkpoint keeps under `NETWORK_KEY`, plain Python only."""
     return {"network": network.description(), "run": run, "epochs_completed": epoch, "tasks": tasks}
 
 
@@ -49,20 +49,20 @@ def save_checkpoint(
     step: int = 0,
     tasks: list[dict[str, Any]] | None = None,
 ) -> None:
-    """Write a network as a checkpoint that :func:`load_checkpoint` reads; training cannot go on from it.
+    """Write a network as a checkpoint that `load_checkpoint` reads; training cannot go on from it.
 
     The file appears all at once or not at all.
 
     Args:
-        network: the network.
-        path: the file; one that is there is replaced.
-        run: name of the run.
-        epoch: epochs completed.
-        step: optimiser steps done.
-        tasks: the tasks it was trained on, plain dictionaries.
+        network: The network.
+        path: The file; one that is there is replaced.
+        run: Name of the run.
+        epoch: Epochs completed.
+        step: Optimiser steps done.
+        tasks: The tasks it was trained on, plain dictionaries.
 
     Raises:
-        OSError: if the file cannot be written.
+        OSError: If the file cannot be written.
     """
     path = Path(path)
     content = {
@@ -83,14 +83,14 @@ def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
     """Rebuild the network of a checkpoint that training saved.
 
     Args:
-        path: a ``.ckpt`` file.
+        path: A `.ckpt` file.
 
     Returns:
         The network in evaluation mode, with its place in training.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        CheckpointError: if the file is no checkpoint of this project, is damaged, would run code on loading, or holds
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If the file is no checkpoint of this project, is damaged, would run code on loading, or holds
             weights of another architecture than it says.
     """
     return network_of(read_tensor_file(path), source=str(path))
@@ -100,7 +100,7 @@ def is_checkpoint(content: Any) -> bool:
     """Whether the content of a file is a checkpoint of this project.
 
     Args:
-        content: of :func:`networks.weights.tensor_files.read_tensor_file`.
+        content: Of `networks.weights.tensor_files.read_tensor_file`.
 
     Returns:
         True where it describes its network.
@@ -114,7 +114,7 @@ def is_before_training(checkpoint: Any) -> bool:
 
 
 def network_of(checkpoint: Any, *, source: str) -> LoadedCheckpoint:
-    """Rebuild the network of a checkpoint that was read, see :func:`load_checkpoint`."""
+    """Rebuild the network of a checkpoint that was read, see `load_checkpoint`."""
     if not is_checkpoint(checkpoint):
         raise CheckpointError(
             f"{source}: expected a checkpoint saved by `python -m train fit` (with an entry {NETWORK_KEY!r}); "

@@ -17,19 +17,19 @@ Network = TypeVar("Network", bound=nn.Module)
 def permutation_indices(name: str, num_elements: int, seed: int = 0) -> NDArray[np.int64]:
     """The permutation of one tensor's elements.
 
-    ``numpy.random.Generator(numpy.random.PCG64([seed, zlib.crc32(name)])).permutation(num_elements)``: a function of
+    `numpy.random.Generator(numpy.random.PCG64([seed, zlib.crc32(name)])).permutation(num_elements)`: a function of
     its arguments alone, not of the other tensors, their order, the device or the version of PyTorch.
 
     Args:
-        name: name of the tensor in the network's state dict, as ``backbone.conv0.weight``.
-        num_elements: elements of the tensor, D.
-        seed: seed of all permutations of a network, at least 0.
+        name: Name of the tensor in the network's state dict, as `backbone.conv0.weight`.
+        num_elements: Elements of the tensor, D.
+        seed: Seed of all permutations of a network, at least 0.
 
     Returns:
-        (D,) indices: element ``i`` of the permuted tensor, flattened, is element ``indices[i]`` of the original.
+        (D,) indices: element `i` of the permuted tensor, flattened, is element `indices[i]` of the original.
 
     Raises:
-        ValueError: for a negative seed.
+        ValueError: For a negative seed.
     """
     if seed < 0:
         raise ValueError(f"expected a seed of at least 0, got {seed}")
@@ -42,18 +42,18 @@ def permute_weights(network: Network, *, seed: int = 0) -> Network:
 
     A control for architecture at equal weight statistics (Tuckute, Feather et al. 2023): each weight, bias, and
     parameter and statistic of a batch norm is flattened and permuted over all its elements by its own permutation
-    (:func:`permutation_indices`). The front end, a submodule named ``front_end``, is left alone, and so are tensors of
-    one element, as ``num_batches_tracked``.
+    (`permutation_indices`). The front end, a submodule named `front_end`, is left alone, and so are tensors of
+    one element, as `num_batches_tracked`.
 
     Args:
-        network: the network, trained; it is not changed.
-        seed: seed of the permutations, at least 0.
+        network: The network, trained; it is not changed.
+        seed: Seed of the permutations, at least 0.
 
     Returns:
         A new network, on the same device and in the same mode.
 
     Raises:
-        ValueError: if there is nothing to permute, or for a negative seed.
+        ValueError: If there is nothing to permute, or for a negative seed.
     """
     permuted = copy.deepcopy(network)
     tensors = {name: tensor for name, tensor in permuted.state_dict().items() if _is_permuted(name, tensor)}
@@ -71,15 +71,15 @@ def untrained(network: Described | Description, *, seed: int = 0) -> nn.Module:
     """A network of the same architecture at its random initialisation.
 
     Args:
-        network: the network, which is not changed, or its :meth:`~networks.Described.description`.
-        seed: seed of the initialisation. PyTorch's global generators are left as they were found.
+        network: The network, which is not changed, or its `networks.Described.description`.
+        seed: Seed of the initialisation. PyTorch's global generators are left as they were found.
 
     Returns:
         A new network on the CPU, in training mode as any new one.
 
     Raises:
-        TypeError: for a network that does not know how it was made.
-        ValueError: for a description whose class is not found, is no :class:`networks.Described`, or refuses its
+        TypeError: For a network that does not know how it was made.
+        ValueError: For a description whose class is not found, is no `networks.Described`, or refuses its
             arguments.
     """
     if isinstance(network, nn.Module) and not isinstance(network, Described):

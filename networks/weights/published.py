@@ -41,8 +41,8 @@ class PublishedWeights(NamedTuple):
     """Weights of a published file.
 
     Attributes:
-        weights: backbone and heads by published name, as ``conv0.weight`` or ``fc.signal/word_int.bias``.
-        source: where they come from, for messages.
+        weights: Backbone and heads by published name, as `conv0.weight` or `fc.signal/word_int.bias`.
+        source: Where they come from, for messages.
     """
 
     weights: dict[str, Tensor]
@@ -52,7 +52,7 @@ class PublishedWeights(NamedTuple):
         """Heads in the file, by published task name, with their number of classes.
 
         Args:
-            head: what this architecture's heads are called, ``classification`` or ``fc``.
+            head: What this architecture's heads are called, `classification` or `fc`.
 
         Returns:
             Of a single-task file, which does not name its task, one head under "".
@@ -67,20 +67,20 @@ class PublishedWeights(NamedTuple):
 def read_published(source: str | Path | Mapping[str, Any]) -> PublishedWeights:
     """Read a published file and keep the weights of backbone and heads.
 
-    The weights are the file's entry ``model`` or ``state_dict``, or the whole file. Their names may start with
-    ``module.``; ``model.1.`` is the backbone with its heads. The front end's buffers (``model.0.``), ``normalizer.*``
-    and the copy of everything under ``attacker.`` are left out; what has another name stays, and does not fit later.
+    The weights are the file's entry `model` or `state_dict`, or the whole file. Their names may start with
+    `module.`; `model.1.` is the backbone with its heads. The front end's buffers (`model.0.`), `normalizer.*`
+    and the copy of everything under `attacker.` are left out; what has another name stays, and does not fit later.
 
     Args:
-        source: a file, read without running code from it (see `tensor_files.read_tensor_file`), or
+        source: A file, read without running code from it (see `tensor_files.read_tensor_file`), or
             its loaded content.
 
     Returns:
         The weights.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        CheckpointError: if the file cannot be read safely or holds no published weights.
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If the file cannot be read safely or holds no published weights.
     """
     if isinstance(source, Mapping):
         return weights_of(source, "the dictionary")
@@ -88,7 +88,7 @@ def read_published(source: str | Path | Mapping[str, Any]) -> PublishedWeights:
 
 
 def weights_of(content: Any, source: str) -> PublishedWeights:
-    """Find the published weights in what was read from a file, see :func:`read_published`."""
+    """Find the published weights in what was read from a file, see `read_published`."""
     tensors = content
     if isinstance(content, Mapping):
         tensors = next((content[key] for key in _WEIGHTS_UNDER if isinstance(content.get(key), Mapping)), content)
@@ -112,27 +112,27 @@ def weights_of(content: Any, source: str) -> PublishedWeights:
 def load_published(network: AuditoryNetwork, source: str | Path | Mapping[str, Any]) -> AuditoryNetwork:
     """Fill a network with published weights; it must have their architecture and tasks.
 
-    Tasks are matched by name: "word" is ``signal/word_int``, "speaker" ``signal/speaker_int``, "audioset"
-    ``noise/labels_binary_via_int``; any other has its own name. The head of a single-task file has no name: it is that
+    Tasks are matched by name: "word" is `signal/word_int`, "speaker" `signal/speaker_int`, "audioset"
+    `noise/labels_binary_via_int`; any other has its own name. The head of a single-task file has no name: it is that
     of a network with one task.
 
     Args:
-        network: network to fill, with a :class:`CochCNN9` or :class:`CochResNet`.
-        source: a published file, or its loaded content; see :func:`read_published`.
+        network: Network to fill, with a `CochCNN9` or `CochResNet`.
+        source: A published file, or its loaded content; see `read_published`.
 
     Returns:
         The same network.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        CheckpointError: if the file cannot be read safely, or its names and shapes are not all those of the network;
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If the file cannot be read safely, or its names and shapes are not all those of the network;
             names what is missing, extra or misshapen. The network is then as it was.
     """
     return fill(network, read_published(source))
 
 
 def fill(network: AuditoryNetwork, published: PublishedWeights) -> AuditoryNetwork:
-    """Fill a network with published weights that were read, see :func:`load_published`."""
+    """Fill a network with published weights that were read, see `load_published`."""
     head = network.backbone.published_head
     if head is None:
         raise CheckpointError(
@@ -163,9 +163,9 @@ def published_network(
     """Make the network of a published file.
 
     Args:
-        published: of :func:`read_published`.
-        architecture: a name in :func:`architectures`; None recognises it by the names of its layers.
-        tasks: names of the tasks; None takes those that the file names. The task of a single-task file is recognised
+        published: Of `read_published`.
+        architecture: A name in `architectures`; None recognises it by the names of its layers.
+        tasks: Names of the tasks; None takes those that the file names. The task of a single-task file is recognised
             by its number of classes.
         front_end: None for the published cochleagram.
 
@@ -173,7 +173,7 @@ def published_network(
         The network with the file's weights, in evaluation mode.
 
     Raises:
-        CheckpointError: if the architecture is not known, or names and shapes are not all those it should have.
+        CheckpointError: If the architecture is not known, or names and shapes are not all those it should have.
     """
     known = architectures()
     architecture = architecture or _architecture_of(published)
@@ -190,7 +190,7 @@ def published_network(
 
 
 def architectures() -> tuple[str, ...]:
-    """Names of the architectures that :func:`published_network` makes."""
+    """Names of the architectures that `published_network` makes."""
     return (CochCNN9.__name__, *(f"{CochResNet.__name__}{depth}" for depth in BLOCKS))
 
 

@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from networks.external.known import EXTERNAL_NETWORKS
 from networks.named_objects import parse_object_name
 
 BASELINE = "SpectroTemporal"
-Kind = Literal["checkpoint", "published", "ready", "factory", "baseline", "permuted", "untrained"]
+SourceKind = Literal["checkpoint", "published", "external", "factory", "baseline", "permuted", "untrained"]
 _WITH_SEED = re.compile(r"(?P<target>.+):(?P<seed>\d+)")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
@@ -16,14 +17,6 @@ BACKBONES = ("CochCNN9", "CochResNet", "CochResNet50")
 
 PUBLISHED_ARCHITECTURES = ("CochCNN9", "CochResNet18", "CochResNet34", "CochResNet50", "CochResNet101")
 """What published weights may be of."""
-
-READY = {
-    "AST": "ast",
-    "Wav2Vec2": "wav2vec2",
-    "Speech2Text": "speech2text",
-    "TorchaudioWav2Vec2": "torchaudio_wav2vec2",
-}
-"""Networks of other packages, as in `AST:FOLDER` and `untrained:AST`, and their functions in `networks.external`."""
 
 
 class SourceError(ValueError):
@@ -34,14 +27,14 @@ class Source(NamedTuple):
     """What a name on the command line stands for.
 
     Attributes:
-        kind: which of the forms it has.
-        target: a file's path; for "ready" ``NAME:FOLDER``, for "factory" ``MODULE:FACTORY``; for "untrained" a path,
+        kind: Which of the forms it has.
+        target: A file's path; for "external" `NAME:FOLDER`, for "factory" `MODULE:FACTORY`; for "untrained" a path,
             a backbone's class or the name of a ready network; for "permuted" the name of a trained network; the
             baseline's name.
-        seed: of a control, else None.
+        seed: Of a control, else None.
     """
 
-    kind: Kind
+    kind: SourceKind
     target: str
     seed: int | None = None
 
@@ -53,8 +46,8 @@ class Source(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Readable name: ``last.ckpt``, ``SpectroTemporal``, ``last (permuted, seed 0)``."""
-        if self.kind in ("baseline", "ready", "factory"):
+        """Readable name: `last.ckpt`, `SpectroTemporal`, `last (permuted, seed 0)`."""
+        if self.kind in ("baseline", "external", "factory"):
             return self.target
         if self.seed is None:
             return Path(self.target).name
@@ -64,10 +57,10 @@ class Source(NamedTuple):
         """Readable name that also says which run it is of, as files of all runs are named alike.
 
         Args:
-            run: the run that trained the network; empty where there is none.
+            run: The run that trained the network; empty where there is none.
 
         Returns:
-            As ``words/last (permuted, seed 0)``; :attr:`label` for what is no control, or of no run.
+            As `words/last (permuted, seed 0)`; `label` for what is no control, or of no run.
         """
         if self.seed is None:
             return self.label
@@ -87,34 +80,34 @@ class Source(NamedTuple):
 def parse_source(name: str) -> Source:
     """Understand the name of a network, without loading it.
 
-    - ``PATH``: a checkpoint of this project or a file of published weights, which are told apart by what is in them;
-    - ``published:PATH``: a file of published weights;
-    - ``NAME:FOLDER``: a network of another package (:data:`READY`) with the weights in a folder;
-    - ``MODULE:FACTORY``, as ``package.module:function`` or ``path/file.py:function``: what a user's own function or
+    - `PATH`: a checkpoint of this project or a file of published weights, which are told apart by what is in them;
+    - `published:PATH`: a file of published weights;
+    - `NAME:FOLDER`: a network of another package (`EXTERNAL_NETWORKS`) with the weights in a folder;
+    - `MODULE:FACTORY`, as `package.module:function` or `path/file.py:function`: what a user's own function or
       class makes when it is called; the only form that runs code from elsewhere;
-    - ``SpectroTemporal``, in any case: the baseline;
-    - ``permuted:NETWORK[:SEED]``: any of the former, but the baseline, with permuted weights;
-    - ``untrained:PATH[:SEED]``: a checkpoint's architecture at its random initialisation;
-    - ``untrained:BACKBONE[:SEED]``: a backbone of :mod:`networks` by name, or a ``package.Class``, likewise;
-    - ``untrained:NAME[:SEED]``: a network of another package, likewise.
+    - `SpectroTemporal`, in any case: the baseline;
+    - `permuted:NETWORK[:SEED]`: any of the former, but the baseline, with permuted weights;
+    - `untrained:PATH[:SEED]`: a checkpoint's architecture at its random initialisation;
+    - `untrained:BACKBONE[:SEED]`: a backbone of `networks` by name, or a `package.Class`, likewise;
+    - `untrained:NAME[:SEED]`: a network of another package, likewise.
 
-    Seeds are 0 where none is given. A checkpoint whose name could be taken for another form is given as ``./NAME``.
+    Seeds are 0 where none is given. A checkpoint whose name could be taken for another form is given as `./NAME`.
 
     Args:
-        name: the name.
+        name: The name.
 
     Returns:
         What it stands for. The file of a checkpoint exists.
 
     Raises:
-        SourceError: for a file that is not there, or a name of no known form; lists those that are.
+        SourceError: For a file that is not there, or a name of no known form; lists those that are.
     """
     if name.lower() == BASELINE.lower():
         return Source("baseline", BASELINE)
     form, _, rest = name.partition(":")
     if form == "untrained":
         target, seed = _split_seed(rest)
-        if Path(target).is_file() or target in READY or _is_backbone_name(target):
+        if Path(target).is_file() or target in EXTERNAL_NETWORKS or _is_class_name(target):
             return Source("untrained", target, seed)
     elif form == "permuted":
         target, seed = _split_seed(rest)
@@ -135,8 +128,8 @@ def _parse_trained(name: str) -> Source | None:
     form, _, rest = name.partition(":")
     if form == "published":
         return Source("published", rest) if Path(rest).is_file() else None
-    if form in READY:
-        return Source("ready", name) if Path(rest).exists() and rest else None
+    if form in EXTERNAL_NETWORKS:
+        return Source("external", name) if Path(rest).exists() and rest else None
     factory = parse_object_name(name)
     is_form = form in ("permuted", "untrained")
     return None if factory is None or is_form else Source("factory", name)
@@ -149,21 +142,24 @@ def _split_seed(rest: str) -> tuple[str, int]:
     return match["target"], int(match["seed"])
 
 
-def _is_backbone_name(target: str) -> bool:
+def _is_class_name(target: str) -> bool:
+    named = parse_object_name(target)
+    if named is not None and not named.module.endswith(".py"):
+        return True
     return target in BACKBONES or (bool(_DOTTED.fullmatch(target)) and Path(target).suffix not in (".ckpt", ".pt"))
 
 
 def known_forms() -> str:
-    """List the names of networks that :func:`parse_source` understands, for errors and helps; simple ones first.
+    """List the names of networks that `parse_source` understands, for errors and helps; simple ones first.
 
     Returns:
         One sentence's end.
     """
-    ready = ", ".join(READY)
+    external = ", ".join(EXTERNAL_NETWORKS)
     return (
         f"the path of a checkpoint or of published weights (.pt); {BASELINE}, the baseline; the controls "
         "permuted:CHECKPOINT[:SEED], likewise with published weights and the networks below, and "
         "untrained:CHECKPOINT[:SEED]; published:PATH; "
-        f"NAME:FOLDER with NAME one of {ready}; package.module:FACTORY or file.py:FACTORY; "
-        f"untrained:NAME[:SEED] with one of {ready}, {', '.join(BACKBONES)} or package.Class"
+        f"NAME:FOLDER with NAME one of {external}; package.module:FACTORY or file.py:FACTORY; "
+        f"untrained:NAME[:SEED] with one of {external}, {', '.join(BACKBONES)} or package.Class"
     )

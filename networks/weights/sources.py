@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 import networks
-from networks import external as ready
 from networks.auditory_network import AuditoryNetwork
 from networks.backbones.backbone import Backbone
 from networks.description import Description
+from networks.external.known import EXTERNAL_NETWORKS, external_network
 from networks.installation import InstallationError
 from networks.named_objects import parse_object_name
 from networks.spectrotemporal import SpectroTemporal
@@ -21,7 +21,7 @@ from networks.weights.controls import permute_weights, untrained
 from networks.weights.factories import make_network
 from networks.weights.identity import NetworkIdentity, NetworkKind
 from networks.weights.published import PUBLISHED_TASKS, published_network, weights_of
-from networks.weights.source_names import BACKBONES, READY, Kind, Source, SourceError, known_forms, parse_source
+from networks.weights.source_names import BACKBONES, Source, SourceError, SourceKind, known_forms, parse_source
 from networks.weights.strict import CheckpointError
 from networks.weights.tensor_files import read_tensor_file
 
@@ -49,16 +49,16 @@ def load_network(source: str | Source, *, run_factories: bool = True) -> LoadedN
     """Load or make the network of a name.
 
     Args:
-        source: the name, see :func:`parse_source`.
-        run_factories: whether ``MODULE:FACTORY`` may import the module and call the factory; False where the name
+        source: The name, see `parse_source`.
+        run_factories: Whether `MODULE:FACTORY` may import the module and call the factory; False where the name
             comes from a file and not from the user.
 
     Returns:
         The network in evaluation mode, with what a table says about it.
 
     Raises:
-        SourceError: for a name that is not known, a network that cannot be made, or a factory that may not be run.
-        CheckpointError: for a file that is damaged, would run code, or holds other weights than it should.
+        SourceError: For a name that is not known, a network that cannot be made, or a factory that may not be run.
+        CheckpointError: For a file that is damaged, would run code, or holds other weights than it should.
     """
     source = parse_source(source) if isinstance(source, str) else source
     if source.kind == "permuted":
@@ -129,26 +129,21 @@ def _identity(source: Source) -> NetworkIdentity:
     return NetworkIdentity(run=source.label, checkpoint=str(source), kind=kind)
 
 
-def _makers(run_factories: bool) -> dict[Kind, Callable[[Source], nn.Module]]:
+def _makers(run_factories: bool) -> dict[SourceKind, Callable[[Source], nn.Module]]:
     return {
         "baseline": lambda source: SpectroTemporal(),
         "untrained": _untrained,
-        "ready": lambda source: _ready(source.target.partition(":")[0], Path(source.target.partition(":")[2])),
+        "external": lambda source: external_network(source.target.partition(":")[0], source.target.partition(":")[2]),
         "factory": _from_factory if run_factories else _refused,
     }
 
 
 def _untrained(source: Source) -> nn.Module:
-    if source.target not in READY:
+    if source.target not in EXTERNAL_NETWORKS:
         return untrained(_description(source.target), seed=source.seed or 0)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(source.seed or 0)
-        return _ready(source.target, None)
-
-
-def _ready(name: str, source: Path | None) -> nn.Module:
-    network: nn.Module = getattr(ready, READY[name])(source)
-    return network
+        return external_network(source.target)
 
 
 def _from_factory(source: Source) -> nn.Module:

@@ -17,8 +17,8 @@ def differences(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -
     """What keeps weights from fitting, in words.
 
     Args:
-        expected: tensors of the right shapes, by name.
-        weights: tensors to be put in their places.
+        expected: Tensors of the right shapes, by name.
+        weights: Tensors to be put in their places.
 
     Returns:
         At most one text each for missing, unexpected and misshapen tensors, with their names; empty if all fit.
@@ -42,12 +42,12 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, source: st
     """Copy weights into a module; nothing is changed when they do not fit.
 
     Args:
-        module: network to fill.
-        weights: tensors by parameter or buffer name.
-        source: where the weights come from, for the error.
+        module: Network to fill.
+        weights: Tensors by parameter or buffer name.
+        source: Where the weights come from, for the error.
 
     Raises:
-        CheckpointError: naming missing, unexpected and misshapen tensors.
+        CheckpointError: Naming missing, unexpected and misshapen tensors.
     """
     problems = differences(module.state_dict(), weights)
     if problems:

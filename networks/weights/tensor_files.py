@@ -53,21 +53,21 @@ _READABLE: list[Any] = [*_NUMPY, *((Skipped, name) for name in _OF_DILL)]
 
 
 def read_tensor_file(path: str | Path) -> Any:
-    """Read what ``torch.save`` wrote (either of its formats, also with dill), tensors on the CPU.
+    """Read what `torch.save` wrote (either of its formats, also with dill), tensors on the CPU.
 
-    PyTorch's restricted unpickler (``weights_only=True``) knows tensors and plain Python values and calls nothing that
+    PyTorch's restricted unpickler (`weights_only=True`) knows tensors and plain Python values and calls nothing that
     a file names. To these come here numpy's numbers and arrays. Types and arrays pickled by dill come back as
-    :class:`Skipped`, an empty stand-in. A file that names anything else is refused as a whole.
+    `Skipped`, an empty stand-in. A file that names anything else is refused as a whole.
 
     Args:
-        path: the file.
+        path: The file.
 
     Returns:
         What is in it, most often a dictionary.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        CheckpointError: if the file is damaged, is no file of PyTorch's, or would run code on loading; names what.
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If the file is damaged, is no file of PyTorch's, or would run code on loading; names what.
     """
     path = Path(path)
     if not path.is_file():

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from train.learning.gradient_norms import gradient_norm
 
 from datamodules.batches.batch_mixing import mixed
 from datamodules.tasks import Task
 from networks import CochCNN9, Cochleagram, CochResNet
 from tests.helpers.device_costs import costs
 from tests.helpers.pretend_device import DEVICE, NoTransfers, TransferError, move_to, pretend_gpu
-from train.learning.gradient_norms import gradient_norm
 from train.learning.module import AuditoryModule
 
 BATCH_SIZE = 8

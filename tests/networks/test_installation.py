@@ -128,9 +128,9 @@ def test_a_build_reports_it_in_one_line(num_workers, broken_torchaudio, tmp_path
         soundfile.write(tmp_path / f"{number}.wav", rng.normal(size=8000) * 0.1, 4000)
     rows = "".join(f"{number}.wav,train,a\n" for number in range(4))
     (tmp_path / "words.csv").write_text("path,split,word\n" + rows)
-    settings = ["--one-label", "word", "--num-workers", str(num_workers), "--clips-per-shard", "2", "--sample-rate"]
+    settings = ["--one_label", "word", "--num_workers", str(num_workers), "--clips_per_shard", "2", "--sample_rate_hz"]
     command = ["build", str(tmp_path / "words.csv")]
-    assert datamodules_main([*command, str(tmp_path / "resampled"), *settings, "2000"]) == 1
+    assert datamodules_main([*command, str(tmp_path / "resampled"), *settings, "2000"]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert "pip install" in lines[-1]  # worker processes have the installed torch
     assert not any("Traceback" in line for line in lines)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from evaluate.report.page import Cell, Heading, Paragraph, Part, ValueTable
-from evaluate.report.page import render as render_page
+from evaluate.report.page import Cell, Heading, Paragraph, Part, ValueTable, render
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class PageHead:
         yield Paragraph(self.note, "soft")
 
 
-def render(head: PageHead, sections: Sequence[Section]) -> str:
+def render_run_page(head: PageHead, sections: Sequence[Section]) -> str:
     """Make a page that needs no other file.
 
     Args:
@@ -57,4 +56,4 @@ def render(head: PageHead, sections: Sequence[Section]) -> str:
     parts = list(head.parts())
     for section in sections:
         parts += [Heading(section.title, 2), *section.parts]
-    return render_page(head.name, parts, refresh_s=head.refresh_s)
+    return render(head.name, parts, refresh_s=head.refresh_s)

@@ -20,7 +20,7 @@ from evaluate.scoring import table as t
 from evaluate.watch.checkpoint_folder import CONFIG_FILE
 from train.display.last_validation import LastValidation
 from train.display.pace import Pace, batches_left
-from train.display.page_parts import PageHead, render
+from train.display.page_parts import PageHead, render_run_page
 from train.display.run_sections import brain_section, make_sections
 from train.learning.validation_sample import ValidationSample
 from train.run.run_directory import PAGE_FILE
@@ -130,7 +130,7 @@ class RunPage(pl.Callback):
                 head = self._head(trainer, pl_module, state, is_running)
                 brain = partial(self._brain, trainer, head.name)
                 made = make_sections(trainer, pl_module, self._sample, brain_scores=brain, last=self._last)
-                page = render(head, list(made))
+                page = render_run_page(head, list(made))
                 folder = Path(trainer.default_root_dir)
                 folder.mkdir(parents=True, exist_ok=True)
                 self._last.write(folder)

@@ -1,6 +1,5 @@
 """Downloading a file that may be large over a connection that may break."""
 
-import hashlib
 import http.client
 import json
 import os
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from datamodules.files import file_sha256
 from evaluate.benchmarks.problems import BenchmarkError
 
 CHUNK_BYTES = 2**20
@@ -25,7 +25,7 @@ HTTP_PARTIAL, HTTP_RANGE_NOT_SATISFIABLE, HTTP_SERVER_ERROR = 206, 416, 500
 PASSING_CODES = (408, 425, 429)
 """Client errors after which it is worth trying again (RFC 9110, RFC 8470, RFC 6585)."""
 
-Progress = Callable[[int, int | None], None]
+_Report = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def download(
     sha256: str | None = None,
     num_attempts: int = NUM_ATTEMPTS,
     first_wait_s: float = FIRST_WAIT_S,
-    progress: Progress | None = None,
+    progress: _Report | None = None,
 ) -> str:
     """Download a file; what came before a break is kept beside it and is not asked for again.
 
@@ -126,7 +126,7 @@ class _Part:
         self._note_file.unlink(missing_ok=True)
 
 
-def _receive(url: str, part: _Part, progress: Progress | None) -> None:
+def _receive(url: str, part: _Part, progress: _Report | None) -> None:
     """Get what is missing; raises where the connection breaks before the end."""
     note = part.note
     may_continue = part.size > 0 and note is not None and note.url == url and note.validator is not None
@@ -181,16 +181,3 @@ def _validator(response: http.client.HTTPResponse) -> str | None:
 
 def _may_pass(code: int) -> bool:
     return code >= HTTP_SERVER_ERROR or code in (*PASSING_CODES, HTTP_RANGE_NOT_SATISFIABLE)
-
-
-def file_sha256(path: Path) -> str:
-    """Hash a file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        64 hexadecimal digits.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

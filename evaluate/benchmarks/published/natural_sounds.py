@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COMPONENTS_FILE = "components.mat"
 STIMULI_FOLDER = "stimuli"
 
-CITATION = (
+NH2015_CITATION = (
     "Norman-Haignere, S., Kanwisher, N. G. & McDermott, J. H. (2015). Distinct cortical pathways for music "
     "and speech revealed by hypothesis-free voxel decomposition. Neuron 88, 1281-1296. "
     "doi:10.1016/j.neuron.2015.11.035"
@@ -74,7 +74,7 @@ def components_benchmark(folder: str | Path) -> Benchmark:
         units=components.units,
         categories=components.categories,
         noise_corrected=False,
-        citation=CITATION,
+        citation=NH2015_CITATION,
         unit_kind="component",
     )
 

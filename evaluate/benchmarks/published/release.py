@@ -12,8 +12,7 @@ import numpy as np
 
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
-from evaluate.benchmarks.published.natural_sounds import CITATION as NH2015_CITATION
-from evaluate.benchmarks.published.natural_sounds import COMPONENTS_FILE, read_components
+from evaluate.benchmarks.published.natural_sounds import COMPONENTS_FILE, NH2015_CITATION, read_components
 from evaluate.benchmarks.published.units import match_table, unit_table
 from evaluate.benchmarks.recordings.matlab_files import cell_strings, read_matlab
 from evaluate.benchmarks.recordings.npy_files import read_npy
@@ -27,8 +26,8 @@ NH2015, B2021, NH2015COMP = "NH2015", "B2021", "NH2015comp"
 RELEASE_NAMES = (NH2015, B2021, NH2015COMP)
 
 NEURAL_FOLDER = "neural"
-SOUNDS_FOLDER = Path("stimuli", "165_natural_sounds")
-STIMULI_FILE = "neural_stim_meta.npy"
+_SOUNDS_FOLDER = Path("stimuli", "165_natural_sounds")
+_STIMULI_FILE = "neural_stim_meta.npy"
 RESPONSES_FILE = "voxel_features_array.npy"
 VOXELS_FILE = "voxel_features_meta.npy"
 TABLE_FILE = "df_roi_meta.pkl"
@@ -38,13 +37,13 @@ FILE_NAME_FIELD, CATEGORY_FIELD = 0, 4
 """Fields of a row of `neural_stim_meta.npy` that hold the sound's file name and its category."""
 
 NUM_REPETITIONS_FIELD = "n_reps"
-NUM_REPETITIONS = 3
+_NUM_REPETITIONS = 3
 """Voxels measured fewer times are left out of NH2015, as in the paper."""
 
-VERSION = "1"
+_VERSION = "1"
 """Goes up when the release is read in another way."""
 
-CITATION = (
+TUCKUTE_CITATION = (
     "Tuckute, G., Feather, J., Boebinger, D. & McDermott, J. H. (2023). Many but not all deep neural network audio "
     "models capture brain responses and exhibit correspondence between model stages and brain regions. PLoS Biology "
     "21(12), e3002366. doi:10.1371/journal.pbio.3002366"
@@ -140,10 +139,10 @@ def release_benchmark(folder: str | Path) -> Benchmark:
     """
     folder = Path(folder).absolute()
     problems = Problems()
-    stimuli = problems.attempt(_read_stimuli, folder.parent / NH2015 / STIMULI_FILE)
+    stimuli = problems.attempt(_read_stimuli, folder.parent / NH2015 / _STIMULI_FILE)
     sounds = None
     if stimuli is not None:
-        sounds = problems.attempt(sounds_in_folder, folder.parent.parent / SOUNDS_FOLDER, stimuli.names)
+        sounds = problems.attempt(sounds_in_folder, folder.parent.parent / _SOUNDS_FOLDER, stimuli.names)
     build = _voxels_2015
     if (folder / COMPONENTS_FILE).exists():
         build = _components
@@ -159,7 +158,7 @@ def _voxels_2015(folder: Path, heard: _Heard, problems: Problems) -> Benchmark:
     table = problems.attempt(unit_table, folder / TABLE_FILE)
     units = None
     if voxels is not None:
-        is_kept = (voxels[NUM_REPETITIONS_FIELD] == NUM_REPETITIONS).to_numpy()
+        is_kept = (voxels[NUM_REPETITIONS_FIELD] == _NUM_REPETITIONS).to_numpy()
         if responses is not None:
             with problems.collected():
                 _check_counts(folder, responses, len(voxels))
@@ -219,14 +218,14 @@ def _benchmark(
         with problems.collected():
             benchmark = Benchmark(
                 name=name,
-                version=VERSION,
+                version=_VERSION,
                 stimulus_names=heard.stimuli.names,
                 waveforms=heard.sounds or SoundSet(()),
                 responses=responses,
                 units=units,
                 categories=heard.stimuli.categories,
                 noise_corrected=not is_components,
-                citation=f"{DATA_CITATIONS[name]} {CITATION}",
+                citation=f"{DATA_CITATIONS[name]} {TUCKUTE_CITATION}",
                 unit_kind="component" if is_components else "voxel",
             )
     problems.raise_any()

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamodules.files import remove_leftovers, scratch_folder
+from datamodules.files import file_sha256, remove_leftovers, scratch_folder
 from evaluate.benchmarks.problems import BenchmarkError, shorten
-from evaluate.benchmarks.published.download import FIRST_WAIT_S, download, file_sha256
+from evaluate.benchmarks.published.download import FIRST_WAIT_S, download
 
 RELEASE_URL = "https://mcdermottlab.mit.edu//tuckute_feather_2023/data.tar"
 """Where `setup_utils/download_files.py` of github.com/gretatuckute/auditory_brain_dnn has the data (about 180 MB). No
@@ -18,7 +18,7 @@ checksum is published."""
 ARCHIVE_FILE = "data.tar"
 DATA_FOLDER = "data"
 
-Progress = Callable[[str, int, int | None], None]
+_Report = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def fetch_release(
     sha256: str | None = None,
     keep_archive: bool = False,
     first_wait_s: float = FIRST_WAIT_S,
-    progress: Progress | None = None,
+    progress: _Report | None = None,
 ) -> FetchedRelease:
     """Download the public release and unpack it to `DESTINATION/data`.
 
@@ -90,7 +90,7 @@ def fetch_release(
     return FetchedRelease(folder, tuple(data_sets_in(folder)), found)
 
 
-def _unpack(archive: Path, folder: Path, progress: Progress | None) -> None:
+def _unpack(archive: Path, folder: Path, progress: _Report | None) -> None:
     """Unpack; members that would land elsewhere, links out of the folder and devices are refused."""
     try:
         with tarfile.open(archive) as members:

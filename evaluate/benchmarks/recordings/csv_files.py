@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_table(content: bytes, where: str, required: tuple[str, ...], texts: tuple[str, ...]) -> pd.DataFrame:
+def parse_csv(content: bytes, where: str, required: tuple[str, ...], texts: tuple[str, ...]) -> pd.DataFrame:
     """Read a CSV file.
 
     Args:

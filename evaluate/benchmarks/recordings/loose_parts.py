@@ -10,7 +10,7 @@ import numpy as np
 
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
-from evaluate.benchmarks.recordings.csv_files import read_table
+from evaluate.benchmarks.recordings.csv_files import parse_csv
 from evaluate.benchmarks.recordings.npy_files import read_npy
 from evaluate.benchmarks.recordings.recordings import UNIT_TEXTS, Metadata, make_recordings
 from evaluate.benchmarks.sound_files import sounds_in_folder
@@ -125,4 +125,4 @@ def array_from_rows(rows: pd.DataFrame, names: Sequence[str], units: pd.DataFram
 def _read_csv(path: Path, required: tuple[str, ...], texts: tuple[str, ...]) -> pd.DataFrame:
     if not path.is_file():
         raise BenchmarkError(f"{path} does not exist")
-    return read_table(path.read_bytes(), str(path), required, texts)
+    return parse_csv(path.read_bytes(), str(path), required, texts)

@@ -27,7 +27,7 @@ import yaml
 from evaluate.benchmarks.benchmark import Benchmark, incomplete_units
 from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
 from evaluate.benchmarks.recordings.containers import ARCHIVE_ERRORS, Container, open_container
-from evaluate.benchmarks.recordings.csv_files import read_table
+from evaluate.benchmarks.recordings.csv_files import parse_csv
 from evaluate.benchmarks.recordings.npy_files import read_npy_bytes
 from evaluate.benchmarks.sound_files import SoundFile, SoundSet, match_names
 
@@ -230,11 +230,11 @@ def parse_metadata(content: Any, where: str) -> Metadata:
 
 
 def _read_stimuli(container: Container) -> pd.DataFrame:
-    return read_table(container.read(STIMULI_FILE), container.path(STIMULI_FILE), ("name",), ("name", "category"))
+    return parse_csv(container.read(STIMULI_FILE), container.path(STIMULI_FILE), ("name",), ("name", "category"))
 
 
 def _read_units(container: Container) -> pd.DataFrame:
-    return read_table(container.read(UNITS_FILE), container.path(UNITS_FILE), UNIT_TEXTS, UNIT_TEXTS)
+    return parse_csv(container.read(UNITS_FILE), container.path(UNITS_FILE), UNIT_TEXTS, UNIT_TEXTS)
 
 
 def _read_responses(container: Container) -> np.ndarray:

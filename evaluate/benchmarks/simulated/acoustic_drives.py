@@ -9,7 +9,7 @@ import numpy as np
 
 from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ
 
-NUM_BANDS = 48
+_NUM_BANDS = 48
 LOWEST_HZ, HIGHEST_HZ = 50.0, 9000.0
 WINDOW_SAMPLES, HOP_SAMPLES = 512, 160
 FRAME_RATE_HZ = PUBLISHED_SAMPLE_RATE_HZ / HOP_SAMPLES
@@ -39,7 +39,7 @@ def erb_number(frequency_hz: np.ndarray) -> np.ndarray:
 def band_centres_hz() -> np.ndarray:
     """Centres of the bands, evenly spaced on the ERB scale: (F,) in Hz."""
     edges = erb_number(np.array([LOWEST_HZ, HIGHEST_HZ]))
-    numbers = np.linspace(edges[0], edges[1], NUM_BANDS)
+    numbers = np.linspace(edges[0], edges[1], _NUM_BANDS)
     return (10 ** (numbers / ERBS_PER_DECADE) - 1) / ERB_SLOPE_PER_HZ
 
 
@@ -103,10 +103,10 @@ def modulation_energy(
     """Spectrotemporal modulation energy, log Gaussian in rate and scale, of both directions of movement.
 
     Args:
-        spectrum: of `modulation_spectrum`.
+        spectrum: Of `modulation_spectrum`.
         rates_hz: (V,) best temporal modulation rates.
         scales_cycles_per_erb: (V,) best spectral modulations.
-        width_octaves: standard deviation of the tuning, in octaves.
+        width_octaves: Standard deviation of the tuning, in octaves.
 
     Returns:
         (S, V): logarithm of the energy under the tuning.

@@ -47,10 +47,10 @@ if TYPE_CHECKING:
 
 
 NAME = "simulated"
-VERSION = "1"
+_VERSION = "1"
 """Goes up whenever sounds or responses change."""
 
-NUM_REPETITIONS = 3
+_NUM_REPETITIONS = 3
 SECOND_SHARE = 0.15
 """Part of a signal's variance that is its second, acoustic drive: real units are mixed."""
 
@@ -65,7 +65,7 @@ REGION_DRIVES: dict[str, tuple[str, ...]] = {
 PRIMARY_SHARE = 0.4
 """Part of a subject's units that lie in Primary; the other regions share the rest equally."""
 
-CITATION = "Simulated responses to synthesised sounds (cochlearn); no recording."
+_CITATION = "Simulated responses to synthesised sounds (cochlearn); no recording."
 
 
 @dataclass(frozen=True)
@@ -93,17 +93,17 @@ def simulated_cortex(
 
     Args:
         num_stimuli: S, at least 55. The sounds depend on this number alone.
-        num_subjects: at least 2; their units are different draws.
-        units_per_subject: at least 20.
-        reliability: bounds, in 0-1, between which the units' correlation between repetitions is drawn.
-        seed: another number makes other units and other noise.
+        num_subjects: At least 2; their units are different draws.
+        units_per_subject: At least 20.
+        reliability: Bounds, in 0-1, between which the units' correlation between repetitions is drawn.
+        seed: Another number makes other units and other noise.
 
     Returns:
         A benchmark of voxels with three repetitions and the regions Primary, Anterior, Lateral, Posterior; its
         unit table also tells drive, detail and reliability.
 
     Raises:
-        ValueError: a number out of its range.
+        ValueError: A number out of its range.
     """
     truth = simulate_units(
         num_stimuli=num_stimuli,
@@ -115,14 +115,14 @@ def simulated_cortex(
     listed = stimuli(num_stimuli)
     return Benchmark(
         name=NAME,
-        version=VERSION,
+        version=_VERSION,
         stimulus_names=tuple(stimulus.name for stimulus in listed),
         waveforms=partial(waveforms, num_stimuli),
         responses=add_noise(truth.signals, truth.units["reliability"].to_numpy(), seed=seed),
         units=truth.units,
         categories=tuple(stimulus.category for stimulus in listed),
         noise_corrected=True,
-        citation=CITATION,
+        citation=_CITATION,
         unit_kind="voxel",
     )
 
@@ -172,13 +172,13 @@ def add_noise(signals: np.ndarray, reliability: np.ndarray, *, seed: int) -> np.
     Args:
         signals: (S, V) of variance 1.
         reliability: (V,) wanted correlation between repetitions, above 0 and up to 1.
-        seed: another number makes other noise.
+        seed: Another number makes other noise.
 
     Returns:
         (S, V, 3) float64.
     """
-    rng = np.random.default_rng([seed, signals.shape[1], NUM_REPETITIONS])
-    noise = rng.standard_normal((*signals.shape, NUM_REPETITIONS))
+    rng = np.random.default_rng([seed, signals.shape[1], _NUM_REPETITIONS])
+    noise = rng.standard_normal((*signals.shape, _NUM_REPETITIONS))
     return signals[:, :, None] + np.sqrt(1 / reliability - 1)[:, None] * noise
 
 

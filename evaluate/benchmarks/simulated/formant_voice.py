@@ -74,9 +74,9 @@ class Voice:
     """A speaker.
 
     Attributes:
-        f0_hz: average fundamental in Hz.
-        tract_scale: factor on all formants; 1 is a man's vocal tract, above 1 a shorter one.
-        tempo: factor on all durations.
+        f0_hz: Average fundamental in Hz.
+        tract_scale: Factor on all formants; 1 is a man's vocal tract, above 1 a shorter one.
+        tempo: Factor on all durations.
     """
 
     f0_hz: float

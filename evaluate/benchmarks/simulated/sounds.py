@@ -52,7 +52,7 @@ TILT_PIVOT_HZ = 1000.0
 SNR_DB = (0.0, 20.0)
 NOISE_EXPONENT = (0.0, 2.0)
 
-MIN_STIMULI = 55
+_MIN_STIMULI = 55
 """Fewer would leave categories with too few sounds to split in two."""
 
 
@@ -61,11 +61,11 @@ class Stimulus:
     """What a stimulus is.
 
     Attributes:
-        name: unique name.
-        category: key of `CATEGORY_SHARES`.
-        word: nonsense word that is said, else "".
-        vowels: vowels that are heard, each for an equal part of the voiced time.
-        texture: class of sound texture, else "".
+        name: Unique name.
+        category: Key of `CATEGORY_SHARES`.
+        word: Nonsense word that is said, else "".
+        vowels: Vowels that are heard, each for an equal part of the voiced time.
+        texture: Class of sound texture, else "".
     """
 
     name: str
@@ -85,10 +85,10 @@ def stimuli(num_stimuli: int = 165) -> tuple[Stimulus, ...]:
         S stimuli; within a category, words, vowels and textures take turns.
 
     Raises:
-        ValueError: too few stimuli.
+        ValueError: Too few stimuli.
     """
-    if num_stimuli < MIN_STIMULI:
-        raise ValueError(f"the simulated cortex needs num_stimuli of at least {MIN_STIMULI}, got {num_stimuli}")
+    if num_stimuli < _MIN_STIMULI:
+        raise ValueError(f"the simulated cortex needs num_stimuli of at least {_MIN_STIMULI}, got {num_stimuli}")
     counts = _proportional(num_stimuli, np.array(list(CATEGORY_SHARES.values())))
     return tuple(
         _stimulus(category, number)
@@ -102,8 +102,8 @@ def waveforms(num_stimuli: int, sample_rate_hz: int, num_samples: int) -> np.nda
 
     Args:
         num_stimuli: S, at least 55.
-        sample_rate_hz: wanted sample rate in Hz; the sounds are made at 20 kHz and resampled.
-        num_samples: wanted length T; longer than 2 s is padded with zeros, shorter is cut.
+        sample_rate_hz: Wanted sample rate in Hz; the sounds are made at 20 kHz and resampled.
+        num_samples: Wanted length T; longer than 2 s is padded with zeros, shorter is cut.
 
     Returns:
         (S, T) float32, each demeaned and at RMS 0.1.

@@ -86,8 +86,8 @@ def compress(features: np.ndarray, *, device: torch.device | str = "cpu", memory
 
     Args:
         features: (S, D) floating point, finite.
-        device: where to compute.
-        memory_limit_gib: working memory beyond the features, in GiB.
+        device: Where to compute.
+        memory_limit_gib: Working memory beyond the features, in GiB.
 
     Returns:
         (S, min(S, D)) float64 on `device`, mean 0.

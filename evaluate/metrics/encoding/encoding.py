@@ -6,7 +6,7 @@ same fit to every single repetition, which gives the noise correction. The proce
 et al. 2023.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from datamodules.progress import ReportCount
 from evaluate.metrics.encoding.decomposition import compress
 from evaluate.metrics.encoding.penalties import PUBLISHED_ALPHAS
 from evaluate.metrics.encoding.split_fit import SplitModel, arrange_targets, fit_units, prepare_split
@@ -24,8 +25,6 @@ from evaluate.workers import Workers
 # Targets worked on together: as many as keep the working set in the cache of a processor core.
 _CPU_CHUNK = 3072
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True, eq=False)
 class EncodingResult:
@@ -34,16 +33,16 @@ class EncodingResult:
     Attributes:
         r_test: Pearson correlation of prediction and response over the test stimuli; 0 where it is negative or the
             prediction is constant (the published rule), NaN where the response is constant.
-        r_test_raw: the same before that rule: may be negative, NaN where prediction or response is constant.
+        r_test_raw: The same before that rule: may be negative, NaN where prediction or response is constant.
         r2_test: `r_test` squared.
         r2_test_corrected: `r2_test / (response_ceiling * prediction_ceiling)`, may exceed 1; NaN for units
             with fewer than two repetitions.
-        r2_train: squared correlation over the training stimuli.
-        alpha: ridge penalty of the fit to the mean response.
+        r2_train: Squared correlation over the training stimuli.
+        alpha: Ridge penalty of the fit to the mean response.
         is_tie: True where no penalty predicted left-out training stimuli better than their mean did.
-        num_tied_repetitions: int, how many of the fits to single repetitions were ties.
-        response_ceiling: reliability of the mean response, held above its floor; NaN without repetitions.
-        prediction_ceiling: reliability of the predictions, held above its floor; NaN without repetitions.
+        num_tied_repetitions: Int, how many of the fits to single repetitions were ties.
+        response_ceiling: Reliability of the mean response, held above its floor; NaN without repetitions.
+        prediction_ceiling: Reliability of the predictions, held above its floor; NaN without repetitions.
         predictions: (splits, S, V) predicted mean responses, NaN but for test stimuli; None unless asked for.
     """
 
@@ -81,7 +80,7 @@ def encode(
     stage: str | None = None,
     device: torch.device | str = "cpu",
     memory_limit_gib: float = 2.0,
-    progress: Progress | None = None,
+    progress: ReportCount | None = None,
 ) -> EncodingResult:
     """Fit and score encoding models of all units in all splits.
 
@@ -89,22 +88,22 @@ def encode(
         features: (S, D) features of the stimuli, real, finite.
         responses: (S, V, R) repeated or (S, V) single responses of the units. The fit is to the mean repetition;
             with one repetition there is no noise correction.
-        splits: train and test masks over the S stimuli.
-        alphas: ridge penalties to choose from, any order.
-        allow_missing: accept NaN in `responses`. The mean is then over what is there, a repetition of a unit with
+        splits: Train and test masks over the S stimuli.
+        alphas: Ridge penalties to choose from, any order.
+        allow_missing: Accept NaN in `responses`. The mean is then over what is there, a repetition of a unit with
             any NaN takes no part in the noise correction, and the Spearman-Brown length is the harmonic mean over
             stimuli of the number of repetitions (R itself where whole repetitions are missing).
-        keep_predictions: also return the predictions, splits x S x V numbers.
-        stage: name to use in error messages.
-        device: where to compute, in float64.
-        memory_limit_gib: bound on working memory beyond features, responses and result, in GiB.
-        progress: called as `progress(num_done, num_total)` now and then; both count units times splits.
+        keep_predictions: Also return the predictions, splits x S x V numbers.
+        stage: Name to use in error messages.
+        device: Where to compute, in float64.
+        memory_limit_gib: Bound on working memory beyond features, responses and result, in GiB.
+        progress: Called as `progress(num_done, num_total)` now and then; both count units times splits.
 
     Returns:
         Scores, see `EncodingResult`.
 
     Raises:
-        ValueError: wrong or different shapes, non-finite features, NaN or infinite responses (named), a unit
+        ValueError: Wrong or different shapes, non-finite features, NaN or infinite responses (named), a unit
             without any response to a stimulus.
     """
     features = _check_features(features, splits, stage)

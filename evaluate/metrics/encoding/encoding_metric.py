@@ -141,4 +141,4 @@ def _count_rows(results: Mapping[str, Arrays]) -> Rows:
     return rows
 
 
-ENCODING = Metric(measure=measure, tabulate=tabulate, kinds=lambda benchmark: (_kind(benchmark),))
+METRIC = Metric(measure=measure, tabulate=tabulate, kinds=lambda benchmark: (_kind(benchmark),))

@@ -33,13 +33,13 @@ def significance_floor(num_stimuli: int) -> float:
     From Student's t with n - 2 degrees of freedom, `r = t / sqrt(t^2 + n - 2)`, rounded up to three decimals.
 
     Args:
-        num_stimuli: sample size n of the correlation, at least 3.
+        num_stimuli: Sample size n of the correlation, at least 3.
 
     Returns:
         The correlation: 0.182 for 83 stimuli, 0.183 for 82, as published.
 
     Raises:
-        ValueError: fewer than three stimuli.
+        ValueError: Fewer than three stimuli.
     """
     if num_stimuli < 3:
         raise ValueError(f"a correlation has a significance from 3 stimuli on, got {num_stimuli}")
@@ -58,7 +58,7 @@ def reliability(repetitions: np.ndarray) -> np.ndarray:
         (V,) reliabilities, NaN where no pair is left.
 
     Raises:
-        ValueError: not three axes, or fewer than two repetitions.
+        ValueError: Not three axes, or fewer than two repetitions.
     """
     values = torch.as_tensor(np.asarray(repetitions, dtype=np.float64))
     if values.ndim != 3 or values.shape[2] < 2:
@@ -92,7 +92,7 @@ def ceiling(single: torch.Tensor, num_repetitions: torch.Tensor | float, num_sti
     Args:
         single: (V,) reliability of single repetitions.
         num_repetitions: R, one number or one for each unit.
-        num_stimuli: sample size that the reliability was computed over; sets the floor.
+        num_stimuli: Sample size that the reliability was computed over; sets the floor.
 
     Returns:
         (V,) ceilings, at least the floor.

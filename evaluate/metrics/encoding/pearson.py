@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 # A deviation smaller than this part of the values' size is rounding of a constant (float64 keeps 2e-16 of it).
-CONSTANT_TOLERANCE = 1e-14
+_CONSTANT_TOLERANCE = 1e-14
 
 # A prediction whose deviation is below this part of the response's is constant: its correlation would be rounding.
 CONSTANT_PREDICTION = 1e-10
@@ -38,7 +38,7 @@ def deviation(values: Tensor) -> tuple[Tensor, Tensor]:
 def varying_norm(centred: Tensor, mean: Tensor) -> Tensor:
     """Norm (...) of deviations (S, ...) from a mean (...), 0 where they are rounding of a constant."""
     norm = column_norm(centred)
-    return torch.where(norm > CONSTANT_TOLERANCE * len(centred) ** 0.5 * mean.abs(), norm, 0.0)
+    return torch.where(norm > _CONSTANT_TOLERANCE * len(centred) ** 0.5 * mean.abs(), norm, 0.0)
 
 
 def correlation(dot: Tensor, predicted_norm: Tensor, measured_norm: Tensor) -> Tensor:

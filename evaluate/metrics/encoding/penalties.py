@@ -62,7 +62,7 @@ def descending_alphas(alphas: np.ndarray) -> np.ndarray:
     """Penalties as float64 in descending order.
 
     Raises:
-        ValueError: none, or one that is not positive and finite, or twice the same.
+        ValueError: None, or one that is not positive and finite, or twice the same.
     """
     values = np.asarray(alphas, dtype=np.float64)
     if values.ndim != 1 or len(values) == 0 or not np.isfinite(values).all() or (values <= 0).any():

@@ -73,14 +73,14 @@ class LeaveOneOutRidge:
 
     Args:
         features: (n, D) float64 training features; n at least 3.
-        alphas: penalties, positive, any order.
+        alphas: Penalties, positive, any order.
 
     Attributes:
         alphas: (A,) the penalties in descending order.
-        decomposition: what `decompose` gave.
+        decomposition: What `decompose` gave.
 
     Raises:
-        ValueError: penalties that are not positive and finite, or repeated; fewer than three stimuli.
+        ValueError: Penalties that are not positive and finite, or repeated; fewer than three stimuli.
     """
 
     def __init__(self, features: Tensor, alphas: np.ndarray = PUBLISHED_ALPHAS) -> None:
@@ -167,7 +167,7 @@ class LeaveOneOutRidge:
         """Choose each target's penalty: the largest whose error is within 1e-9 of the smallest.
 
         Args:
-            projection: what `project` gave for V targets.
+            projection: What `project` gave for V targets.
 
         Returns:
             The choice for each target.

@@ -72,8 +72,8 @@ def fit_units(model: SplitModel, targets: Targets) -> tuple[dict[str, Tensor], T
     """Fit the mean and, where there are several, each repetition of some units, and score the fits.
 
     Args:
-        model: what `prepare_split` gave.
-        targets: what `arrange_targets` gave for V units.
+        model: What `prepare_split` gave.
+        targets: What `arrange_targets` gave for V units.
 
     Returns:
         The arrays of `EncodingResult` by name, each (V,), and the predictions of the mean (tests, V).

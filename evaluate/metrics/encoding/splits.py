@@ -20,7 +20,7 @@ class Splits:
         test: (splits, S) bool, True where the split tests on it; never True where `train` is.
 
     Raises:
-        ValueError: masks that are not (splits, S) bool of one shape, overlap, or leave a side with fewer than
+        ValueError: Masks that are not (splits, S) bool of one shape, overlap, or leave a side with fewer than
             three stimuli (a correlation needs three).
     """
 
@@ -72,16 +72,16 @@ def published_splits(
     matters, not what it returns. The global generator is not touched.
 
     Args:
-        num_stimuli: number of stimuli S; 165 gives the published splits of 83 and 82.
-        num_splits: how many splits to draw.
-        num_train: stimuli to train on; default half of them, rounded up. All others are tested on.
-        seed: seed of the legacy generator.
+        num_stimuli: Number of stimuli S; 165 gives the published splits of 83 and 82.
+        num_splits: How many splits to draw.
+        num_train: Stimuli to train on; default half of them, rounded up. All others are tested on.
+        seed: Seed of the legacy generator.
 
     Returns:
         Masks (splits, S).
 
     Raises:
-        ValueError: fewer than six stimuli, or a `num_train` that leaves a side with fewer than three.
+        ValueError: Fewer than six stimuli, or a `num_train` that leaves a side with fewer than three.
     """
     if num_stimuli < 6:
         raise ValueError(f"num_stimuli must be at least 6 (three on each side of a split), got {num_stimuli}")

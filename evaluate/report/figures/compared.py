@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-BAND_ALPHA = 0.18
-
-
 def trajectory_figure(series: Sequence[Series], benchmark: str, kind: ScoreKind) -> Figure | None:
     """Draw scores at the best stage over training, a panel per region, a line per network.
 
@@ -56,7 +53,7 @@ def trajectory_figure(series: Sequence[Series], benchmark: str, kind: ScoreKind)
         style.set_step_axis(panel)
     for panel in panels:
         style.set_score_range(panel, drawn)
-    style.finish(figure, panels, x_label=style.STEPS_LABEL, y_label=kind.label)
+    style.label_axes(figure, panels, x_label=style.STEPS_LABEL, y_label=kind.label)
     return figure
 
 
@@ -105,7 +102,7 @@ def stage_curves_figure(entries: Sequence[Entry], benchmark: str, kind: ScoreKin
     for panel in panels:
         style.set_score_range(panel, drawn, is_bounded=kind.is_bounded)
     x_label = "stage" if len(axis_stages) == 1 else "relative position of the stage (0: first, 1: last)"
-    style.finish(figure, panels, x_label=x_label, y_label=kind.label)
+    style.label_axes(figure, panels, x_label=x_label, y_label=kind.label)
     return figure
 
 
@@ -163,7 +160,7 @@ def _draw_ceiling(panel: Axes, frames: Sequence[pd.DataFrame], kind: ScoreKind) 
 
 def _draw_band(panel: Axes, x: np.ndarray, means: np.ndarray, errors: np.ndarray, colour: str) -> None:
     if not np.isnan(errors).all():
-        panel.fill_between(x, means - errors, means + errors, color=colour, alpha=BAND_ALPHA, lw=0)
+        panel.fill_between(x, means - errors, means + errors, color=colour, alpha=style.BAND_ALPHA, lw=0)
 
 
 def _line_look(series: Series, fill: str = "full") -> dict[str, Any]:

@@ -10,8 +10,7 @@ from evaluate.report.figures.selection import ScoreKind
 from evaluate.report.figures.series import Series
 from evaluate.report.seed_groups import Group, means_over_seeds
 
-ROW_HEIGHT_IN = 0.3
-BAND_ALPHA = 0.18
+GROUP_HEIGHT_IN = 0.3
 
 
 def group_bars_figure(groups: Sequence[Group], regions: Sequence[str], benchmark: str, kind: ScoreKind) -> Figure:
@@ -30,7 +29,7 @@ def group_bars_figure(groups: Sequence[Group], regions: Sequence[str], benchmark
     shown = [groups[number] for number in np.argsort(heights, kind="stable")]
     width_in = 1.55 if len(regions) > 1 else 5.0
     title = f"{benchmark}: {kind.title} at the best stage, mean over seeds"
-    figure = style.new_figure(2.6 + width_in * len(regions), 1.2 + ROW_HEIGHT_IN * len(shown), title)
+    figure = style.new_figure(2.6 + width_in * len(regions), 1.2 + GROUP_HEIGHT_IN * len(shown), title)
     panels = figure.subplots(1, len(regions), squeeze=False, sharex=True, sharey=True)[0]
     for column, (panel, region) in enumerate(zip(panels, regions, strict=True)):
         for place, group in enumerate(shown):
@@ -91,14 +90,14 @@ def group_trajectories_figure(
         for name, (steps, means, errors) in curves[region].items():
             colour = colours.get(name, "black")
             panel.plot(steps, means, "o-", color=colour, lw=1.6, ms=3.5, label=name)
-            panel.fill_between(steps, means - errors, means + errors, color=colour, alpha=BAND_ALPHA, lw=0)
+            panel.fill_between(steps, means - errors, means + errors, color=colour, alpha=style.BAND_ALPHA, lw=0)
             drawn += list(means)
         style.title_panel(panel, region, regions)
         style.tidy_axes(panel)
         style.set_step_axis(panel)
     for panel in panels:
         style.set_score_range(panel, drawn)
-    style.finish(figure, panels, x_label=style.STEPS_LABEL, y_label=kind.label)
+    style.label_axes(figure, panels, x_label=style.STEPS_LABEL, y_label=kind.label)
     return figure
 
 

@@ -88,7 +88,7 @@ def training_figure(rows: pd.DataFrame) -> Figure:
         style.tidy_axes(panel)
         style.set_step_axis(panel)
         style.set_score_range(panel, rows[t.VALUE])
-    style.finish(figure, panels, x_label=style.STEPS_LABEL, y_label=s.kind_of(rows).label)
+    style.label_axes(figure, panels, x_label=style.STEPS_LABEL, y_label=s.kind_of(rows).label)
     return figure
 
 

@@ -60,7 +60,7 @@ def probe_figure(entries: Sequence[Entry], sounds: str) -> Figure | None:
         panel.set_xlim(-0.5, len(stages) - 0.5)
     style.set_score_range(panel, [*chances, *(value for _, curve in curves for value in curve[t.PROBE_ACCURACY])])
     x_label = "relative position of the stage (0: first, 1: last)" if is_relative else "stage"
-    style.finish(figure, [panel], x_label=x_label, y_label="share of test sounds right")
+    style.label_axes(figure, [panel], x_label=x_label, y_label="share of test sounds right")
     return figure
 
 

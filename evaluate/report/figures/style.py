@@ -18,6 +18,8 @@ from datamodules.files import write_bytes
 
 DPI = 150
 TITLE_SIZE, LABEL_SIZE, TICK_SIZE, SMALL_SIZE = 11.5, 10, 9, 8
+BAND_ALPHA = 0.18
+"""Opacity of error bands."""
 STEPS_LABEL = "optimiser steps (0: untrained)"
 NUM_PANEL_COLUMNS = (4, 3)
 """Columns of panels to choose from where there are many."""
@@ -221,7 +223,7 @@ def shared_legend(figure: Figure, panels: Iterable[Axes], *, extra: Iterable[Art
     )
 
 
-def finish(figure: Figure, panels: Iterable[Axes], *, x_label: str, y_label: str) -> None:
+def label_axes(figure: Figure, panels: Iterable[Axes], *, x_label: str, y_label: str) -> None:
     """Name what all panels share: their axes, and what is drawn in them."""
     figure.supxlabel(x_label, fontsize=LABEL_SIZE)
     figure.supylabel(y_label, fontsize=LABEL_SIZE)

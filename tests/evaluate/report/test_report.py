@@ -10,7 +10,6 @@ import pytest
 from matplotlib.image import imread
 
 from datamodules.files import NotWritableError
-from evaluate.commands.errors import CommandError
 from evaluate.commands.report import ReportRuns
 from evaluate.features.cache import ActivationCache, activation_key
 from evaluate.features.fingerprint import network_fingerprint
@@ -20,7 +19,7 @@ from evaluate.report.figures.series import series_of
 from evaluate.report.report import write_report
 from evaluate.scoring import table as t
 from networks import NetworkIdentity
-from networks.commands.dispatch import parse_command
+from networks.commands.dispatch import CommandError, parse_command
 from tests.helpers.score_tables import (
     STAGES,
     entries,

@@ -20,7 +20,7 @@ from train.__main__ import main
 from train.display import run_page, run_sections
 from train.display.last_validation import LastValidation
 from train.display.pace import Pace
-from train.display.page_parts import PageHead, Section, render
+from train.display.page_parts import PageHead, Section, render_run_page
 from train.display.run_figures import MAX_POINTS, curves_figure
 from train.display.run_page import RunPage
 from train.learning.validation_sample import NUM_MIXTURES, ValidationSample, confusion
@@ -162,7 +162,7 @@ def test_text_is_never_markup():
     script = "<script>alert('x')</script>\"&"
     head = PageHead(script, script, None, script, {script: script})
     parts = [Paragraph(script), Picture("<svg/>", script), ValueTable([script], [[Cell(script, script)]])]
-    page = render(head, [Section(script, parts)])
+    page = render_run_page(head, [Section(script, parts)])
     assert "<script" not in page
     assert "alert('x')" not in page
     assert page.count("&lt;script&gt;") == 13
