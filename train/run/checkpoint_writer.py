@@ -50,7 +50,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def remove_partial_checkpoints(folder: str | Path) -> None:
-    """Remove what killed runs left half written in a folder of checkpoints; no other run may write there."""
+    """Remove what killed runs left half written in a folder, if it exists; no other run may write there."""
     for pattern in PARTIAL_FILES:
         for partial in Path(folder).glob(pattern):
             partial.unlink(missing_ok=True)

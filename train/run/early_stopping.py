@@ -5,6 +5,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.utilities import rank_zero_info
 
 from train.run.brain_monitor import check_monitor, score_at
@@ -14,9 +15,10 @@ from train.run.lightning_internals import OpenEarlyStopping
 class StopByBrainScore(OpenEarlyStopping):
     """Stops training when a brain score has not improved for a number of evaluations.
 
-    Like Lightning's `EarlyStopping`, but looks at each evaluation of `BrainScoreCallback` once: patience counts
-    evaluations, not epochs or validations, wherever in an epoch they are. Epochs without an evaluation, failed
-    evaluations and that of the untrained network do not count. In a configuration:
+    Looks at each evaluation of `BrainScoreCallback` once: patience counts evaluations, not epochs or validations,
+    wherever in an epoch they are. Epochs without an evaluation, failed evaluations and that of the untrained network do
+    not count. It is one of Lightning's `EarlyStopping` callbacks because Lightning calls those at the end of an epoch
+    after all that measure. In a configuration:
 
         trainer:
           callbacks:
