@@ -10,6 +10,7 @@ from networks import CochCNN9, Cochleagram, CochResNet
 from tests.helpers.device_costs import costs
 from tests.helpers.pretend_device import DEVICE, NoTransfers, TransferError, move_to, pretend_gpu
 from train.learning.module import AuditoryModule
+from train.learning.weighting import gradient_norm
 
 BATCH_SIZE = 8
 WORD = Task("word", "one_label", "signal", labels=("<null>", *"abcdefgh"))
