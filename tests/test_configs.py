@@ -200,7 +200,7 @@ def test_recipes_have_the_published_values(name, read):
 
 
 def test_the_table_of_recipes_names_them_all_with_their_values():
-    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", (FOLDER / "README.md").read_text(), flags=re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", (FOLDER.parent / "docs" / "recipes.md").read_text(), flags=re.MULTILINE)
     table = {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
     assert table.keys() == {path.stem for path in CONFIGS}
     for name, (batch_size, rate, weight_decay, (_, length, drop_every), clipping) in PUBLISHED.items():
@@ -242,9 +242,9 @@ def test_a_file_of_ones_own_changes_single_values(tmp_path, monkeypatch, capsys,
     assert config == recipe
 
 
-def test_the_readmes_small_file_reads_no_data_of_the_recipe_it_begins_with(tmp_path, monkeypatch, capsys):
-    readme = (FOLDER.parent / "README.md").read_text()
-    (block,) = re.findall(r"```yaml\n(config: cochcnn9_word\.yaml.*?)```", readme, flags=re.DOTALL)
+def test_the_documented_small_file_reads_no_data_of_the_recipe_it_begins_with(tmp_path, monkeypatch, capsys):
+    recipes = (FOLDER.parent / "docs" / "recipes.md").read_text()
+    (block,) = re.findall(r"```yaml\n(config: cochcnn9_word\.yaml.*?)```", recipes, flags=re.DOTALL)
     (tmp_path / "mine.yaml").write_text(block.replace("config: ", f"config: {FOLDER}/"))
     data = printed(monkeypatch, capsys, "--config", tmp_path / "mine.yaml")["data"]
     assert (data["signal"], data["noise"]) == ("data/emotion/signal", "data/mine/noise")

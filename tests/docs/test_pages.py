@@ -10,11 +10,7 @@ from tests.docs.commands import commands_in, parse, parse_config
 from tests.docs.pages import files_of, run_page
 
 ROOT = Path(__file__).resolve().parents[2]
-DRAFT = ROOT / "docs" / "README_draft.md"
-PAGES = sorted([ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
-PAGES = [page for page in PAGES if page.is_file()]
-if not DRAFT.is_file():  # the draft has not yet taken the place of the README
-    PAGES.append(ROOT / "README.md")
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 OF_TRAINING = {"config", "run_dir", "data", "model", "schedule", "brain", "checkpoint", "best_checkpoint", "trainer"}
 """Keys of a configuration of training; other YAML belongs to other tools."""
 SLOW = {"docs/tutorials/read_the_report.md", "docs/tutorials/train_my_corpus.md"}

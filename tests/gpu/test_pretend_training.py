@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from train.learning.gradient_norms import gradient_norm
 
 from datamodules.batches.batch_mixing import mixed
 from datamodules.tasks import Task

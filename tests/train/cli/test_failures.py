@@ -103,6 +103,7 @@ def test_further_loading_processes_that_die_do_not_hide_the_error(monkeypatch, c
 
     monkeypatch.setattr("train.cli.command_line.TrainCLI", fail)
     monkeypatch.setattr("train.cli.failures.explain", explained)
+    monkeypatch.setattr("sys.argv", ["train", "fit"])
     before = signal.signal(signal.SIGCHLD, fail)  # as torch does while it loads
     try:
         with pytest.raises(SystemExit) as stopped:
