@@ -59,7 +59,7 @@ def _check_command(arguments: Sequence[str]) -> None:
 def _show(arguments: list[str]) -> None:
     from networks.commands.dispatch import parse_command
     from train.cli.show import Show
-    from train.errors import user_errors
+    from train.cli.user_errors import user_errors
 
     command = parse_command(Show, arguments, program="python -m train show")
     try:
@@ -73,8 +73,8 @@ def _train() -> None:
 
     from train.cli.command_line import TrainCLI
     from train.cli.failures import explain, ignore_children
+    from train.cli.user_errors import user_errors
     from train.display.quiet import leave_out_noise
-    from train.errors import user_errors
     from train.run.stop_signals import EXIT_STOPPED
 
     leave_out_noise()

@@ -9,12 +9,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluate.scoring import table as t
-
 if TYPE_CHECKING:
     import pandas as pd
 
-OLD_COLUMNS = tuple(name for name in t.COLUMNS if name not in (t.KIND, t.PARENT, t.SEED))
+OLD_COLUMNS = ("run", "checkpoint", "step", "epoch", "benchmark", "metric", "stage", "region", "subject", "value")
 
 # Column `checkpoint` of a control: permuted:CHECKPOINT:SEED, untrained:CHECKPOINT_OR_BACKBONE:SEED.
 _CONTROL = re.compile(r"(?P<kind>permuted|untrained):(?P<target>.+?)(?::(?P<seed>\d+))?")
@@ -34,14 +32,14 @@ def with_identities(table: pd.DataFrame) -> pd.DataFrame:
         The table with these columns.
     """
     runs = _runs_of_checkpoints(table)
-    last_steps = table.groupby(t.RUN)[t.STEP].max().to_dict()
-    columns = [t.RUN, t.CHECKPOINT, t.STEP]
+    last_steps = table.groupby("run")["step"].max().to_dict()
+    columns = ["run", "checkpoint", "step"]
     found = [
         _identify(str(run), str(checkpoint), runs, is_first=step == 0, has_later=last_steps[run] > 0)
         for run, checkpoint, step in table[columns].itertuples(index=False)
     ]
     kinds, parents, seeds = zip(*found, strict=True) if found else ((), (), ())
-    return table.assign(**{t.KIND: list(kinds), t.PARENT: list(parents), t.SEED: list(seeds)})
+    return table.assign(kind=list(kinds), parent=list(parents), seed=list(seeds))
 
 
 def _identify(
@@ -65,7 +63,7 @@ def _runs_of_checkpoints(table: pd.DataFrame) -> dict[str, str]:
     """Checkpoint -> run: as rows of the checkpoint itself say, else those of its controls."""
     found: dict[str, str] = {}
     of_controls: dict[str, str] = {}
-    for checkpoint, run in table[[t.CHECKPOINT, t.RUN]].drop_duplicates().itertuples(index=False):
+    for checkpoint, run in table[["checkpoint", "run"]].drop_duplicates().itertuples(index=False):
         control, label = _CONTROL.fullmatch(str(checkpoint)), _CONTROL_LABEL.fullmatch(str(run))
         if control is None:
             found |= {str(checkpoint): str(run)} if checkpoint and run else {}

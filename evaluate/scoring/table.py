@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datamodules.files import locked, write_text
+from evaluate.scoring.old_tables import OLD_COLUMNS, with_identities
 from networks.weights.identity import NetworkIdentity
 
 if TYPE_CHECKING:
@@ -168,8 +169,6 @@ def read_table(path: str | Path) -> pd.DataFrame:
         TableError: The file is missing, is no CSV file, or has other columns; names the file.
     """
     import pandas as pd
-
-    from evaluate.scoring.old_tables import OLD_COLUMNS, with_identities
 
     path = Path(path)
     if not path.is_file():

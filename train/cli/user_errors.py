@@ -1,0 +1,38 @@
+"""Errors of users, which are reported in one line, without a traceback."""
+
+
+def user_errors() -> tuple[type[Exception], ...]:
+    """Errors that are reported in one line; imported when a command runs, not for its help."""
+    from datamodules.audio import AudioError
+    from datamodules.batches.mixing import MixingError
+    from datamodules.batches.order import DataSettingsError
+    from datamodules.shards.index import ShardError
+    from datamodules.tasks import TaskError
+    from evaluate.benchmarks import BenchmarkError
+    from evaluate.features.activations import StageError
+    from evaluate.metrics import MetricError
+    from networks import CheckpointError
+    from networks.installation import InstallationError
+    from train.errors import TrainingError
+    from train.learning.non_finite import NonFiniteLossError
+    from train.learning.schedules import ScheduleError
+    from train.run.checkpoint_writer import CheckpointWriteError
+    from train.run.run_directory import RunDirectoryError
+
+    return (
+        TrainingError,
+        AudioError,
+        MixingError,
+        DataSettingsError,
+        ShardError,
+        TaskError,
+        BenchmarkError,
+        StageError,
+        MetricError,
+        CheckpointError,
+        InstallationError,
+        NonFiniteLossError,
+        ScheduleError,
+        CheckpointWriteError,
+        RunDirectoryError,
+    )
