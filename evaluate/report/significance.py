@@ -67,12 +67,11 @@ def standard_error(values: np.ndarray) -> np.ndarray:
         (...), NaN where fewer than two values are defined.
     """
     values = np.asarray(values, dtype=np.float64)
-    defined = ~np.isnan(values)
-    count = defined.sum(axis=-1)
-    total = np.where(defined, values, 0.0).sum(axis=-1, keepdims=True)
-    centred = np.where(defined, values - total / np.maximum(count, 1)[..., None], 0.0)
-    variance = np.square(centred).sum(axis=-1) / np.maximum(count, 1)
-    return np.where(count > 1, np.sqrt(variance / np.maximum(count - 1, 1)), np.nan)
+    # scipy's error, std(ddof=1) / sqrt(n), is the same number: both are sqrt(sum of squares / (n (n - 1))).
+    has_error = (~np.isnan(values)).sum(axis=-1) > 1
+    errors = np.full(values.shape[:-1], np.nan)
+    errors[has_error] = stats.sem(values[has_error], axis=-1, nan_policy="omit")
+    return errors
 
 
 def bootstrap_comparison(
@@ -112,7 +111,8 @@ def permutation_comparison(
     """One-tailed permutation test that the mean of the first values is above that of the second.
 
     For components: the 10 + 10 values of two models over the iterations of stage selection are dealt out again at
-    random; p is the share of differences of means that reach the observed one, itself counted as one.
+    random; p is the share of differences of means that reach the observed one, itself counted as one. With fewer
+    different deals than `num_resamples`, each is taken once and the test is exact.
 
     Args:
         first: (n,) values of the first model.
@@ -121,22 +121,23 @@ def permutation_comparison(
         seed: Seed of the permutations.
 
     Returns:
-        The comparison; p is NaN where a model has no defined value.
+        The comparison; p is NaN if a model has fewer than two defined values.
     """
     first, second, num_undefined = _defined_values(first, second)
-    if len(first) == 0 or len(second) == 0:
+    if min(len(first), len(second)) < 2:
         return _undefined(first, second, num_undefined)
-    pooled = np.concatenate([first, second])
-    difference = float(first.mean() - second.mean())
-    threshold = difference - 1e-12 * np.abs(pooled).max()  # equal differences, summed in another order, count
-    rng = np.random.default_rng(seed)
-    reached, block = 0, max(1, _BLOCK_VALUES // len(pooled))
-    for start in range(0, num_resamples, block):
-        dealt = rng.permuted(np.tile(pooled, (min(block, num_resamples - start), 1)), axis=1)
-        differences = dealt[:, : len(first)].mean(axis=1) - dealt[:, len(first) :].mean(axis=1)
-        reached += int((differences >= threshold).sum())
-    p_value = (reached + 1) / (num_resamples + 1)
-    return Comparison(difference, p_value, difference, len(first), len(second), num_undefined)
+    outcome = stats.permutation_test(
+        (first, second),
+        lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis),
+        permutation_type="independent",
+        alternative="greater",
+        n_resamples=num_resamples,
+        batch=max(1, _BLOCK_VALUES // (len(first) + len(second))),
+        vectorized=True,
+        random_state=np.random.default_rng(seed),
+    )
+    difference = float(outcome.statistic)
+    return Comparison(difference, float(outcome.pvalue), difference, len(first), len(second), num_undefined)
 
 
 def wilcoxon_over_models(first: np.ndarray, second: np.ndarray) -> Comparison:

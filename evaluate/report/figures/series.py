@@ -95,12 +95,15 @@ def series_of(tables: Mapping[str, pd.DataFrame]) -> list[Series]:
     series = []
     for (kind, name, owner, place), by_folder in sorted(parts.items(), key=lambda part: _ORDER.index(part[0][0])):
         places = [Path(other[3]) for other in parts if other[:2] == (kind, name)]
-        told = f" ({short_names(places)[places.index(Path(place))]})" if len(places) > 1 else ""
+        of_place = f" ({short_names(places)[places.index(Path(place))]})" if len(places) > 1 else ""
+        of_run = parts.get(("run", owner, owner, ""), {})
         for folder, frames in by_folder.items():
-            suffix = told + (f" ({folder})" if len(by_folder) > 1 else "")
-            look = _look(looks, owner + suffix, kind)
+            of_folder = f" ({folder})" if len(by_folder) > 1 else ""
+            # A control in a table has the colour of the run in the same table.
+            owner_name = owner + (f" ({folder})" if len(of_run) > 1 and folder in of_run else of_place + of_folder)
+            look = _look(looks, owner_name, kind)
             rows = s.one_per_step(pd.concat(frames, ignore_index=True))
-            series.append(Series(style.short_name(name + suffix), kind, owner + suffix, rows, *look))
+            series.append(Series(style.short_name(name + of_place + of_folder), kind, owner_name, rows, *look))
     return series
 
 

@@ -77,6 +77,12 @@ def test_controls_of_two_runs_are_two_networks(run, names):
     assert len({one.colour for one in found}) == 2
 
 
+def test_a_control_has_the_colour_of_the_run_in_its_own_table():
+    tables = {name: merged(voxel_table("mine"), control("mine/", "mine", 10)) for name in "ab"}
+    colours = {one.name: one.colour for one in series_of(tables)}
+    assert colours["mine (a)"] == colours["mine, permuted (a)"] != colours["mine (b)"] == colours["mine, permuted (b)"]
+
+
 def test_a_control_belongs_to_the_run_that_its_label_names():
     other = voxel_table("mine", checkpoint="elsewhere/step-10.ckpt", steps=(10,))
     trained, permuted = series_of({"t": merged(other, control("mine/", "mine", 10))})

@@ -68,6 +68,12 @@ def test_permutation_equals_full_enumeration():
     assert found.difference == pytest.approx(exact.statistic)
 
 
+def test_one_value_cannot_be_permuted():
+    found = permutation_comparison(np.array([1.0]), np.array([0.0, 2.0, np.nan]))
+    assert np.isnan(found.p_value)
+    assert (found.num_first, found.num_second, found.num_undefined) == (1, 2, 1)
+
+
 def test_permutation_of_identical_values_is_never_significant():
     assert permutation_comparison(np.full(10, 0.1), np.full(10, 0.1)).p_value == 1.0
 
