@@ -1,7 +1,7 @@
 """How well the stages of a network predict responses of the auditory cortex.
 
-Network and sounds -> `stage_activations` -> `encode` against a benchmark's responses -> `best_stage`, rows of a
-score table. `python -m evaluate` does it for checkpoints, `evaluate.callback.BrainScoreCallback` while training.
+Network and sounds -> `stage_activations` -> `encode` against a benchmark's responses -> `best_stage` -> rows of a
+score table. `python -m evaluate` does this for checkpoints, `evaluate.callback.BrainScoreCallback` during training.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Work beside training without a trace: random states and training flags come back as they were."""
+"""Evaluate during training without side effects: random states and training flags are restored."""
 
 import random
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from networks.training_flags import flags_restored
 
 @contextmanager
 def undisturbed(module: nn.Module) -> Iterator[None]:
-    """Restore all that an evaluation could change for the training around it, also when it raises.
+    """Restore everything that an evaluation could change for the training around it, even if it raises.
 
-    That is: the random states of Python, NumPy and PyTorch (each GPU's too), and the training flag of every
-    submodule. Weights are not copied; whoever changes those must bring them back.
+    This covers the random states of Python, NumPy and PyTorch (including every GPU's) and the training flag of every
+    submodule. Weights are not copied: code that changes them must restore them itself.
 
     Args:
-        module: Module whose training flags are kept.
+        module: Module whose training flags are restored.
 
     Yields:
         Nothing.
@@ -34,11 +34,11 @@ def undisturbed(module: nn.Module) -> Iterator[None]:
 
 
 def _random_states() -> dict[str, Any]:
-    # A GPU that nobody has used yet has no state to lose, and asking for it would start it.
+    # A GPU that has not been used yet has no state to lose, and reading its state would initialize it.
     has_gpu = torch.cuda.is_available() and torch.cuda.is_initialized()
     return {
         "python": random.getstate(),
-        "numpy": np.random.get_state(),  # noqa: NPY002 - the global state is what must be kept
+        "numpy": np.random.get_state(),  # noqa: NPY002 - the global state is the one to restore
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if has_gpu else None,
     }

@@ -1,18 +1,18 @@
-"""Choices and defaults that the commands' help names, apart from the modules that use them: those import torch."""
+"""Choices and defaults in the commands' help, kept apart from the modules that use them and import torch."""
 
 DEFAULT_BATCH_SIZE = 4
-"""Sounds per forward pass. Measured on a CPU core, larger batches are slower: their arrays go back to the system
-after each pass, and half of the time goes into getting pages anew."""
+"""Sounds per forward pass. Larger batches are slower on a CPU core: their arrays are returned to the system after each
+pass, and half of the time is spent on allocating pages again."""
 
 DEFAULT_MEMORY_LIMIT_GIB = 2.0
-"""Working memory of encoding beyond features, responses and result."""
+"""Working memory of encoding, in addition to features, responses and result."""
 
 DEFAULT_CACHE_GIB = 20.0
-"""Size of a folder of activations, above which what was used longest ago is removed."""
+"""Maximum size of a folder of activations; above it, the least recently used are removed."""
 
 PUBLISHED_NUM_FOLDS = 5
 PUBLISHED_NUM_CROPS = 5
-"""Folds of a probe, and crops of each of its sounds."""
+"""Folds of a probe, and crops of each sound."""
 
 CHECKPOINT_PATTERN = "*.ckpt"
 """Names of the checkpoints in a run directory."""
@@ -27,4 +27,4 @@ REPORT_FILE = "report.html"
 """Page of a report."""
 
 SEED_PATTERN = r"(^|[-_ ])seed[-_ ]?\d+"
-"""What is taken out of runs' names: those that are equal without it are one group."""
+"""Part to remove from the names of runs: those whose remaining names are equal form a group."""

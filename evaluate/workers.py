@@ -15,12 +15,12 @@ _Result = TypeVar("_Result")
 class Workers:
     """Run independent pieces of work in parallel, each with torch on a single core.
 
-    torch's own threads share out every single operation and wait for each other after it. For many small operations
-    that wastes time, and where the cores are also wanted by others (data loaders during training) it becomes tens
-    of times slower than one thread. Whole pieces of work, one per thread, do not wait for each other.
+    torch's own threads divide every single operation and then wait for each other. For many small operations this
+    wastes time, and if other processes need the cores too (data loaders during training), it becomes tens of times
+    slower than a single thread. Independent pieces of work, one per thread, do not wait for each other.
 
-    Uses as many threads as torch is set to use, and leaves that setting as it was. With one thread, or on
-    another device than the CPU, the work is done in the calling thread.
+    Uses as many threads as torch is set to use, and restores that setting. With one thread, or on a device other than
+    the CPU, the work is done in the calling thread.
 
     Args:
         device: Where the work computes.
@@ -33,8 +33,8 @@ class Workers:
 
     def __enter__(self) -> "Workers":
         if self.num_workers > 1:
-            # `set_num_threads` acts on the thread that calls it and on threads that start later: start all workers
-            # now, then set the calling thread's number again, for threads that others start.
+            # `set_num_threads` affects the thread that calls it and all threads started later. So start all workers
+            # now (the barrier makes sure that each one runs), then restore the number for threads that others start.
             self._pool = ThreadPoolExecutor(self.num_workers, "encode", _use_one_core)
             started = threading.Barrier(self.num_workers)
             for future in [self._pool.submit(started.wait) for _ in range(self.num_workers)]:
@@ -49,10 +49,10 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
 
     def map(self, function: Callable[[Item], _Result], items: Iterable[Item]) -> Iterator[_Result]:
-        """Apply `function` to every item; results come in the order of the items.
+        """Apply `function` to every item; results are in the order of the items.
 
         Args:
-            function: Must not change what other calls use.
+            function: Function of one item, which must not modify data that other calls use.
             items: Pieces of work.
 
         Yields:
@@ -65,5 +65,5 @@ class Workers:
 
 
 def _use_one_core() -> None:
-    torch.get_num_threads()  # a thread's first use of torch sets its number, and would undo what comes before
+    torch.get_num_threads()  # a thread's first use of torch sets its number, and would override an earlier setting
     torch.set_num_threads(1)

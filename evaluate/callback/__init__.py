@@ -1,4 +1,4 @@
-"""Brain scores while a network trains."""
+"""Brain scores during training."""
 
 from typing import TYPE_CHECKING
 

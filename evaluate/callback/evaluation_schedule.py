@@ -1,4 +1,4 @@
-"""When a network is scored while it trains: after epochs, after steps, at steps of a list."""
+"""When a network is scored during training: after epochs, after steps, or at listed steps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ class EvaluationSchedule:
     """Epochs and optimiser steps after which a network is scored.
 
     Attributes:
-        every_n_epochs: After every so many epochs; 0 for none.
-        every_n_steps: After every so many optimiser steps; 0 for none.
+        every_n_epochs: After every n-th epoch; 0 for none.
+        every_n_steps: After every n-th optimiser step; 0 for none.
         at_steps: After these optimiser steps; 0 is the untrained network.
 
     Raises:
@@ -27,39 +27,39 @@ class EvaluationSchedule:
         """Check the numbers."""
         for name in ("every_n_epochs", "every_n_steps"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} is 0 (never) or more, got {getattr(self, name)}")
+                raise ValueError(f"{name} must be 0 (never) or more, got {getattr(self, name)}")
         if any(step < 0 for step in self.at_steps):
-            raise ValueError(f"at_steps are 0 (untrained) or more, got {sorted(self.at_steps)}")
+            raise ValueError(f"at_steps must be 0 (untrained) or more, got {sorted(self.at_steps)}")
 
     def is_after_epoch(self, num_epochs: int) -> bool:
-        """Whether to score when so many epochs are completed."""
+        """Whether to score after this number of completed epochs."""
         return self.every_n_epochs > 0 and num_epochs > 0 and num_epochs % self.every_n_epochs == 0
 
     def is_after_step(self, step: int) -> bool:
-        """Whether to score when so many optimiser steps are done, wherever in an epoch that is."""
+        """Whether to score after this number of optimiser steps, anywhere in an epoch."""
         is_multiple = self.every_n_steps > 0 and step > 0 and step % self.every_n_steps == 0
         return is_multiple or step in self.at_steps
 
 
 def log_spaced_steps(first: int, last: int, number: int) -> tuple[int, ...]:
-    """Steps that lie evenly on a logarithmic axis, so that the fast changes early in training are seen.
+    """Space steps evenly on a logarithmic axis, to resolve the fast changes early in training.
 
-    `first * (last / first) ** (i / (number - 1))` for i from 0 to `number - 1`, rounded to whole steps.
+    `first * (last / first) ** (i / (number - 1))` for i from 0 to `number - 1`, rounded to integers.
 
     Args:
         first: The first step, at least 1.
         last: The last step, above the first.
-        number: How many steps, at least 2.
+        number: Number of steps, at least 2.
 
     Returns:
-        Rising steps from `first` to `last`; fewer than `number` where early ones round to the same step.
+        Increasing steps from `first` to `last`; fewer than `number` if early ones round to the same step.
 
     Raises:
-        ValueError: Numbers out of these ranges.
+        ValueError: A number is out of its range.
     """
     if not 1 <= first < last or number < 2:
         raise ValueError(
-            f"log-spaced steps are [first, last, number] with 1 <= first < last and number >= 2, "
+            f"expected log-spaced steps [first, last, number] with 1 <= first < last and number >= 2, "
             f"got [{first}, {last}, {number}]"
         )
     return tuple(int(step) for step in np.unique(np.rint(np.geomspace(first, last, number)).astype(np.int64)))
@@ -72,11 +72,11 @@ def make_schedule(
     at_steps: Sequence[int] = (),
     log_spaced: Sequence[int] | None = None,
 ) -> EvaluationSchedule:
-    """Build a schedule from the settings of a configuration; they add up.
+    """Build a schedule from the settings of a configuration, which are combined.
 
     Args:
-        every_n_epochs: After every so many epochs, 0 for none; None: 1 where no steps are asked for, else 0.
-        every_n_steps: After every so many optimiser steps; 0 for none.
+        every_n_epochs: After every n-th epoch, 0 for none; None means 0 if any steps are given, else 1.
+        every_n_steps: After every n-th optimiser step; 0 for none.
         at_steps: After these optimiser steps.
         log_spaced: `[first, last, number]`, see `log_spaced_steps`.
 
@@ -84,10 +84,10 @@ def make_schedule(
         The schedule.
 
     Raises:
-        ValueError: A number that cannot be.
+        ValueError: A number is out of its range.
     """
     if log_spaced is not None and len(log_spaced) != 3:
-        raise ValueError(f"log_spaced is [first, last, number], got {list(log_spaced)}")
+        raise ValueError(f"expected log_spaced [first, last, number], got {list(log_spaced)}")
     steps = {int(step) for step in at_steps} | set(log_spaced_steps(*log_spaced) if log_spaced else ())
     if every_n_epochs is None:
         every_n_epochs = 0 if steps or every_n_steps else 1

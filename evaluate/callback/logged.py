@@ -1,4 +1,4 @@
-"""Which scores loggers get, and under which names: the same during training and from a watcher in another process."""
+"""Which scores are logged, under which names: the same during training and by a watcher in another process."""
 
 from __future__ import annotations
 
@@ -15,32 +15,24 @@ if TYPE_CHECKING:
 
 PREFIX = "brain"
 STEP_KEY = f"{PREFIX}/checkpoint_step"
-"""Logged with the scores: the x axis of all of them in Weights & Biases."""
+"""Logged with the scores: their x axis in Weights & Biases."""
 
 
 def best_key(benchmark: str, kind_name: str = "") -> str:
-    """Name the score at the best stage, all units together: what checkpoints are chosen by.
-
-    Args:
-        benchmark: Name of the benchmark.
-        kind_name: `ScoreKind.name`; empty for encoding.
-
-    Returns:
-        Such as "brain/NH2015/best" or "brain/NH2015/rsa/best".
-    """
+    """Name the score that selects checkpoints (at the best stage, all units), such as "brain/NH2015/rsa/best"."""
     return _key(benchmark, kind_name, t.BEST)
 
 
 def logged_values(rows: pd.DataFrame, kinds: Iterable[ScoreKind]) -> dict[str, float]:
-    """Choose the scores that are logged.
+    """Select the scores that are logged.
 
     Args:
         rows: Score table of one step.
-        kinds: What networks are compared by, see `ScoringPlan.kinds`.
+        kinds: Scores by which networks are compared, see `ScoringPlan.kinds`.
 
     Returns:
         `brain/{benchmark}/{stage}` and, at the best stage, `brain/{benchmark}/{region}` and `brain/{benchmark}/best`.
-        Other metrics than encoding have their name after the benchmark's.
+        Metrics other than encoding have their name after the benchmark's.
     """
     rows = t.summary_rows(rows)
     columns = [t.BENCHMARK, t.STAGE, t.REGION, t.VALUE]
@@ -49,7 +41,7 @@ def logged_values(rows: pd.DataFrame, kinds: Iterable[ScoreKind]) -> dict[str, f
         curve = rows[(rows[t.METRIC] == kind.stage_metric) & (rows[t.REGION] == ALL)]
         for benchmark, stage, _, value in curve[columns].itertuples(index=False):
             values[_key(benchmark, kind.name, stage)] = float(value)
-        # "best" comes last, so that no region's name can take its place.
+        # "best" comes last, so that a region of this name cannot replace it.
         best = rows[rows[t.METRIC] == kind.best_metric]
         best = best.sort_values(t.REGION, key=lambda regions: regions == ALL, kind="stable")
         for benchmark, _, region, value in best[columns].itertuples(index=False):
@@ -58,15 +50,15 @@ def logged_values(rows: pd.DataFrame, kinds: Iterable[ScoreKind]) -> dict[str, f
 
 
 def logged_names(benchmark: Benchmark, stages: Sequence[str], kinds: Iterable[ScoreKind]) -> list[str]:
-    """Name the scores that are logged, before there are any.
+    """Name the scores that will be logged, before there are any.
 
     Args:
-        benchmark: Benchmark that is scored on.
-        stages: Stages that are scored.
-        kinds: What networks are compared by on this benchmark.
+        benchmark: Benchmark to score on.
+        stages: Stages to score.
+        kinds: Scores by which networks are compared on this benchmark.
 
     Returns:
-        For each kind the names that `logged_values` may return: of the best stage, then regions, then stages.
+        For each kind, the names that `logged_values` may return: of the best stage, then regions, then stages.
     """
     names: list[str] = []
     for kind in kinds:

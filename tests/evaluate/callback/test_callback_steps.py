@@ -97,9 +97,9 @@ def test_schedules(options, steps, epochs):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"every_n_steps": -1}, "every_n_steps is 0"),
-        ({"at_steps": [-3]}, "at_steps are 0"),
-        ({"log_spaced": [1, 10]}, r"log_spaced is \[first, last, number\], got \[1, 10\]"),
+        ({"every_n_steps": -1}, "every_n_steps must be 0"),
+        ({"at_steps": [-3]}, "at_steps must be 0"),
+        ({"log_spaced": [1, 10]}, r"expected log_spaced \[first, last, number\], got \[1, 10\]"),
         ({"log_spaced": [0, 10, 3]}, "1 <= first < last"),
         ({"log_spaced": [10, 10, 3]}, "1 <= first < last"),
     ],
