@@ -1,11 +1,11 @@
 """The scoring engine: network and benchmark -> features -> metrics -> rows of the score table.
 
-The callback, the commands `score` and `watch`, and `score_network` all call it. It has two ways of working, which
-measure with the same code (`_measure`):
+The callback, the commands `score` and `watch`, and `score_network` all call it. It works in two ways, which share the
+code that measures (`_measure`):
 
-- `score` takes one network in memory, which all processes hold, as while it trains. Results stay in memory.
-- `run` takes any number of networks by name. Each result is kept on disk as soon as it is finished, so that a run can
-  be killed at any moment and resumed; networks that cannot be scored do not stop the others.
+- `score` takes one network in memory, which all processes hold, as during training. Results stay in memory.
+- `run` takes any number of networks by name. It saves each result as soon as it is finished, so that a run can be
+  killed at any moment and resumed. A network that cannot be scored does not stop the others.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 _EXPECTED = (OSError, ValueError, RuntimeError)
-"""Errors that say by themselves what is wrong: with a file, a value, or in PyTorch."""
+"""Errors that explain themselves, about a file, a value, or from PyTorch: they need no traceback."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,11 +47,11 @@ _Piece = tuple[str, str]
 
 
 class PartsError(RuntimeError):
-    """Finished work of another process cannot be seen here."""
+    """Finished work of another process is not visible here."""
 
 
 class _Measured(NamedTuple):
-    """A network whose results are in parts: the key of each by benchmark, metric and stage."""
+    """A network with all its results in `Parts`; `keys` maps (benchmark, metric, stage) to the key of each."""
 
     identity: NetworkIdentity
     stages: tuple[str, ...]
@@ -63,9 +63,9 @@ class ScoringEngine:
     """Scores networks.
 
     Attributes:
-        plan: What every network is scored on, and how.
+        plan: What to score, and how.
         ranks: The processes that share the work.
-        cache: Where activations are looked up and kept; None computes them.
+        cache: Cache of activations; None for none.
         progress: Called as `progress(what, num_done, num_total)` while this process works.
     """
 
@@ -79,8 +79,8 @@ class ScoringEngine:
         """Score a network that every process holds; each measures its share of the stages.
 
         Args:
-            net: Network with named stages, as `networks.AuditoryNetwork`; left as it was found.
-            benchmark: One of the plan's.
+            net: Network with named stages, such as `networks.AuditoryNetwork`; its state is restored.
+            benchmark: One of the plan's benchmarks.
             identity: What the network is, for the table.
 
         Returns:
@@ -97,6 +97,7 @@ class ScoringEngine:
         def measure_share() -> dict[_Piece, Arrays]:
             return dict(self._measure(net, benchmark, {stage: tuple(self.plan.metrics) for stage in own}))
 
+        # First all ranks get the buffers of rank 0, then each measures its stages, then all get all results.
         with self.ranks.first_rank_buffers(net):
             shares = self.ranks.together(measure_share)
         results = {piece: arrays for share in shares for piece, arrays in share.items()}
@@ -110,24 +111,24 @@ class ScoringEngine:
         publish: Callable[[pd.DataFrame], None],
         load: Callable[[str], LoadedNetwork] | None = None,
     ) -> Iterator[list[Failure]]:
-        """Score networks round after round; what is finished stays finished.
+        """Score networks round by round, saving each finished result.
 
-        Every result of a network, benchmark, metric and stage is kept under a key of all that it depends on, so a run
-        that was killed at any moment resumes where it stopped and gives the same rows.
+        Each result of a network, benchmark, metric and stage is saved under a key that hashes everything it depends on.
+        A run that is killed at any moment therefore resumes where it stopped and gives the same rows.
 
         Args:
-            sources: Networks, see `networks.load_network`, each once.
-            parts: Where finished results are kept; a folder that all processes see.
+            sources: Networks without repetitions, see `networks.load_network`.
+            parts: Storage of finished results, in a folder that all processes share.
             publish: Called on rank 0 with the rows of each network as soon as it is finished, in the order of
                 `sources`.
-            load: Gives the network of a source; None for `networks.load_network`.
+            load: Loads the network of a source; None for `networks.load_network`.
 
         Yields:
-            After each round, on every rank, the networks of the round that failed.
+            After each round, on every rank, the networks that failed in it.
 
         Raises:
             OtherRankError: Another process raised an error that is not about a network.
-            PartsError: On rank 0, if results of another process cannot be seen.
+            PartsError: On rank 0, if results of another process are not visible.
         """
         load = load or load_network
         for shares in plan_rounds(sources, self.ranks.num_ranks):
@@ -146,7 +147,10 @@ class ScoringEngine:
         network_key: str | None = None,
         label: str = "",
     ) -> Iterator[tuple[_Piece, Arrays]]:
-        """Measure metrics (values) of stages (keys), and give each result as soon as it is finished."""
+        """Measure the metrics (values) of stages (keys) in `wanted`, and yield each result as soon as it is finished.
+
+        A metric that runs out of GPU memory is computed again on the CPU.
+        """
         if not wanted:
             return
         device = self.plan.device or device_of(net)
@@ -173,7 +177,7 @@ class ScoringEngine:
                 measure = self.plan.metrics[name].measure
                 try:
                     arrays = measure(features[stage], benchmark, stage, computing)
-                except torch.OutOfMemoryError:  # training may fill the GPU
+                except torch.OutOfMemoryError:  # training may occupy most of the GPU
                     _log.warning("computing %s of %s on the CPU: the GPU is out of memory", name, stage)
                     arrays = measure(features[stage], benchmark, stage, replace(computing, device="cpu"))
                 yield (name, stage), arrays
@@ -185,7 +189,7 @@ class ScoringEngine:
         results: Mapping[_Piece, Arrays],
         identity: NetworkIdentity,
     ) -> pd.DataFrame:
-        """Make the rows of a network on a benchmark, metric after metric."""
+        """Make the rows of a network on a benchmark, metric by metric."""
         rows = [
             row
             for name, metric in self.plan.metrics.items()
@@ -194,17 +198,17 @@ class ScoringEngine:
         return t.identified(rows, benchmark.name, identity)
 
     def _attempt(self, share: Share, parts: Parts, load: Callable[[str], LoadedNetwork]) -> _Measured | Failure:
-        """Do a share; an error of one network does not concern the others."""
+        """Compute a share; return an error as a `Failure`, so that the other networks are still scored."""
         try:
             return self._measure_share(share, parts, load)
         except _EXPECTED as error:
             return Failure(share.source, one_line(error))
-        except Exception as error:  # whatever it is, the other networks are not lost
+        except Exception as error:  # of any kind: it must not stop the other networks
             _log.warning("scoring %s failed", share.source, exc_info=True)
             return Failure(share.source, one_line(error))
 
     def _measure_share(self, share: Share, parts: Parts, load: Callable[[str], LoadedNetwork]) -> _Measured:
-        """Compute what is not in parts yet."""
+        """Compute and save the results of a share that are not in `parts` yet."""
         loaded = load(share.source)
         net = loaded.network.to(self.plan.device or device_of(loaded.network))
         stages = resolve_stages(net, self.plan.stages)
@@ -230,7 +234,7 @@ class ScoringEngine:
         return _Measured(loaded.identity, stages, keys)
 
     def _publish(self, measured: list[_Measured], parts: Parts, publish: Callable[[pd.DataFrame], None]) -> None:
-        """Make rows of finished networks, on rank 0."""
+        """Make and publish the rows of finished networks, on rank 0."""
         import pandas as pd
 
         if self.ranks.rank != 0:
@@ -265,7 +269,7 @@ class ScoringEngine:
         return content_key(content)
 
     def _progress_under(self, what: str) -> ReportProgress:
-        """ReportProgress that is reported under a name."""
+        """Return a progress callback that reports under a fixed name."""
 
         def report(_: str, num_done: int, num_total: int) -> None:
             if self.progress is not None:
@@ -275,7 +279,7 @@ class ScoringEngine:
 
 
 def _float64_device(device: torch.device) -> torch.device:
-    """Where metrics of a network are computed: on its device if that is a CUDA GPU, else on the CPU, for float64."""
+    """Device of the metrics: the network's if it is a CUDA GPU, else the CPU, as others may lack float64."""
     return device if device.type == "cuda" else torch.device("cpu")
 
 
@@ -283,14 +287,14 @@ def _finished(parts: Parts, key: str) -> Arrays:
     arrays = parts.load(key)
     if arrays is None:
         raise PartsError(
-            f"finished work is missing in {parts.folder} (expected {key}.npz): was it removed, or is it a folder that "
-            "not all processes share?"
+            f"a finished result is missing in {parts.folder} (expected {key}.npz): run again if it was removed, and "
+            "choose a folder that all processes share"
         )
     return arrays
 
 
 def _merge(shares: Sequence[Share], outcomes: Sequence[_Measured | Failure]) -> tuple[list[Failure], list[_Measured]]:
-    """The failed and the finished networks of a round; a network that failed on any rank has failed."""
+    """Return the failed and the finished networks of a round; a network that fails on any rank counts as failed."""
     failures: dict[str, Failure] = {}
     measured: dict[str, _Measured] = {}
     for share, outcome in zip(shares, outcomes, strict=True):

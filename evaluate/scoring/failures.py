@@ -21,10 +21,10 @@ def one_line(error: BaseException) -> str:
     """Shorten an error to one line.
 
     Args:
-        error: Any exception. PyTorch's can be pages long.
+        error: Any exception. The messages of PyTorch can be pages long.
 
     Returns:
-        The first line of its message, and its type if that adds anything.
+        The first line of its message, preceded by its type unless it is an `OSError` or a `ValueError`.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     message = lines[0] if lines else ""

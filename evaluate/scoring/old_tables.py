@@ -1,6 +1,6 @@
-"""Score tables of earlier versions, which did not say what kind of network a row is about.
+"""Score tables of earlier versions, without columns for the kind, parent and seed of a network.
 
-They said it in names alone, from which it is worked out here, once, when such a file is read.
+In these tables, only the names show what a network is. This module infers the columns when such a file is read.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _UNTRAINED = re.compile(r"untrained", re.IGNORECASE)
 
 
 def with_identities(table: pd.DataFrame) -> pd.DataFrame:
-    """Add what a row's network is.
+    """Infer the kind, parent and seed of each row's network.
 
     Args:
-        table: Score table whose columns `kind`, `parent` and `seed` are to be worked out.
+        table: Score table with empty columns `kind`, `parent` and `seed`.
 
     Returns:
-        The table with these columns.
+        The table with these columns filled in.
     """
     runs = _runs_of_checkpoints(table)
     last_steps = table.groupby("run")["step"].max().to_dict()
@@ -45,7 +45,7 @@ def with_identities(table: pd.DataFrame) -> pd.DataFrame:
 def _identify(
     run: str, checkpoint: str, runs: dict[str, str], *, is_first: bool, has_later: bool
 ) -> tuple[str, str, str]:
-    """Kind, parent and seed of a row's network."""
+    """Infer kind, parent and seed of one row's network."""
     control = _CONTROL.fullmatch(checkpoint)
     if control is not None:
         target = control["target"]
@@ -60,7 +60,7 @@ def _identify(
 
 
 def _runs_of_checkpoints(table: pd.DataFrame) -> dict[str, str]:
-    """Checkpoint -> run: as rows of the checkpoint itself say, else those of its controls."""
+    """Map each checkpoint to its run, from rows of the checkpoint itself or else from those of its controls."""
     found: dict[str, str] = {}
     of_controls: dict[str, str] = {}
     for checkpoint, run in table[["checkpoint", "run"]].drop_duplicates().itertuples(index=False):

@@ -1,4 +1,4 @@
-"""Finished pieces of a long evaluation, one file each, so that starting again does only what is left."""
+"""Finished results of a long evaluation, one file each: a restarted evaluation computes only what is missing."""
 
 import io
 import zipfile
@@ -11,14 +11,14 @@ import numpy as np
 from datamodules.files import remove_leftovers, write_bytes
 
 _DAMAGED = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
-"""What NumPy raises on an archive that is missing, cut short or changed."""
+"""Errors that NumPy raises for an archive that is missing, truncated or damaged."""
 
 
 class Parts:
-    """Small results by key, each in a file that is whole or not there.
+    """Small results by key, each in a file that is complete or missing.
 
     Args:
-        folder: Where the files are; made with the first of them.
+        folder: Folder of the files; created with the first one.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -26,13 +26,13 @@ class Parts:
         remove_leftovers(self.folder)
 
     def load(self, key: str) -> dict[str, np.ndarray] | None:
-        """Find a result.
+        """Load a result.
 
         Args:
-            key: What it was kept under.
+            key: Key that it was saved under.
 
         Returns:
-            Its arrays by name; None where it is not there or damaged.
+            Its arrays by name; None if it is missing or damaged.
         """
         try:
             with np.load(self._path(key), allow_pickle=False) as archive:
@@ -41,10 +41,10 @@ class Parts:
             return None
 
     def save(self, key: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep a result.
+        """Save a result.
 
         Args:
-            key: What to keep it under.
+            key: Key to save it under.
             arrays: Its arrays by name.
 
         Raises:

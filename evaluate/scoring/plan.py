@@ -1,4 +1,4 @@
-"""What is to be scored and how."""
+"""What to score, and how."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from evaluate.options import DEFAULT_BATCH_SIZE, DEFAULT_MEMORY_LIMIT_GIB
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringPlan:
-    """What every network is scored on, and how.
+    """Benchmarks, metrics and settings for scoring every network.
 
     Attributes:
-        benchmarks: Benchmarks, each name once.
+        benchmarks: Benchmarks with distinct names.
         metrics: Metrics by name, see `evaluate.metrics.load_metrics`.
         stages: Stages to score; None for all.
         splits: Training and test stimuli; None for the published ones.
         batch_size: Sounds per forward pass.
-        device: Where networks and metrics are computed; None for the network's own device.
+        device: Device of networks and metrics; None for the network's own.
         memory_limit_gib: Bound on the working memory of metrics, in GiB.
 
     Raises:
-        BenchmarkError: Two benchmarks share a name, or a metric needs what a benchmark lacks.
+        BenchmarkError: Two benchmarks share a name, or a metric needs data that a benchmark lacks.
     """
 
     benchmarks: tuple[Benchmark, ...]
@@ -40,25 +40,25 @@ class ScoringPlan:
     memory_limit_gib: float = DEFAULT_MEMORY_LIMIT_GIB
 
     def __post_init__(self) -> None:
-        """Check that rows can be told apart and that each metric can work on each benchmark."""
+        """Check that rows are distinguishable and that each metric works on each benchmark."""
         names = [benchmark.name for benchmark in self.benchmarks]
         doubled = next((name for name in names if names.count(name) > 1), None)
         if doubled is not None:
-            raise BenchmarkError(f"two benchmarks are named {doubled!r}: their rows could not be told apart")
+            raise BenchmarkError(f"two benchmarks are named {doubled!r}: leave one out, or give it another name")
         for name, metric in self.metrics.items():
             for benchmark in self.benchmarks:
                 if metric.needs_categories and benchmark.categories is None:
                     raise BenchmarkError(
                         f"metric {name} needs categories of sounds, which benchmark {benchmark.name!r} does not have: "
-                        "leave out one of them"
+                        "leave out the metric or the benchmark"
                     )
 
     @property
     def kinds(self) -> tuple[ScoreKind, ...]:
-        """What networks are compared by, over all benchmarks and metrics."""
+        """Kinds of scores that compare networks, over all benchmarks and metrics."""
         found = (self.kinds_on(benchmark) for benchmark in self.benchmarks)
         return tuple(dict.fromkeys(kind for kinds in found for kind in kinds))
 
     def kinds_on(self, benchmark: Benchmark) -> tuple[ScoreKind, ...]:
-        """What networks are compared by on one benchmark."""
+        """Kinds of scores that compare networks on one benchmark."""
         return tuple(kind for metric in self.metrics.values() for kind in metric.kinds(benchmark))

@@ -1,4 +1,4 @@
-"""Long work split over the processes of a training run, so that none waits for another past a time-out."""
+"""Long work divided among the processes of a training run, without reaching the time-out of its process group."""
 
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,21 +14,21 @@ from torch import nn
 T = TypeVar("T")
 
 EVALUATION_TIMEOUT = timedelta(days=1)
-"""How long a process waits for the others' share: longer than any evaluation, but not for ever."""
+"""How long a process waits for the shares of the others: longer than any evaluation, but finite."""
 
 
 class OtherRankError(RuntimeError):
-    """Another process of the run failed at its share; the message holds its traceback."""
+    """Another process of the run failed in its share; the message contains its traceback."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes that train together; just one when nothing is distributed.
+    """The processes of a distributed run, or a single process.
 
     Attributes:
-        rank: Number of this process.
-        num_ranks: How many there are.
-        group: Process group of these exchanges (gloo, long time-out), None when there is one process.
+        rank: Index of this process.
+        num_ranks: Number of processes.
+        group: Process group for their exchanges (gloo, long time-out); None for a single process.
     """
 
     rank: int = 0
@@ -37,9 +37,9 @@ class Ranks:
 
     @classmethod
     def connect(cls) -> "Ranks":
-        """Make the group of this run's processes; all must call this at the same place.
+        """Make a group of this run's processes; all of them must call this at the same point.
 
-        Exchanges on it do not use the training's own group, whose time-out may be shorter than an evaluation.
+        The group is separate from that of training, whose time-out may be shorter than an evaluation.
         """
         if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
             return cls()
@@ -47,7 +47,7 @@ class Ranks:
         return cls(rank=dist.get_rank(), num_ranks=dist.get_world_size(), group=group)
 
     def gather(self, value: T) -> list[T]:
-        """Exchange values: every process gets all of them, in order of ranks."""
+        """Exchange values: every process receives all of them, in order of ranks."""
         if self.group is None:
             return [value]
         values: list[Any] = [None] * self.num_ranks
@@ -55,25 +55,26 @@ class Ranks:
         return values
 
     def together(self, work: Callable[[], T]) -> list[T]:
-        """Do work on every process; it succeeds on all or raises on all.
+        """Call `work` on every process; it succeeds on all or raises on all.
 
         Args:
-            work: This process's share. It must not wait for other processes itself.
+            work: Share of this process. It must not wait for other processes itself.
 
         Returns:
-            What each process's work returned, in order of ranks.
+            What `work` returned on each process, in order of ranks.
 
         Raises:
-            Exception: What `work` raised here.
-            OtherRankError: It raised elsewhere.
+            Exception: What `work` raised on this process.
+            OtherRankError: `work` raised on another process.
         """
         value: T | None = None
         failure: Exception | None = None
         try:
             value = work()
-        except Exception as error:  # whatever it is, the others wait for this process and must hear of it
+        except Exception as error:  # of any kind: raising before the exchange would leave the other processes waiting
             failure = error
         report = "".join(traceback.format_exception(failure)) if failure else None
+        # Every process reaches this exchange, also after a failure. Only then do all of them raise.
         outcomes = self.gather((value, report))
         if failure:
             raise failure
@@ -84,13 +85,13 @@ class Ranks:
 
     @contextmanager
     def first_rank_buffers(self, net: nn.Module) -> Iterator[None]:
-        """Let every process see rank 0's buffers for a while.
+        """Replace the buffers on every process by those of rank 0, within a block.
 
-        Under DistributedDataParallel the running statistics of batch normalisation differ between processes at
-        the end of an epoch; checkpoints hold those of rank 0.
+        Under DistributedDataParallel, the running statistics of batch normalisation differ between processes at the
+        end of an epoch; checkpoints hold those of rank 0.
 
         Args:
-            net: Network whose saved buffers are exchanged; its own come back afterwards, bit for bit.
+            net: Network whose saved buffers are replaced; they are restored afterwards, bit for bit.
 
         Yields:
             Nothing.

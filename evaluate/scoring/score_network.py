@@ -1,4 +1,4 @@
-"""Scoring one network in memory from Python."""
+"""Score one network in memory, from Python."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def score_network(
     """Score the stages of a network by how well they predict the responses of a benchmark.
 
     Args:
-        net: Network with named stages, as `networks.AuditoryNetwork`; left as it was found.
+        net: Network with named stages, such as `networks.AuditoryNetwork`; its state is restored.
         benchmark: Stimuli, responses, units.
         metrics: Names of metrics, see `evaluate.metrics.load_metric`.
         stages: Stages to score; None for all.
         splits: Training and test sounds; None for the ten published splits.
         batch_size: Sounds per forward pass.
-        device: Where the network is; None for where its parameters are. Metrics follow it to a CUDA GPU.
+        device: Device of the network; None for that of its parameters. Metrics use it too if it is a CUDA GPU.
         identity: What the network is, for the table: run, checkpoint, step and so on.
         progress: Called as `progress(what, num_done, num_total)`.
-        cache: Where activations are looked up and kept; None computes them.
+        cache: Cache of activations; None for none.
 
     Returns:
         Rows of the score table; see the metric's `tabulate`.
@@ -55,7 +55,7 @@ def score_network(
     Raises:
         MetricError: A metric is unknown.
         StageError: A stage is unknown or its activations are not finite.
-        BenchmarkError: The benchmark's sounds cannot be used, or a metric needs what the benchmark lacks.
+        BenchmarkError: The benchmark's sounds cannot be used, or a metric needs data that the benchmark lacks.
     """
     plan = ScoringPlan(
         benchmarks=(benchmark,),

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 
 class Share(NamedTuple):
-    """One process's part of a network's stages: `stages[first::every]`.
+    """The part of a network's stages that one process computes: `stages[first::every]`.
 
     Attributes:
         source: The network.
-        first: Number of the first stage.
-        every: How many processes share the stages.
+        first: Index of the first stage.
+        every: Number of processes that share the stages.
     """
 
     source: str
@@ -18,24 +18,24 @@ class Share(NamedTuple):
     every: int = 1
 
     def of(self, stages: Sequence[str]) -> list[str]:
-        """Stages of this share. Neighbours go to different processes: early stages are large, late ones small."""
+        """Stages of this share. Adjacent stages go to different processes: early stages are large, late ones small."""
         return list(stages[self.first :: self.every])
 
 
 def plan_rounds(sources: Sequence[str], num_ranks: int) -> list[list[Share]]:
-    """Divide networks among processes, so that all have about as much to do.
+    """Divide networks among processes, so that all have about the same amount of work.
 
-    As long as there are as many networks as processes, each takes a network, whose activations are computed once; the
-    stages of those that remain are dealt out.
+    While at least as many networks as processes remain, each process takes a whole network, whose activations are then
+    computed only once. The stages of the remaining networks are divided among all processes.
 
     Args:
         sources: Networks.
         num_ranks: Number of processes.
 
     Returns:
-        Rounds, after each of which the networks in it are finished; in a round, the share of each process.
+        Rounds, each with the share of every process. The networks of a round are finished after it.
     """
-    num_full = len(sources) // num_ranks * num_ranks
+    num_full = len(sources) // num_ranks * num_ranks  # networks that are not divided
     rounds = [
         [Share(source) for source in sources[start : start + num_ranks]] for start in range(0, num_full, num_ranks)
     ]

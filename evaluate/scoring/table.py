@@ -1,4 +1,4 @@
-"""The tidy table of scores: one row per number, read alike by logger, command, pictures and report."""
+"""The tidy table of scores: one row per number, for loggers, commands, figures and reports alike."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 RUN, CHECKPOINT, STEP, EPOCH = "run", "checkpoint", "step", "epoch"
 KIND, PARENT, SEED = "kind", "parent", "seed"
-"""With the four above: what a network is, see `networks.NetworkIdentity`. The seed is empty if there is none."""
+"""With the four columns above: what a network is, see `networks.NetworkIdentity`. Without a seed, it is empty."""
 BENCHMARK, METRIC, STAGE, REGION, SUBJECT, VALUE = (
     "benchmark",
     "metric",
@@ -29,7 +29,7 @@ BENCHMARK, METRIC, STAGE, REGION, SUBJECT, VALUE = (
 
 COLUMNS = (RUN, CHECKPOINT, STEP, EPOCH, KIND, PARENT, SEED, BENCHMARK, METRIC, STAGE, REGION, SUBJECT, VALUE)
 KEY_COLUMNS = (RUN, CHECKPOINT, STEP, BENCHMARK, METRIC, STAGE, REGION, SUBJECT)
-"""Two rows that agree in these say the same thing: the later replaces the earlier."""
+"""Rows that agree in these columns measure the same thing: the later row replaces the earlier one."""
 
 ENCODING_R2 = "encoding_r2"
 ENCODING_R2_CORRECTED = "encoding_r2_corrected"
@@ -38,11 +38,11 @@ BEST_STAGE_R2_CORRECTED = "best_stage_r2_corrected"
 BEST_STAGE_POSITION = "best_stage_position"
 """Index of the best stage over `num_stages - 1`: 0 is the first stage, 1 the last."""
 REGION_STAGE_POSITION = "region_stage_position"
-"""Relative position of the stage with the highest median over all splits: where in the network a region lies."""
+"""Relative position of the stage with the highest median over all splits: the position of a region in the network."""
 NUM_UNDEFINED = "num_undefined"
-"""How many (unit, split) pairs have no score, as where a unit's response is constant."""
+"""Number of (unit, split) pairs without a score, for example if a unit's response is constant."""
 NUM_TIES = "num_ties"
-"""How many (unit, split) pairs chose among alphas of equal error (no alpha helped)."""
+"""Number of (unit, split) pairs whose alpha was chosen among several of equal error (no alpha helped)."""
 RSA = "rsa"
 """Similarity of a stage with a subject: median over splits on the test sounds."""
 BEST_STAGE_RSA = "best_stage_rsa"
@@ -50,29 +50,29 @@ BEST_STAGE_RSA = "best_stage_rsa"
 RSA_CEILING = "rsa_ceiling"
 """Similarity of a subject with the mean of the others; its stage is "all"."""
 RSA_NUM_UNDEFINED = "rsa_num_undefined"
-"""How many (subject, split) pairs have no similarity with the stage."""
+"""Number of (subject, split) pairs without a similarity with the stage."""
 EFFECTIVE_DIMENSIONALITY = "effective_dimensionality"
 EFFECTIVE_DIMENSIONALITY_Z_SCORED = "effective_dimensionality_z_scored"
-"""The same of z-scored features, which representational similarity works on."""
+"""The same for z-scored features, which representational similarity uses."""
 WITHIN_CATEGORY_R2 = "within_category_r2"
-"""R^2 of predicted and measured responses within the sounds of a category: the metric is this, "/", the category."""
+"""R^2 of predicted and measured responses within the sounds of a category; the name continues with "/CATEGORY"."""
 PROBE_ACCURACY, PROBE_STANDARD_ERROR, PROBE_CHANCE, PROBE_PENALTY = (
     "probe_accuracy",
     "probe_standard_error",
     "probe_chance",
     "probe_penalty",
 )
-"""Linear probes of labelled sounds: subject "fold 2" is a fold, "all" their mean; the benchmark is the sounds."""
+"""Linear probes of labelled sounds. Subject "fold 2" is one fold, "all" the mean; the sounds are the benchmark."""
 PROBE_METRICS = (PROBE_ACCURACY, PROBE_STANDARD_ERROR, PROBE_CHANCE, PROBE_PENALTY)
 FAILED = "failed"
-"""Marks an evaluation that raised; its value is NaN."""
+"""Metric of the row of an evaluation that raised; its value is NaN."""
 
 STAGE_METRICS = (ENCODING_R2, ENCODING_R2_CORRECTED)
 BEST_METRICS = (BEST_STAGE_R2, BEST_STAGE_R2_CORRECTED)
 ITERATION = "iteration"
-"""Subjects of this name and a number are no participants: they are iterations of stage selection (components)."""
+"""Subjects with this name and a number are not participants, but iterations of stage selection (components)."""
 BEST = "best"
-"""In the column `stage`: the best stage, chosen on other splits than those that it is read out from."""
+"""In the column `stage`: the best stage, selected on other splits than those that give its score."""
 
 SCORES_FILE = "scores.csv"
 PROBE_FILE = "probe.csv"
@@ -82,7 +82,7 @@ _TEXT_COLUMNS = tuple(name for name in COLUMNS if name not in (*_INTEGER_COLUMNS
 
 
 class TableError(ValueError):
-    """A score table that is missing or is not one."""
+    """A file that is missing or is not a score table."""
 
 
 def make_table(rows: list[dict[str, Any]] | pd.DataFrame) -> pd.DataFrame:
@@ -95,7 +95,7 @@ def make_table(rows: list[dict[str, Any]] | pd.DataFrame) -> pd.DataFrame:
         A frame with `COLUMNS` in order, integers for step and epoch, float64 for value, text elsewhere.
 
     Raises:
-        TableError: A column is missing, unknown or of the wrong type; names it.
+        TableError: A column is missing, unknown or of the wrong type; the message names it.
     """
     import pandas as pd
 
@@ -104,27 +104,18 @@ def make_table(rows: list[dict[str, Any]] | pd.DataFrame) -> pd.DataFrame:
     unknown = [str(name) for name in table.columns if name not in COLUMNS]
     if missing or unknown:
         raise TableError(
-            f"a score table has the columns {', '.join(COLUMNS)}; missing: {', '.join(missing) or 'none'}; "
+            f"expected the columns {', '.join(COLUMNS)}; missing: {', '.join(missing) or 'none'}; "
             f"unknown: {', '.join(unknown) or 'none'}"
         )
     types = dict.fromkeys(_TEXT_COLUMNS, "str") | dict.fromkeys(_INTEGER_COLUMNS, "int64") | {VALUE: "float64"}
     try:
         return table[list(COLUMNS)].astype(types).reset_index(drop=True)
     except (ValueError, TypeError) as error:
-        raise TableError(f"a score table has numbers in step, epoch and value: {error}") from error
+        raise TableError(f"expected numbers in step, epoch and value: {error}") from error
 
 
 def identified(rows: Sequence[dict[str, Any]], benchmark_name: str, identity: NetworkIdentity) -> pd.DataFrame:
-    """Add the columns that all rows of one evaluation share.
-
-    Args:
-        rows: Rows of a metric, see `evaluate.metrics.table_rows`.
-        benchmark_name: Benchmark that was scored on.
-        identity: What was scored.
-
-    Returns:
-        A score table.
-    """
+    """Make a score table from the rows of a metric (`evaluate.metrics.table_rows`) on a benchmark and a network."""
     shared = asdict(identity) | {SEED: "" if identity.seed is None else str(identity.seed), BENCHMARK: benchmark_name}
     return make_table([shared | row for row in rows])
 
@@ -136,14 +127,14 @@ def failed_row(benchmark_name: str, identity: NetworkIdentity) -> pd.DataFrame:
 
 
 def merge_rows(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Add rows to a table; a row whose key is there already replaces the old one.
+    """Add rows to a table; a new row replaces an old one with the same key.
 
     Args:
         table: A score table.
-        rows: Another.
+        rows: A score table with the new rows.
 
     Returns:
-        A new table: old rows first, new rows last, each key once.
+        A new table with old rows first, new rows last, and each key once.
     """
     import pandas as pd
 
@@ -155,7 +146,7 @@ def merge_rows(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a score table; numbers come back exactly as they were written.
+    """Read a score table; numbers are read exactly as they were written.
 
     Tables of earlier versions, without the columns `kind`, `parent` and `seed`, are read as well.
 
@@ -166,13 +157,13 @@ def read_table(path: str | Path) -> pd.DataFrame:
         The table, see `make_table`.
 
     Raises:
-        TableError: The file is missing, is no CSV file, or has other columns; names the file.
+        TableError: The file is missing, is not a CSV file, or has other columns; the message names it.
     """
     import pandas as pd
 
     path = Path(path)
     if not path.is_file():
-        raise TableError(f"there is no score table {path}")
+        raise TableError(f"there is no score table {path}: check the path, or make it with `python -m evaluate score`")
     try:
         text = pd.read_csv(path, dtype=str, keep_default_na=False)
         if set(text.columns) == set(OLD_COLUMNS):
@@ -183,20 +174,20 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 def append_rows(path: str | Path, rows: pd.DataFrame) -> pd.DataFrame:
-    """Merge rows into the table in a file, which is whole at every moment.
+    """Merge rows into the table in a file and return the whole table.
 
-    Several processes may do so at once, a training run and a watcher beside it: each waits for the other
-    (`datamodules.files.locked`), and none loses rows.
+    The file is complete at every moment. Several processes may append at once, such as a training run and a watcher:
+    each waits for the other (`datamodules.files.locked`), and no rows are lost.
 
     Args:
-        path: CSV file; made, with its folder, where it does not exist.
+        path: CSV file; created with its folder if it does not exist.
         rows: Rows to add or to replace by key.
 
     Returns:
-        The whole table as it is in the file now.
+        The whole table as it is now in the file.
 
     Raises:
-        TableError: The file is there but is not a score table, or `rows` are not right.
+        TableError: The file exists but is not a score table, or `rows` do not form one.
         OSError: The file cannot be written, or another process holds its lock for too long.
     """
     rows = make_table(rows)
@@ -204,22 +195,22 @@ def append_rows(path: str | Path, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def drop_rows_beyond(path: str | Path, *, run: str, step: int) -> int:
-    """Remove rows of a run's later steps: what was scored in a training that is not the one that goes on.
+    """Remove the rows of a run beyond the step from which it resumes.
 
-    Where training goes on from a checkpoint, all that was scored beyond it belongs to weights that it does not go
-    through for certain. What it does go through is scored again.
+    If training resumes from a checkpoint, scores beyond its step belong to weights that the resumed run may never
+    have. Those that it does have are scored again.
 
     Args:
-        path: CSV file; nothing happens where it does not exist.
-        run: Name of the run; rows of others stay.
-        step: Optimiser steps of the checkpoint.
+        path: CSV file; it need not exist.
+        run: Name of the run; rows of other runs are kept.
+        step: Optimiser step of the checkpoint.
 
     Returns:
-        How many rows were removed.
+        Number of rows removed.
 
     Raises:
         TableError: The file is not a score table.
-        OSError: As `append_rows`.
+        OSError: As for `append_rows`.
     """
     path = Path(path)
     if not path.exists():
@@ -236,7 +227,7 @@ def drop_rows_beyond(path: str | Path, *, run: str, step: int) -> int:
 
 
 def _change(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
-    """Read, change and write a table while no other process does; what does not change is not written."""
+    """Read, change and write a table while holding its lock; an unchanged table is not written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path):
         before = read_table(path) if path.exists() else None
@@ -247,12 +238,5 @@ def _change(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.Da
 
 
 def summary_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the rows that speak for all subjects together.
-
-    Args:
-        table: A score table.
-
-    Returns:
-        Rows whose subject is "all": means over participants, or components.
-    """
+    """Select the rows with subject "all": means over participants, or components."""
     return table[table[SUBJECT] == "all"]

@@ -1,4 +1,4 @@
-"""Folders of training checkpoints: which files there are, whether they are whole, in which order they were trained."""
+"""Folders of training checkpoints: which files exist, whether they are complete, and their order in training."""
 
 import hashlib
 import shutil
@@ -19,25 +19,24 @@ from networks.weights.tensor_files import read_tensor_file
 CHECKPOINTS_FOLDER = "checkpoints"
 """Where a run directory keeps its checkpoints."""
 CONFIG_FILE = "config.yaml"
-"""What training writes into a run directory before its first checkpoint."""
+"""File that training writes into a run directory before its first checkpoint."""
 DIVERGED_FILE = "non_finite.ckpt"
-"""Where training keeps the state that led to a loss that is not finite: to be looked at, not one of the run's points.
-"""
+"""State of training that led to a loss that is not finite, saved for inspection: not a checkpoint of the run."""
 _LATER_NAMES = ("best", "last")
-"""Beginnings of names of copies: of equal checkpoints, the one that keeps its name goes first."""
+"""Prefixes of names of copies: of equal checkpoints, one with another name comes first."""
 
 
 class IncompleteError(CheckpointError):
-    """A checkpoint of which not all is there: it is being written, or damaged."""
+    """A checkpoint that is incomplete: it is being written, or damaged."""
 
 
 class CheckpointFile(NamedTuple):
-    """A file as it was found; when it is written again, it is another.
+    """One version of a file; after it is written again, it is another version.
 
     Attributes:
-        path: Where it is.
-        size: Bytes.
-        modified_ns: When it was written last.
+        path: Path of the file.
+        size: Size in bytes.
+        modified_ns: Time of the last modification, in nanoseconds.
     """
 
     path: Path
@@ -46,11 +45,11 @@ class CheckpointFile(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What is in a checkpoint, as far as scores depend on it.
+    """The content of a checkpoint that scores depend on.
 
     Attributes:
         run: Name of the run that saved it.
-        step: Optimiser steps done.
+        step: Optimiser step.
         key: Hash of the network's description and weights.
     """
 
@@ -60,42 +59,28 @@ class Content(NamedTuple):
 
 
 def folder_of_checkpoints(run_dir: Path) -> Path:
-    """Find where checkpoints are.
-
-    Args:
-        run_dir: A run directory, or a folder of checkpoints itself.
-
-    Returns:
-        The folder in it, or itself.
-    """
+    """Return the folder of checkpoints in a run directory, or the given folder if it has none."""
     inside = run_dir / CHECKPOINTS_FOLDER
     return inside if inside.is_dir() else run_dir
 
 
 def run_dir_of(folder: Path) -> Path:
-    """Find the run directory where the folder of its checkpoints may have been given in its place.
-
-    Args:
-        folder: A run directory, its folder of checkpoints, or any other folder.
-
-    Returns:
-        The run directory; a folder that is not in one, itself.
-    """
+    """Return the run directory of a folder of checkpoints, or the given folder if it is not in a run directory."""
     is_inside = folder.name == CHECKPOINTS_FOLDER and (folder.parent / CONFIG_FILE).is_file()
     return folder.parent if is_inside else folder
 
 
 def list_checkpoints(folder: Path, pattern: str = CHECKPOINT_PATTERN) -> list[CheckpointFile]:
-    """List the checkpoints in a folder, the first written first, and after them the copies (best, last).
+    """List the checkpoints in a folder by time of modification, followed by the copies (best, last).
 
-    That of a loss that was not finite is left out, unless the pattern is its name.
+    Excludes `DIVERGED_FILE`, unless the pattern is its name, and hidden files, which are still being written.
 
     Args:
-        folder: Where they are; none where it does not exist.
-        pattern: Which names, with * and ?.
+        folder: Folder to list; it need not exist.
+        pattern: File names to list, with `*` and `?`.
 
     Returns:
-        Files that are there; hidden ones, which are being written, are left out.
+        The files found.
     """
     found = []
     for path in folder.glob(pattern):
@@ -110,7 +95,7 @@ def list_checkpoints(folder: Path, pattern: str = CHECKPOINT_PATTERN) -> list[Ch
 
 
 def name_order(path: Path) -> tuple[int, str]:
-    """Key that sorts names: those of copies last."""
+    """Sort key of file names that puts those of copies last."""
     return int(_is_copy(path)), path.name
 
 
@@ -119,17 +104,17 @@ def _is_copy(path: Path) -> bool:
 
 
 def copy_whole(path: Path, target: Path) -> None:
-    """Copy a checkpoint and make sure that all of it has come.
+    """Copy a checkpoint and check that it is complete.
 
-    The copy stays as it is when training replaces or removes the file. Checkpoints are zip archives: the list of what
-    is in them comes last, and every piece has a checksum, so that none that is half written passes.
+    The copy does not change if training replaces or removes the file. Checkpoints are zip archives, which end with
+    their table of contents and have a checksum of every entry: this detects files that are partly written.
 
     Args:
         path: The checkpoint.
-        target: Where the copy goes.
+        target: Path of the copy.
 
     Raises:
-        IncompleteError: Not all of it is there.
+        IncompleteError: The checkpoint is incomplete or damaged.
         OSError: It cannot be read (any more), or the copy cannot be written.
     """
     shutil.copyfile(path, target)
@@ -137,23 +122,25 @@ def copy_whole(path: Path, target: Path) -> None:
         with zipfile.ZipFile(target) as archive:
             damaged = archive.testzip()
     except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError) as error:
-        raise IncompleteError(f"{path}: not all of the checkpoint is there: {error}") from error
+        raise IncompleteError(f"{path}: the checkpoint is incomplete: {error}") from error
     if damaged is not None:
-        raise IncompleteError(f"{path}: the checkpoint is damaged or being written: {damaged} is not as it was saved")
+        raise IncompleteError(
+            f"{path}: the checkpoint is damaged or still being written: the checksum of {damaged} differs"
+        )
 
 
 def read_content(path: Path) -> Content:
-    """Find out what a checkpoint holds, without building its network.
+    """Read the content of a checkpoint without building its network.
 
     Args:
         path: The checkpoint.
 
     Returns:
-        What scores depend on.
+        The content that scores depend on.
 
     Raises:
-        CheckpointError: It is no checkpoint of this project, or damaged.
-        FileNotFoundError: It is not there.
+        CheckpointError: It is not a checkpoint of this project, or is damaged.
+        FileNotFoundError: It does not exist.
     """
     checkpoint: Any = read_tensor_file(path)
     if not is_checkpoint(checkpoint):
@@ -168,14 +155,14 @@ def read_content(path: Path) -> Content:
 
 
 def in_training_order(paths: Sequence[Path]) -> list[Path]:
-    """Put checkpoints in order of steps; of several with the same step and content, one stays.
+    """Sort checkpoints by run and step, keeping one of several with the same step and content.
 
     Args:
-        paths: Checkpoints, as of one folder.
+        paths: Checkpoints, such as those of one folder.
 
     Returns:
-        Each network once, as "step-0000040.ckpt" rather than its copies "best-..." and "last"; last the files that
-        cannot be read, of which whoever scores them will say why.
+        Each network once, as "step-0000040.ckpt" rather than its copies "best-..." and "last". Files that cannot be
+        read come last: scoring them will report the error.
     """
     first: dict[Content, Path] = {}
     unread = []

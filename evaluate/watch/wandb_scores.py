@@ -1,4 +1,4 @@
-"""Brain scores from beside a training run, in Weights & Biases, over the checkpoint's step."""
+"""Brain scores of a watcher in Weights & Biases, over the steps of the checkpoints."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
 
 WANDB_ID_FILE = "wandb_id.txt"
-"""Where a run directory keeps the identity of its run at Weights & Biases."""
+"""File in a run directory with the id of its Weights & Biases run."""
 JOB_TYPE = "watch"
 
 _log = logging.getLogger(__name__)
 
 
 class WandbScores:
-    """Logs scores into a run of its own in the training run's group, or into the training run itself.
+    """Logs scores to a separate run in the training run's group, or to the training run itself.
 
-    A second process that writes into a run which another one has open destroys rows of that run's history, unless
-    both opened it in wandb's shared mode. So the default is a run of its own, "NAME scores", in the group NAME (the
-    run directory's), whose curves lie beside those of training over the same steps; it goes on when the watcher is
-    started again. Offline, this is the only way.
+    If two processes write to the same run, rows of its history are lost, unless both have opened it in wandb's shared
+    mode. By default, scores therefore go to a separate run "NAME scores" in the group NAME (that of the run directory),
+    whose curves have the same steps as those of training. A restarted watcher continues this run. Offline, only a
+    separate run is possible.
 
-    What goes wrong with Weights & Biases is logged as a warning and costs nothing else.
+    Errors of Weights & Biases are logged as warnings; scoring continues.
 
     Args:
         run_dir: The run directory.
         project: Name of the project.
-        key: Distinguishes watchers of one run.
-        kinds: Scores that are logged.
-        is_joined: Whether to log into the training run itself, which was started with `WANDB_MODE=shared`.
+        key: Distinguishes watchers of the same run.
+        kinds: Scores to log.
+        is_joined: Whether to log to the training run itself, which was started with `WANDB_MODE=shared`.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class WandbScores:
         self._run: Any = None
         try:
             self._run = _start(run_dir, project=project, key=key, is_joined=is_joined)
-        except Exception:  # whatever it is, scores go on into the table
-            _log.warning("Weights & Biases is left out: scores are in the table alone", exc_info=True)
+        except Exception:  # of any kind: scores are still written to the table
+            _log.warning("Weights & Biases is left out: scores are written only to the table", exc_info=True)
 
     def log(self, rows: pd.DataFrame) -> None:
         """Log the scores of a checkpoint.
 
         Args:
-            rows: Score table; one value for each step and name goes to the server.
+            rows: Score table; one value for each step and name is logged.
         """
         if self._run is None:
             return
@@ -90,7 +90,7 @@ def _start(run_dir: Path, *, project: str, key: str, is_joined: bool) -> Any:
         run = wandb.init(project=project, id=training_id, dir=str(run_dir), settings=settings)
     else:
         if is_joined:
-            _log.warning("the training run cannot be joined (offline, or no %s): a run of its own instead", id_path)
+            _log.warning("the training run cannot be joined (offline, or no %s): using a separate run", id_path)
         run = wandb.init(
             project=project,
             id=f"{training_id or name}-{key[:8]}",

@@ -1,4 +1,4 @@
-"""Scoring checkpoints as training saves them, from another process and without touching them."""
+"""Score checkpoints as training saves them, from another process and without changing them."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ if TYPE_CHECKING:
 
 
 GIVEN_UP_AFTER_S = 600.0
-"""A file that is still not complete this long after it was last written is damaged: it is not looked at again."""
+"""A file that is still incomplete this long after its last modification counts as damaged and is not read again."""
 MAX_TRIES = 3
-"""How often a network that cannot be scored is tried: memory may have been short."""
+"""Number of attempts to score a network: it may have failed for lack of memory."""
 
 _log = logging.getLogger(__name__)
 
 
 class Finished(NamedTuple):
-    """A checkpoint that needs no more work.
+    """A checkpoint that is finished.
 
     Attributes:
-        name: Its file, seen from the run directory.
-        size: Bytes of the file.
-        modified_ns: When it was written.
+        name: Path of its file, relative to the run directory.
+        size: Size of the file in bytes.
+        modified_ns: Time of the file's last modification, in nanoseconds.
         run: Name of the run that saved it.
-        step: Optimiser steps done.
+        step: Optimiser step.
         key: Hash of network and weights.
-        is_scored: Whether it has rows in the table; False for a copy of one that has.
+        is_scored: Whether it has rows in the table; False for a copy of a checkpoint that has.
     """
 
     name: str
@@ -67,10 +67,10 @@ class Finished(NamedTuple):
 
 
 class Ledger:
-    """What a watcher has finished, kept in a file, so that it resumes where it was.
+    """The finished checkpoints of a watcher, in a file, so that it can resume.
 
     Args:
-        path: JSON file; made with the first entry. One that cannot be read counts as empty.
+        path: JSON file; created with the first entry. A damaged file counts as empty.
     """
 
     def __init__(self, path: Path) -> None:
@@ -80,7 +80,7 @@ class Ledger:
             try:
                 entries = [Finished(**entry) for entry in json.loads(path.read_text())]
             except (ValueError, TypeError) as error:
-                _log.warning("%s is damaged; checkpoints are looked at again (%s)", path, error)
+                _log.warning("%s is damaged: all checkpoints are read again (%s)", path, error)
             else:
                 self._entries = {entry.name: entry for entry in entries}
 
@@ -89,26 +89,26 @@ class Ledger:
         return self._entries.get(name)
 
     def scored(self, content: Content) -> list[Finished]:
-        """Files with this content that have rows."""
+        """Find the scored files with this content."""
         return [entry for entry in self._entries.values() if entry.is_scored and entry[3:6] == content]
 
     def add(self, entry: Finished) -> None:
-        """Write an entry; it replaces that of an earlier file of this name."""
+        """Add an entry, replacing one with the same name, and write the file."""
         self._entries[entry.name] = entry
         self.path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps([each._asdict() for each in self._entries.values()], indent=1)
         write_text(self.path, text, durable=True)
 
     def clear(self) -> None:
-        """Forget all entries, as when the table is gone."""
+        """Forget all entries, for example because the table was removed."""
         self._entries = {}
 
 
 def plan_key(plan: ScoringPlan) -> str:
-    """Hash what is asked of every checkpoint: two watchers of one key would do the same work.
+    """Hash a plan: two watchers with the same key would do the same work.
 
     Args:
-        plan: What is to be scored and how.
+        plan: What to score, and how.
 
     Returns:
         64 hexadecimal digits.
@@ -123,22 +123,22 @@ def plan_key(plan: ScoringPlan) -> str:
 
 @dataclass(kw_only=True)
 class Watcher:
-    """Scores the checkpoints of a run directory, each once, as soon as it is whole.
+    """Scores each checkpoint of a run directory once, as soon as it is complete.
 
-    Every checkpoint is copied and checked before it is read, so that it does not matter if training writes it at that
-    moment, replaces it or removes it. What is finished is in the table, with the file's name seen from the run
-    directory, and in the ledger; what was being computed is in parts, so that work that was stopped goes on.
+    Every checkpoint is copied and checked before it is read, so that training may write, replace or remove it at any
+    moment. Finished checkpoints are in the table, under the file's path relative to the run directory, and in the
+    ledger. Results of single stages are in `parts`, so that interrupted work resumes.
 
     Attributes:
-        run_dir: The run directory; it may be made later.
+        run_dir: The run directory; it need not exist yet.
         engine: Scores each checkpoint.
-        ledger: What is finished.
-        parts: Where finished results of single stages are kept.
-        publish: Gets the rows of each checkpoint and writes them into the table; may raise OSError or TableError.
-        report: Gets sentences for the user.
+        ledger: The finished checkpoints.
+        parts: Storage of the results of single stages.
+        publish: Called with the rows of each checkpoint to write them to the table; may raise OSError or TableError.
+        report: Called with messages for the user.
         pattern: File names of the checkpoints to score.
         failures: The networks that could not be scored.
-        highest_step: The highest step of the checkpoints that are finished, -1 if there is none yet.
+        highest_step: The highest step of the finished checkpoints, -1 if there are none yet.
     """
 
     run_dir: Path
@@ -166,14 +166,14 @@ class Watcher:
         """Score existing and new checkpoints until there is a reason to stop.
 
         Args:
-            poll_s: Seconds between looks at the folder.
-            until_step: Stop when a checkpoint of this step or a later one is finished; None for never.
-            idle_s: Stop when there has been no new checkpoint for this long; None for never.
-            sleep: Waits, in seconds.
-            clock: Gives the time, in seconds.
+            poll_s: Seconds between checks of the folder.
+            until_step: Stop after a checkpoint of this step or a later one is finished; None for never.
+            idle_s: Stop if there is no new checkpoint for this many seconds; None for never.
+            sleep: Function that waits, in seconds.
+            clock: Function that returns the time, in seconds.
 
         Returns:
-            Why it stopped.
+            The reason for stopping.
         """
         last_news_s = clock()
         while True:
@@ -182,16 +182,16 @@ class Watcher:
                 return f"step {self.highest_step} is scored"
             if has_news:
                 last_news_s = clock()
-                continue  # scoring takes time: more may have come
+                continue  # without waiting: more checkpoints may have appeared during scoring
             if idle_s is not None and clock() - last_news_s >= idle_s:
                 return f"no new checkpoint for {idle_s / 60:g} minutes"
             sleep(poll_s)
 
     def poll(self) -> int:
-        """Look once, and score everything that is new.
+        """Check the folder once, and score all new checkpoints.
 
         Returns:
-            How many checkpoints were finished.
+            Number of checkpoints that were finished.
         """
         if not (self.run_dir / t.SCORES_FILE).exists():
             self.ledger.clear()
@@ -206,7 +206,7 @@ class Watcher:
         return num_finished
 
     def _next_file(self, looked_at: set[Path]) -> CheckpointFile | None:
-        """The first checkpoint that is not finished; looked up anew each time, as files change meanwhile."""
+        """Find the first unfinished checkpoint; the folder is listed again each time, as its files change."""
         for file in list_checkpoints(folder_of_checkpoints(self.run_dir), self.pattern):
             known = self.ledger.find(self._name(file))
             if known is not None and (known.size, known.modified_ns) == (file.size, file.modified_ns):
@@ -216,7 +216,7 @@ class Watcher:
         return None
 
     def _attend(self, file: CheckpointFile) -> bool:
-        """Score one checkpoint; return whether it is finished. Errors do not end the watch."""
+        """Score one checkpoint and return whether it is finished; errors do not end the watch."""
         name = self._name(file)
         try:
             content = self._finish(file)
@@ -234,7 +234,7 @@ class Watcher:
         return True
 
     def _finish(self, file: CheckpointFile) -> Content:
-        """Read a checkpoint, and score it unless its content has rows already, under this name or another."""
+        """Read a checkpoint, and score it unless its content already has rows, under this name or another."""
         name = self._name(file)
         with tempfile.TemporaryDirectory(prefix="watched-") as folder:
             copy = Path(folder) / file.path.name
@@ -254,7 +254,7 @@ class Watcher:
                 raise _NotScoredError(failure.reason, step=content.step)
 
     def _names_with_rows(self, content: Content) -> set[str]:
-        """Files of this content that are finished and have rows in the table: dropped rows are computed again."""
+        """Find the finished files with this content that have rows in the table; dropped rows are computed again."""
         path = self.run_dir / t.SCORES_FILE
         names = {entry.name for entry in self.ledger.scored(content)}
         if not names or not path.exists():
@@ -263,7 +263,7 @@ class Watcher:
         return names & set(table[(table[t.RUN] == content.run) & (table[t.STEP] == content.step)][t.CHECKPOINT])
 
     def _try_later(self, file: CheckpointFile, error: Exception) -> None:
-        """Leave a checkpoint for the next look, as when the disk or a GPU's memory was full; but not forever."""
+        """Leave a checkpoint for the next poll, for example if GPU memory was full; give up after a limit."""
         self._num_tries[file] = self._num_tries.get(file, 0) + 1
         if isinstance(error, IncompleteError):
             is_hopeless = time.time() - file.modified_ns / 1e9 > GIVEN_UP_AFTER_S
@@ -290,13 +290,13 @@ class Watcher:
 
 
 def _load_as(name: str, copy: Path) -> LoadedNetwork:
-    """Load the copy of a checkpoint; for the table it is the checkpoint itself."""
+    """Load the copy of a checkpoint; the table names the checkpoint itself."""
     loaded = load_network(str(copy))
     return loaded._replace(identity=replace(loaded.identity, checkpoint=name))
 
 
 class _NotScoredError(ValueError):
-    """A network could not be scored, for instance because its weights are not finite, or memory was short."""
+    """A network could not be scored, for example because its weights are not finite or memory was insufficient."""
 
     def __init__(self, reason: str, *, step: int) -> None:
         super().__init__(reason)

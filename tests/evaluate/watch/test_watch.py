@@ -126,7 +126,7 @@ def test_a_half_written_checkpoint_is_waited_for(run_dir):
     watched = Watched(run_dir)
     assert (watched.poll(), watched.poll()) == (0, 0)
     assert watched.said == [
-        f"checkpoints/step-0000020.ckpt: {path}: not all of the checkpoint is there: File is not a zip file; "
+        f"checkpoints/step-0000020.ckpt: {path}: the checkpoint is incomplete: File is not a zip file; "
         "tried again later"
     ]
     path.write_bytes(content)
