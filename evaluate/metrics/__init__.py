@@ -1,4 +1,4 @@
-"""What `--metric` and `brain.metrics` name: one file or folder for each comparison of networks with brains."""
+"""Metrics that compare networks with brains, as named by `--metric` and `brain.metrics`: one file or folder each."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ METRICS = {
     "dimensionality": "evaluate.metrics.dimensionality:METRIC",
     "within_category": "evaluate.metrics.within_category:METRIC",
 }
-"""Our metrics by name; the first is the default. Those of users are named as `package.module:name`."""
+"""Built-in metrics by name; the first is the default. User-defined metrics are named as `package.module:name`."""
 
 DEFAULT_METRIC = next(iter(METRICS))
 
 
 class MetricError(ValueError):
-    """A metric that is unknown or cannot work on a benchmark."""
+    """A metric that is unknown or cannot be loaded."""
 
 
 def load_metric(name: str) -> Metric:
     """Find a metric by name.
 
     Args:
-        name: A key of `METRICS`, or `package.module:name` or `path/file.py:name` of a `Metric` of your own, whose code
-            is then run.
+        name: A key of `METRICS`, or `package.module:name` or `path/file.py:name` of your own `Metric`. This imports the
+            module or runs the file.
 
     Returns:
         The metric.
 
     Raises:
-        MetricError: There is no such metric; lists those that exist.
+        MetricError: There is no such metric; the message lists the built-in ones.
     """
     from evaluate.metrics.metric import Metric
 
     if name not in METRICS and parse_object_name(name) is None:
         raise MetricError(
-            f"unknown metric {name!r}: expected {', '.join(METRICS)}, or package.module:name of an own metric"
+            f"unknown metric {name!r}: expected {', '.join(METRICS)}, or package.module:name of your own metric"
         )
     try:
         metric = load_object(METRICS.get(name, name))
@@ -54,9 +54,5 @@ def load_metric(name: str) -> Metric:
 
 
 def load_metrics(names: Sequence[str]) -> dict[str, Metric]:
-    """Find metrics by name, each once, in the order of their names.
-
-    Raises:
-        MetricError: A metric is unknown; see `load_metric`.
-    """
+    """Find metrics by name, each once, in the order given; see `load_metric`."""
     return {name: load_metric(name) for name in dict.fromkeys(names)}

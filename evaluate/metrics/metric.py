@@ -1,4 +1,4 @@
-"""What a metric is: a comparison of the stages of a network with the responses of a benchmark."""
+"""Metrics: comparisons of the stages of a network with the responses of a benchmark."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from evaluate.metrics.encoding.splits import Splits, published_splits
 from evaluate.options import DEFAULT_MEMORY_LIMIT_GIB
 
 Arrays = dict[str, np.ndarray]
-"""What was measured on one stage, by name."""
+"""Results of one stage, by name."""
 Rows = list[dict[str, Any]]
-"""Rows of the score table without the columns that say what was scored, see `evaluate.metrics.table_rows`."""
+"""Rows of the score table without the columns of network and benchmark, see `evaluate.metrics.table_rows`."""
 
 
 BEST_STAGE = "best_stage_"
-"""In front of a metric's name: its rows at the best stage."""
+"""Prefix of a metric's name for its rows at the best stage."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Computing:
-    """How a stage is measured. Nothing but the splits changes the result by more than rounding.
+    """How to measure a stage. Except for the splits, no setting changes the result by more than rounding.
 
     Attributes:
         splits: Training and test stimuli; None for the published ones.
-        device: Where to compute.
+        device: Device to compute on.
         memory_limit_gib: Bound on the working memory, in GiB.
         progress: Called as `progress(num_done, num_total)`.
     """
@@ -46,17 +46,17 @@ class Computing:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreKind:
-    """A number that networks are compared by: where it is in the table, and what loggers, consoles and figures call it.
+    """A score that compares networks: its rows in the table, and its names in logs, consoles and figures.
 
     Attributes:
-        stage_metric: Its rows for single stages (column `metric`).
-        best_metric: Its rows at the best stage; empty if no stage is best.
+        stage_metric: Column `metric` of its rows for single stages.
+        best_metric: Column `metric` of its rows at the best stage; empty if it selects no stage.
         label: Label of an axis.
         title: Title of a table or figure.
-        symbol: Shortest form.
+        symbol: Shortest form, for narrow columns.
         name: Part of file names and logged names; empty for encoding, whose logged names are `brain/BENCHMARK/STAGE`.
-        counts: What is counted with it: column of the report's table -> metric.
-        ceiling_metric: Its rows for the highest score to be expected; empty if there are none.
+        counts: Pairs of a column in the report's table and the metric that it counts.
+        ceiling_metric: Column `metric` of its rows for the highest score to expect; empty if there are none.
         is_bounded: Whether 1 is the highest value.
     """
 
@@ -72,7 +72,7 @@ class ScoreKind:
 
     @classmethod
     def named(cls, name: str, *, has_best: bool) -> ScoreKind:
-        """Make the kind of a metric whose rows are called `name` and, at the best stage, `best_stage_name`."""
+        """Make the kind of a metric with rows `name` and, if `has_best`, `best_stage_` + `name`."""
         words = name.replace("_", " ")
         best_metric = BEST_STAGE + name if has_best else ""
         return cls(
@@ -87,7 +87,7 @@ class ScoreKind:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Metrics of stages and, if any, of the best stage."""
+        """Metrics of the stages and, if it selects one, of the best stage."""
         return (self.stage_metric, self.best_metric) if self.best_metric else (self.stage_metric,)
 
 
@@ -95,15 +95,15 @@ class ScoreKind:
 class Metric:
     """A comparison of stages with responses.
 
-    The work is split in two. `measure` sees the features of one stage and returns small arrays, which are kept as soon
+    The work has two parts. `measure` takes the features of one stage and returns small arrays, which are saved as soon
     as they are finished. `tabulate` makes rows from the arrays of all stages, which it may compare.
 
     Attributes:
         measure: `measure(features, benchmark, stage, computing)` with features (S, D) returns arrays by name.
         tabulate: `tabulate(results, benchmark)` with the arrays of each stage in the network's order returns rows, see
             `evaluate.metrics.table_rows.rows_of`.
-        kinds: `kinds(benchmark)` returns the numbers that networks are compared by.
-        version: Increased when `measure` changes its numbers, so that results kept on disk are not used.
+        kinds: `kinds(benchmark)` returns the scores that compare networks.
+        version: Increase it when the results of `measure` change, so that results saved earlier are not used.
         needs_categories: Whether the benchmark must have categories of sounds.
     """
 

@@ -1,4 +1,4 @@
-"""The metric `rsa`, representational similarity analysis: do stages and brains find the same sounds alike?
+"""The metric `rsa`, representational similarity analysis: are the same sounds similar to a stage and to a brain?
 
 Procedure of Tuckute, Feather et al. 2023, with stage selection on the training sounds of each split.
 """
@@ -19,7 +19,7 @@ from evaluate.scoring import table as t
 
 CeilingKind = Literal["pearson", "spearman"]
 
-# A deviation smaller than this part of the largest value is rounding of a constant.
+# A deviation below this fraction of the largest value is the rounding error of a constant.
 _CONSTANT_TOLERANCE = 1e-14
 
 
@@ -30,15 +30,15 @@ class RsaResult:
     Attributes:
         subjects: P subjects in order of first appearance.
         stages: Names of the stages, in order.
-        score: (P,) test similarity at the stage best on the training sounds, median over splits.
+        score: (P,) test similarity at the stage that is best on the training sounds, median over splits.
         ceiling: (P,) similarity with the mean of the other subjects, median over splits; NaN for one subject.
         mean_score: Mean of `score` over subjects.
         mean_ceiling: Mean of `ceiling` over subjects.
-        best_stage: (P, splits) index of the selected stage, -1 where none is defined.
-        train_similarity: (P, stages, splits).
-        test_similarity: (P, stages, splits).
-        num_undefined: Subjects, stages and splits whose test similarity is undefined (a sound or a stage
-            without variation).
+        best_stage: (P, splits) index of the selected stage, -1 if no similarity is defined.
+        train_similarity: (P, stages, splits) similarity on the training sounds.
+        test_similarity: (P, stages, splits) similarity on the test sounds.
+        num_undefined: Number of subjects, stages and splits whose test similarity is undefined, because the values of
+            a sound do not vary.
     """
 
     subjects: tuple[str, ...]
@@ -54,22 +54,22 @@ class RsaResult:
 
 
 def category_order(categories: Sequence[str], names: Sequence[str] | None = None) -> np.ndarray:
-    """Order of stimuli by category, as the published analysis sorts sounds before it splits them.
+    """Order stimuli by category, as the published analysis does before it splits them.
 
     Args:
         categories: (S,) category of each stimulus.
-        names: The categories in the order wanted; default their order of first appearance.
+        names: The categories in the desired order; by default, that of their first appearance.
 
     Returns:
-        (S,) indices; within a category the order stays.
+        (S,) indices, which keep the order within a category.
 
     Raises:
-        ValueError: A category that is not in `names`.
+        ValueError: A category is not in `names`.
     """
     names = list(dict.fromkeys(categories)) if names is None else list(names)
     unknown = sorted(set(categories) - set(names))
     if unknown:
-        raise ValueError(f"categories {unknown} are not among the names given, {names}")
+        raise ValueError(f"categories {unknown} are not among the given names {names}")
     rank = {name: position for position, name in enumerate(names)}
     return np.argsort([rank[category] for category in categories], kind="stable")
 
@@ -84,32 +84,35 @@ def rsa(
 ) -> RsaResult:
     """Compare the similarity matrices of network stages with those of subjects.
 
-    Features and mean responses are z-scored over stimuli with mean and deviation of the training stimuli (what
-    does not vary stays 0). A similarity matrix holds the Pearson correlations between stimuli; two matrices are
-    compared by the Spearman correlation of their upper triangles. For each subject and split, the stage that
-    compares best on the training stimuli is scored on the test stimuli; median over splits.
+    For each split, with Z the values z-scored over stimuli by mean and deviation of the training stimuli (constant
+    columns are 0), and i, j stimuli of one side of the split (training or test),
+
+        M_ij = Pearson(Z_i, Z_j),   similarity = Spearman(M_stage[i < j], M_brain[i < j])
+
+    For each subject and split, the stage with the highest training similarity is selected, and its test similarity is
+    the score; then the median over splits.
 
     Args:
-        stages: Name -> features (S, D), stages in network order. The published splits were drawn over sounds in
-            category order (`category_order`): bring features and responses in this order first.
-        responses: (S, V, R) repeated (averaged here, NaN left out) or (S, V) responses.
+        stages: Features (S, D) by stage, in network order. The published splits were drawn over sounds in category
+            order (`category_order`): sort features and responses in this order first.
+        responses: (S, V, R) repeated responses, averaged here over the values that are not NaN; or (S, V) responses.
         subjects: (V,) subject of each unit.
         splits: Train and test masks over the S stimuli.
-        ceiling: How a subject's test matrix is compared with the mean matrix of the others: "pearson", as the
-            published software does, or "spearman", as the text says.
+        ceiling: Correlation of a subject's test matrix with the mean matrix of the others: "pearson" as in the
+            published software, or "spearman" as in the published text.
 
     Returns:
         Scores and ceilings of the subjects.
 
     Raises:
-        ValueError: Shapes that do not match, values that are not finite (stage named), an unknown ceiling.
+        ValueError: Shapes do not match, values are not finite, or the ceiling is unknown.
     """
     if ceiling not in ("pearson", "spearman"):
         raise ValueError(f"ceiling must be 'pearson' (software) or 'spearman' (text), got {ceiling!r}")
     names, by_subject = _responses_by_subject(responses, subjects, splits)
     features = {name: _check_features(name, values, splits) for name, values in stages.items()}
     if not features:
-        raise ValueError("stages is empty: give at least one stage's features")
+        raise ValueError("stages is empty: give the features of at least one stage")
     shape = (len(names), len(features), splits.num_splits)
     train_similarity, test_similarity = np.empty(shape), np.empty(shape)
     ceilings = np.empty((len(names), splits.num_splits))
@@ -117,6 +120,7 @@ def rsa(
         train, test = splits.train[split], splits.test[split]
         brains = [_triangles(values, train, test) for values in by_subject]
         models = [_triangles(values, train, test) for values in features.values()]
+        # Spearman is Pearson of ranks: (P, pairs) and (stages, pairs) -> (P, stages), for training and test.
         for side, similarity in ((0, train_similarity), (1, test_similarity)):
             similarity[:, :, split] = _compare(
                 np.stack([_ranks(brain[side]) for brain in brains]),
@@ -143,10 +147,10 @@ def similarity_matrix(values: np.ndarray) -> np.ndarray:
     """Pearson correlations between stimuli.
 
     Args:
-        values: (S, D).
+        values: (S, D) values of each stimulus.
 
     Returns:
-        (S, S), NaN for a stimulus whose values do not vary.
+        (S, S) correlations, NaN for a stimulus whose values do not vary.
     """
     centred = values - values.mean(axis=1, keepdims=True)
     norm = np.sqrt(np.square(centred).sum(axis=1, keepdims=True))
@@ -156,15 +160,7 @@ def similarity_matrix(values: np.ndarray) -> np.ndarray:
 
 
 def z_score(values: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Standardise each column with mean and deviation (ddof 0) over the training stimuli.
-
-    Args:
-        values: (S, D).
-        train: (S,) bool.
-
-    Returns:
-        (S, D); columns that do not vary over the training stimuli are 0.
-    """
+    """Standardise columns (S, D) by mean and deviation (ddof 0) over the stimuli in `train`; constant ones are 0."""
     deviation = values[train].std(axis=0)
     varies = deviation > _CONSTANT_TOLERANCE * np.abs(values[train]).max(axis=0)
     return np.where(varies, (values - values[train].mean(axis=0)) / np.where(varies, deviation, 1.0), 0.0)
@@ -181,12 +177,15 @@ def _responses_by_subject(
         )
     labels = np.asarray(subjects).astype(str)
     if labels.shape != (responses.shape[1],):
-        raise ValueError(f"subjects must name one for each of {responses.shape[1]} units, got {labels.shape}")
+        raise ValueError(f"expected one subject for each of {responses.shape[1]} units, got shape {labels.shape}")
     repeated = responses if responses.ndim == 3 else responses[:, :, None]
     bad = np.isnan(repeated).all(axis=2) | np.isinf(repeated).any(axis=2)
     if bad.any():
         stimulus, unit = np.argwhere(bad)[0]
-        raise ValueError(f"unit {unit} has no finite response to stimulus {stimulus} ({int(bad.sum())} such)")
+        raise ValueError(
+            f"unit {unit} has no finite response to stimulus {stimulus} ({int(bad.sum())} such pairs in all): "
+            "leave such units out"
+        )
     mean = mean_defined(repeated, axis=2)
     names = tuple(dict.fromkeys(labels.tolist()))
     return names, [mean[:, labels == name] for name in names]
@@ -197,7 +196,7 @@ def _check_features(name: str, values: np.ndarray, splits: Splits) -> np.ndarray
     if values.ndim != 2 or values.shape[0] != splits.num_stimuli:
         raise ValueError(f"features of stage {name!r} must be ({splits.num_stimuli}, D), got {values.shape}")
     if not np.isfinite(values).all():
-        raise ValueError(f"features of stage {name!r} hold NaN or infinite values")
+        raise ValueError(f"features of stage {name!r} contain NaN or infinite values: check the network's weights")
     return values
 
 
@@ -212,12 +211,12 @@ def _triangles(values: np.ndarray, train: np.ndarray, test: np.ndarray) -> tuple
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks, ties at their mean; all NaN if any value is."""
+    """Ranks, with the mean rank for ties; all NaN if any value is NaN."""
     return rankdata(values) if np.isfinite(values).all() else np.full_like(values, np.nan)
 
 
 def _compare(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Pearson correlations between the rows of two matrices, (rows, rows); NaN where a row does not vary."""
+    """Pearson correlations (rows, rows) between the rows of two matrices; NaN for a row that does not vary."""
 
     def unit(rows: np.ndarray) -> np.ndarray:
         centred = rows - rows.mean(axis=1, keepdims=True)
@@ -228,7 +227,7 @@ def _compare(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _ceilings(brains: np.ndarray, kind: CeilingKind) -> np.ndarray:
-    """(P,) correlation of each subject's triangle with the mean triangle of the others."""
+    """Correlation (P,) of each subject's triangle with the mean triangle of the others; brains (P, pairs)."""
     num_subjects = len(brains)
     if num_subjects == 1:
         return np.full(1, np.nan)
@@ -241,15 +240,15 @@ def _ceilings(brains: np.ndarray, kind: CeilingKind) -> np.ndarray:
 
 
 def read_out_best(train_similarity: np.ndarray, test_similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Choose each split's best stage on its training sounds and read it out on its test sounds.
+    """Select each split's best stage on its training sounds, and score it on its test sounds.
 
     Args:
-        train_similarity: (P, stages, splits).
-        test_similarity: (P, stages, splits).
+        train_similarity: (P, stages, splits) similarity on the training sounds.
+        test_similarity: (P, stages, splits) similarity on the test sounds.
 
     Returns:
-        Index of the chosen stage, (P, splits), the first of equals, -1 where none is defined; and the test
-        similarity there, median over splits, (P,).
+        Index (P, splits) of the selected stage, the first of equals, -1 if none is defined; and its test similarity
+        (P,), median over splits.
     """
     best = np.where(np.isnan(train_similarity), -np.inf, train_similarity).argmax(axis=1)
     best = np.where(np.isnan(train_similarity).all(axis=1), -1, best)
@@ -258,7 +257,7 @@ def read_out_best(train_similarity: np.ndarray, test_similarity: np.ndarray) -> 
 
 
 def measure(features: np.ndarray, benchmark: Benchmark, stage: str, computing: Computing) -> Arrays:
-    """Similarity of a stage with each subject in each split, (P, splits), and the subjects' ceilings, (P,).
+    """Measure the similarity (P, splits) of a stage with each subject in each split, and the ceilings (P,).
 
     Sounds are in category order, or in the benchmark's order if they have no categories.
     """
@@ -279,7 +278,7 @@ def measure(features: np.ndarray, benchmark: Benchmark, stage: str, computing: C
 
 
 def tabulate(results: Mapping[str, Arrays], benchmark: Benchmark) -> Rows:
-    """Similarity of each stage, and at the stage that is best on each split's training sounds (see `rsa`)."""
+    """Make rows of the similarity of each stage, and at the stage that is best on the training sounds (see `rsa`)."""
 
     def rows_for(metric: str, stage: str, by_subject: np.ndarray) -> Rows:
         values = {(ALL, subject): float(v) for subject, v in zip(benchmark.subjects, by_subject, strict=True)}
@@ -293,7 +292,7 @@ def tabulate(results: Mapping[str, Arrays], benchmark: Benchmark) -> Rows:
         for key in ("train_similarity", "test_similarity")
     )
     rows += rows_for(t.BEST_STAGE_RSA, t.BEST, read_out_best(train, test)[1])
-    ceiling = next(iter(results.values()))["ceiling"]  # depends on the responses alone: the same for every stage
+    ceiling = next(iter(results.values()))["ceiling"]  # depends only on the responses: the same for every stage
     rows += rows_for(t.RSA_CEILING, ALL, ceiling)
     for stage, arrays in results.items():
         num_undefined = int(np.isnan(arrays["test_similarity"]).sum())

@@ -1,4 +1,4 @@
-"""Which kinds of score a table holds: ours by their own names, those of users' metrics by the names of their rows."""
+"""Kinds of score in a table: built-in ones by their definitions, those of users' metrics by the names of their rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NO_SCORES = {
     t.FAILED,
     *t.PROBE_METRICS,
 }
-"""Metrics in a table that say more about scores, or are shown elsewhere."""
+"""Metrics in a table that are not scores: they describe scores, or are shown elsewhere."""
 
 
 def kinds_in(metrics: Iterable[str]) -> list[ScoreKind]:
@@ -33,16 +33,16 @@ def kinds_in(metrics: Iterable[str]) -> list[ScoreKind]:
     A user's metric is recognised by its rows: `NAME` for stages and, if it selects a stage, `best_stage_NAME`.
 
     Args:
-        metrics: The table's column `metric`.
+        metrics: Column `metric` of the table.
 
     Returns:
-        Ours, then those of users in the order of their rows.
+        Built-in kinds, then those of users in the order of their rows.
     """
     present = dict.fromkeys(metrics)
     kinds = [kind for kind in OUR_KINDS if any(metric in present for metric in kind.metrics)]
     known = _NO_SCORES | {metric for kind in OUR_KINDS for metric in kind.metrics}
     for metric in present:
-        # Scores within categories are a dozen for each benchmark: they are in the table, not in figures and consoles.
+        # Each benchmark has a dozen scores within categories: they are in the table, not in figures and consoles.
         if metric not in known and not metric.startswith((BEST_STAGE, f"{t.WITHIN_CATEGORY_R2}/")):
             kinds.append(ScoreKind.named(metric, has_best=BEST_STAGE + metric in present))
     return kinds

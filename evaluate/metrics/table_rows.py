@@ -1,4 +1,4 @@
-"""Rows of the score table, as metrics make them from values of units, regions and subjects."""
+"""Rows of the score table, made by metrics from values of units, regions and subjects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Values = Mapping[tuple[str, str], float]
 
 
 class Grouping(NamedTuple):
-    """Units in groups: region and subject of each group, and the group of each unit, (V,)."""
+    """Groups of units: `labels` are the region and subject of each group, `codes` (V,) the group of each unit."""
 
     labels: list[tuple[str, str]]
     codes: np.ndarray
@@ -27,8 +27,8 @@ def rows_of(metric: str, stage: str, values: Values) -> Rows:
     """Make one row per region and subject.
 
     Args:
-        metric: What the values are.
-        stage: Stage that they are of, `table.BEST` or "all".
+        metric: Name of the values, for column `metric`.
+        stage: Stage of the values, `table.BEST` or "all".
         values: Values by region and subject.
 
     Returns:
@@ -45,10 +45,10 @@ def add_means(values: Values, benchmark: Benchmark) -> dict[tuple[str, str], flo
 
     Args:
         values: Values by region and subject.
-        benchmark: Whose units they are of.
+        benchmark: Benchmark of their units.
 
     Returns:
-        The same values and the means of the defined ones, in regions that have values.
+        The same values and the means of those that are defined, for regions with values.
     """
     added = dict(values)
     if benchmark.unit_kind == "component":
@@ -66,7 +66,7 @@ def curve_rows(metric: str, scores: Mapping[str, np.ndarray], benchmark: Benchma
     """Make the rows of a stage curve.
 
     Args:
-        metric: What the values are.
+        metric: Name of the values, for column `metric`.
         scores: (V, splits) scores of each stage.
         benchmark: Units of the scores.
 
@@ -87,7 +87,7 @@ def curve_rows(metric: str, scores: Mapping[str, np.ndarray], benchmark: Benchma
 
 
 def groupings(benchmark: Benchmark) -> list[Grouping]:
-    """Group units by subject, and by region and subject; components by region alone (see `add_means`)."""
+    """Group voxels by subject, and by region and subject; components only by region (see `add_means`)."""
     units = benchmark.units
     by_region = _group(list(zip(units["region"], units["subject"], strict=True)))
     if benchmark.unit_kind == "component":
@@ -101,11 +101,11 @@ def is_clipped(benchmark: Benchmark) -> bool:
 
 
 def _group(labels: list[tuple[str, str]]) -> Grouping:
-    """Number labels in the order of their first unit."""
+    """Number labels in the order of first appearance."""
     numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
     return Grouping(list(numbers), np.array([numbers[label] for label in labels]))
 
 
 def _mean(values: Iterable[float]) -> float:
-    """Mean of the defined values, NaN if there are none."""
+    """Mean of the values that are not NaN; NaN if there are none."""
     return float(mean_defined(np.array(list(values)), axis=0))

@@ -1,4 +1,4 @@
-"""The metric `within_category`: how well responses are predicted among sounds of one category alone.
+"""The metric `within_category`: how well responses are predicted among the sounds of one category.
 
 A model that only separates speech from everything else predicts a speech-selective response well over all sounds, but
 not within speech.
@@ -17,8 +17,8 @@ from evaluate.metrics.metric import Arrays, Computing, Metric, Rows, ScoreKind
 from evaluate.metrics.table_rows import curve_rows
 from evaluate.scoring import table as t
 
-# The 11 sound categories of Norman-Haignere, Kanwisher & McDermott 2015, by their labels in `components.mat`, in four
-# broad ones.
+# The 11 sound categories of Norman-Haignere, Kanwisher & McDermott 2015, with their labels in `components.mat`, in four
+# broad categories.
 BROAD_CATEGORIES: Mapping[str, str] = {
     "Music": "music",
     "Song": "music",
@@ -33,7 +33,7 @@ BROAD_CATEGORIES: Mapping[str, str] = {
     "EnvSound": "non-vocal",
 }
 MIN_STIMULI = 3
-"""Fewer stimuli have no correlation worth the name: two always correlate perfectly."""
+"""Minimum number of stimuli for a meaningful correlation: two always correlate perfectly."""
 
 
 def within_category_r2(predicted: np.ndarray, measured: np.ndarray, categories: Sequence[str]) -> dict[str, np.ndarray]:
@@ -45,8 +45,7 @@ def within_category_r2(predicted: np.ndarray, measured: np.ndarray, categories: 
         categories: (S,) category of each stimulus; `BROAD_CATEGORIES` maps the published ones to broad ones.
 
     Returns:
-        Category -> (V,). As everywhere, 0 if r is negative, and NaN if fewer than three stimuli were predicted or the
-        values do not vary.
+        `max(r, 0)^2` (V,) by category; NaN if fewer than three stimuli were predicted or the values do not vary.
 
     Raises:
         ValueError: Shapes do not match.
@@ -65,10 +64,10 @@ def within_category_r2(predicted: np.ndarray, measured: np.ndarray, categories: 
 
 
 def measure(features: np.ndarray, benchmark: Benchmark, stage: str, computing: Computing) -> Arrays:
-    """R^2 within each category, and within each broad one if the categories are the published ones.
+    """Measure R^2 within each category, and within each broad one if the categories are the published ones.
 
     Returns:
-        Category -> (V, splits), of the test sounds of each split; NaN if a split tests fewer than three of a category.
+        R^2 (V, splits) on the test sounds by category; NaN if a split tests fewer than three sounds of the category.
     """
     measured = mean_defined(benchmark.responses, axis=2)
     result = encode(
@@ -81,7 +80,7 @@ def measure(features: np.ndarray, benchmark: Benchmark, stage: str, computing: C
         memory_limit_gib=computing.memory_limit_gib,
         progress=computing.progress,
     )
-    assert result.predictions is not None  # asked for
+    assert result.predictions is not None  # by `keep_predictions`
     by_category: dict[str, list[np.ndarray]] = {}
     for categories in _levels(benchmark):
         for prediction in result.predictions:
@@ -91,7 +90,7 @@ def measure(features: np.ndarray, benchmark: Benchmark, stage: str, computing: C
 
 
 def tabulate(results: Mapping[str, Arrays], benchmark: Benchmark) -> Rows:
-    """One stage curve per category; the metric of its rows is `within_category_r2/CATEGORY`."""
+    """Make one stage curve per category; the metric of its rows is `within_category_r2/CATEGORY`."""
     return [
         row
         for name in next(iter(results.values()))
@@ -100,13 +99,13 @@ def tabulate(results: Mapping[str, Arrays], benchmark: Benchmark) -> Rows:
 
 
 def score_kinds(benchmark: Benchmark) -> tuple[ScoreKind, ...]:
-    """One number per category."""
+    """Return one kind of score per category."""
     names = dict.fromkeys(name for categories in _levels(benchmark) for name in categories)
     return tuple(score_kind(_metric_of(name)) for name in names)
 
 
 def score_kind(stage_metric: str) -> ScoreKind:
-    """What loggers, consoles and figures call `within_category_r2/CATEGORY`."""
+    """Return the names of `within_category_r2/CATEGORY` in logs, consoles and figures."""
     category = stage_metric.removeprefix(f"{t.WITHIN_CATEGORY_R2}/")
     return ScoreKind(
         stage_metric=stage_metric,
@@ -118,8 +117,8 @@ def score_kind(stage_metric: str) -> ScoreKind:
 
 
 def _levels(benchmark: Benchmark) -> list[tuple[str, ...]]:
-    """Categories of the stimuli, fine ones first."""
-    assert benchmark.categories is not None  # as `needs_categories` says
+    """Categories of the stimuli: the benchmark's own, then the broad ones."""
+    assert benchmark.categories is not None  # by `needs_categories`
     levels = [tuple(benchmark.categories)]
     if set(benchmark.categories) <= set(BROAD_CATEGORIES):
         levels.append(tuple(BROAD_CATEGORIES[name] for name in benchmark.categories))

@@ -1,4 +1,4 @@
-"""Orthogonal decompositions of features, shared by all targets and penalties of a ridge regression."""
+"""Orthogonal decompositions of features, which all targets and penalties of a ridge regression share."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Decomposition:
-    """Thin singular value decomposition of centred training features, free of the constant direction.
+    """Thin singular value decomposition of centred training features, without the constant direction.
 
     Attributes:
         mean: (D,) mean of the training features.
-        basis: (n, r) left singular vectors Q, orthogonal to the constant to rounding.
+        basis: (n, r) left singular vectors Q, orthogonal to the constant vector up to rounding.
         singular_values: (r,) in descending order, all above rounding.
         axes: (D, r) right singular vectors.
-        outside: (n,) share of each stimulus that lies in no direction of the features, or None if r = n - 1.
+        outside: (n,) fraction of each stimulus that the features do not span, or None if r = n - 1.
     """
 
     mean: Tensor
@@ -27,17 +27,17 @@ class Decomposition:
 
     @property
     def eigenvalues(self) -> Tensor:
-        """(r,) non-zero eigenvalues of the centred Gram (and of the covariance) matrix."""
+        """Non-zero eigenvalues (r,) of the centred Gram matrix, `l = s^2`."""
         return self.singular_values.square()
 
 
 def decompose(features: Tensor) -> Decomposition:
     """Decompose the features of the training stimuli.
 
-    A reflection that maps the constant vector onto the first axis takes the intercept out before the
-    decomposition, so that a mean much larger than the deviations costs no accuracy. Singular values below
-    `s_max * max(n, D) * 2.2e-16` are rounding and dropped: constant columns, duplicates and other rank deficiency
-    have the well-defined limit of the smallest-norm solution. It works on the CPU: the matrix is small.
+    A reflection that maps the constant vector onto the first axis removes the intercept before the decomposition, so
+    that a mean much larger than the deviations costs no accuracy. Singular values below `s_max * max(n, D) * 2.2e-16`
+    are rounding errors and dropped: with constant or duplicate columns or any other rank deficiency, the result is
+    that of the smallest-norm solution. The matrix is small and decomposed on the CPU.
 
     Args:
         features: (n, D) float64, finite.
@@ -48,15 +48,17 @@ def decompose(features: Tensor) -> Decomposition:
     device, num_train = features.device, features.shape[0]
     features = features.to("cpu", torch.float64)
     mean = features.mean(dim=0)
+    # H X with the reflection H; its first row is the component along the constant vector.
     reflected = _reflect_constant(features - mean)[1:]
     left, singular_values, axes_t = torch.linalg.svd(reflected, full_matrices=False)
     smallest = singular_values.max() * max(features.shape) * torch.finfo(torch.float64).eps
     rank = int((singular_values > smallest).sum())
-    basis = _reflect_constant(torch.nn.functional.pad(left[:, :rank], (0, 0, 1, 0)))
+    basis = _reflect_constant(torch.nn.functional.pad(left[:, :rank], (0, 0, 1, 0)))  # back to stimuli: (n, r)
     outside = None
     if rank < num_train - 1:
+        # outside_i = 1 - 1/n - sum_j Q_ij^2. It is 0 for a stimulus that alone drives a feature; its rounding error
+        # must not become a divisor.
         outside = 1.0 - 1.0 / num_train - basis.square().sum(dim=1)
-        # A stimulus that alone drives some feature has nothing outside; what rounding leaves must not be divided by.
         outside[outside < 8 * num_train * torch.finfo(torch.float64).eps] = 0.0
     return Decomposition(
         mean=mean.to(device),
@@ -77,23 +79,23 @@ def _reflect_constant(values: Tensor) -> Tensor:
 
 
 def compress(features: np.ndarray, *, device: torch.device | str = "cpu", memory_limit_gib: float = 2.0) -> Tensor:
-    """Rotate features into at most S dimensions that hold the same inner products between stimuli.
+    """Rotate features into at most S dimensions that preserve the inner products between stimuli.
 
-    With F' = O R the QR decomposition of the (demeaned) transposed features, ridge regression on R' (S, S) gives
-    the predictions of ridge regression on F (S, D): the penalty does not see a rotation. A backward-stable QR
-    keeps small singular values that a Gram matrix loses, costs as little, and is done once for all splits. It is
-    taken over blocks of columns, each appended to the triangle so far, so that memory does not grow with D.
+    With F' = O R the QR decomposition of the centred, transposed features, ridge regression on R' (S, S) gives the
+    same predictions as on F (S, D), since a rotation does not change the penalty. QR is backward stable: it keeps small
+    singular values that a Gram matrix loses, at a similar cost, and is done once for all splits. It proceeds over
+    blocks of columns, each appended to the triangle so far, so that memory does not grow with D.
 
     Args:
         features: (S, D) floating point, finite.
-        device: Where to compute.
-        memory_limit_gib: Working memory beyond the features, in GiB.
+        device: Device to compute on.
+        memory_limit_gib: Working memory in addition to the features, in GiB.
 
     Returns:
-        (S, min(S, D)) float64 on `device`, mean 0.
+        (S, min(S, D)) float64 on `device`, with mean 0 over stimuli.
     """
     num_stimuli, num_features = features.shape
-    # A block is held three times: as float64, demeaned, and by the QR.
+    # Three copies of a block are in memory: as float64, centred, and in the QR.
     block = max(num_stimuli, int(memory_limit_gib * 2**30 / (3 * 8 * num_stimuli)) - num_stimuli)
     triangle = None
     for start in range(0, num_features, block):
@@ -101,6 +103,7 @@ def compress(features: np.ndarray, *, device: torch.device | str = "cpu", memory
         part = part - part.mean(dim=0)
         if num_features <= num_stimuli:
             return part
+        # R of [R_so_far; block'] is R of all columns so far.
         stacked = part.T if triangle is None else torch.cat([triangle, part.T])
         triangle = torch.linalg.qr(stacked, mode="r").R
     assert triangle is not None

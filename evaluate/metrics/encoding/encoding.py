@@ -1,9 +1,11 @@
 """Encoding models: how well do features predict measured responses to new stimuli?
 
-For each split of the stimuli, ridge regression from the features to the mean response of each unit, with the penalty
-chosen per unit by leave-one-out error; Pearson r and R^2 between prediction and response on the test stimuli; the
-same fit to every single repetition, which gives the noise correction. The procedure is that of Tuckute, Feather
-et al. 2023.
+The procedure is that of Tuckute, Feather et al. 2023. For each split of the stimuli:
+
+1. Fit ridge regression from the features to the mean response of each unit, with the penalty of the smallest
+   leave-one-out error.
+2. Compute Pearson r and R^2 between prediction and response on the test stimuli.
+3. Repeat the fit for every single repetition, for the noise correction.
 """
 
 from collections.abc import Iterator
@@ -22,28 +24,29 @@ from evaluate.metrics.encoding.split_fit import SplitModel, arrange_targets, fit
 from evaluate.metrics.encoding.splits import Splits
 from evaluate.workers import Workers
 
-# Targets worked on together: as many as keep the working set in the cache of a processor core.
+# Targets fitted together: their working memory fits into the cache of a processor core.
 _CPU_CHUNK = 3072
 
 
 @dataclass(frozen=True, eq=False)
 class EncodingResult:
-    """Scores of V units in each split; every array is (V, splits) unless said otherwise.
+    """Scores of V units in each split; every array is (V, splits) unless noted otherwise.
 
     Attributes:
-        r_test: Pearson correlation of prediction and response over the test stimuli; 0 where it is negative or the
-            prediction is constant (the published rule), NaN where the response is constant.
-        r_test_raw: The same before that rule: may be negative, NaN where prediction or response is constant.
+        r_test: Pearson correlation of prediction and response over the test stimuli; 0 if it is negative or the
+            prediction is constant (the published rule), NaN if the response is constant.
+        r_test_raw: The same before that rule: may be negative, NaN if prediction or response is constant.
         r2_test: `r_test` squared.
-        r2_test_corrected: `r2_test / (response_ceiling * prediction_ceiling)`, may exceed 1; NaN for units
-            with fewer than two repetitions.
+        r2_test_corrected: `r2_test / (response_ceiling * prediction_ceiling)`, may exceed 1; NaN for units with fewer
+            than two repetitions.
         r2_train: Squared correlation over the training stimuli.
         alpha: Ridge penalty of the fit to the mean response.
-        is_tie: True where no penalty predicted left-out training stimuli better than their mean did.
-        num_tied_repetitions: Int, how many of the fits to single repetitions were ties.
-        response_ceiling: Reliability of the mean response, held above its floor; NaN without repetitions.
-        prediction_ceiling: Reliability of the predictions, held above its floor; NaN without repetitions.
-        predictions: (splits, S, V) predicted mean responses, NaN but for test stimuli; None unless asked for.
+        is_tie: True if no penalty predicts left-out training stimuli better than the mean of the others.
+        num_tied_repetitions: Number of ties among the fits to single repetitions.
+        response_ceiling: Reliability of the mean response, at least its floor; NaN without repetitions.
+        prediction_ceiling: Reliability of the predictions, at least its floor; NaN without repetitions.
+        predictions: (splits, S, V) predicted mean responses of the test stimuli, NaN for the others; None unless
+            `keep_predictions`.
     """
 
     r_test: np.ndarray
@@ -65,7 +68,7 @@ class EncodingResult:
 
     @property
     def num_undefined(self) -> int:
-        """Number of units and splits without a defined score: their test responses do not vary."""
+        """Number of units and splits without a defined score, because their test responses do not vary."""
         return int(np.isnan(self.r2_test).sum())
 
 
@@ -85,26 +88,26 @@ def encode(
     """Fit and score encoding models of all units in all splits.
 
     Args:
-        features: (S, D) features of the stimuli, real, finite.
-        responses: (S, V, R) repeated or (S, V) single responses of the units. The fit is to the mean repetition;
-            with one repetition there is no noise correction.
+        features: (S, D) features of the stimuli, real and finite.
+        responses: (S, V, R) repeated or (S, V) single responses of the units. The fit is to the mean over repetitions;
+            with one repetition, there is no noise correction.
         splits: Train and test masks over the S stimuli.
-        alphas: Ridge penalties to choose from, any order.
-        allow_missing: Accept NaN in `responses`. The mean is then over what is there, a repetition of a unit with
-            any NaN takes no part in the noise correction, and the Spearman-Brown length is the harmonic mean over
-            stimuli of the number of repetitions (R itself where whole repetitions are missing).
+        alphas: Ridge penalties to choose from, in any order.
+        allow_missing: Accept NaN in `responses`. The mean is then over the available repetitions. A repetition of a
+            unit with any NaN is excluded from the noise correction, whose number of repetitions R is the harmonic mean
+            over stimuli of the available ones.
         keep_predictions: Also return the predictions, splits x S x V numbers.
-        stage: Name to use in error messages.
-        device: Where to compute, in float64.
-        memory_limit_gib: Bound on working memory beyond features, responses and result, in GiB.
-        progress: Called as `progress(num_done, num_total)` now and then; both count units times splits.
+        stage: Name for error messages.
+        device: Device to compute on, in float64.
+        memory_limit_gib: Bound on working memory in addition to features, responses and result, in GiB.
+        progress: Called as `progress(num_done, num_total)` from time to time; both count units times splits.
 
     Returns:
         Scores, see `EncodingResult`.
 
     Raises:
-        ValueError: Wrong or different shapes, non-finite features, NaN or infinite responses (named), a unit
-            without any response to a stimulus.
+        ValueError: Shapes are wrong or differ, features are not finite, responses are NaN or infinite, or a unit has
+            no response to a stimulus. The message gives the position.
     """
     features = _check_features(features, splits, stage)
     responses = _check_responses(responses, splits, allow_missing)
@@ -130,12 +133,12 @@ def _check_features(features: np.ndarray, splits: Splits, stage: str | None) -> 
     if features.ndim != 2 or features.shape[1] == 0 or features.dtype.kind not in "fiu":
         raise ValueError(f"{name} must be real numbers (S, D), got {features.dtype} {features.shape}")
     if features.shape[0] != splits.num_stimuli:
-        raise ValueError(f"{name} are of {features.shape[0]} stimuli, the splits of {splits.num_stimuli}")
+        raise ValueError(f"{name} have {features.shape[0]} stimuli, but the splits have {splits.num_stimuli}")
     bad = ~np.isfinite(features)
     if bad.any():
         stimulus, column = np.argwhere(bad)[0]
         raise ValueError(
-            f"{name} hold {int(bad.sum())} NaN or infinite values, the first at stimulus {stimulus}, "
+            f"{name} contain {int(bad.sum())} NaN or infinite values, the first at stimulus {stimulus}, "
             f"column {column}: check the network's weights and the activations"
         )
     return features
@@ -147,15 +150,16 @@ def _check_responses(responses: np.ndarray, splits: Splits, allow_missing: bool)
         raise ValueError(f"responses must be real numbers (S, V) or (S, V, R), got {responses.dtype} {responses.shape}")
     responses = responses if responses.ndim == 3 else responses[:, :, None]
     if responses.shape[0] != splits.num_stimuli:
-        raise ValueError(f"responses are to {responses.shape[0]} stimuli, the splits of {splits.num_stimuli}")
+        raise ValueError(f"responses have {responses.shape[0]} stimuli, but the splits have {splits.num_stimuli}")
     if np.isfinite(responses.sum()):
         return responses
     bad = np.isinf(responses) if allow_missing else ~np.isfinite(responses)
     if bad.any():
         stimulus, unit, repetition = np.argwhere(bad)[0]
         raise ValueError(
-            f"responses hold {int(bad.sum())} NaN or infinite values, the first at stimulus {stimulus}, unit {unit}, "
-            f"repetition {repetition}: leave the units out, or pass allow_missing=True for missing repetitions (NaN)"
+            f"responses contain {int(bad.sum())} NaN or infinite values, the first at stimulus {stimulus}, "
+            f"unit {unit}, repetition {repetition}: leave such units out, or pass allow_missing=True for missing "
+            "repetitions (NaN)"
         )
     empty = np.isnan(responses).all(axis=2)
     if empty.any():
@@ -168,7 +172,7 @@ def _check_responses(responses: np.ndarray, splits: Splits, allow_missing: bool)
 
 
 class _Sizes(NamedTuple):
-    """How much is worked on at a time."""
+    """Numbers of units and of splits to process at a time."""
 
     units: int
     splits: int
@@ -177,11 +181,11 @@ class _Sizes(NamedTuple):
 def _chunk_sizes(
     responses: np.ndarray, splits: Splits, num_alphas: int, workers: Workers, memory_limit_gib: float
 ) -> _Sizes:
-    """Units per chunk and splits kept prepared, each within half of the memory limit."""
+    """Number of units per chunk and of splits prepared at a time, each within half of the memory limit."""
     num_stimuli, num_units, num_repetitions = responses.shape
     num_fits = _num_fits(num_repetitions)
     half = memory_limit_gib * 2**29
-    # For each target about eight arrays of stimuli and three of penalties; for each split its bases and tables.
+    # About eight arrays over stimuli and three over penalties per target; the bases and tables of each split.
     bytes_per_unit = 8 * num_fits * (8 * num_stimuli + 3 * num_alphas) * workers.num_workers
     most_units = int(half / bytes_per_unit)
     if workers.on_cpu:
@@ -192,7 +196,7 @@ def _chunk_sizes(
 
 
 def _num_fits(num_repetitions: int) -> int:
-    """The mean, and each repetition where there are several."""
+    """Number of fits per unit: the mean, and each repetition if there are several."""
     return 1 + (num_repetitions if num_repetitions > 1 else 0)
 
 
@@ -202,7 +206,7 @@ _PreparedSplits = list[tuple[int, SplitModel]]
 def _prepared_groups(
     features: Tensor, alphas: np.ndarray, splits: Splits, size: int, workers: Workers
 ) -> Iterator[_PreparedSplits]:
-    """Splits with their models, `size` at a time."""
+    """Yield splits with their models, `size` at a time."""
 
     def prepare(split: int) -> tuple[int, SplitModel]:
         return split, prepare_split(features, alphas, splits.train[split], splits.test[split])
@@ -217,7 +221,7 @@ _Fits = list[tuple[int, dict[str, Tensor], Tensor | None]]
 def _fit_chunk(
     responses: np.ndarray, models: _PreparedSplits, keep_predictions: bool, device: torch.device, units: slice
 ) -> _Fits:
-    """Fit some units in some splits: split, scores by name (each (V,)) and predictions of the test stimuli."""
+    """Fit some units in some splits; return split, scores by name (V,) and predictions of the test stimuli of each."""
     repetitions = torch.as_tensor(responses[:, units]).to(device, torch.float64)
     targets = arrange_targets(repetitions)
     fits: _Fits = []
@@ -229,7 +233,7 @@ def _fit_chunk(
 
 
 class _Collected:
-    """Scores of all units and splits, filled in as they come."""
+    """Scores of all units and splits, filled in chunk by chunk."""
 
     def __init__(self, responses: np.ndarray, splits: Splits, keep_predictions: bool) -> None:
         self._splits = splits
@@ -240,7 +244,7 @@ class _Collected:
             self._predictions = np.full((splits.num_splits, *responses.shape[:2]), np.nan)
 
     def add(self, units: slice, fits: _Fits) -> None:
-        """Fill in some units."""
+        """Fill in the scores of some units."""
         for split, scores, prediction in fits:
             for name, value in scores.items():
                 found = value.numpy()
@@ -249,5 +253,5 @@ class _Collected:
                 self._predictions[split, self._splits.test[split], units] = prediction.numpy()
 
     def result(self) -> EncodingResult:
-        """All scores."""
+        """Return all scores."""
         return EncodingResult(**self._arrays, predictions=self._predictions)

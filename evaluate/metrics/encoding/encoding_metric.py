@@ -14,8 +14,8 @@ from evaluate.metrics.table_rows import add_means, curve_rows, groupings, is_cli
 from evaluate.scoring import table as t
 
 R2, NUM_TIES = "r2", "num_ties"
-"""Arrays of a stage: (V, splits) R^2 on the test sounds, corrected for noise if the benchmark asks for it, NaN if
-undefined, not clipped; and how many (unit, split) pairs chose among penalties of equal error."""
+"""Arrays of a stage: R^2 (V, splits) on the test sounds, noise-corrected if the benchmark is, NaN if undefined, not
+clipped; and the number of (unit, split) pairs whose penalty was chosen among several of equal error."""
 
 _COUNTS = (("undefined", t.NUM_UNDEFINED), ("ties", t.NUM_TIES))
 RAW = ScoreKind(
@@ -38,7 +38,7 @@ CORRECTED = ScoreKind(
 
 def measure(features: np.ndarray, benchmark: Benchmark, stage: str, computing: Computing) -> Arrays:
     """Predict every unit of a benchmark from the features of one stage, (S, D); see `encode`."""
-    # Without a noise correction single repetitions are not needed, and encoding their mean saves the fits to them.
+    # Without noise correction, only the mean is fitted, not the single repetitions.
     responses = benchmark.responses if benchmark.noise_corrected else mean_defined(benchmark.responses, axis=2)
     result = encode(
         features,
@@ -57,16 +57,19 @@ def measure(features: np.ndarray, benchmark: Benchmark, stage: str, computing: C
 def tabulate(results: Mapping[str, Arrays], benchmark: Benchmark) -> Rows:
     """Summarise scores of units and splits.
 
-    For each stage, region (and "all") and subject: the median over splits (clipped to 1 for voxels), then the median
-    over the subject's units in the region; subject "all" is the mean over subjects. Components are reported one by one:
-    the region is the component, region "all" the mean over components. Then the same at the best stage, which is
-    selected on half of the splits and read out on the other half (`best_stage`), with its relative position; the
-    position of each region in the network (`best_stage_by_region`); and the number of undefined and of tied scores of
-    each stage.
+    The rows are:
+
+    - for each stage, region (and "all") and subject, the median over splits (clipped to 1 for voxels), then the median
+      over the subject's units in the region. Subject "all" is the mean over subjects. Each component has its own
+      region, and region "all" is the mean over components;
+    - the same at the best stage, selected on half of the splits and scored on the other half (`best_stage`), with its
+      relative position;
+    - the position of each region in the network (`best_stage_by_region`);
+    - the number of undefined and of tied scores of each stage.
 
     Args:
-        results: What `measure` returned for each stage, in the network's order.
-        benchmark: Units of the scores.
+        results: Results of `measure` for each stage, in the network's order.
+        benchmark: Benchmark of the units.
 
     Returns:
         Rows of the score table.
@@ -83,17 +86,17 @@ def _kind(benchmark: Benchmark) -> ScoreKind:
 
 
 def _best_rows(scores: np.ndarray, benchmark: Benchmark) -> Rows:
-    """Rows of the best stage, independently selected: its score and its relative position.
+    """Make rows of the score and relative position of the independently selected best stage.
 
-    Components have no participants to take an error from. Theirs is over the iterations of stage selection, which are
-    in the table as subjects "iteration0", "iteration1" and so on.
+    Components have no participants for an error bar. Theirs is over the iterations of stage selection, which are in the
+    table as subjects "iteration0", "iteration1" and so on.
     """
     metric = _kind(benchmark).best_metric
     values: dict[tuple[str, str], float] = {}
     positions: dict[tuple[str, str], float] = {}
     rows: Rows = []
     for grouping in groupings(benchmark):
-        # Groups are numbered from 0 without gaps, so results come in the order of the labels.
+        # Groups are numbered in order of first appearance, so results are in the order of the labels.
         best = best_stage(scores, grouping.codes, clip=is_clipped(benchmark))
         values |= dict(zip(grouping.labels, best.score, strict=True))
         positions |= dict(zip(grouping.labels, best.relative_position, strict=True))
@@ -104,7 +107,7 @@ def _best_rows(scores: np.ndarray, benchmark: Benchmark) -> Rows:
 
 
 def _iteration_rows(metric: str, components: Sequence[str], scores: np.ndarray) -> Rows:
-    """Rows of every iteration of stage selection: (iterations, components) scores and their mean over components."""
+    """Make rows of every iteration of stage selection from scores (iterations, components), with their mean."""
     with_mean = np.column_stack([scores, mean_defined(scores, axis=1)])
     values = {
         (region, f"{t.ITERATION}{iteration}"): float(score)
@@ -115,7 +118,7 @@ def _iteration_rows(metric: str, components: Sequence[str], scores: np.ndarray) 
 
 
 def _region_rows(scores: np.ndarray, benchmark: Benchmark) -> Rows:
-    """Rows of the position of each region's best stage in the network, chosen and read out on all splits."""
+    """Make rows of the position of each region's best stage in the network, over all splits."""
     units = benchmark.units
     subjects, regions = units["subject"].to_numpy(), units["region"].to_numpy()
     found = best_stage_by_region(scores, subjects, regions, clip=is_clipped(benchmark))
@@ -132,7 +135,7 @@ def _region_rows(scores: np.ndarray, benchmark: Benchmark) -> Rows:
 
 
 def _count_rows(results: Mapping[str, Arrays]) -> Rows:
-    """Rows that count what is undefined and what was tied, for each stage."""
+    """Make rows that count the undefined and the tied scores of each stage."""
     everyone = (ALL, ALL)
     rows = []
     for stage, arrays in results.items():

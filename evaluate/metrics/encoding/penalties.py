@@ -1,4 +1,4 @@
-"""Ridge penalties: the published grid, and the choice among them."""
+"""Ridge penalties: the published grid, and the choice of one."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# The grid of the published evaluation, in the order it was tried.
+# The grid of the published evaluation, 1e49 to 1e-50, in its order.
 PUBLISHED_ALPHAS = np.array([10.0**exponent for exponent in range(49, -51, -1)])
 
-# Leave-one-out errors this close (relative) tie, and the largest penalty wins.
+# Leave-one-out errors within this relative distance are tied, and the largest penalty is chosen.
 TIE_TOLERANCE = 1e-9
 
-# The bounds hold exactly; this margin covers the tie tolerance and rounding.
+# The bounds are exact; this margin covers the tie tolerance and rounding.
 _BOUND_MARGIN = 1e-6
 
 
@@ -22,10 +22,10 @@ class AlphaChoice:
     """Penalty chosen for each target.
 
     Attributes:
-        index: (V,) position in the grid, descending.
-        alpha: (V,).
-        is_tie: (V,) True where no penalty of the grid predicts left-out stimuli better (by more than 1e-9) than
-            the mean of the others does. With the published grid the prediction is then constant.
+        index: (V,) index in the descending grid.
+        alpha: (V,) the penalty.
+        is_tie: (V,) True if no penalty of the grid predicts left-out stimuli better (by more than 1e-9) than the mean
+            of the other stimuli does. With the published grid, the prediction is then constant.
         error: (V,) mean squared leave-one-out error at the chosen penalty.
     """
 
@@ -36,17 +36,17 @@ class AlphaChoice:
 
 
 class LeaveOneOutErrors(NamedTuple):
-    """Errors found so far; infinite where a bound says that they are above the smallest."""
+    """Errors computed so far; infinite where a bound excludes that they are the smallest."""
 
     errors: Tensor  # (rows, V) sums of squares
     best: Tensor  # (V,) smallest so far
 
     def candidates(self, bound: Tensor) -> Tensor:
-        """Columns whose error, not below `bound`, could be the smallest or tie with it."""
+        """Columns whose error, which is at least `bound`, could be the smallest or tie with it."""
         return (bound <= self.best * (1.0 + _BOUND_MARGIN)).nonzero()[:, 0]
 
     def update(self, row: int, columns: Tensor | None, found: Tensor) -> None:
-        """Enter some or (None) all columns of a row."""
+        """Enter the errors of some columns of a row, or of all columns (None)."""
         where = slice(None) if columns is None else columns
         self.errors[row, where] = found
         self.best[where] = torch.minimum(self.best[where], found)
@@ -59,15 +59,15 @@ def first_row(is_in: Tensor) -> Tensor:
 
 
 def descending_alphas(alphas: np.ndarray) -> np.ndarray:
-    """Penalties as float64 in descending order.
+    """Convert penalties to float64 in descending order.
 
     Raises:
-        ValueError: None, or one that is not positive and finite, or twice the same.
+        ValueError: There are no penalties, or one is not positive and finite, or occurs twice.
     """
     values = np.asarray(alphas, dtype=np.float64)
     if values.ndim != 1 or len(values) == 0 or not np.isfinite(values).all() or (values <= 0).any():
-        raise ValueError("alphas must be a list of positive, finite penalties")
+        raise ValueError(f"alphas must be a list of positive, finite penalties, got {alphas!r}")
     descending = np.sort(values)[::-1].copy()
     if (np.diff(descending) == 0).any():
-        raise ValueError("alphas holds the same penalty twice")
+        raise ValueError("alphas contains the same penalty twice: give each once")
     return descending

@@ -1,24 +1,25 @@
 r"""Ridge regression with leave-one-out choice of the penalty: all targets and penalties from one decomposition.
 
-With centred features X (n stimuli) and their singular values s, left singular vectors Q, and `l = s^2`, the
-residual of the fit with penalty a and the leverage of its stimulus i, intercept included, are
+With centred features X (n stimuli), their singular values s and left singular vectors Q, and `l = s^2`, the residual
+of the fit with penalty a and the leverage h_i of stimulus i, including the intercept, are
 
     e_i(a) = (y - Q diag(l / (l + a)) Q' y)_i      1 - h_i(a) = 1 - 1/n - sum_j Q_ij^2 l_j / (l_j + a)
 
 and the error of predicting stimulus i from all others is `e_i / (1 - h_i)` (Allen's PRESS; Golub, Heath & Wahba
-1979). Written with `w = a / (l + a)`, what is left of each direction, no digits cancel, whatever a is:
+1979). In terms of `w = a / (l + a)`, the fraction of each direction that remains in the residual, no digits cancel for
+any a:
 
     e = y_outside + Q diag(w) z,   1 - h_i = outside_i + sum_j Q_ij^2 w_j,   z = Q' y
 
-where "outside" is the part of the centred stimulus space that no feature reaches. scikit-learn's `RidgeCV` is the
-definition of the result; this module computes it for thousands of targets in the time it needs for one.
+where "outside" is the part of the centred stimulus space that the features do not span. scikit-learn's `RidgeCV`
+defines the result; this module computes it for thousands of targets in the time that `RidgeCV` needs for one.
 
-Where the kernel is singular, RidgeCV's own errors are rounding for penalties below about 1e-7 of the largest
-eigenvalue; here they keep their limit, which refitting without each stimulus confirms.
+If the kernel is singular, the errors of `RidgeCV` are dominated by rounding for penalties below about 1e-7 of the
+largest eigenvalue. Here they converge to their limit, as refitting without each stimulus confirms.
 
-Penalties that need no work: above about 1e8 l_max the error is `E0 + E1 / a` to rounding, for two numbers that cost
-nothing; below 1e-17 l_min all penalties are the same fit; and between, a proven lower bound of the error rules
-most of the far penalties out. None of the three changes which penalty is chosen.
+Most penalties need little or no work. Above about 1e8 l_max, the error is `E0 + E1 / a` to rounding, with two
+inexpensive numbers. Below 1e-17 l_min, all penalties give the same fit. Of the others, a proven lower bound of the
+error excludes most of those far from the eigenvalues. None of this changes which penalty is chosen.
 """
 
 from typing import NamedTuple
@@ -42,17 +43,17 @@ from evaluate.metrics.encoding.penalties import (
 _SERIES_START = 1e8
 # Below this times the smallest eigenvalue, `l + a == l` in float64.
 _IDENTICAL_BELOW = 1e-17
-# Penalties within this factor of the eigenvalues are always evaluated; those beyond, only where a bound allows.
+# Penalties within this factor of the eigenvalues are always evaluated; others only if a bound does not exclude them.
 _CORE_FACTOR = 10.0
 
 
 class Projection(NamedTuple):
-    """Training targets as the decomposed features see them.
+    """Training targets, projected onto the decomposed features.
 
     Attributes:
-        centred: (n, V) targets less their mean.
-        coordinates: (r, V) z, coordinates on the basis.
-        outside: (n, V) what no feature reaches, or None if nothing is left.
+        centred: (n, V) targets minus their mean.
+        coordinates: (r, V) coordinates z on the basis.
+        outside: (n, V) part of the targets that the features do not span, or None if they span everything.
         mean: (V,) mean of the targets.
     """
 
@@ -63,7 +64,7 @@ class Projection(NamedTuple):
 
 
 def _some(projection: Projection, columns: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Coordinates and outside part of some targets."""
+    """Select the coordinates and outside part of some targets."""
     outside = None if projection.outside is None else projection.outside.index_select(1, columns)
     return projection.coordinates.index_select(1, columns), outside
 
@@ -73,14 +74,14 @@ class LeaveOneOutRidge:
 
     Args:
         features: (n, D) float64 training features; n at least 3.
-        alphas: Penalties, positive, any order.
+        alphas: Positive penalties, in any order.
 
     Attributes:
         alphas: (A,) the penalties in descending order.
-        decomposition: What `decompose` gave.
+        decomposition: Result of `decompose`.
 
     Raises:
-        ValueError: Penalties that are not positive and finite, or repeated; fewer than three stimuli.
+        ValueError: A penalty is not positive and finite, or occurs twice; or there are fewer than three stimuli.
     """
 
     def __init__(self, features: Tensor, alphas: np.ndarray = PUBLISHED_ALPHAS) -> None:
@@ -91,7 +92,7 @@ class LeaveOneOutRidge:
         self._prepare()
 
     def _prepare(self) -> None:
-        """Tables over penalties that all targets share."""
+        """Compute tables over the penalties, which all targets share."""
         parts, eigenvalues = self.decomposition, self.decomposition.eigenvalues
         alphas, num_train = self.alphas, parts.basis.shape[0]
         self._free_leverage = 1.0 - 1.0 / num_train
@@ -99,16 +100,17 @@ class LeaveOneOutRidge:
         self._smallest = float(eigenvalues.min()) if len(eigenvalues) else 0.0
         squared_basis = parts.basis.square()
         self._kernel_diagonal = squared_basis @ eigenvalues  # (n,)
-        weights = alphas[:, None] / (eigenvalues + alphas[:, None])  # (A, r)
+        weights = alphas[:, None] / (eigenvalues + alphas[:, None])  # (A, r) w
         if parts.outside is None:
-            weights = weights / weights.amax(dim=1, keepdim=True)  # a scale that residuals and 1 - h share
+            # The scale cancels in e / (1 - h); without it, both would vanish with the penalty.
+            weights = weights / weights.amax(dim=1, keepdim=True)
         self._weights = weights
         outside = 0.0 if parts.outside is None else parts.outside
         remaining = weights @ squared_basis.T + outside  # (A, n), 1 - h
         self._inverse_remaining = 1.0 / remaining
-        self._shrinkage = parts.singular_values[:, None] / (eigenvalues[:, None] + alphas)  # (r, A)
+        self._shrinkage = parts.singular_values[:, None] / (eigenvalues[:, None] + alphas)  # (r, A), s / (l + a)
         first_low = self._divide_penalties()
-        # As the penalty vanishes; only used where there are penalties below the eigenvalues.
+        # Limits for a vanishing penalty; only used if there are penalties below the eigenvalues.
         self._limit_weights = self._smallest / eigenvalues
         if parts.outside is None:
             self._limit_inverse = 1.0 / (squared_basis @ self._limit_weights)
@@ -116,11 +118,12 @@ class LeaveOneOutRidge:
             self._limit_inverse = self._inverse_remaining[min(first_low, len(alphas) - 1)]
 
     def _divide_penalties(self) -> int:
-        """Sort the penalties by how they are dealt with; returns where those below all eigenvalues begin.
+        """Divide the penalties into ranges by how they are evaluated; return the index of the first below all l.
 
-        Of penalties whose errors are identical in float64 only the largest, which would be chosen, keeps a row.
+        Of penalties whose errors are identical in float64, only the largest, which would be chosen, has a row.
         """
         alphas = self.alphas.cpu().numpy()
+        # In descending order: the same as the largest | series | upper | core | lower | the same as the smallest.
         same_above = int((alphas > self._largest / _IDENTICAL_BELOW).sum())
         first_mid = int((alphas >= _SERIES_START * self._largest).sum())
         first_core = max(first_mid, int((alphas > _CORE_FACTOR * self._largest).sum()))
@@ -139,7 +142,7 @@ class LeaveOneOutRidge:
         return first_low
 
     def project(self, targets: Tensor) -> Projection:
-        """Centre targets (n, V), float64, and take their coordinates."""
+        """Centre float64 targets (n, V) and compute their coordinates z = Q' y and the part outside."""
         parts = self.decomposition
         mean = column_sum(targets) / len(targets)
         centred = targets - mean
@@ -151,14 +154,7 @@ class LeaveOneOutRidge:
         return Projection(centred, coordinates, outside, mean)
 
     def errors(self, targets: Tensor) -> Tensor:
-        """Mean squared leave-one-out error of every penalty, each computed in full.
-
-        Args:
-            targets: (n, V) float64.
-
-        Returns:
-            (A, V), penalties descending.
-        """
+        """Mean squared leave-one-out errors (A, V) of float64 targets (n, V) at every penalty, without shortcuts."""
         _, coordinates, outside, _ = self.project(targets)
         tables = zip(self._weights, self._inverse_remaining, strict=True)
         return torch.stack([self._weighted_error(*row, coordinates, outside) for row in tables]) / len(targets)
@@ -167,13 +163,14 @@ class LeaveOneOutRidge:
         """Choose each target's penalty: the largest whose error is within 1e-9 of the smallest.
 
         Args:
-            projection: What `project` gave for V targets.
+            projection: Result of `project` for V targets.
 
         Returns:
             The choice for each target.
         """
         _, coordinates, outside, _ = projection
-        constant_error = column_sum(projection.centred.square()) / self._free_leverage**2  # of the others' mean
+        # E0: error of predicting each stimulus by the mean of the others, sum_i (y_i / (1 - 1/n))^2.
+        constant_error = column_sum(projection.centred.square()) / self._free_leverage**2
         slope = self._series_slope(projection)
         errors = torch.full_like(constant_error, torch.inf).repeat(len(self._rows), 1)
         num_series = len(self._series)
@@ -193,24 +190,18 @@ class LeaveOneOutRidge:
         )
 
     def shrink(self, coordinates: Tensor, index: Tensor) -> Tensor:
-        """Coefficients of each target on the feature axes, `s / (l + a) * z`.
-
-        Args:
-            coordinates: (r, V).
-            index: (V,) chosen penalties.
-
-        Returns:
-            (r, V); `(features - mean) @ axes @ result` is the prediction's deviation from the training mean.
-        """
+        """Coefficients `b = s / (l + a) * z` (r, V) of each target on the feature axes, for penalties `index` (V,)."""
+        # (features - mean) @ axes @ b is the prediction minus the training mean.
         return self._shrinkage.index_select(1, index) * coordinates
 
     def _error(self, row: int, coordinates: Tensor, outside: Tensor | None) -> Tensor:
-        """Sum over stimuli of the squared leave-one-out error at one row's penalty: (V,)."""
+        """Sum over stimuli (V,) of the squared leave-one-out error at one row's penalty."""
         return self._weighted_error(self._row_weights[row], self._row_inverse[row], coordinates, outside)
 
     def _weighted_error(
         self, weights: Tensor, inverse_remaining: Tensor, coordinates: Tensor, outside: Tensor | None
     ) -> Tensor:
+        # e = y_outside + Q diag(w) z, then sum_i (e_i / (1 - h_i))^2.
         weighted = self.decomposition.basis * weights
         residual = weighted @ coordinates if outside is None else torch.addmm(outside, weighted, coordinates)
         return inverse_remaining.square() @ residual.square_()
@@ -218,22 +209,26 @@ class LeaveOneOutRidge:
     def _search_upper(
         self, state: LeaveOneOutErrors, projection: Projection, *, constant: Tensor, slope: Tensor
     ) -> None:
-        """Errors at penalties above the eigenvalues, where the bound leaves them a chance to be the smallest."""
+        """Compute the errors at penalties above the eigenvalues that the bound does not exclude."""
         for row in self._upper:
             columns = state.candidates(self._upper_bound(row, constant, slope))
-            if 2 * len(columns) > len(slope):  # to compute them all is faster than to pick them out
+            if 2 * len(columns) > len(slope):  # computing all columns is faster than selecting some
                 state.update(row, None, self._error(row, projection.coordinates, projection.outside))
             elif len(columns):
                 state.update(row, columns, self._error(row, *_some(projection, columns)))
 
     def _search_lower(self, state: LeaveOneOutErrors, projection: Projection) -> None:
-        """Errors at penalties below the eigenvalues; as the bound only rises, each looks at what the last left."""
+        """Compute the errors at penalties below the eigenvalues that the bound does not exclude.
+
+        The bound increases from row to row, so that each row only considers the columns that the last one left.
+        """
         if not self._lower:
             return
         limit, reach = self._low_limit(projection)
         columns: Tensor | None = None
         coordinates, outside = projection.coordinates, projection.outside
         for row in self._lower:
+            # sqrt(E(a)) >= sqrt(E(0)) - change(a) * reach
             bound = (limit - self._low_change(row) * reach).clamp(min=0.0).square()
             remaining = state.candidates(bound)
             if len(remaining) == 0:
@@ -243,11 +238,12 @@ class LeaveOneOutRidge:
             state.update(row, columns, self._error(row, coordinates, outside))
 
     def _upper_bound(self, row: int, constant_error: Tensor, slope: Tensor) -> Tensor:
-        """What the error at a penalty well above the eigenvalues cannot be below: (V,).
+        """Lower bound (V,) of the error at a penalty well above the eigenvalues.
 
-        With d = l_max / a: no weight is below `1 / (1 + d)` and 1 - h not above `1 - 1/n`, hence `E0 / (1 + d)^2`.
-        And expanding residual and leverage to first order, what is left out lowers the error by at most
-        `(8 + 4 d) d^2 E0`: `2 + 4 d` from the residual's second order, 2 from the leverage's, 4 from the product.
+        With d = l_max / a, all weights are at least `1 / (1 + d)` and 1 - h is at most `1 - 1/n`, so the error is at
+        least `E0 / (1 + d)^2`. A second bound expands residual and leverage to first order: the omitted terms reduce
+        the error by at most `(8 + 4 d) d^2 E0`, with `2 + 4 d` from the second order of the residual, 2 from that of
+        the leverage, and 4 from their product.
         """
         alpha = self._row_alphas[row]
         ratio = self._largest / alpha
@@ -255,19 +251,19 @@ class LeaveOneOutRidge:
         return torch.maximum(constant_error / (1.0 + ratio).square(), by_series)
 
     def _series_slope(self, projection: Projection) -> Tensor:
-        """E1 of `error = E0 + E1 / a` for large a.
-
-        There `e = y - K y / a` and `1 - h = g - diag(K) / a`, with `g = 1 - 1/n`.
-        """
+        """Slope E1 (V,) of `error = E0 + E1 / a` for large a."""
+        # There e = y - K y / a and 1 - h = g - diag(K) / a with g = 1 - 1/n and K = Q diag(l) Q', hence
+        # E1 = 2 (sum_i K_ii y_i^2 / g - y' K y) / g^2.
         gain = self.decomposition.eigenvalues @ projection.coordinates.square()
         loss = self._kernel_diagonal @ projection.centred.square() / self._free_leverage
         return 2.0 * (loss - gain) / self._free_leverage**2
 
     def _low_limit(self, projection: Projection) -> tuple[Tensor, Tensor]:
-        """Root of the error as the penalty vanishes, (V,), and the most that it can move per `_low_change`, (V,).
+        """Root of the error (V,) for a vanishing penalty, and its largest change (V,) per unit of `_low_change`.
 
-        For vanishing a, residuals tend to `outside` or, if nothing is outside, to `Q diag(1 / l) z` but for a
-        common scale; what 1 - h (in the same scale) is divided by is held at a value it cannot exceed.
+        For a -> 0, residuals tend to `outside` or, if nothing is outside, to `Q diag(1 / l) z` up to a common scale.
+        The leave-one-out factors 1 / (1 - h), in the same scale, are replaced by values that bound the error from
+        below.
         """
         if projection.outside is None:
             limit = self._weighted_error(self._limit_weights, self._limit_inverse, projection.coordinates, None)
@@ -278,5 +274,5 @@ class LeaveOneOutRidge:
         return limit.sqrt(), self._limit_inverse.max() * size
 
     def _low_change(self, row: int) -> Tensor:
-        """Largest change of a direction's weight, relative to its limit, between this row's penalty and none."""
+        """Largest change of a direction's weight between this row's penalty and its limit for a -> 0."""
         return self._row_alphas[row] / (self._smallest + self._row_alphas[row])

@@ -1,6 +1,6 @@
 """Ridge fits of many units in one split: predictions, correlations and noise ceilings.
 
-The arithmetic of `evaluate.metrics.encoding.encoding`, for tensors that fit into memory.
+The computations of `evaluate.metrics.encoding.encoding`, for tensors that fit into memory.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from evaluate.metrics.encoding.ridge import LeaveOneOutRidge
 
 
 class SplitModel(NamedTuple):
-    """What the fits of one split share."""
+    """Values that the fits of all units in one split share."""
 
     ridge: LeaveOneOutRidge
     test_scores: Tensor  # (tests, r) test features on the axes of the training features
@@ -31,11 +31,11 @@ class SplitModel(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """Responses of a chunk of units, as they are fitted."""
+    """Responses of a chunk of units, arranged for the fits."""
 
-    values: Tensor  # (S, K, V): the mean, then each repetition where there are several; no NaN
-    is_missing: Tensor  # (R, V) bool, repetitions that have NaN
-    num_repetitions: Tensor  # (V,) behind the mean, harmonic mean over stimuli
+    values: Tensor  # (S, K, V): the mean, then each repetition if there are several; no NaN
+    is_missing: Tensor  # (R, V) bool, repetitions with NaN
+    num_repetitions: Tensor  # (V,) number of repetitions in the mean, harmonic mean over stimuli
 
 
 def prepare_split(features: Tensor, alphas: np.ndarray, train: np.ndarray, test: np.ndarray) -> SplitModel:
@@ -48,7 +48,7 @@ def prepare_split(features: Tensor, alphas: np.ndarray, train: np.ndarray, test:
         test: (S,) bool.
 
     Returns:
-        What the fits of all units share, on the device of `features`.
+        The values that the fits of all units share, on the device of `features`.
     """
     train_index = torch.as_tensor(np.flatnonzero(train), device=features.device)
     test_index = torch.as_tensor(np.flatnonzero(test), device=features.device)
@@ -58,7 +58,7 @@ def prepare_split(features: Tensor, alphas: np.ndarray, train: np.ndarray, test:
 
 
 def arrange_targets(repetitions: Tensor) -> Targets:
-    """Take the mean of repetitions (S, V, R), float64, NaN where missing, and put it in front of them."""
+    """Put the mean of float64 repetitions (S, V, R), NaN if missing, in front of them."""
     repetitions = repetitions.transpose(1, 2)  # (S, R, V)
     is_nan = repetitions.isnan()
     count = (~is_nan).sum(dim=1, dtype=torch.float64)  # (S, V)
@@ -69,22 +69,23 @@ def arrange_targets(repetitions: Tensor) -> Targets:
 
 
 def fit_units(model: SplitModel, targets: Targets) -> tuple[dict[str, Tensor], Tensor]:
-    """Fit the mean and, where there are several, each repetition of some units, and score the fits.
+    """Fit the mean response of some units and, if there are several, each repetition; score the fits.
 
     Args:
-        model: What `prepare_split` gave.
-        targets: What `arrange_targets` gave for V units.
+        model: Result of `prepare_split`.
+        targets: Result of `arrange_targets` for V units.
 
     Returns:
         The arrays of `EncodingResult` by name, each (V,), and the predictions of the mean (tests, V).
     """
+    # K fits (the mean, then the repetitions) of V units are K V targets with a penalty each.
     num_fits, num_units = targets.values.shape[1:]
     train_values = targets.values.index_select(0, model.train)
     projection = model.ridge.project(train_values.flatten(1))
     choice = model.ridge.choose(projection)
     coefficients = model.ridge.shrink(projection.coordinates, choice.index)  # (r, K V)
-    predicted = (model.test_scores @ coefficients).unflatten(1, (num_fits, num_units))  # less the training mean
-    # As norms over stimuli, all fits at once: (K, V).
+    predicted = (model.test_scores @ coefficients).unflatten(1, (num_fits, num_units))  # minus the training mean
+    # Deviations from the mean over test stimuli (tests, K, V) and their norms (K, V), of all fits at once.
     test_centred, test_norm = deviation(targets.values.index_select(0, model.test))
     predicted_centred = predicted - column_sum(predicted) / len(predicted)
     predicted_norm = column_norm(predicted_centred)
@@ -103,6 +104,7 @@ def fit_units(model: SplitModel, targets: Targets) -> tuple[dict[str, Tensor], T
     if num_fits == 1:
         scores |= _without_correction(r_test)
     else:
+        # R2_corrected = R2 / (ceiling of the responses * ceiling of the predictions), from fits 1 to R.
         varies = predicted_norm >= CONSTANT_PREDICTION * test_norm
         predicted_norm = torch.where(varies, predicted_norm, 0.0)
         ceilings = {
@@ -119,14 +121,15 @@ def fit_units(model: SplitModel, targets: Targets) -> tuple[dict[str, Tensor], T
 
 
 def _train_r2(model: SplitModel, coordinates: Tensor, coefficients: Tensor, train_norm: Tensor) -> Tensor:
-    """Squared correlation over the training stimuli, from coordinates on the basis: no prediction is needed."""
+    """Squared correlation over the training stimuli, from coordinates on the basis instead of predictions."""
+    # The prediction is Q (s * b); Q is orthonormal, so inner products and norms are those of the coordinates.
     fitted = coefficients[:, : coordinates.shape[1]] * model.ridge.decomposition.singular_values[:, None]
     raw = correlation(column_sum(fitted * coordinates), column_norm(fitted), train_norm)
     return _published_rule(raw, train_norm).square()
 
 
 def _published_rule(raw: Tensor, measured_norm: Tensor) -> Tensor:
-    """0 for a negative correlation or a constant prediction; NaN only where the response is constant."""
+    """Replace a negative correlation or that of a constant prediction by 0; NaN only if the response is constant."""
     return torch.where(measured_norm > 0, raw.nan_to_num(nan=0.0).clamp(min=0.0), torch.nan)
 
 
@@ -137,7 +140,7 @@ def _without_correction(like: Tensor) -> dict[str, Tensor]:
 
 
 def _ceiling(centred: Tensor, norm: Tensor, targets: Targets) -> Tensor:
-    """Ceiling (V,) from centred values (stimuli, R, V) and their norms (R, V), 0 if constant."""
+    """Ceiling (V,) from centred values (stimuli, R, V) and their norms (R, V), 0 if constant; NaN without a pair."""
     defined_norm = torch.where(targets.is_missing, 0.0, norm)
     reliability = pairwise_reliability(centred, defined_norm)
     has_pair = (~targets.is_missing).sum(dim=0) >= 2

@@ -1,4 +1,4 @@
-"""Train and test splits over stimuli, the published ones above all."""
+"""Train and test splits over stimuli, including the published ones."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,16 @@ PUBLISHED_SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Boolean masks that say which stimuli each split trains and tests on.
+    """Boolean masks of the stimuli that each split trains and tests on.
 
-    Masks keep the stimuli in ascending order, whatever order they were drawn in.
+    As masks, they keep the stimuli in ascending order, regardless of the order in which they were drawn.
 
     Attributes:
-        train: (splits, S) bool, True where the split trains on the stimulus.
-        test: (splits, S) bool, True where the split tests on it; never True where `train` is.
+        train: (splits, S) bool, True for training stimuli.
+        test: (splits, S) bool, True for test stimuli; never True where `train` is.
 
     Raises:
-        ValueError: Masks that are not (splits, S) bool of one shape, overlap, or leave a side with fewer than
+        ValueError: The masks are not (splits, S) bool arrays of equal shape, overlap, or leave a side with fewer than
             three stimuli (a correlation needs three).
     """
 
@@ -35,12 +35,12 @@ class Splits:
                 raise ValueError(f"splits.{side} must be a (splits, S) bool array, got {found}")
         if self.train.shape != self.test.shape or self.train.shape[0] == 0:
             raise ValueError(
-                f"splits.train and splits.test must have one shape with at least one split, "
+                f"splits.train and splits.test must have the same shape with at least one split, "
                 f"got {self.train.shape} and {self.test.shape}"
             )
         overlap = (self.train & self.test).any(axis=1)
         if overlap.any():
-            raise ValueError(f"split {int(overlap.argmax())} has stimuli on both sides, train and test")
+            raise ValueError(f"split {int(overlap.argmax())} has stimuli that are in both train and test")
         for side in ("train", "test"):
             count = getattr(self, side).sum(axis=1)
             if count.min() < 3:
@@ -65,23 +65,23 @@ def published_splits(
     num_train: int | None = None,
     seed: int = PUBLISHED_SEED,
 ) -> Splits:
-    """Draw the splits that the published evaluation used, with NumPy's legacy generator.
+    """Draw the splits of the published evaluation, with NumPy's legacy generator.
 
-    Seeded once; then for each split `choice(S, num_train, replace=False)` trains, and a second `choice` among
-    the remaining stimuli tests. As the second choice takes all that remain, only its use of the random stream
-    matters, not what it returns. The global generator is not touched.
+    The generator is seeded once. Then, for each split, `choice(S, num_train, replace=False)` draws the training
+    stimuli, and a second `choice` among the remaining stimuli draws the test stimuli. As the second choice takes all of
+    them, only its use of the random stream matters, not its result. The global generator is not used.
 
     Args:
         num_stimuli: Number of stimuli S; 165 gives the published splits of 83 and 82.
-        num_splits: How many splits to draw.
-        num_train: Stimuli to train on; default half of them, rounded up. All others are tested on.
+        num_splits: Number of splits.
+        num_train: Number of training stimuli; by default half of them, rounded up. All others are test stimuli.
         seed: Seed of the legacy generator.
 
     Returns:
         Masks (splits, S).
 
     Raises:
-        ValueError: Fewer than six stimuli, or a `num_train` that leaves a side with fewer than three.
+        ValueError: There are fewer than six stimuli, or `num_train` leaves a side with fewer than three.
     """
     if num_stimuli < 6:
         raise ValueError(f"num_stimuli must be at least 6 (three on each side of a split), got {num_stimuli}")
@@ -93,5 +93,5 @@ def published_splits(
     train = np.zeros((num_splits, num_stimuli), dtype=bool)
     for split in range(num_splits):
         train[split, generator.choice(num_stimuli, num_train, replace=False)] = True
-        generator.choice(num_test, num_test, replace=False)  # the draw of the test stimuli moves the stream on
+        generator.choice(num_test, num_test, replace=False)  # the draw of the test stimuli advances the random stream
     return Splits(train=train, test=~train)

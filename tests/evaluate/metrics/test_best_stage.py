@@ -179,9 +179,9 @@ def test_errors_say_what_is_wrong():
         best_stage(scores[..., :9], [0] * 4)
     with pytest.raises(ValueError, match=r"\(units, stages, splits\), got \(4, 3\)"):
         unit_stage_curves(scores[..., 0], clip=True)
-    with pytest.raises(ValueError, match=r"subjects must name one for each of the 4 units, got shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"subjects must have one label for each of the 4 units, got shape \(3,\)"):
         best_stage(scores, [0] * 3)
-    with pytest.raises(ValueError, match="regions must name one"):
+    with pytest.raises(ValueError, match="regions must have one label"):
         best_stage_by_region(scores, [0] * 4, [0] * 5)
     with pytest.raises(ValueError, match="infinite"):
         best_stage(scores + np.inf, [0] * 4)

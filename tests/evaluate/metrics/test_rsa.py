@@ -133,11 +133,11 @@ def test_errors_say_what_is_wrong(problem):
         rsa({}, responses, subjects, splits)
     with pytest.raises(ValueError, match=r"stage 'first' must be \(24, D\), got \(20, 30\)"):
         rsa({"first": stages["first"][:20]}, responses, subjects, splits)
-    with pytest.raises(ValueError, match="stage 'first' hold NaN"):
+    with pytest.raises(ValueError, match="stage 'first' contain NaN"):
         rsa({"first": stages["first"] * np.nan}, responses, subjects, splits)
     with pytest.raises(ValueError, match=r"responses must be \(24, V\)"):
         rsa(stages, responses[:10], subjects, splits)
-    with pytest.raises(ValueError, match="subjects must name one for each of 36 units"):
+    with pytest.raises(ValueError, match="expected one subject for each of 36 units"):
         rsa(stages, responses, subjects[:5], splits)
     broken = responses.copy()
     broken[2, 5] = np.nan

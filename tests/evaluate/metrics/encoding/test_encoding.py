@@ -265,13 +265,13 @@ def test_errors_say_what_is_wrong():
     splits = published_splits(40)
     broken = features.copy()
     broken[3, 17] = np.nan
-    with pytest.raises(ValueError, match=r"'relu0' hold 1 NaN .* stimulus 3, column 17"):
+    with pytest.raises(ValueError, match=r"'relu0' contain 1 NaN .* stimulus 3, column 17"):
         encode(broken, responses, splits, stage="relu0")
     with pytest.raises(ValueError, match=r"features must be real numbers \(S, D\), got float64 \(40, 300, 1\)"):
         encode(features[:, :, None], responses, splits)
-    with pytest.raises(ValueError, match="features are of 30 stimuli, the splits of 40"):
+    with pytest.raises(ValueError, match="features have 30 stimuli, but the splits have 40"):
         encode(features[:30], responses, splits)
-    with pytest.raises(ValueError, match="responses are to 30 stimuli, the splits of 40"):
+    with pytest.raises(ValueError, match="responses have 30 stimuli, but the splits have 40"):
         encode(features, responses[:30], splits)
     with pytest.raises(ValueError, match=r"responses must be real numbers .* got <U"):
         encode(features, responses.astype(str), splits)

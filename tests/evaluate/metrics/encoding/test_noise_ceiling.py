@@ -24,7 +24,7 @@ def test_floor_is_the_smallest_significant_correlation_of_three_decimals(num):
 
 
 def test_floor_needs_three_stimuli():
-    with pytest.raises(ValueError, match="from 3 stimuli on, got 2"):
+    with pytest.raises(ValueError, match="at least 3 stimuli, got 2"):
         significance_floor(2)
 
 

@@ -63,9 +63,9 @@ def test_errors_say_what_is_wrong():
         published_splits(10, num_train=9)
     with pytest.raises(ValueError, match=r"splits.test must be a \(splits, S\) bool array, got int64"):
         Splits(mask, (~mask).astype(np.int64))
-    with pytest.raises(ValueError, match="split 0 has stimuli on both sides"):
+    with pytest.raises(ValueError, match="split 0 has stimuli that are in both train and test"):
         Splits(mask, np.ones_like(mask))
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="the same shape"):
         Splits(mask, np.zeros((1, 9), dtype=bool))
     with pytest.raises(ValueError, match="split 0 has 0 test stimuli"):
         Splits(mask, np.zeros_like(mask))
