@@ -1,1 +1,1 @@
-"""Stage activations, and where they are kept."""
+"""Stage activations, and their cache on disk."""

@@ -1,4 +1,4 @@
-"""Time-averaged activations of a network's stages, the features of every encoding model here."""
+"""Time-averaged activations of a network's stages, the features of all metrics."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,17 +18,17 @@ from networks.training_flags import evaluation_mode
 
 
 class StageError(ValueError):
-    """A stage that the network does not have, or whose activations cannot be used."""
+    """A stage that the network does not have, or with activations that cannot be used."""
 
 
 def average_over_time(activation: Tensor) -> Tensor:
-    """Average an activation over time and flatten it, channel after channel.
+    """Average an activation over time and flatten it, channel by channel.
 
     Args:
-        activation: (B, C, F, N) with time last, or (B, D) where time is gone already.
+        activation: (B, C, F, N) with time last, or (B, D) without time.
 
     Returns:
-        (B, C * F) or (B, D), float32: feature `c * F + f` is channel c at frequency f.
+        (B, C * F) or (B, D) in float32; feature `c * F + f` is channel c at frequency f.
     """
     activation = activation.float()
     if activation.ndim > 2:
@@ -37,17 +37,17 @@ def average_over_time(activation: Tensor) -> Tensor:
 
 
 def resolve_stages(net: HasStages, stages: Sequence[str] | None) -> tuple[str, ...]:
-    """Check the names of stages and bring them into the network's order.
+    """Check the names of stages and put them in the network's order.
 
     Args:
         net: Network with `stages`.
         stages: Names, or None for all stages.
 
     Returns:
-        The chosen stages, each once, in the network's order.
+        The selected stages, each once, in the network's order.
 
     Raises:
-        StageError: A name that is no stage; lists those that are.
+        StageError: A name is not a stage, or there are no names; the message lists the stages.
     """
     known = tuple(net.stages)
     if stages is None:
@@ -55,7 +55,7 @@ def resolve_stages(net: HasStages, stages: Sequence[str] | None) -> tuple[str, .
     unknown = [stage for stage in stages if stage not in known]
     if unknown or not stages:
         asked = ", ".join(repr(stage) for stage in unknown) or "none"
-        raise StageError(f"unknown stage: asked for {asked}; this network has {', '.join(known)}")
+        raise StageError(f"unknown stage {asked}: expected stages of this network, {', '.join(known)}")
     return tuple(stage for stage in known if stage in stages)
 
 
@@ -68,42 +68,41 @@ def stage_activations(
     device: torch.device | str | None = None,
     progress: ReportProgress | None = None,
 ) -> dict[str, np.ndarray]:
-    """Record what each stage of a network does with each sound, averaged over time.
+    """Record the time-averaged activations of each stage of a network for each sound.
 
-    The network runs in evaluation mode, in float32, without autocast, gradients or compiled code. It is
-    left as it was found, also when something raises: hooks are gone, every module has its training flag.
+    The network runs in evaluation mode, in float32, without autocast, gradients or compiled code. Its state is restored
+    even if an error is raised: hooks are removed, and every module keeps its training flag.
 
-    On a CPU, batches run side by side on as many threads as PyTorch uses, each on one core: the activations are bit
-    for bit the same whatever that number is, which they are not where a single operation is shared out.
+    On a CPU, batches run in parallel on as many threads as PyTorch uses, each on one core. The activations are bitwise
+    equal for any number of threads, which is not the case if a single operation is divided among threads.
 
     Args:
-        net: Network with `stages` and `stage_modules()`, as `networks.AuditoryNetwork`.
+        net: Network with `stages` and `stage_modules()`, such as `networks.AuditoryNetwork`.
         waveforms: (S, T) sounds at the network's sample rate.
-        stages: Stages wanted, or None for all.
-        batch_size: Sounds per forward pass; with the number of threads it bounds the memory.
-        device: Where the sounds go; None means where the network's parameters are. The network is not moved.
+        stages: Stages to record, or None for all.
+        batch_size: Sounds per forward pass; memory grows with it and with the number of threads.
+        device: Device of the sounds; None for that of the network's parameters. The network is not moved.
         progress: Called after each batch as `progress("activations", num_done, num_total)`.
 
     Returns:
-        For every stage, in the network's order, (S, D) float32 features, channel-major (see
-        `average_over_time`).
+        Features (S, D) in float32 by stage, in the network's order and channel-major (see `average_over_time`).
 
     Raises:
-        StageError: A stage is unknown, was not reached, or its activations are not finite; names it.
-        ValueError: `waveforms` is not two-dimensional or holds no sound, or `batch_size` is below 1.
+        StageError: A stage is unknown, was not reached, or its activations are not finite; the message names it.
+        ValueError: `waveforms` is not two-dimensional or is empty, or `batch_size` is below 1.
     """
     sounds = torch.as_tensor(waveforms)
     if sounds.ndim != 2 or len(sounds) == 0:
         raise ValueError(f"waveforms have shape {tuple(sounds.shape)}, expected (stimuli, samples), not empty")
     if batch_size < 1:
-        raise ValueError(f"batch_size is at least 1, got {batch_size}")
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     wanted = resolve_stages(net, stages)  # type: ignore[arg-type]
     device = torch.device(device) if device is not None else device_of(net)
     features: dict[str, list[np.ndarray]] = {stage: [] for stage in wanted}
     starts = range(0, len(sounds), batch_size)
     with evaluation_mode(net), _exact_float32(), _recording(net, wanted) as recorded, Workers(device) as workers:
 
-        @torch.inference_mode()  # here and not outside: each thread has its own modes
+        @torch.inference_mode()  # inside the function, as the mode is local to a thread
         def features_of_batch(start: int) -> dict[str, np.ndarray]:
             recorded.clear()
             batch = sounds[start : start + batch_size].to(device, torch.float32)
@@ -120,14 +119,14 @@ def stage_activations(
 
 
 def device_of(net: nn.Module) -> torch.device:
-    """Give the device of a network's first parameter or buffer, the CPU when it has none."""
+    """Return the device of a network's first parameter or buffer; the CPU if it has none."""
     for tensor in (*net.parameters(), *net.buffers()):
         return tensor.device
     return torch.device("cpu")
 
 
 def _checked(recorded: "_Recorded", stage: str, start: int, num_sounds: int) -> np.ndarray:
-    """Take one stage's features of a batch, refusing what is missing or not finite."""
+    """Return one stage's features of a batch, after checking that they are complete and finite."""
     averaged = recorded.of_stage(stage)
     if averaged is None:
         raise StageError(f"stage {stage!r} was not reached by the network's forward pass")
@@ -138,13 +137,13 @@ def _checked(recorded: "_Recorded", stage: str, start: int, num_sounds: int) -> 
     if broken.size:
         raise StageError(
             f"stage {stage!r} has activations that are not finite, first for stimulus {start + broken[0]}: "
-            "the network has diverged, or its weights are broken"
+            "the network has diverged, or its weights are damaged; use another checkpoint"
         )
     return features
 
 
 class _Recorded(threading.local):
-    """What the stages did in the forward pass that a thread is in; every thread sees its own."""
+    """Time-averaged outputs of the stages in the current forward pass; each thread has its own."""
 
     def __init__(self, net: nn.Module) -> None:
         self._average: Callable[[str, Any], Tensor] | None = getattr(net, "average_stage", None)
@@ -158,7 +157,7 @@ class _Recorded(threading.local):
         self._num_calls.clear()
 
     def add(self, stage: str, output: Any) -> None:
-        """Keep a stage's time-averaged output, at once: what comes after a stage may overwrite its output."""
+        """Keep a stage's time-averaged output; averaged immediately, as later modules may modify it in place."""
         if self._average is None:
             self._sums[stage] = average_over_time(output.detach())
             return
@@ -171,7 +170,7 @@ class _Recorded(threading.local):
         self._num_calls[stage] = self._num_calls.get(stage, 0) + 1
 
     def of_stage(self, stage: str) -> Tensor | None:
-        """A stage's average, (B, D); None where it was not reached."""
+        """Average (B, D) of a stage over its calls; None if it was not reached."""
         total = self._sums.get(stage)
         num_calls = self._num_calls.get(stage, 1)
         return total if total is None or num_calls == 1 else total / num_calls
@@ -179,7 +178,7 @@ class _Recorded(threading.local):
 
 @contextmanager
 def _recording(net: nn.Module, stages: Sequence[str]) -> Iterator[_Recorded]:
-    """Keep the time-averaged output of each stage's module during forward passes."""
+    """Record the time-averaged output of each stage's module during forward passes."""
     recorded = _Recorded(net)
     modules = net.stage_modules()  # type: ignore[operator]
 
@@ -191,7 +190,7 @@ def _recording(net: nn.Module, stages: Sequence[str]) -> Iterator[_Recorded]:
 
     handles = [modules[stage].register_forward_hook(hook_for(stage)) for stage in stages]
     try:
-        # Compiled code does not look for hooks that were registered after compiling.
+        # Compiled code ignores hooks that are registered after compilation.
         with torch.compiler.set_stance("force_eager"):
             yield recorded
     finally:
@@ -201,7 +200,7 @@ def _recording(net: nn.Module, stages: Sequence[str]) -> Iterator[_Recorded]:
 
 @contextmanager
 def _exact_float32() -> Iterator[None]:
-    """Keep a GPU from rounding products to TF32 (1e-3 relative) and from choosing kernels by timing."""
+    """Prevent a GPU from rounding products to TF32 (1e-3 relative) and from choosing kernels by timing."""
     wanted: list[tuple[Any, str, Any]] = [
         (cudnn.conv, "fp32_precision", "ieee"),  # type: ignore[attr-defined]
         (cuda.matmul, "fp32_precision", "ieee"),

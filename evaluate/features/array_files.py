@@ -1,4 +1,4 @@
-"""Arrays in files that are whole or not there, and that tell when they were damaged."""
+"""Arrays in files that are complete or missing, with a checksum that detects damage."""
 
 import hashlib
 import io
@@ -10,18 +10,18 @@ from numpy.lib import format as npy
 from datamodules.files import write_bytes
 
 NUM_DIGEST_BYTES = 16
-"""Length of the checksum (BLAKE2b) behind the array: damage goes unseen once in 2^128."""
+"""Length of the checksum (BLAKE2b) after the array: it misses damage once in 2^128."""
 
 _MAX_HEAD_BYTES = 2**16 + 16
-"""Version 1 of NumPy's format has 10 bytes and a head of at most 2^16 before the numbers."""
+"""Version 1 of NumPy's format has 10 bytes and a header of at most 2^16 bytes before the data."""
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    """Write an array in NumPy's format with a checksum behind it; `numpy.load` reads it too.
+    """Write an array in NumPy's format, followed by a checksum; `numpy.load` reads it too.
 
     Args:
-        path: Where the file goes; its folder is made.
-        array: Numbers, of any shape.
+        path: File to write; its folder is created.
+        array: Numbers of any shape.
 
     Raises:
         OSError: The file cannot be written.
@@ -34,20 +34,19 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def read_array(path: Path) -> np.ndarray | None:
-    """Map an array of `write_array` into memory.
+    """Map an array written by `write_array` into memory.
 
     Args:
         path: The file.
 
     Returns:
-        The array; None where there is no such file, or one that was cut short or changed. Writing into the array does
-        not change the file.
+        The array; None if the file is missing, truncated or damaged. Writing to the array does not change the file.
     """
     try:
         content = np.memmap(path, dtype=np.uint8, mode="c")
     except (OSError, ValueError):  # ValueError: an empty file
         return None
-    # The checksum comes first: NumPy's reader raises all kinds of errors on a damaged head.
+    # Check the checksum first: NumPy's reader raises errors of many types for a damaged header.
     end = len(content) - NUM_DIGEST_BYTES
     if end <= 0 or _digest(content.data[:end]) != content[end:].tobytes():
         return None

@@ -1,4 +1,4 @@
-"""Activations on disk: computed once for a network's weights, a stage and a set of sounds, then re-used."""
+"""Activations on disk: computed once for a network's weights, a stage and a set of sounds, then reused."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ from evaluate.features.fingerprint import content_key, network_fingerprint
 from evaluate.options import DEFAULT_BATCH_SIZE, DEFAULT_CACHE_GIB
 
 CACHE_VERSION = 1
-"""Goes up when `stage_activations` gives other numbers than before, so that old files are not found."""
+"""Increase it when the results of `stage_activations` change, so that old files are not used."""
 
 _FILES = "*.npy"
 
@@ -28,19 +28,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class ActivationCache:
-    """Features of stages in files of one folder, none of them ever half-written, together below a limit.
+    """Features of stages in the files of one folder, with a limit on their total size.
 
-    When files outgrow the limit, those used longest ago go. Several processes may use a folder at the same time. A
-    file that is damaged is one that is not there.
+    Above the limit, the least recently used files are removed. Files are never partly written, and damaged ones count
+    as missing. Several processes may use a folder at the same time.
 
     Attributes:
-        folder: Where the files are; made with the first of them.
-        limit_gib: What all files together take at most, in GiB.
-        num_found: How many arrays were found so far.
-        num_missed: How many were not.
+        folder: Folder of the files; created with the first one.
+        limit_gib: Maximum size of all files together, in GiB.
+        num_found: Number of arrays found so far.
+        num_missed: Number of arrays not found so far.
 
     Raises:
-        ValueError: A limit that is not positive.
+        ValueError: The limit is not positive.
     """
 
     folder: Path
@@ -50,17 +50,17 @@ class ActivationCache:
 
     def __post_init__(self) -> None:
         if not self.limit_gib > 0:
-            raise ValueError(f"a cache holds more than 0 GiB, got {self.limit_gib}; leave it out to have none")
+            raise ValueError(f"expected a limit of more than 0 GiB, got {self.limit_gib}; use no cache instead of 0")
         self.folder = Path(self.folder)
 
     def get(self, key: str) -> np.ndarray | None:
-        """Find an array and note that it was used.
+        """Find an array and mark it as used.
 
         Args:
-            key: What it was kept under.
+            key: Key that it was saved under.
 
         Returns:
-            The array, mapped from its file; None where it is not there or damaged.
+            The array, mapped from its file; None if it is missing or damaged.
         """
         path = self._path(key)
         array = read_array(path)
@@ -70,39 +70,39 @@ class ActivationCache:
         self.num_found += 1
         try:
             os.utime(path)
-        except OSError:  # another process has just evicted it, or the folder is read-only: the array is good
+        except OSError:  # another process has just evicted it, or the folder is read-only; the array is valid
             _log.debug("%s: its time of use could not be set", path)
         return array
 
     def put(self, key: str, array: np.ndarray) -> None:
-        """Keep an array; where it cannot be written, warn and go on without.
+        """Save an array, or log a warning if it cannot be written.
 
         Args:
-            key: What to keep it under.
-            array: Numbers. One that is larger than the limit is not kept.
+            key: Key to save it under.
+            array: The array; it is not saved if it is larger than the limit.
         """
         if array.nbytes > self._limit_bytes:
             _log.warning(
-                "activations of %.2f GiB are not kept: the limit is %g GiB", _gib(array.nbytes), self.limit_gib
+                "activations of %.2f GiB are not cached: the limit is %g GiB", _gib(array.nbytes), self.limit_gib
             )
             return
         path = self._path(key)
         try:
             write_array(path, array)
         except OSError as error:
-            _log.warning("activations are not kept: %s", error)
+            _log.warning("activations are not cached: %s", error)
             return
         self._evict(keep=path)
 
     def size_bytes(self) -> int:
-        """Sum up what the files take now."""
+        """Current size of all files together."""
         return sum(size for _, size, _ in self._files())
 
     def __str__(self) -> str:
-        """Say where it is, how full it is and how it was used."""
+        """Describe its folder, its size and how often it was used."""
         return (
             f"{self.folder}: {_gib(self.size_bytes()):.2f} of at most {self.limit_gib:g} GiB, "
-            f"{self.num_found} stages re-used, {self.num_missed} computed"
+            f"{self.num_found} stages reused, {self.num_missed} computed"
         )
 
     @property
@@ -113,7 +113,7 @@ class ActivationCache:
         return self.folder / f"{key}.npy"
 
     def _files(self) -> list[tuple[float, int, Path]]:
-        """Time of last use, size and path of every file, oldest first."""
+        """Time of last use, size and path of every file, least recently used first."""
         found = []
         for path in self.folder.glob(_FILES):
             try:
@@ -124,7 +124,7 @@ class ActivationCache:
         return sorted(found)
 
     def _evict(self, *, keep: Path) -> None:
-        """Remove files until the limit holds, those used longest ago first, and what killed writers left."""
+        """Remove the least recently used files until the limit is met, and temporary files of killed writers."""
         files = self._files()
         total = sum(size for _, size, _ in files)
         for _, size, path in files:
@@ -147,27 +147,27 @@ def cached_activations(
     device: torch.device | str | None = None,
     progress: ReportProgress | None = None,
 ) -> dict[str, np.ndarray]:
-    """Give each stage's features of a benchmark's sounds, from the cache where they are in it.
+    """Return each stage's features of a benchmark's sounds, from the cache if possible.
 
-    The key is what network, stage and sounds are, not how they were computed: a batch of another size or another
-    device rounds otherwise (about 1e-6 of a feature) and finds the same features.
+    The key depends on network, stage and sounds, but not on batch size and device: they change only the rounding (about
+    1e-6 of a feature), and find the same features.
 
     Args:
         net: Network with named stages.
-        benchmark: Whose sounds.
-        cache: Where features are looked up and kept; None computes all.
-        stages: Stages wanted, None for all.
-        network_key: `network_fingerprint(net)`, where it is known already.
+        benchmark: Benchmark of the sounds.
+        cache: The cache; None computes all features.
+        stages: Stages to return, None for all.
+        network_key: `network_fingerprint(net)`, if already known.
         batch_size: Sounds per forward pass.
-        device: Where the sounds go, None for where the network is.
+        device: Device of the sounds, None for that of the network.
         progress: Called as `progress("activations", num_done, num_total)`.
 
     Returns:
-        (S, D) float32 of each stage, in the network's order.
+        Features (S, D) in float32 by stage, in the network's order.
 
     Raises:
         StageError: A stage is unknown, or its activations are not finite.
-        BenchmarkError: The sounds are not right.
+        BenchmarkError: The benchmark's sounds cannot be used.
     """
     wanted = resolve_stages(net, stages)  # type: ignore[arg-type]
     sound_format = int(net.sample_rate_hz), int(net.num_samples)  # type: ignore[arg-type]
@@ -197,16 +197,7 @@ def cached_activations(
 
 
 def activation_key(network_key: str, stage: str, sounds_key: str) -> str:
-    """Name what the features of a stage depend on.
-
-    Args:
-        network_key: `network_fingerprint` of the network.
-        stage: Name of the stage.
-        sounds_key: `Benchmark.stimuli_fingerprint` of the sounds.
-
-    Returns:
-        64 hexadecimal digits.
-    """
+    """Hash all that a stage's features depend on; keys by `network_fingerprint`, `Benchmark.stimuli_fingerprint`."""
     content = {"version": CACHE_VERSION, "network": network_key, "stage": stage, "sounds": sounds_key}
     return content_key(content)
 

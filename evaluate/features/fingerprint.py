@@ -1,4 +1,4 @@
-"""What a network computes, as a key: its weights, how it was made, and the code of its modules."""
+"""A key of what a network computes: a hash of its weights, its description and the code of its modules."""
 
 import hashlib
 import inspect
@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 
 def network_fingerprint(net: nn.Module) -> str:
-    """Hash all that a network's activations follow from, besides the sounds.
+    """Hash everything that a network's activations depend on, except the sounds.
 
-    That is its state dict and other buffers, its description (`networks.Described`) and the source files that its
-    modules' classes are defined in: a network whose code was edited is another one. What those files import is not
-    looked at.
+    This covers its state dict and other buffers, its description (`networks.Described`) and the source files of its
+    modules' classes, so that a network with edited code has another key. Modules imported by these files are not
+    included.
 
     Args:
-        net: Any module; where its tensors are does not matter.
+        net: Any module; the device of its tensors does not matter.
 
     Returns:
         64 hexadecimal digits (SHA-256).
@@ -38,31 +38,24 @@ def network_fingerprint(net: nn.Module) -> str:
 
 
 def content_key(content: Mapping[str, Any] | list[Any]) -> str:
-    """Hash plain values.
-
-    Args:
-        content: Texts, numbers, lists and dictionaries of them; the order in dictionaries does not matter.
-
-    Returns:
-        64 hexadecimal digits (SHA-256).
-    """
+    """Hash plain values as JSON to 64 hexadecimal digits (SHA-256); the order in dictionaries does not matter."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _description(net: nn.Module) -> dict[str, Any]:
     describe = getattr(net, "description", None)
     name = f"{type(net).__module__}.{type(net).__qualname__}"
-    # A network that cannot describe itself is told apart by the settings that its modules print.
+    # A network without a description is identified by the settings in the repr of its modules.
     return describe() if callable(describe) else {"class_path": name, "modules": repr(net)}
 
 
 @lru_cache
 def _source_digest(module_name: str) -> str:
-    """Hash the file of a module; PyTorch's own are taken to be what they are."""
+    """Hash the source file of a module; PyTorch's own modules are not hashed."""
     if module_name.partition(".")[0] == "torch":
         return ""
     try:
         source = inspect.getsource(sys.modules[module_name])
-    except (OSError, TypeError, KeyError):  # typed in, or compiled: there is no file
+    except (OSError, TypeError, KeyError):  # no source file: defined interactively, or compiled
         return ""
     return hashlib.sha256(source.encode()).hexdigest()

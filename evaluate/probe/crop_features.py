@@ -1,4 +1,4 @@
-"""Features of random crops of sound files, for the transfer check."""
+"""Features of random crops of sound files, for linear probes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,29 +13,28 @@ from evaluate.features.activations import stage_activations
 from evaluate.options import DEFAULT_BATCH_SIZE, PUBLISHED_NUM_CROPS
 
 _MAX_CROP_DRAWS = 10
-"""How often a silent crop is drawn again: sounds of ESC-50 are filled up with zeros to 5 s."""
+"""Maximum number of draws to avoid a silent crop: sounds of ESC-50 are padded with zeros to 5 s."""
 
 NUM_SOUNDS_PER_ROUND = 32
-"""So many sounds are in memory at once."""
-
-"""Called as `progress(what, num_done, num_total)`."""
+"""Number of sounds in memory at once."""
 
 
 def random_crops(
     waveform: np.ndarray, num_samples: int, rng: np.random.Generator, *, num_crops: int = PUBLISHED_NUM_CROPS
 ) -> np.ndarray:
-    """Cut stretches from random places of a sound and set their level.
+    """Cut crops at random positions of a sound and set their level.
 
-    A silent stretch is drawn again, up to `_MAX_CROP_DRAWS` times; a sound shorter than a crop gets zeros at its end.
+    A silent crop is drawn again, up to `_MAX_CROP_DRAWS` times in all. A sound shorter than a crop is padded with zeros
+    at its end.
 
     Args:
         waveform: (T,) float.
         num_samples: Length of a crop in samples.
-        rng: Random numbers.
-        num_crops: How many, at least 1.
+        rng: Random generator.
+        num_crops: Number of crops, at least 1.
 
     Returns:
-        (num_crops, num_samples) float32, each demeaned and of RMS 0.1 (a silent one is zero).
+        (num_crops, num_samples) float32, each with mean 0 and RMS 0.1 (a silent one is zero).
     """
     padded = fit_length(waveform, max(len(waveform), num_samples))
     crops = np.empty((num_crops, num_samples), dtype=np.float32)
@@ -60,26 +59,26 @@ def crop_features(
     device: torch.device | str | None = None,
     progress: ReportProgress | None = None,
 ) -> dict[str, np.ndarray]:
-    """Record what stages do with random crops of sound files, averaged over time.
+    """Record the time-averaged activations of stages for random crops of sound files.
 
-    Crops depend on the seed and the sound's place in the list alone, so that all networks that take sounds of one
-    length and rate hear the same ones.
+    Crops depend only on the seed and on the position of the sound in the list: all networks with the same duration and
+    sample rate of sounds get the same crops.
 
     Args:
         net: Network with named stages.
         paths: (S,) sound files; read and resampled a few at a time.
-        stages: Stages wanted.
-        num_crops: Crops per sound, P.
+        stages: Stages to record.
+        num_crops: Number of crops per sound, P.
         seed: Seed of the crops.
         batch_size: Crops per forward pass.
-        device: Where they go; None for where the network is.
+        device: Device of the crops; None for that of the network.
         progress: Called as `progress("activations", num_sounds_done, num_sounds)`.
 
     Returns:
-        (S, P, D) float32 of each stage, in the network's order.
+        Features (S, P, D) in float32 by stage, in the network's order.
 
     Raises:
-        AudioError: A file that cannot be read; names it.
+        AudioError: A file cannot be read; the message names it.
         StageError: A stage is unknown, or its activations are not finite.
     """
     rate_hz, num_samples = int(net.sample_rate_hz), int(net.num_samples)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Folders of labelled sounds, for the transfer check: which file has which label, source and fold."""
+"""Folders and tables of labelled sounds, for linear probes: the label, source and fold of each file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 ESC50_TABLE = Path("meta") / "esc50.csv"
-"""Where ESC-50 (Piczak 2015) keeps its table, beside the folder `audio`."""
+"""Path of the table in ESC-50 (Piczak 2015), whose sounds are in the folder `audio`."""
 
 PATH_COLUMNS = ("path", "filename")
 LABEL_COLUMNS = ("label", "category")
@@ -24,22 +24,23 @@ _SUFFIXES = frozenset(f".{name.lower()}" for name in soundfile.available_formats
 
 
 class LabelledSoundsError(ValueError):
-    """Labelled sounds that cannot be used; the message says which file or row, and what to do."""
+    """Labelled sounds that cannot be used; the message names the file or row and what to do."""
 
 
 @dataclass(frozen=True)
 class LabelledSounds:
-    """Sound files with a label each.
+    """Sound files, each with a label.
 
     Attributes:
         name: Name of the collection.
         paths: (S,) files.
         labels: (S,) labels, at least two different ones.
-        sources: (S,) what each sound was cut from: sounds of one source are never split between training and test.
-        folds: (S,) number of each sound's fold, or None where folds are to be drawn.
+        sources: (S,) recording that each sound was cut from; sounds of one source are never in both training and test.
+        folds: (S,) number of each sound's fold, or None to draw folds.
 
     Raises:
-        LabelledSoundsError: Lengths differ, there are fewer than two labels or folds, or a source is in two folds.
+        LabelledSoundsError: Lengths differ, there are fewer than two labels or three folds, or a source is in two
+            folds.
     """
 
     name: str
@@ -49,7 +50,7 @@ class LabelledSounds:
     folds: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Check that the columns belong together."""
+        """Check lengths, labels and folds."""
         lengths = [len(self.paths), len(self.labels), len(self.sources)]
         if self.folds is not None:
             lengths.append(len(self.folds))
@@ -57,8 +58,8 @@ class LabelledSounds:
             raise LabelledSoundsError(f"{self.name}: paths, labels, sources and folds differ in length: {lengths}")
         if len(set(self.labels)) < 2:
             raise LabelledSoundsError(
-                f"{self.name}: {len(self.paths)} sounds with {len(set(self.labels))} labels; a classifier needs at "
-                "least two labels"
+                f"{self.name}: expected at least two labels for a classifier, got {len(set(self.labels))} for "
+                f"{len(self.paths)} sounds"
             )
         if self.folds is not None:
             self._check_folds(self.folds)
@@ -66,52 +67,56 @@ class LabelledSounds:
     def _check_folds(self, folds: Sequence[int]) -> None:
         if len(set(folds)) < 3:
             raise LabelledSoundsError(
-                f"{self.name}: its folds are {sorted(set(folds))}; at least three are needed, one to test on and two "
-                "to choose the penalty within"
+                f"{self.name}: expected at least three folds (one to test on, two to choose the penalty), got "
+                f"{sorted(set(folds))}"
             )
         fold_of: dict[str, int] = {}
         for source, fold in zip(self.sources, folds, strict=True):
             if fold_of.setdefault(source, fold) != fold:
                 raise LabelledSoundsError(
-                    f"{self.name}: sounds of source {source!r} are in folds {fold_of[source]} and {fold}: the test "
-                    "would be on what was trained on. Put a source into one fold, or leave out the column `fold`"
+                    f"{self.name}: sounds of source {source!r} are in folds {fold_of[source]} and {fold}, so that "
+                    "training and test would share it: put each source into one fold, or remove the column `fold`"
                 )
 
 
 def find_labelled_sounds(place: str | Path) -> LabelledSounds:
-    """Find labelled sounds.
+    """Find labelled sounds in a folder or a table.
 
-    Known are: the folder of ESC-50 (it has `meta/esc50.csv`), whose own five folds are taken; a CSV table with the
-    columns `path` (or `filename`), `label` (or `category`) and, where wanted, `source` (or `src_file`) and `fold`;
-    a folder with a folder of sound files for each label. Paths in a table are relative to the table's folder, or to
-    the folder `audio` beside it, as ESC-50 has it.
+    Accepts:
+
+    - the folder of ESC-50 (with `meta/esc50.csv`), using its own five folds;
+    - a CSV table with the columns `path` (or `filename`), `label` (or `category`) and optionally `source` (or
+      `src_file`) and `fold`. Paths are relative to the table's folder or, as in ESC-50, to the folder `audio` of the
+      folder above;
+    - a folder with one folder of sound files for each label.
 
     Args:
         place: The folder or the table.
 
     Returns:
-        The sounds; every file is there.
+        The sounds, all of whose files exist.
 
     Raises:
-        LabelledSoundsError: There is nothing of the kind, columns or files are missing, or labels are too few.
+        LabelledSoundsError: There is no such folder or table, columns or files are missing, or there are too few
+            labels.
     """
     place = Path(place)
     if place.is_file():
         return _from_table(place, place.stem)
     if not place.is_dir():
-        raise LabelledSoundsError(f"there is no folder or table of sounds {place}")
+        raise LabelledSoundsError(f"there is no folder or table of sounds {place}: check the path")
     if (place / ESC50_TABLE).is_file():
         return _from_table(place / ESC50_TABLE, place.resolve().name)
     return _from_folders(place)
 
 
 def _from_folders(place: Path) -> LabelledSounds:
-    """A folder for each label; each file is a source of its own."""
+    """Read one folder per label; each file is its own source."""
     paths = sorted(path for path in place.glob("*/*") if path.suffix.lower() in _SUFFIXES and path.is_file())
     if not paths:
         raise LabelledSoundsError(
-            f"{place}: expected {ESC50_TABLE.as_posix()} (ESC-50), or a folder of sound files for each label, as "
-            "dog/1.wav; found neither. A table of sounds is given by its own name, as sounds.csv"
+            f"{place}: expected {ESC50_TABLE.as_posix()} (ESC-50), or a folder of sound files for each label, such as "
+            "dog/1.wav; found neither. To use a table of sounds, give its path, such as sounds.csv"
         )
     return LabelledSounds(
         name=place.resolve().name,
@@ -168,5 +173,5 @@ def _folds(rows: pd.DataFrame, table: Path) -> tuple[int, ...]:
         try:
             folds.append(int(fold))
         except ValueError as error:
-            raise LabelledSoundsError(f"{table}, row {row}: fold {fold!r} is not a whole number") from error
+            raise LabelledSoundsError(f"{table}, row {row}: expected an integer in `fold`, got {fold!r}") from error
     return tuple(folds)

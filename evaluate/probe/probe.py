@@ -1,10 +1,10 @@
-"""Transfer check: how well a linear classifier tells labelled sounds apart by a stage's activations.
+"""Linear probes: how well a linear classifier distinguishes labelled sounds by a stage's activations.
 
-As the published networks were checked on ESC-50: features of five random 2 s crops of each sound, a linear support
-vector machine whose penalty is chosen within the training folds, the majority over a sound's crops, five folds
-(Tuckute, Feather et al. 2023). What the publication leaves open is settled here: features are z-scored with the
-training sounds' mean and deviation, classes are compared in pairs (scikit-learn's `SVC`), and a sound whose crops
-are tied goes to the label of highest summed decision values.
+The procedure is the one by which the published networks were tested on ESC-50 (Tuckute, Feather et al. 2023): features
+of five random 2 s crops of each sound; five folds; a linear support vector machine with a penalty chosen within the
+training folds; and the majority vote over the crops of a sound. Where the publication does not give details, features
+are z-scored by mean and deviation of the training sounds, classes are compared in pairs (scikit-learn's `SVC`), and
+tied votes go to the label with the highest sum of decision values.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,25 +18,23 @@ from datamodules.progress import ReportProgress
 from evaluate.options import PUBLISHED_NUM_FOLDS
 
 PUBLISHED_PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
-"""Values of C; the range is the published one, its steps are decades."""
-
-"""Called as `progress(what, num_done, num_total)`."""
+"""Values of C: the published range, in steps of a factor of ten."""
 
 
 class ProbeError(ValueError):
-    """Sounds or folds that a classifier cannot be fitted and tested on."""
+    """Sounds, folds or features with which no classifier can be fitted and tested."""
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """How well a stage's features tell sounds apart.
+    """How well a stage's features distinguish labelled sounds.
 
     Attributes:
-        accuracy: (K,) share of test sounds with the right label, for each fold.
+        accuracy: (K,) fraction of test sounds with the correct label, by fold.
         penalty: (K,) C chosen within the training folds.
-        num_test: (K,) test sounds of each fold.
-        chance: Share of the commonest label among all sounds: what always giving that would reach.
-        predictions: (S,) label given to each sound when it was a test sound.
+        num_test: (K,) number of test sounds of each fold.
+        chance: Fraction of the most common label among all sounds, the accuracy of always predicting it.
+        predictions: (S,) predicted label of each sound when it was a test sound.
     """
 
     accuracy: np.ndarray
@@ -52,12 +50,12 @@ class ProbeResult:
 
     @property
     def standard_error(self) -> float:
-        """Standard error of the mean over folds: their standard deviation over sqrt(K)."""
+        """Standard error of the mean over folds: standard deviation / sqrt(K)."""
         return float(self.accuracy.std(ddof=1) / np.sqrt(len(self.accuracy)))
 
 
 class _Chosen(NamedTuple):
-    """A penalty and how many held-out sounds it got right."""
+    """A penalty and the number of held-out sounds that it classifies correctly."""
 
     penalty: float
     num_right: int
@@ -66,19 +64,19 @@ class _Chosen(NamedTuple):
 def stratified_folds(
     labels: Sequence[str], sources: Sequence[str], *, num_folds: int = PUBLISHED_NUM_FOLDS, seed: int = 0
 ) -> np.ndarray:
-    """Deal sounds out to folds: labels evenly, all sounds of a source together.
+    """Divide sounds into folds, with labels spread evenly and all sounds of a source in one fold.
 
     Args:
         labels: (S,) labels.
-        sources: (S,) what each sound was cut from.
-        num_folds: How many, K.
-        seed: Seed of the order.
+        sources: (S,) recording that each sound was cut from.
+        num_folds: Number of folds, K.
+        seed: Seed of the random order.
 
     Returns:
         (S,) folds from 1 to K.
 
     Raises:
-        ProbeError: A label has fewer sources than there are folds; names it.
+        ProbeError: A label has fewer sources than there are folds; the message names it.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -86,8 +84,8 @@ def stratified_folds(
         of_label = {source for source, own in zip(sources, labels, strict=True) if own == label}
         if len(of_label) < num_folds:
             raise ProbeError(
-                f"label {label!r} has sounds of {len(of_label)} sources, {num_folds} folds need as many: add sounds, "
-                "leave the label out, or ask for fewer folds"
+                f"label {label!r} has sounds of {len(of_label)} sources, but {num_folds} folds need at least "
+                f"{num_folds}: add sounds, leave the label out, or use fewer folds"
             )
     splitter = StratifiedGroupKFold(n_splits=num_folds, shuffle=True, random_state=seed)
     folds = np.zeros(len(labels), dtype=int)
@@ -105,10 +103,10 @@ def probe(
     penalties: Sequence[float] = PUBLISHED_PENALTIES,
     progress: ReportProgress | None = None,
 ) -> ProbeResult:
-    """Classify the sounds of each fold by a linear support vector machine fitted to the others.
+    """Classify the sounds of each fold by a linear support vector machine fitted to the other folds.
 
-    The penalty is the one with most sounds right when each training fold is held out in turn; of equals the smallest
-    C, the strongest regularisation.
+    The penalty is the one that classifies most sounds correctly when each training fold is held out in turn. Of equals,
+    it is the smallest C, which regularises most.
 
     Args:
         features: (S, P, D) features of P crops of each sound.
@@ -118,27 +116,27 @@ def probe(
         progress: Called as `progress("classifiers", num_done, num_total)`.
 
     Returns:
-        Accuracies and what was chosen, see `ProbeResult`.
+        Accuracies, penalties and predictions, see `ProbeResult`.
 
     Raises:
-        ProbeError: Fewer than three folds, training sounds of one label alone, or features that are not finite.
-        ValueError: Shapes that do not fit.
+        ProbeError: There are fewer than three folds, training sounds have only one label, or features are not finite.
+        ValueError: Shapes do not match.
     """
     features, names, folds = np.asarray(features), np.asarray(labels), np.asarray(folds)
     if features.ndim != 3 or not len(features) == len(names) == len(folds):
         raise ValueError(
-            f"features are (sounds, crops, features) with a label and a fold for each sound, got {features.shape}, "
+            f"features must be (sounds, crops, features) with a label and fold for each sound, got {features.shape}, "
             f"{len(names)} labels and {len(folds)} folds"
         )
     if not np.isfinite(features).all():
-        raise ProbeError("features are not finite: the network has diverged, or its weights are broken")
+        raise ProbeError("features are not finite: the network has diverged, or its weights are damaged")
     fold_names = np.unique(folds)
     _check_folds(names, folds, fold_names)
-    # Each fold: a fit for each penalty and training fold held out, and the last one.
+    # For each fold: one fit for each penalty and held-out training fold, then the final one.
     num_fits = len(fold_names) * (len(penalties) * (len(fold_names) - 1) + 1)
     done = iter(range(1, num_fits + 1))
 
-    def tell() -> None:
+    def report() -> None:
         if progress:
             progress("classifiers", next(done), num_fits)
 
@@ -148,14 +146,16 @@ def probe(
         training = folds != fold
         similarity = _similarity(features, training)
         chosen = max(
-            _held_out(similarity, names, folds, training, penalties=penalties, num_crops=features.shape[1], tell=tell),
+            _held_out(
+                similarity, names, folds, training, penalties=penalties, num_crops=features.shape[1], report=report
+            ),
             key=lambda one: (one.num_right, -one.penalty),
         )
         predictions[~training] = _classify(
             similarity, names, training, ~training, penalty=chosen.penalty, num_crops=features.shape[1]
         )
         chosen_penalties.append(chosen.penalty)
-        tell()
+        report()
     right = predictions == names
     return ProbeResult(
         accuracy=np.array([right[folds == fold].mean() for fold in fold_names]),
@@ -174,25 +174,25 @@ def _held_out(
     *,
     penalties: Sequence[float],
     num_crops: int,
-    tell: Callable[[], None],
+    report: Callable[[], None],
 ) -> Iterator[_Chosen]:
-    """Count, for each penalty, the sounds that are right when each training fold is held out in turn."""
+    """Count, for each penalty, the sounds classified correctly when each training fold is held out in turn."""
     inner = np.unique(folds[training])
     num_right = dict.fromkeys(penalties, 0)
     for penalty, held_out in product(penalties, inner):
         test = folds == held_out
         given = _classify(similarity, labels, training & ~test, test, penalty=penalty, num_crops=num_crops)
         num_right[penalty] += int((given == labels[test]).sum())
-        tell()
+        report()
     for penalty, number in num_right.items():
         yield _Chosen(penalty, number)
 
 
 def _similarity(features: np.ndarray, training: np.ndarray) -> np.ndarray:
-    """Inner products of all crops, (S P, S P) float64, features z-scored over the crops of training sounds.
+    """Inner products (S P, S P) of all crops in float64, with features z-scored over the crops of training sounds.
 
-    All that a linear machine needs of its features; fitting from it is some fifty times faster than from thousands
-    of features. A feature that is constant over the training sounds says nothing and is left out.
+    A linear machine needs only these; fitting is about fifty times faster than with thousands of features. A feature
+    that is constant over the training sounds is left out.
     """
     known = features[training].reshape(-1, features.shape[2]).astype(np.float64)
     mean, deviation = known.mean(axis=0), known.std(axis=0)
@@ -210,14 +210,14 @@ def _classify(
     *,
     num_crops: int,
 ) -> np.ndarray:
-    """Fit to the training sounds' crops, and give each test sound the label that most of its crops get."""
+    """Fit to the crops of the training sounds, and predict the label of each test sound by a vote of its crops."""
     from sklearn.svm import SVC
 
     fitted, asked = np.repeat(training, num_crops), np.repeat(test, num_crops)
     machine = SVC(C=penalty, kernel="precomputed", decision_function_shape="ovr")
     machine.fit(similarity[np.ix_(fitted, fitted)], np.repeat(labels[training], num_crops))
     decisions = machine.decision_function(similarity[np.ix_(asked, fitted)])
-    if decisions.ndim == 1:  # of two classes, one number: for the second
+    if decisions.ndim == 1:  # two classes have one decision value, for the second
         decisions = np.stack([-decisions, decisions], axis=1)
     return machine.classes_[majority(decisions.reshape(-1, num_crops, decisions.shape[1]))]
 
@@ -229,7 +229,7 @@ def majority(decisions: np.ndarray) -> np.ndarray:
         decisions: (S, P, C) decision value of each crop for each class.
 
     Returns:
-        (S,) class that most crops put first; of tied classes the one of highest summed decision values.
+        (S,) class that is first for most crops; of tied classes, the one with the highest sum of decision values.
     """
     num_classes = decisions.shape[2]
     votes = (decisions.argmax(axis=2)[:, :, None] == np.arange(num_classes)).sum(axis=1)  # (S, C)
@@ -240,13 +240,13 @@ def majority(decisions: np.ndarray) -> np.ndarray:
 def _check_folds(labels: np.ndarray, folds: np.ndarray, fold_names: np.ndarray) -> None:
     if len(fold_names) < 3:
         raise ProbeError(
-            f"{len(fold_names)} folds; at least three are needed, one to test on and two to choose the penalty within"
+            f"expected at least three folds (one to test on, two to choose the penalty), got {len(fold_names)}"
         )
     for fold in fold_names:
         for other in fold_names:
             left = labels[(folds != fold) & (folds != other)]
             if len(np.unique(left)) < 2:
                 raise ProbeError(
-                    f"without folds {fold} and {other} the sounds have {len(np.unique(left))} label(s): labels are "
-                    "spread too unevenly over the folds"
+                    f"without folds {fold} and {other}, the sounds have {len(np.unique(left))} label(s) instead of at "
+                    "least 2: spread labels more evenly over the folds"
                 )

@@ -95,7 +95,7 @@ def test_many_networks_benchmarks_and_metrics(networks, tmp_path, counted, capsy
         "other: representational similarity at the best stage",
         "effective dimensionality",
         "2.ckpt",
-        "of at most 20 GiB, 9 stages re-used, 9 computed",
+        "of at most 20 GiB, 9 stages reused, 9 computed",
     ):
         assert text in shown
 
@@ -206,7 +206,7 @@ def test_cache_can_be_elsewhere_or_off(networks, tmp_path, counted, capsys):
     command.main(arguments(networks[:1], tmp_path / "three", "--cache_gib", "0"))
     assert len(counted.forward_passes) == 3  # one for each benchmark
     assert not (tmp_path / "three" / "cache").exists()
-    assert "re-used" not in capsys.readouterr().out
+    assert "reused" not in capsys.readouterr().out
 
 
 def test_broken_networks_do_not_lose_the_others(networks, tmp_path, capsys):

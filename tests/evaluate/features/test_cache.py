@@ -103,7 +103,7 @@ class TestActivationCache:
         np.testing.assert_array_equal(cache.get("k"), FEATURES)
         assert (cache.num_found, cache.num_missed) == (1, 1)
         assert cache.size_bytes() == (cache.folder / "k.npy").stat().st_size
-        assert "of at most 20 GiB, 1 stages re-used, 1 computed" in str(cache)
+        assert "of at most 20 GiB, 1 stages reused, 1 computed" in str(cache)
 
     def test_what_was_used_longest_ago_goes(self, tmp_path):
         size = 2**18
@@ -121,12 +121,12 @@ class TestActivationCache:
         cache = ActivationCache(tmp_path / "c", limit_gib=1e-9)
         cache.put("k", FEATURES)
         assert cache.get("k") is None
-        assert "are not kept: the limit is 1e-09 GiB" in caplog.text
+        assert "are not cached: the limit is 1e-09 GiB" in caplog.text
 
     def test_a_full_disk_is_no_reason_to_stop(self, cache, monkeypatch, caplog):
         monkeypatch.setattr(cache_module, "write_array", _fail)
         cache.put("k", FEATURES)
-        assert "not kept: no space left" in caplog.text
+        assert "not cached: no space left" in caplog.text
 
     def test_remains_of_killed_writers_go_when_they_are_old(self, cache):
         cache.put("a", FEATURES)

@@ -125,7 +125,7 @@ def test_majority_and_its_ties():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f, names, folds: (f, names, np.where(folds > 2, 2, folds)), "2 folds; at least three"),
+        (lambda f, names, folds: (f, names, np.where(folds > 2, 2, folds)), "at least three folds .* got 2"),
         (lambda f, names, folds: (np.where(f > 300, np.nan, f), names, folds), "not finite"),
         (lambda f, names, folds: (f, ["a"] * 24 + ["b"] * 8 + ["c"] * 8, folds), "without folds 4 and 5"),
     ],
@@ -225,11 +225,14 @@ def test_forms_of_labelled_sounds(folder, tmp_path):
         ({"path": ["sounds/low/0.wav"]}, "expected a column 'label' or 'category', got path"),
         ({"path": ["sounds/low/99.wav"], "label": ["x"]}, "row 1: there is no file"),
         ({"path": ["sounds/low/0.wav", "sounds/low/1.wav"], "label": ["x", ""]}, "row 2: the column 'label' is empty"),
-        ({"path": ["sounds/low/0.wav"], "label": ["x"]}, "1 sounds with 1 labels"),
-        ({"path": ["sounds/low/0.wav"], "label": ["x"], "fold": ["one"]}, "row 1: fold 'one' is not a whole number"),
+        ({"path": ["sounds/low/0.wav"], "label": ["x"]}, "got 1 for 1 sounds"),
+        (
+            {"path": ["sounds/low/0.wav"], "label": ["x"], "fold": ["one"]},
+            "row 1: expected an integer in `fold`, got 'one'",
+        ),
         (
             {"path": [f"sounds/low/{i}.wav" for i in range(4)], "label": [*"xyxy"], "fold": [1, 1, 2, 2]},
-            "at least three are needed",
+            "at least three folds",
         ),
         (
             {
@@ -320,9 +323,9 @@ def test_command_takes_run_directories(networks, folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--stages", "relu7"], "unknown stage: asked for 'relu7'; this network has relu0, pool0, relufc"),
+        (["--stages", "relu7"], "unknown stage 'relu7': expected stages of this network, relu0, pool0, relufc"),
         (["--folds", "2"], "--folds must be at least 3, got 2"),
-        (["--folds", "9"], "label 'high' has sounds of 8 sources, 9 folds need as many"),
+        (["--folds", "9"], "label 'high' has sounds of 8 sources, but 9 folds need at least 9"),
         (["--sounds", "nowhere"], "there is no folder or table of sounds nowhere"),
         (["--crops", "0"], "--crops must be at least 1, got 0"),
     ],
