@@ -1,4 +1,4 @@
-"""Benchmarks: stimuli and the responses that networks are asked to predict."""
+"""Benchmarks: stimuli, and the responses to them that networks predict."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -44,22 +44,22 @@ def _simulated() -> Benchmark:
 
 
 BENCHMARKS: dict[str, Callable[[], Benchmark]] = {"simulated": _simulated}
-"""Benchmarks that are known by name. Your own are named as `package.module:name`."""
+"""Built-in benchmarks by name. User-defined benchmarks are named as `package.module:name`."""
 
 
 def load_benchmark(name_or_path: str | Path) -> Benchmark:
-    """Build a benchmark from its name or its data; what the data are follows from the files.
+    """Build a benchmark from its name or its data, whose format is detected from the files.
 
-    An own benchmark is a `Benchmark`, or a function without arguments that returns one, named as in
+    Your own benchmark is a `Benchmark`, or a function without arguments that returns one, and is named as in
     `--benchmark my_lab.benchmarks:ferret` or `brain.benchmarks: [my_lab.benchmarks:ferret]`:
 
-    ``python
+    ```python
     # my_lab/benchmarks.py
     from evaluate import Benchmark
 
     def ferret() -> Benchmark:
         return Benchmark(name="ferret", ...)
-    ``
+    ```
 
     Args:
         name_or_path: One of
@@ -67,16 +67,16 @@ def load_benchmark(name_or_path: str | Path) -> Benchmark:
             - a name in `BENCHMARKS`;
             - `ROOT:NH2015`, `ROOT:B2021` or `ROOT:NH2015comp`, where ROOT is the unpacked public release, or the path
               of one of its data sets (`published`);
-            - a folder with `components.mat` and `stimuli/`, in which the response components are published;
+            - a folder with `components.mat` and `stimuli/`, the format of the published response components;
             - a folder or single file of your own recordings (`recordings`);
-            - `package.module:name` or `path/file.py:name`, whose code is then run.
+            - `package.module:name` or `path/file.py:name`. This imports the module or runs the file.
 
     Returns:
         The benchmark.
 
     Raises:
-        BenchmarkError: There is no such benchmark; lists those that are known. Or its data cannot be used: `problems`
-            lists everything that is wrong with them.
+        BenchmarkError: There is no such benchmark, and the message lists the built-in ones; or its data cannot be used,
+            and `problems` lists all faults.
     """
     from evaluate.benchmarks.published.natural_sounds import COMPONENTS_FILE, STIMULI_FOLDER, components_benchmark
     from evaluate.benchmarks.published.release import data_sets_in, find_release_folder, release_benchmark
@@ -93,7 +93,7 @@ def load_benchmark(name_or_path: str | Path) -> Benchmark:
     if is_recordings(path):
         return recordings_benchmark(path)
     if data_sets := data_sets_in(path):
-        raise BenchmarkError(f"{path} is the public release: say which of its data sets, {', '.join(data_sets)}")
+        raise BenchmarkError(f"{path} is the public release: choose one of its data sets, {', '.join(data_sets)}")
     if not path.exists() and parse_object_name(str(name_or_path)) is not None:
         return _own_benchmark(str(name_or_path))
     problem = f"the folder has no {COMPONENTS_FILE} or benchmark.json" if path.is_dir() else "no such name or path"
@@ -106,7 +106,7 @@ def load_benchmark(name_or_path: str | Path) -> Benchmark:
 
 
 def _own_benchmark(name: str) -> Benchmark:
-    """The benchmark that a user's module defines."""
+    """Load the benchmark that a user's module defines."""
     try:
         found = load_object(name)
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""A benchmark is a value: stimuli, responses to them, and a table of the units that responded.
+"""A benchmark is a value: stimuli, the responses to them, and a table of the units that responded.
 
-Nothing here knows where the data came from or how they are scored. NH2015, the components, a simulated
-cortex and a user's own recordings are all built by small functions that return a `Benchmark`.
+It does not depend on the origin of the data or on how they are scored. NH2015, the components, a simulated cortex and a
+user's own recordings are all built by small functions that return a `Benchmark`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 ALL = "all"
-"""Name that stands for "over all subjects" or "over all regions" in score tables."""
+"""Name for "over all subjects" or "over all regions" in score tables."""
 
 NO_REGION = "Unlabelled"
 """Region of units in no region of interest (voxels outside the parcels used, or in two of them)."""
 
 UNIT_COLUMNS = ("unit", "subject", "region")
-"""Columns that the unit table of every benchmark has; more are welcome (hemisphere, coordinates, ...)."""
+"""Columns in the unit table of every benchmark; it may have more (hemisphere, coordinates, ...)."""
 
 UnitKind = Literal["voxel", "component"]
 WaveformSource = Callable[[int, int], np.ndarray]
@@ -35,28 +35,28 @@ WaveformSource = Callable[[int, int], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Benchmark:
-    """Stimuli, measured responses and the units that gave them.
+    """Stimuli, measured responses and their units.
 
     Letters in shapes: S stimuli, V units (voxels, electrodes, components), R repetitions, T samples.
 
     Attributes:
         name: Short name, used in score tables and logger keys (no `/`).
-        version: Changes whenever the data change, so that scores of different data are not compared.
-        stimulus_names: S names, each once, in the order of all arrays.
-        waveforms: Called as `waveforms(sample_rate_hz, num_samples)`; gives the sounds as (S, T) float32.
-            Use `stimuli`, which also checks what comes.
-        responses: (S, V, R) responses. A benchmark without repetitions has R = 1. NaN is a missing repetition: allowed
-            for voxels, where each unit has at least one repetition of every stimulus; see `num_missing`.
+        version: Changes with the data, so that scores of different data are not compared.
+        stimulus_names: S unique names, in the order of all arrays.
+        waveforms: Called as `waveforms(sample_rate_hz, num_samples)`; returns the sounds as (S, T) float32. Use
+            `stimuli`, which also checks the result.
+        responses: (S, V, R) responses; R is 1 without repetitions. NaN is a missing repetition, allowed for voxels with
+            at least one repetition of every stimulus; see `num_missing`.
         units: V rows with at least the columns `unit`, `subject`, `region`.
-        categories: S category names, or None where stimuli have no categories.
+        categories: S category names, or None if stimuli have no categories.
         noise_corrected: Whether scores are corrected for the noise of the responses; needs R >= 2.
         citation: The paper to cite when scores on these data are shown.
-        unit_kind: "voxel" units are summarised by medians within a subject and clipped to 1, "component"
-            units are reported one by one, unclipped, as in Tuckute, Feather et al. 2023.
+        unit_kind: Scores of "voxel" units are summarised by medians within a subject and clipped to 1. Each "component"
+            unit is reported separately, without clipping, as in Tuckute, Feather et al. 2023.
 
     Raises:
-        BenchmarkError: Shapes that do not fit, duplicate names, infinite values, NaN that stands for no missing
-            repetition; the message names the stimulus and the unit.
+        BenchmarkError: Shapes do not match, names are not unique, values are infinite, or NaN is not allowed; the
+            message names the stimulus and the unit.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Benchmark:
     unit_kind: UnitKind = "voxel"
 
     def __post_init__(self) -> None:
-        """Bring the fields into their stated types, then check them against each other."""
+        """Convert the fields to their types, then check that they match; all faults are reported together."""
         object.__setattr__(self, "stimulus_names", tuple(str(name) for name in self.stimulus_names))
         object.__setattr__(self, "units", self.units.reset_index(drop=True))
         if self.categories is not None:
@@ -99,37 +99,37 @@ class Benchmark:
 
     @cached_property
     def num_missing(self) -> int:
-        """How many responses are missing (NaN), of all stimuli, units and repetitions."""
+        """Number of missing responses (NaN), over all stimuli, units and repetitions."""
         return int(np.isnan(self.responses).sum())
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """Subjects, each once, in the order of their first unit."""
+        """Subjects in the order of their first unit."""
         return tuple(dict.fromkeys(self.units["subject"]))
 
     @property
     def regions(self) -> tuple[str, ...]:
-        """Regions, each once, in the order of their first unit."""
+        """Regions in the order of their first unit."""
         return tuple(dict.fromkeys(self.units["region"]))
 
     def stimuli(self, sample_rate_hz: int, num_samples: int) -> np.ndarray:
-        """Give the checked sounds for a network.
+        """Return the sounds for a network, after checking them.
 
         Args:
-            sample_rate_hz: Sample rate that the network takes.
-            num_samples: Length T that the network takes.
+            sample_rate_hz: Sample rate of the network's input in Hz.
+            num_samples: Length T of the network's input.
 
         Returns:
             (S, T) float32.
 
         Raises:
-            BenchmarkError: Another shape or type came, or a sound is not finite; names the sound.
+            BenchmarkError: `waveforms` returns another shape or type, or a sound is not finite; the message names it.
         """
         waveforms = self.waveforms(sample_rate_hz, num_samples)
         expected = (self.num_stimuli, num_samples)
         if waveforms.shape != expected or waveforms.dtype != np.float32:
             raise BenchmarkError(
-                f"benchmark {self.name!r}: waveforms({sample_rate_hz}, {num_samples}) gave {waveforms.shape} "
+                f"benchmark {self.name!r}: waveforms({sample_rate_hz}, {num_samples}) returned {waveforms.shape} "
                 f"{waveforms.dtype}, expected {expected} float32"
             )
         broken = np.flatnonzero(~np.isfinite(waveforms).all(axis=1))
@@ -141,11 +141,11 @@ class Benchmark:
         return waveforms
 
     def stimuli_fingerprint(self, sample_rate_hz: int, num_samples: int) -> str:
-        """Hash the sounds as a network hears them: the key under which activations may be kept.
+        """Hash the sounds as a network hears them, for the keys of cached activations.
 
         Args:
-            sample_rate_hz: Sample rate that the network takes.
-            num_samples: Length T that the network takes.
+            sample_rate_hz: Sample rate of the network's input in Hz.
+            num_samples: Length T of the network's input.
 
         Returns:
             64 hexadecimal digits (SHA-256 over names, sample rate and samples).
@@ -166,19 +166,15 @@ class Benchmark:
         return digest.hexdigest()
 
     def content_hash(self) -> str:
-        """Hash everything that a score depends on besides the sounds themselves.
-
-        Returns:
-            64 hexadecimal digits (SHA-256 over names, version, units, categories and responses).
-        """
+        """Hash all that scores depend on except the samples of the sounds; 64 hexadecimal digits (SHA-256)."""
         return self._content_hash
 
     def _check_name(self) -> None:
         if not self.name or "/" in self.name:
-            raise BenchmarkError(f"a benchmark's name is not empty and has no '/', got {self.name!r}")
+            raise BenchmarkError(f"expected a benchmark name that is not empty and has no '/', got {self.name!r}")
         if self.unit_kind not in ("voxel", "component"):
             raise BenchmarkError(
-                f"benchmark {self.name!r}: unit_kind is 'voxel' or 'component', got {self.unit_kind!r}"
+                f"benchmark {self.name!r}: unit_kind must be 'voxel' or 'component', got {self.unit_kind!r}"
             )
 
     def _check_stimuli(self) -> None:
@@ -246,7 +242,7 @@ class Benchmark:
             )
 
     def _pair(self, stimulus: int, unit: int) -> str:
-        """Name a unit and a stimulus, also where their tables are not right."""
+        """Name a unit and a stimulus, even if the unit table is faulty."""
         if "unit" not in self.units.columns or "subject" not in self.units.columns:
             return f"unit {unit} to stimulus {self.stimulus_names[stimulus]!r}"
         row = self.units.iloc[unit]
@@ -254,37 +250,30 @@ class Benchmark:
 
 
 def incomplete_units(responses: np.ndarray) -> np.ndarray:
-    """Find units that have no response to some stimulus in any repetition: they cannot be scored.
-
-    Args:
-        responses: (S, V, R), NaN where missing.
-
-    Returns:
-        (V,) bool.
-    """
+    """Which units (V,) lack all repetitions of some stimulus, of responses (S, V, R): they cannot be scored."""
     return np.asarray(np.isnan(responses).all(axis=2).any(axis=0))
 
 
 def _as_float64(responses: np.ndarray, owner: str) -> np.ndarray:
-    """Convert numbers to float64; refuse what is not a plain array of real numbers."""
+    """Convert real numbers to float64; raise an error for anything else."""
     array = np.asarray(responses)
     if array.dtype.kind not in "fiu":
-        raise BenchmarkError(f"{owner}: responses are real numbers, got an array of type {array.dtype}")
+        raise BenchmarkError(f"{owner}: responses must be real numbers, got an array of type {array.dtype}")
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
 def _check_unique(names: Sequence[str], what: str) -> None:
-    """Raise where a name comes twice, naming those that do."""
+    """Raise an error if names are not unique, listing the repeated ones."""
     import pandas as pd
 
     counts = pd.Series(list(names), dtype=object).value_counts(sort=False)
     doubled = [str(name) for name in counts.index[counts > 1]]
     if doubled:
-        raise BenchmarkError(f"{what} must each come once; more than once: {shorten(doubled)}")
+        raise BenchmarkError(f"{what} must be unique; more than once: {shorten(doubled)}")
 
 
 def _encode_names(names: Sequence[str]) -> bytes:
-    """Encode names so that different lists never give the same bytes."""
+    """Encode names, with their lengths, so that different lists always have different bytes."""
     return b"".join(len(data := name.encode()).to_bytes(8, "little") + data for name in names)
 
 

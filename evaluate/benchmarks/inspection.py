@@ -1,4 +1,4 @@
-"""What is in a benchmark, and what about it a user should know."""
+"""The content of a benchmark, with problems and remarks for the user."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-"""Where the distribution of reliabilities is shown."""
+"""Quantiles of the reliabilities to show."""
 
 _CONSTANT_TOLERANCE = 1e-12
-"""A mean response whose deviation is this small beside its largest value does not vary."""
+"""A mean response is constant if its deviation is below this fraction of its largest value."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a benchmark holds.
+    """The content of a benchmark.
 
     Attributes:
-        problems: What is wrong: it cannot be scored as it is.
-        remarks: What is worth knowing; it can be scored.
-        sounds: What each sound file holds; None where sounds are synthesised.
+        problems: Faults that prevent scoring.
+        remarks: Properties that do not prevent scoring, but are worth knowing.
+        sounds: The content of each sound file; None if sounds are synthesised.
         units: Number of units by subject (rows) and region (columns).
-        missing: Share of missing responses of each repetition, (R,).
-        reliability: (V,) correlation between repetitions, NaN where it is undefined; None without repetitions.
+        missing: (R,) fraction of missing responses of each repetition.
+        reliability: (V,) correlation between repetitions, NaN if undefined; None without repetitions.
         is_constant: (V,) whether a unit's mean response does not vary over stimuli.
     """
 
@@ -49,13 +49,13 @@ class Inspection:
 
 
 def inspect_benchmark(benchmark: Benchmark) -> Inspection:
-    """Look at all of a benchmark, every sound included.
+    """Inspect a benchmark, including every sound.
 
     Args:
-        benchmark: One that could be loaded.
+        benchmark: A benchmark that was loaded without errors.
 
     Returns:
-        What is in it, and what is wrong.
+        Its content and faults.
     """
     import pandas as pd
 
@@ -86,7 +86,7 @@ def _size_remarks(benchmark: Benchmark) -> list[str]:
     if expected is None or size == expected:
         return []
     counts = "{0.num_stimuli} sounds, {0.num_units} units, {0.num_subjects} participants"
-    return [f"{benchmark.name} as published has {counts.format(expected)}; this has {counts.format(size)}"]
+    return [f"{benchmark.name} as published has {counts.format(expected)}; this one has {counts.format(size)}"]
 
 
 def _sound_remarks(sounds: list[SoundInfo]) -> list[str]:
@@ -95,25 +95,24 @@ def _sound_remarks(sounds: list[SoundInfo]) -> list[str]:
     remarks = []
     if silent:
         remarks.append(
-            f"{len(silent)} sounds are silent in their first {NETWORK_INPUT_S:g} s: networks that hear no more of them "
-            f"cannot be scored: {shorten(silent)}"
+            f"{len(silent)} sounds are silent in their first {NETWORK_INPUT_S:g} s, so that networks with this input "
+            f"length cannot be scored: {shorten(silent)}"
         )
     if copies := _copies(sounds):
         remarks.append(
-            f"{sum(map(len, copies))} sounds are copies of each other: {_named(copies)}. Where copies "
-            "are in training and test, encoding is scored too high, and in RSA their distance is zero: leave all but "
-            "one out"
+            f"{sum(map(len, copies))} sounds are copies of each other: {_named(copies)}. Copies in both training and "
+            "test make encoding scores too high, and have distance zero in RSA: leave out all but one"
         )
     if long:
         remarks.append(
             f"{len(long)} sounds are longer than {NETWORK_INPUT_S:g} s, the input of the published networks, which "
-            f"hear their beginning: {shorten(long)}"
+            f"hear only their beginning: {shorten(long)}"
         )
     return remarks
 
 
 def _copies(sounds: list[SoundInfo]) -> list[list[str]]:
-    """Files that hold the same sound, which can be used, in groups."""
+    """Group usable files that contain the same sound."""
     groups: dict[str, list[str]] = {}
     for sound in sounds:
         if not sound.problem:
@@ -140,8 +139,8 @@ def _unit_remarks(benchmark: Benchmark, is_constant: np.ndarray, reliabilities: 
         undefined = int((np.isnan(reliabilities) & ~is_constant).sum())
         if undefined:
             remarks.append(
-                f"{undefined} units have fewer than two repetitions of all stimuli: they have no noise ceiling, and "
-                "where scores are corrected for noise theirs are NaN and counted"
+                f"{undefined} units have fewer than two repetitions of all stimuli and no noise ceiling: with noise "
+                "correction, their scores are NaN and counted"
             )
         if not benchmark.noise_corrected:
             remarks.append("there are repetitions, but noise_corrected is false: raw R² is scored")

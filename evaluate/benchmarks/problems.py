@@ -1,24 +1,24 @@
-"""Errors of benchmark data, told one by one or all at once."""
+"""Errors in benchmark data, reported one by one or all together."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 NUM_SHOWN = 3
-"""How many offending names an error message shows before it says how many more there are."""
+"""Number of names that an error message lists before it gives the number of the others."""
 
 _Result = TypeVar("_Result")
 
 
 class BenchmarkError(ValueError):
-    """Benchmark data that are missing, broken or contradict each other.
+    """Benchmark data that are missing, damaged or inconsistent.
 
     Args:
         message: What is wrong, and where.
-        problems: All that is wrong, where it is more than what the message says.
+        problems: All problems, if there are more than the message says.
 
     Attributes:
-        problems: All that is wrong, one text each.
+        problems: All problems, one text each.
     """
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
@@ -27,10 +27,10 @@ class BenchmarkError(ValueError):
 
 
 class Problems:
-    """Collects what is wrong with some data, so that all of it can be told at once.
+    """Collects problems of some data, to report all of them together.
 
     Attributes:
-        found: What is wrong so far, one text each.
+        found: The problems found so far, one text each.
     """
 
     def __init__(self) -> None:
@@ -38,20 +38,20 @@ class Problems:
 
     @contextmanager
     def collected(self) -> Iterator[None]:
-        """Note the `BenchmarkError` of a block of work, if any, and go on after the block."""
+        """Collect the `BenchmarkError` that a block raises, if any, and continue after the block."""
         try:
             yield
         except BenchmarkError as error:
             self.found += error.problems
 
     def attempt(self, work: Callable[..., _Result], *args: Any, **kwargs: Any) -> _Result | None:
-        """Give what a function gives; None where it raised a `BenchmarkError`, which is noted."""
+        """Return the result of a function; None if it raises a `BenchmarkError`, which is collected."""
         with self.collected():
             return work(*args, **kwargs)
         return None
 
     def raise_any(self) -> None:
-        """Raise a `BenchmarkError` if anything was found: its message is the first, `problems` are all."""
+        """Raise a `BenchmarkError` if there are problems: its message has the first, its `problems` all."""
         problems = list(dict.fromkeys(self.found))
         if len(problems) > 1:
             more = f"{len(problems) - 1} more problem{'s' if len(problems) > 2 else ''}"
@@ -61,7 +61,7 @@ class Problems:
 
 
 def shorten(names: Sequence[object], num_shown: int = NUM_SHOWN) -> str:
-    """Join names for an error message: the first few, then how many more there are."""
+    """Join names for an error message: the first few, then the number of the others."""
     shown = ", ".join(repr(str(name)) for name in names[:num_shown])
     hidden = len(names) - num_shown
     return f"{shown} and {hidden} more" if hidden > 0 else shown

@@ -15,27 +15,27 @@ from evaluate.benchmarks.problems import BenchmarkError, shorten
 
 AUDIO_SUFFIXES = (".wav", ".flac")
 NETWORK_INPUT_S = 2.0
-"""Length of the published networks' input: what is longer is cut."""
+"""Length of the published networks' input; longer sounds are cut."""
 
 SILENT = f"silent: cannot be set to RMS {PUBLISHED_RMS:g}"
 NUM_CACHED_RATES = 2
-"""How many (sample rate, length) pairs of one sound set stay in memory: 26 MB each at 20 kHz and 2 s."""
+"""Number of (sample rate, length) pairs of a sound set to keep in memory: 26 MB each at 20 kHz and 2 s."""
 
 
 @dataclass(frozen=True)
 class SoundFile:
-    """One sound, wherever its bytes are.
+    """One sound, in a folder or an archive.
 
     Attributes:
-        path: Where it is, for messages.
-        read: Gives the bytes of the audio file.
+        path: Path for messages.
+        read: Function that returns the bytes of the audio file.
     """
 
     path: str
     read: Callable[[], bytes]
 
     def opened(self) -> io.BytesIO:
-        """Give the file, named so that errors can tell which it is."""
+        """Open the file, with its name for error messages."""
         file = io.BytesIO(self.read())
         file.name = self.path
         return file
@@ -43,16 +43,16 @@ class SoundFile:
 
 @dataclass(frozen=True)
 class SoundInfo:
-    """What a sound file holds.
+    """The content of a sound file.
 
     Attributes:
-        path: Where it is.
-        duration_s: Duration in seconds; NaN where it cannot be read.
-        sample_rate_hz: Sample rate in Hz; 0 where it cannot be read.
-        num_channels: Number of channels, which are averaged; 0 where it cannot be read.
-        content: Digest of its samples and their rate: the same for copies; empty where it cannot be used.
-        starts_silent: Whether there is nothing to hear in its first `NETWORK_INPUT_S`.
-        problem: Why it cannot be used; None where it can.
+        path: Path of the file.
+        duration_s: Duration in seconds; NaN if the file cannot be read.
+        sample_rate_hz: Sample rate in Hz; 0 if the file cannot be read.
+        num_channels: Number of channels, which are averaged; 0 if the file cannot be read.
+        content: Hash of samples and sample rate, the same for copies; empty if the file cannot be read.
+        starts_silent: Whether its first `NETWORK_INPUT_S` are silent.
+        problem: Why it cannot be used; None if it can.
     """
 
     path: str
@@ -65,10 +65,9 @@ class SoundInfo:
 
 
 class SoundSet:
-    """The sounds of a benchmark: `waveforms(sample_rate_hz, num_samples)` gives (S, T) float32.
+    """The sounds of a benchmark: `waveforms(sample_rate_hz, num_samples)` returns (S, T) float32.
 
-    Each sound is averaged over channels, resampled, cut or filled with zeros to the length, freed of its mean and set
-    to RMS 0.1.
+    Each sound is averaged over channels, resampled, cut or zero-padded to the length, demeaned and set to RMS 0.1.
 
     Args:
         files: One per stimulus, in the order of the stimuli.
@@ -79,24 +78,12 @@ class SoundSet:
         self._read_all = lru_cache(maxsize=NUM_CACHED_RATES)(self._read_uncached)
 
     def __call__(self, sample_rate_hz: int, num_samples: int) -> np.ndarray:
-        """Read all sounds, or give those that were read last.
-
-        Args:
-            sample_rate_hz: Wanted sample rate in Hz.
-            num_samples: Wanted length T.
-
-        Returns:
-            (S, T) float32.
-
-        Raises:
-            AudioError: A sound cannot be read; names the file.
-            BenchmarkError: A sound is silent in all that a network hears of it; names the file.
-        """
-        # A copy, so that a caller who writes into it does not change what the next one gets.
+        """Read all sounds as (S, T) float32; errors name a file that cannot be read or is silent."""
+        # A copy, so that callers may modify it without changing the cached one.
         return self._read_all(sample_rate_hz, num_samples).astype(np.float32, copy=True)
 
     def inspect(self) -> list[SoundInfo]:
-        """Read every sound in full and say what it is; one that is broken does not keep the others from it."""
+        """Read and describe every sound; one that is damaged does not affect the others."""
         return [_inspect(file) for file in self.files]
 
     def _read_uncached(self, sample_rate_hz: int, num_samples: int) -> np.ndarray:
@@ -114,7 +101,7 @@ def sounds_in_folder(folder: Path, names: Sequence[str]) -> SoundSet:
         The sounds, in the order of the names.
 
     Raises:
-        BenchmarkError: Some sounds are missing; counts them and names the first.
+        BenchmarkError: The folder or some sounds are missing; the message counts them and names the first.
     """
     if not folder.is_dir():
         raise BenchmarkError(f"the folder of sounds {folder} does not exist")
@@ -127,17 +114,17 @@ def match_names(names: Sequence[str], files: Sequence[str], folder: str) -> list
 
     Args:
         names: Names of stimuli.
-        files: Names of the files that are there.
-        folder: Where they are, for messages.
+        files: Names of the existing files.
+        folder: Their folder, for messages.
 
     Returns:
         One file name per stimulus, in the same order.
 
     Raises:
-        BenchmarkError: Some are missing; counts them and names the first.
+        BenchmarkError: Some are missing; the message counts them and names the first.
     """
-    there = set(files)
-    found = {name: next((name + s for s in AUDIO_SUFFIXES if name + s in there), None) for name in names}
+    existing = set(files)
+    found = {name: next((name + s for s in AUDIO_SUFFIXES if name + s in existing), None) for name in names}
     missing = [name for name, file in found.items() if file is None]
     if missing:
         raise BenchmarkError(
@@ -148,7 +135,7 @@ def match_names(names: Sequence[str], files: Sequence[str], folder: str) -> list
 
 
 def _heard(file: SoundFile, sample_rate_hz: int, num_samples: int) -> np.ndarray:
-    """(T,) float32: a sound as a network hears it."""
+    """Read a sound as a network hears it, (T,) float32."""
     sound = fit_length(read_audio(file.opened(), sample_rate_hz=sample_rate_hz), num_samples)
     if is_silent(sound):
         raise BenchmarkError(f"{file.path}: {SILENT} (in its first {num_samples / sample_rate_hz:g} s)")
@@ -174,5 +161,5 @@ def _inspect(file: SoundFile) -> SoundInfo:
 
 
 def is_silent(sound: np.ndarray) -> bool:
-    """Whether all samples of a sound are the same."""
+    """Whether all samples of a sound are equal."""
     return not set_rms(sound).any()

@@ -83,7 +83,7 @@ def test_release_is_found_by_name_and_path(pristine, tmp_path, monkeypatch):
     assert load_benchmark(f"{pristine.parent}:B2021").content_hash() == expected
     monkeypatch.chdir(pristine / "neural" / "B2021")
     assert load_benchmark(".").content_hash() == expected
-    with pytest.raises(BenchmarkError, match=r"say which of its data sets, .*:NH2015, .*:B2021, .*:NH2015comp"):
+    with pytest.raises(BenchmarkError, match=r"choose one of its data sets, .*:NH2015, .*:B2021, .*:NH2015comp"):
         load_benchmark(pristine)
     with pytest.raises(BenchmarkError, match=r"neither .*neural/NH2015 nor .*data/neural/NH2015"):
         load_benchmark(f"{tmp_path}:NH2015")
@@ -92,7 +92,7 @@ def test_release_is_found_by_name_and_path(pristine, tmp_path, monkeypatch):
 def test_other_counts_than_published_are_a_remark(pristine):
     inspection = inspect_benchmark(load_benchmark(f"{pristine}:NH2015"))
     assert inspection.problems == ()
-    assert any("7694 units, 8 participants; this has 8 sounds, 10 units" in remark for remark in inspection.remarks)
+    assert any("7694 units, 8 participants; this one has 8 sounds, 10 units" in remark for remark in inspection.remarks)
 
 
 def edit(path, change):

@@ -218,7 +218,7 @@ BAD = {
         edit("units.csv", lambda t: t.assign(subject=["01", "", "2", "2"])),
         "'subject' is empty in 1 rows",
     ),
-    "duplicate unit": (edit("units.csv", lambda t: t.assign(unit="a")), "units of a subject must each come once"),
+    "duplicate unit": (edit("units.csv", lambda t: t.assign(unit="a")), "units of a subject must be unique"),
     "duplicate sound": (edit("stimuli.csv", lambda t: t.assign(name="sound 0")), "more than once: 'sound 0'"),
     "one stimulus less": (edit("stimuli.csv", lambda t: t[1:]), r"shape \(6, 4, 3\), expected .* \(5, 4, at least 1\)"),
     "one unit less": (edit("units.csv", lambda t: t[1:]), r"shape \(6, 4, 3\), expected .* \(6, 3, at least 1\)"),
