@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from evaluate.metrics.best_stage import best_stage
     from evaluate.metrics.dimensionality import effective_dimensionality
     from evaluate.metrics.encoding.encoding import EncodingResult, encode
-    from evaluate.metrics.encoding.splits import Splits, published_splits
     from evaluate.metrics.metric import Computing, Metric, ScoreKind
     from evaluate.metrics.rsa import rsa
+    from evaluate.metrics.splits import Splits, published_splits
     from evaluate.metrics.table_rows import add_means, curve_rows, rows_of
     from evaluate.report.figures import write_figures
     from evaluate.scoring.score_network import score_network
@@ -63,7 +63,7 @@ _HOMES = {
     "MetricError": "evaluate.metrics",
     "NetworkIdentity": "networks",
     "ScoreKind": "evaluate.metrics.metric",
-    "Splits": "evaluate.metrics.encoding.splits",
+    "Splits": "evaluate.metrics.splits",
     "StageError": "evaluate.features.activations",
     "add_means": "evaluate.metrics.table_rows",
     "append_rows": "evaluate.scoring.table",
@@ -74,7 +74,7 @@ _HOMES = {
     "encode": "evaluate.metrics.encoding.encoding",
     "load_benchmark": "evaluate.benchmarks",
     "load_metric": "evaluate.metrics",
-    "published_splits": "evaluate.metrics.encoding.splits",
+    "published_splits": "evaluate.metrics.splits",
     "read_table": "evaluate.scoring.table",
     "rows_of": "evaluate.metrics.table_rows",
     "rsa": "evaluate.metrics.rsa",

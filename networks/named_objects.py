@@ -27,9 +27,12 @@ import importlib
 import importlib.util
 import re
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
+
+from networks.installation import InstallationError
 
 _FORM = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*|.+\.py):(?P<attribute>[A-Za-z_]\w*)")
 
@@ -65,8 +68,8 @@ def load_object(name: str | ObjectName) -> Any:
         The object.
 
     Raises:
-        ValueError: The name has another form, or the module or the object does not exist. The message lists what the
-            module defines.
+        ValueError: The name has another form, the module or the object does not exist, or the module raises an error.
+            The message lists what the module defines, or says where the error is.
     """
     parsed = name if isinstance(name, ObjectName) else parse_object_name(name)
     if parsed is None:
@@ -75,8 +78,8 @@ def load_object(name: str | ObjectName) -> Any:
     try:
         return getattr(module, parsed.attribute)
     except AttributeError:
-        names = ", ".join(key for key in vars(module) if not key.startswith("_"))
-        found = f"it defines {names or 'nothing'}"
+        own = [key for key, value in vars(module).items() if not key.startswith("_") and _is_defined_in(module, value)]
+        found = f"it defines {', '.join(own) or 'nothing'}"
         raise ValueError(f"{parsed.module} does not define {parsed.attribute!r}; {found}") from None
 
 
@@ -88,6 +91,8 @@ def _module(name: str) -> ModuleType:
             raise ValueError(
                 f"module {name!r} is not found ({error}); is it installed, or is its folder the working directory?"
             ) from error
+        except Exception as error:
+            raise _explained(name, error) from error
     path = Path(name).resolve()
     if not path.is_file():
         raise ValueError(f"{name}: no such file")
@@ -102,7 +107,25 @@ def _module(name: str) -> ModuleType:
     sys.modules[unique] = module  # needed by pickle, dataclasses and the fingerprint of a network
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         del sys.modules[unique]
+        if isinstance(error, Exception):
+            raise _explained(name, error) from error
         raise
     return module
+
+
+def _is_defined_in(module: ModuleType, value: Any) -> bool:
+    """Whether a module's value is its own rather than imported."""
+    return not isinstance(value, ModuleType) and getattr(value, "__module__", module.__name__) == module.__name__
+
+
+def _explained(name: str, error: Exception) -> Exception:
+    """An error of a user's module in one line: what, in which file and line. Errors of the installation stay as is."""
+    if isinstance(error, InstallationError):
+        return error
+    frames = traceback.extract_tb(error.__traceback__)
+    # The last frame outside this file and the import system is where the user looks.
+    own = [frame for frame in frames if frame.filename != __file__ and "importlib" not in frame.filename]
+    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return ValueError(f"{name} cannot be imported: {type(error).__name__}: {error}{where}")

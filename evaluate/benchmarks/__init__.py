@@ -96,6 +96,8 @@ def load_benchmark(name_or_path: str | Path) -> Benchmark:
         raise BenchmarkError(f"{path} is the public release: choose one of its data sets, {', '.join(data_sets)}")
     if not path.exists() and parse_object_name(str(name_or_path)) is not None:
         return _own_benchmark(str(name_or_path))
+    if path.suffix == ".py":
+        raise BenchmarkError(f"{path} is a Python file: name the benchmark in it, as {path}:NAME")
     problem = f"the folder has no {COMPONENTS_FILE} or benchmark.json" if path.is_dir() else "no such name or path"
     known = ", ".join(repr(name) for name in BENCHMARKS)
     raise BenchmarkError(

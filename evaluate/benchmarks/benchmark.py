@@ -41,7 +41,8 @@ class Benchmark:
 
     Attributes:
         name: Short name, used in score tables and logger keys (no `/`).
-        version: Changes with the data, so that scores of different data are not compared.
+        version: Changes with the data. It is part of the content hash, so that results kept on disk are not used for
+            other data.
         stimulus_names: S unique names, in the order of all arrays.
         waveforms: Called as `waveforms(sample_rate_hz, num_samples)`; returns the sounds as (S, T) float32. Use
             `stimuli`, which also checks the result.

@@ -17,6 +17,7 @@ from evaluate.callback.logged import PREFIX, STEP_KEY, best_key, logged_names, l
 from evaluate.features.activations import resolve_stages
 from evaluate.isolation import undisturbed
 from evaluate.metrics import DEFAULT_METRIC, load_metrics
+from evaluate.metrics.score_kinds import save_kinds
 from evaluate.options import DEFAULT_BATCH_SIZE, FIGURES_FOLDER
 from evaluate.scoring import table as t
 from evaluate.scoring.engine import ScoringEngine
@@ -306,6 +307,7 @@ class BrainScoreCallback(pl.Callback):
         folder = self._folder(trainer)
         self._unwritten.append(rows)  # to rows that could not be written before
         table = t.append_rows(folder / t.SCORES_FILE, pd.concat(self._unwritten))
+        save_kinds(folder, self._plan.kinds)
         self._unwritten.clear()
         values = {name: value for name, value in self._values.items() if not np.isnan(value)}
         for logger in trainer.loggers:

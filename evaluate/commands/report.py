@@ -25,6 +25,7 @@ from networks.commands.dispatch import CommandError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evaluate.metrics.metric import ScoreKind
     from evaluate.report.report import Report
 
 
@@ -58,6 +59,7 @@ class ReportRuns:
             TableError: A folder has no score table, or a table without scores.
             BenchmarkError: A benchmark cannot be loaded.
         """
+        from evaluate.metrics.score_kinds import load_kinds
         from evaluate.report.sections import FILE_KINDS
 
         console = Console()
@@ -74,9 +76,17 @@ class ReportRuns:
             remark(f"{each} is left out: it holds no scores", console)
         tables = read_tables(run_dirs)
         benchmarks = [load_benchmark(name) for name in self.benchmark]
-        report = _write(tables, folder, benchmarks, run_dirs, self.group)
+        kinds = [kind for run_dir in run_dirs for kind in load_kinds(run_dir)]
+        report = _write(
+            tables=tables,
+            folder=folder,
+            benchmarks=benchmarks,
+            run_dirs=run_dirs,
+            seed_pattern=self.group,
+            kinds=kinds,
+        )
         for table in tables.values():
-            show_scores(table, console)
+            show_scores(table, console, kinds)
             for _, rows in table[table[t.METRIC].isin(t.PROBE_METRICS)].groupby(t.BENCHMARK, sort=False):
                 show_probes(rows, console)
         _show_failures(tables, console)
@@ -133,11 +143,13 @@ def _read_tables_of(folder: Path) -> pd.DataFrame:
 
 
 def _write(
+    *,
     tables: dict[str, pd.DataFrame],
     folder: Path,
     benchmarks: list[Benchmark],
     run_dirs: Sequence[Path],
     seed_pattern: str,
+    kinds: Sequence[ScoreKind],
 ) -> Report:
     """Write the report and show progress."""
     from evaluate.report.figures.series import series_of
@@ -155,6 +167,7 @@ def _write(
             benchmarks=benchmarks,
             features=features,
             seed_pattern=seed_pattern,
+            kinds=kinds,
             progress=lambda what, *numbers: display.report(f"report: {what}", *numbers),
         )
 

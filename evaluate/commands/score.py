@@ -117,6 +117,7 @@ def _connected() -> Iterator[Ranks]:
 
 def _score(plan: ScoringPlan, named: NamedNetworks, folder: Path, cache: ActivationCache | None, ranks: Ranks) -> int:
     """Score all networks; the table in the file grows round by round."""
+    from evaluate.metrics.score_kinds import save_kinds
     from evaluate.scoring.engine import ScoringEngine
     from evaluate.scoring.parts import Parts
 
@@ -130,6 +131,7 @@ def _score(plan: ScoringPlan, named: NamedNetworks, folder: Path, cache: Activat
 
     def publish(rows: pd.DataFrame) -> None:
         t.append_rows(folder / t.SCORES_FILE, rows)
+        save_kinds(folder, plan.kinds)
         scored.append(rows)
 
     with _display(len(named.sources), ranks) as display:
@@ -143,19 +145,21 @@ def _score(plan: ScoringPlan, named: NamedNetworks, folder: Path, cache: Activat
     if cache is not None:
         counts = ranks.gather((cache.num_found, cache.num_missed))
         cache.num_found, cache.num_missed = (sum(numbers) for numbers in zip(*counts, strict=True))
-    ranks.together(lambda: _finish(scored, cache, folder, console) if scored else None)
+    ranks.together(lambda: _finish(scored, plan, cache, folder, console) if scored else None)
     if not failures:
         return 0
     return EXIT_IN_PART if len(failures) < len(named.sources) else EXIT_USER_ERROR
 
 
-def _finish(scored: list[pd.DataFrame], cache: ActivationCache | None, folder: Path, console: Console) -> None:
+def _finish(
+    scored: list[pd.DataFrame], plan: ScoringPlan, cache: ActivationCache | None, folder: Path, console: Console
+) -> None:
     """Show the scores, draw the pictures, list the files; on rank 0, which has the rows."""
     import pandas as pd
 
     from evaluate.report.figures import write_figures
 
-    show_scores(pd.concat(scored, ignore_index=True), console)
+    show_scores(pd.concat(scored, ignore_index=True), console, plan.kinds)
     pictures = write_figures(t.read_table(folder / t.SCORES_FILE), folder / FIGURES_FOLDER)
     for path in (folder / t.SCORES_FILE, *pictures):
         console.print(f"wrote {path}", soft_wrap=True, highlight=False, markup=False)

@@ -25,9 +25,10 @@ class ScoringOptions:
     """What to score on and how.
 
     Attributes:
-        benchmark: Benchmarks: 'simulated', 'NH2015comp', 'NH2015', 'B2021', ROOT:NAME of the public release, the path
-            of a benchmark, or package.module:name of an own one.
-        metric: Metrics: encoding, rsa, dimensionality, within_category, or package.module:name of an own one.
+        benchmark: Benchmarks: 'simulated', ROOT:NH2015 (or B2021, NH2015comp) of the public release, the path of a
+            benchmark, or package.module:name or file.py:name of your own.
+        metric: Metrics: encoding, rsa, dimensionality, within_category, or package.module:name or file.py:name of
+            your own.
         stages: Stages to score (default: all).
         device: Where to compute, such as cpu or cuda:0 (default: a GPU if there is one).
         batch_size: Sounds per forward pass.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,18 +26,19 @@ if TYPE_CHECKING:
 NETWORK_COLUMNS = [t.RUN, t.CHECKPOINT, t.STEP, t.PARENT]
 
 
-def show_scores(table: pd.DataFrame, console: Console) -> None:
+def show_scores(table: pd.DataFrame, console: Console, kinds: Iterable[ScoreKind] = ()) -> None:
     """Print a table per benchmark and metric, a line per network.
 
     Args:
         table: Score table.
         console: Where to print.
+        kinds: Kinds of users' metrics, see `evaluate.metrics.score_kinds`.
     """
     from evaluate.metrics.score_kinds import kinds_in
 
     summary = t.summary_rows(table)
     for benchmark, rows in summary.groupby(t.BENCHMARK, sort=False):
-        for kind in kinds_in(rows[t.METRIC]):
+        for kind in kinds_in(rows[t.METRIC], kinds):
             shown = _at_best_stage if kind.best_metric else _along_stages
             print_table(shown(str(benchmark), rows, kind), console)
 

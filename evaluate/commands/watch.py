@@ -134,6 +134,7 @@ class Watch(ScoringOptions):
         return True
 
     def _watch(self, plan: ScoringPlan, key: str, ledger: Ledger) -> int:
+        from evaluate.metrics.score_kinds import save_kinds
         from evaluate.scoring.engine import ScoringEngine
         from evaluate.scoring.parts import Parts
         from evaluate.watch.wandb_scores import WandbScores
@@ -153,6 +154,7 @@ class Watch(ScoringOptions):
 
                 def publish(rows: pd.DataFrame) -> None:
                     self._publish(rows, wandb)
+                    save_kinds(self.run_dir, plan.kinds)
                     report(_summary(rows, plan))
 
                 watcher = Watcher(

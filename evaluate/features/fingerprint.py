@@ -4,8 +4,9 @@ import hashlib
 import inspect
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -59,3 +60,19 @@ def _source_digest(module_name: str) -> str:
     except (OSError, TypeError, KeyError):  # no source file: defined interactively, or compiled
         return ""
     return hashlib.sha256(source.encode()).hexdigest()
+
+
+def source_digest(function: Callable[..., Any]) -> str:
+    """Hash the file that defines a function: whatever it computes may change with the file.
+
+    Args:
+        function: Any function; for one without a file, such as one typed into a console, its name is hashed.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    try:
+        content = Path(inspect.getsourcefile(function) or "").read_bytes()
+    except (OSError, TypeError):
+        content = repr(getattr(function, "__qualname__", function)).encode()
+    return hashlib.sha256(content).hexdigest()

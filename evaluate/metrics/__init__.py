@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from networks.named_objects import load_object, parse_object_name
@@ -40,10 +40,13 @@ def load_metric(name: str) -> Metric:
     """
     from evaluate.metrics.metric import Metric
 
-    if name not in METRICS and parse_object_name(name) is None:
-        raise MetricError(
-            f"unknown metric {name!r}: expected {', '.join(METRICS)}, or package.module:name of your own metric"
+    if not isinstance(name, str):
+        raise TypeError(
+            f"a metric is named by a string, got a {type(name).__name__}; give metrics by name: {{NAME: metric}}"
         )
+    if name not in METRICS and parse_object_name(name) is None:
+        own = f"{name}:NAME" if name.endswith(".py") else "package.module:NAME or path/file.py:NAME"
+        raise MetricError(f"unknown metric {name!r}: expected {', '.join(METRICS)}, or {own} of your own metric")
     try:
         metric = load_object(METRICS.get(name, name))
     except ValueError as error:
@@ -53,6 +56,14 @@ def load_metric(name: str) -> Metric:
     return metric
 
 
-def load_metrics(names: Sequence[str]) -> dict[str, Metric]:
-    """Find metrics by name, each once, in the order given; see `load_metric`."""
+def load_metrics(names: Sequence[str] | Mapping[str, Metric]) -> dict[str, Metric]:
+    """Find metrics by name, each once, in the order given; see `load_metric`.
+
+    Args:
+        names: Names, or metrics by a name of your choice, which are taken as they are.
+    """
+    if isinstance(names, str):
+        raise TypeError(f"metrics must be a list of names, got the single string {names!r}: put it in a list")
+    if isinstance(names, Mapping):
+        return dict(names)
     return {name: load_metric(name) for name in dict.fromkeys(names)}

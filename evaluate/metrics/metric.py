@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from evaluate.benchmarks.benchmark import Benchmark
-from evaluate.metrics.encoding.splits import Splits, published_splits
+from evaluate.metrics import MetricError
+from evaluate.metrics.splits import Splits, published_splits
 from evaluate.options import DEFAULT_MEMORY_LIMIT_GIB
 
 Arrays = dict[str, np.ndarray]
@@ -19,6 +20,8 @@ Rows = list[dict[str, Any]]
 """Rows of the score table without the columns of network and benchmark, see `evaluate.metrics.table_rows`."""
 
 
+ROW_COLUMNS = ("metric", "stage", "region", "subject", "value")
+"""Columns of a row."""
 BEST_STAGE = "best_stage_"
 """Prefix of a metric's name for its rows at the best stage."""
 
@@ -103,7 +106,8 @@ class Metric:
         tabulate: `tabulate(results, benchmark)` with the arrays of each stage in the network's order returns rows, see
             `evaluate.metrics.table_rows.rows_of`.
         kinds: `kinds(benchmark)` returns the scores that compare networks.
-        version: Increase it when the results of `measure` change, so that results saved earlier are not used.
+        version: Increase it when the results of `measure` change, so that results saved earlier are not used. Metrics
+            outside this package are also measured again when the file that defines `measure` changes.
         needs_categories: Whether the benchmark must have categories of sounds.
     """
 
@@ -112,3 +116,51 @@ class Metric:
     kinds: Callable[[Benchmark], tuple[ScoreKind, ...]] = lambda benchmark: ()
     version: int = 1
     needs_categories: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that the functions are functions."""
+        for name in ("measure", "tabulate", "kinds"):
+            if not callable(getattr(self, name)):
+                given = type(getattr(self, name)).__name__
+                raise TypeError(f"Metric: {name} must be a function (see evaluate.Metric), got a {given}")
+
+    def measured(self, name: str, features: np.ndarray, benchmark: Benchmark, stage: str, how: Computing) -> Arrays:
+        """Call `measure` and check what it returns.
+
+        Raises:
+            MetricError: It is not a dictionary of numbers.
+        """
+        found = self.measure(features, benchmark, stage, how)
+        if not isinstance(found, Mapping):
+            raise MetricError(
+                f"metric {name}: measure must return arrays by name, got a {type(found).__name__} for stage {stage}"
+            )
+        arrays = {str(key): np.asarray(value) for key, value in found.items()}
+        for key, array in arrays.items():
+            if array.dtype.kind not in "biuf":
+                raise MetricError(f"metric {name}: measure must return numbers, but {key!r} of stage {stage} has none")
+        return arrays
+
+    def tabulated(self, name: str, results: Mapping[str, Arrays], benchmark: Benchmark) -> Rows:
+        """Call `tabulate` and check what it returns.
+
+        Raises:
+            MetricError: It is not a list of rows, each once, with the right columns.
+        """
+        rows = self.tabulate(results, benchmark)
+        if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
+            raise MetricError(f"metric {name}: tabulate must return a list of rows, got a {type(rows).__name__}")
+        if not rows:
+            raise MetricError(f"metric {name}: tabulate returned no rows for benchmark {benchmark.name!r}")
+        seen = set()
+        for row in rows:
+            if set(row) != set(ROW_COLUMNS):
+                raise MetricError(
+                    f"metric {name}: a row must have the columns {', '.join(ROW_COLUMNS)}, got "
+                    f"{', '.join(map(str, row)) or 'none'}"
+                )
+            key = tuple(str(row[column]) for column in ROW_COLUMNS[:-1])
+            if key in seen:
+                raise MetricError(f"metric {name}: tabulate returned two rows for {' / '.join(key)}")
+            seen.add(key)
+        return list(rows)

@@ -12,8 +12,8 @@ from scipy.stats import rankdata
 
 from evaluate.benchmarks.benchmark import ALL, Benchmark
 from evaluate.metrics.best_stage import mean_defined, median_defined
-from evaluate.metrics.encoding.splits import Splits
 from evaluate.metrics.metric import Arrays, Computing, Metric, Rows, ScoreKind
+from evaluate.metrics.splits import Splits
 from evaluate.metrics.table_rows import add_means, rows_of
 from evaluate.scoring import table as t
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,8 @@ import numpy as np
 from datamodules.files import write_text
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.benchmarks.published.release import TUCKUTE_CITATION
+from evaluate.metrics.metric import BEST_STAGE, ScoreKind
+from evaluate.metrics.score_kinds import ENCODING_KINDS
 from evaluate.options import FIGURES_FOLDER, REPORT_FILE, SEED_PATTERN
 from evaluate.report import report_tables as tables_of
 from evaluate.report.figures.series import Series, series_of
@@ -47,6 +49,7 @@ def write_report(
     benchmarks: Sequence[Benchmark] = (),
     features: Features | None = None,
     seed_pattern: str = SEED_PATTERN,
+    kinds: Iterable[ScoreKind] = (),
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Report:
     """Write a page that compares the networks in score tables, and its figures as PNG and PDF.
@@ -61,6 +64,7 @@ def write_report(
         features: Features of networks whose matrices are drawn beside them.
         seed_pattern: Regular expression; runs whose names are equal without it are also shown as one, with mean and
             error over them.
+        kinds: Kinds of users' metrics, see `evaluate.metrics.score_kinds`.
         progress: Called as `progress(what, num_done, num_total)` for each benchmark.
 
     Returns:
@@ -79,6 +83,7 @@ def write_report(
     names, sounds = (list(dict.fromkeys(each[t.BENCHMARK])) for each in (scores, probes))
     if rows.empty:
         raise t.TableError(f"no scores to report in {', '.join(tables) or 'no table'}: the table has no rows")
+    own_kinds = tuple(kinds)
     (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
     sections: list[Part] = []
@@ -94,6 +99,7 @@ def write_report(
             data=next((benchmark for benchmark in benchmarks if benchmark.name == name), None),
             features=(features or {}).get(name, {}),
             seed_pattern=seed_pattern,
+            kinds=own_kinds,
         )
         sections += section(shown)
     for name in sounds:
@@ -101,13 +107,17 @@ def write_report(
         sections += probe_section(Shown(name, series, of_sounds, folder / FIGURES_FOLDER, files))
     if progress:
         progress("page", len(names), len(names))
-    parts = [*_head(names, sounds, series, tables), *sections, *_foot()]
+    parts = [*_head(names, sounds, series, tables, own_kinds), *sections, *_foot(rows)]
     write_text(folder / REPORT_FILE, render("Brain scores", parts))
     return Report(folder / REPORT_FILE, tuple(files))
 
 
 def _head(
-    names: Sequence[str], sounds: Sequence[str], series: Sequence[Series], tables: Mapping[str, pd.DataFrame]
+    names: Sequence[str],
+    sounds: Sequence[str],
+    series: Sequence[Series],
+    tables: Mapping[str, pd.DataFrame],
+    kinds: Sequence[ScoreKind],
 ) -> Iterator[Part]:
     """Title, what is compared, the overview."""
     yield Heading("Brain scores", 1)
@@ -124,27 +134,47 @@ def _head(
     yield from tables_of.failures(series)
     if names:
         yield Heading("Overview: score at the best stage, all units together", 3)
-        yield tables_of.overview(series, names)
+        yield tables_of.overview(series, names, kinds)
 
 
-def _foot() -> Iterator[Part]:
-    """How the numbers came about, and what to cite."""
-    yield Heading("How to read this", 2)
-    for sentence in (
-        "R²: squared correlation of predicted and measured responses to sounds that the regression was not fitted to; "
-        "negative correlations count as 0, which is about chance. Noise-corrected R² is divided by the reliability "
-        "of responses and predictions: 1 means that all explainable variance is explained. Median over ten splits of "
-        "the sounds, median over a participant's units, mean over participants.",
-        "Best stage: chosen per unit on half of the splits and read out on the other half, ten times, so that choosing "
-        "does not raise the score.",
-        "Standard errors are over participants, with each participant's mean over the networks compared taken out; of "
-        "a single network they are plain. Components have errors where the table holds iterations of stage selection.",
-        "Tests are one-tailed, for the network with the higher mean, and not corrected for their number: bootstrap "
-        "over participants (10 000 resamples), for components permutation of the iterations.",
-        "Linear probes: a support vector machine tells labelled sounds apart by a stage's activations to random crops; "
-        "its penalty is chosen within the training folds, the majority of a sound's crops counts.",
-        "“untrained” is the network before its first update, “permuted” the trained one with each tensor's weights "
-        "shuffled.",
-    ):
+_ENCODING_NOTES = (
+    "R²: squared correlation of predicted and measured responses to sounds that the regression was not fitted to; "
+    "negative correlations count as 0, which is about chance. Noise-corrected R² is divided by the reliability of "
+    "responses and predictions: 1 means that all explainable variance is explained. Median over ten splits of the "
+    "sounds, median over a participant's units, mean over participants.",
+    "Best stage: chosen per unit on half of the splits and read out on the other half, ten times, so that choosing "
+    "does not raise the score.",
+)
+_TEST_NOTES = (
+    "Standard errors are over participants, with each participant's mean over the networks compared taken out; of a "
+    "single network they are plain. Components have errors if the table holds iterations of stage selection.",
+    "Tests are one-tailed, for the network with the higher mean, and not corrected for their number: bootstrap over "
+    "participants (10 000 resamples), for components permutation of the iterations.",
+)
+_PROBE_NOTES = (
+    "Linear probes: a support vector machine classifies labelled sounds by a stage's activations to random crops; its "
+    "penalty is chosen within the training folds, the majority of a sound's crops counts.",
+)
+_CONTROL_NOTES = (
+    "“untrained” is the network before its first update, “permuted” the trained one with each tensor's weights "
+    "shuffled.",
+)
+
+
+def _foot(rows: pd.DataFrame) -> Iterator[Part]:
+    """How the numbers on this page are made, and what to cite."""
+    metrics, kinds = set(rows[t.METRIC]), set(rows[t.KIND])
+    has_encoding = any(kind.stage_metric in metrics for kind in ENCODING_KINDS)
+    has_best = any(metric.startswith(BEST_STAGE) for metric in metrics)
+    notes = (
+        *(_ENCODING_NOTES if has_encoding else ()),
+        *(_TEST_NOTES if has_best else ()),
+        *(_PROBE_NOTES if metrics & set(t.PROBE_METRICS) else ()),
+        *(_CONTROL_NOTES if kinds & {"untrained", "permuted"} else ()),
+    )
+    if notes:
+        yield Heading("How to read this", 2)
+    for sentence in notes:
         yield Paragraph(sentence)
-    yield Paragraph(f"Published values, read off the figures of: {TUCKUTE_CITATION}", "soft")
+    if has_best:
+        yield Paragraph(f"Published values, read off the figures of: {TUCKUTE_CITATION}", "soft")

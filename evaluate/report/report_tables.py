@@ -1,6 +1,6 @@
 """Tables of the report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 
 import numpy as np
@@ -20,12 +20,13 @@ from evaluate.report.significance import PUBLISHED_NUM_RESAMPLES
 from evaluate.scoring import table as t
 
 
-def overview(series: Sequence[Series], benchmarks: Sequence[str]) -> Part:
+def overview(series: Sequence[Series], benchmarks: Sequence[str], kinds: Iterable[ScoreKind] = ()) -> Part:
     """Make the table of all networks on all benchmarks.
 
     Args:
         series: See `series_of`.
         benchmarks: Names of the benchmarks.
+        kinds: Kinds of users' metrics.
 
     Returns:
         A row per network, a column per benchmark and kind of score: the score at the best stage over all units.
@@ -36,7 +37,7 @@ def overview(series: Sequence[Series], benchmarks: Sequence[str]) -> Part:
     cells: dict[str, dict[str, Cell]] = {}
     columns = []
     table = pd.concat([one.rows for one in series]) if series else t.make_table([])
-    for benchmark, kind in product(benchmarks, s.score_kinds_of(table)):
+    for benchmark, kind in product(benchmarks, s.score_kinds_of(table, kinds)):
         entries = entries_of(series, benchmark, kind.metrics)
         if not entries:
             continue
@@ -47,7 +48,7 @@ def overview(series: Sequence[Series], benchmarks: Sequence[str]) -> Part:
             looks.setdefault(entry.label, _name(entry))
             cells.setdefault(entry.label, {})[column] = _score(mean, error)
     if not columns:
-        return Paragraph("The tables hold no scores.", "soft")
+        return Paragraph("No score at a best stage; the scores of single stages are below.", "soft")
     rows = [[looks[label], *(own.get(column, NO_VALUE) for column in columns)] for label, own in cells.items()]
     return ValueTable(["network", *columns], rows)
 

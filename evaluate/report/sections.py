@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from evaluate.benchmarks.benchmark import Benchmark
+from evaluate.metrics.rsa import SIMILARITY
 from evaluate.metrics.score_kinds import ENCODING_KINDS
 from evaluate.options import SEED_PATTERN
 from evaluate.report import report_tables as tables_of
@@ -68,6 +69,7 @@ class Shown(NamedTuple):
     data: Benchmark | None = None
     features: Mapping[str, np.ndarray] = {}
     seed_pattern: str = SEED_PATTERN
+    kinds: tuple[ScoreKind, ...] = ()
 
 
 _CAPTIONS = {
@@ -86,7 +88,7 @@ def section(shown: Shown) -> Iterator[Part]:
         Parts of the page.
     """
     yield Heading(shown.benchmark, 2, anchor(shown.benchmark))
-    kinds, stage_kinds = s.score_kinds_of(shown.rows), s.stage_kinds_of(shown.rows)
+    kinds, stage_kinds = (find(shown.rows, shown.kinds) for find in (s.score_kinds_of, s.stage_kinds_of))
     if not kinds and not stage_kinds:
         yield Paragraph("The tables hold no scores of this benchmark.", "soft")
     for kind in kinds:
@@ -95,7 +97,8 @@ def section(shown: Shown) -> Iterator[Part]:
         yield from _region_stage(shown)
     for kind in stage_kinds:
         yield from _stage_scores(shown, kind)
-    yield from _matrices(shown)
+    if shown.data is not None or any(kind in (*ENCODING_KINDS, SIMILARITY) for kind in kinds):
+        yield from _matrices(shown)
 
 
 def probe_section(shown: Shown) -> Iterator[Part]:
@@ -153,8 +156,11 @@ def _scores_of_kind(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
     yield from tables_of.comparisons(entries, kind, s.regions_of(t.summary_rows(shown.rows)))
     yield from _seeds(shown, kind)
     yield from _single_runs(shown, kind)
-    what = " and ".join(title for title, _ in kind.counts)
-    yield Folded(f"{tables_of.sentence(kind.title)}: {what}, by network and stage", [tables_of.counts(entries, kind)])
+    if kind.counts:
+        title = (
+            f"{tables_of.sentence(kind.title)}: {' and '.join(title for title, _ in kind.counts)}, by network and stage"
+        )
+        yield Folded(title, [tables_of.counts(entries, kind)])
 
 
 def _seeds(shown: Shown, kind: ScoreKind) -> Iterator[Part]:

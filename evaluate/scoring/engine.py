@@ -174,12 +174,13 @@ class ScoringEngine:
                     memory_limit_gib=self.plan.memory_limit_gib,
                     progress=lambda num_done, num_total, progress=progress: progress("", num_done, num_total),  # type: ignore[misc]
                 )
-                measure = self.plan.metrics[name].measure
+                metric = self.plan.metrics[name]
                 try:
-                    arrays = measure(features[stage], benchmark, stage, computing)
+                    arrays = metric.measured(name, features[stage], benchmark, stage, computing)
                 except torch.OutOfMemoryError:  # training may occupy most of the GPU
                     _log.warning("computing %s of %s on the CPU: the GPU is out of memory", name, stage)
-                    arrays = measure(features[stage], benchmark, stage, replace(computing, device="cpu"))
+                    computing = replace(computing, device="cpu")
+                    arrays = metric.measured(name, features[stage], benchmark, stage, computing)
                 yield (name, stage), arrays
 
     def _tabulate(
@@ -193,7 +194,7 @@ class ScoringEngine:
         rows = [
             row
             for name, metric in self.plan.metrics.items()
-            for row in metric.tabulate({stage: results[name, stage] for stage in stages}, benchmark)
+            for row in metric.tabulated(name, {stage: results[name, stage] for stage in stages}, benchmark)
         ]
         return t.identified(rows, benchmark.name, identity)
 
@@ -259,8 +260,7 @@ class ScoringEngine:
 
     def _part_key(self, benchmark: Benchmark, metric: str, activations: str) -> str:
         content = {
-            "metric": metric,
-            "version": self.plan.metrics[metric].version,
+            **self.plan.metric_key(metric),
             "activations": activations,
             "benchmark": benchmark.content_hash(),
         }

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
 from evaluate.benchmarks.benchmark import Benchmark, BenchmarkError
-from evaluate.metrics import DEFAULT_METRIC, load_metrics
-from evaluate.metrics.encoding.splits import Splits
+from evaluate.features.fingerprint import source_digest
+from evaluate.metrics import DEFAULT_METRIC, METRICS, load_metrics
 from evaluate.metrics.metric import Metric, ScoreKind
+from evaluate.metrics.splits import Splits
 from evaluate.options import DEFAULT_BATCH_SIZE, DEFAULT_MEMORY_LIMIT_GIB
 
 
@@ -52,6 +54,13 @@ class ScoringPlan:
                         f"metric {name} needs categories of sounds, which benchmark {benchmark.name!r} does not have: "
                         "leave out the metric or the benchmark"
                     )
+
+    def metric_key(self, name: str) -> dict[str, Any]:
+        """Everything that a metric's results depend on, except features and benchmark."""
+        metric = self.metrics[name]
+        # A user edits a metric before thinking of its version, so its source counts too.
+        code = {} if name in METRICS else {"code": source_digest(metric.measure)}
+        return {"metric": name, "version": metric.version, **code}
 
     @property
     def kinds(self) -> tuple[ScoreKind, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,11 +12,13 @@ from datamodules.progress import ReportProgress
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.features.cache import ActivationCache
 from evaluate.metrics import DEFAULT_METRIC, load_metrics
-from evaluate.metrics.encoding.splits import Splits
+from evaluate.metrics.metric import Metric
+from evaluate.metrics.splits import Splits
 from evaluate.options import DEFAULT_BATCH_SIZE
 from evaluate.scoring.engine import ScoringEngine
 from evaluate.scoring.plan import ScoringPlan
-from networks import NetworkIdentity
+from networks import AuditoryNetwork, NetworkIdentity
+from networks.weights.identity import NetworkKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +28,7 @@ def score_network(
     net: nn.Module,
     benchmark: Benchmark,
     *,
-    metrics: Sequence[str] = (DEFAULT_METRIC,),
+    metrics: Sequence[str] | Mapping[str, Metric] = (DEFAULT_METRIC,),
     stages: Sequence[str] | None = None,
     splits: Splits | None = None,
     batch_size: int = DEFAULT_BATCH_SIZE,
@@ -66,4 +68,5 @@ def score_network(
         device=None if device is None else torch.device(device),
     )
     engine = ScoringEngine(plan=plan, cache=cache, progress=progress)
-    return engine.score(net, benchmark, identity or NetworkIdentity())
+    kind: NetworkKind = "trained" if isinstance(net, AuditoryNetwork) else "external"
+    return engine.score(net, benchmark, identity or NetworkIdentity(kind=kind))

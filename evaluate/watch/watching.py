@@ -115,7 +115,7 @@ def plan_key(plan: ScoringPlan) -> str:
     """
     content = {
         "benchmarks": {benchmark.name: benchmark.content_hash() for benchmark in plan.benchmarks},
-        "metrics": {name: metric.version for name, metric in plan.metrics.items()},
+        "metrics": [plan.metric_key(name) for name in plan.metrics],
         "stages": list(plan.stages or ()),
     }
     return content_key(content)

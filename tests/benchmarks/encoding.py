@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from evaluate.metrics.encoding.encoding import encode
 from evaluate.metrics.encoding.penalties import PUBLISHED_ALPHAS
-from evaluate.metrics.encoding.splits import Splits, published_splits
+from evaluate.metrics.splits import Splits, published_splits
 
 NUM_STIMULI, NUM_REPETITIONS = 165, 3
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from evaluate.metrics.encoding.encoding import encode
-from evaluate.metrics.encoding.splits import published_splits
+from evaluate.metrics.splits import published_splits
 from evaluate.workers import Workers
 
 

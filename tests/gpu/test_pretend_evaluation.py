@@ -7,7 +7,7 @@ import torch
 
 from evaluate import encode, published_splits, score_network, stage_activations
 from evaluate.benchmarks import Benchmark
-from evaluate.metrics.encoding.splits import Splits
+from evaluate.metrics.splits import Splits
 from evaluate.scoring.engine import ScoringEngine
 from evaluate.scoring.plan import ScoringPlan
 from networks import AuditoryNetwork, CochCNN9, Cochleagram, CochResNet, NetworkIdentity, SpectroTemporal

@@ -5,7 +5,8 @@ from evaluate.scoring import table as t
 
 STAGES = ("relu0", "pool0", "relufc")
 # "within_category" has tests of its own: the benchmark "other" has no categories.
-ALL_METRICS = ["--metric", *(name for name, metric in load_metrics(METRICS).items() if not metric.needs_categories)]
+_METRICS = load_metrics(list(METRICS))
+ALL_METRICS = ["--metric", *(name for name, metric in _METRICS.items() if not metric.needs_categories)]
 
 
 def network_file(folder, content):

@@ -14,6 +14,7 @@ import torch
 from datamodules.files import write_text
 from datamodules.progress import duration
 from evaluate.isolation import undisturbed
+from evaluate.metrics.score_kinds import load_kinds
 from evaluate.report.page import Part
 from evaluate.report.report_tables import sentence
 from evaluate.scoring import table as t
@@ -144,7 +145,8 @@ class RunPage(pl.Callback):
         """Draw brain scores only if there are new ones: they are most of the work."""
         if self._brain_stamp != self._scores_seen or not self._brain_parts:
             table = t.read_table(Path(trainer.default_root_dir) / t.SCORES_FILE)
-            self._brain_parts, self._brain_stamp = list(brain_section(table, name)), self._scores_seen
+            kinds = load_kinds(trainer.default_root_dir)
+            self._brain_parts, self._brain_stamp = list(brain_section(table, name, kinds)), self._scores_seen
         return self._brain_parts
 
     def _head(self, trainer: pl.Trainer, pl_module: pl.LightningModule, state: str, is_running: bool) -> PageHead:

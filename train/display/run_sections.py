@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from matplotlib.figure import Figure
 
+from evaluate.metrics.metric import ScoreKind
 from evaluate.report.figures import compared, style
 from evaluate.report.figures import selection as s
 from evaluate.report.figures.series import entries_of, series_of
@@ -128,12 +129,13 @@ def _curves(folder: Path, tasks: list[str], conditions: list[str]) -> Iterator[P
     )
 
 
-def brain_section(table: pd.DataFrame, name: str) -> Iterator[Part]:
+def brain_section(table: pd.DataFrame, name: str, kinds: Iterable[ScoreKind] = ()) -> Iterator[Part]:
     """Draw trajectories and stage curves of every benchmark.
 
     Args:
         table: Score table.
         name: Name of the run.
+        kinds: Kinds of users' metrics.
 
     Yields:
         Pictures, and a warning for each benchmark whose scoring failed.
@@ -141,7 +143,7 @@ def brain_section(table: pd.DataFrame, name: str) -> Iterator[Part]:
     series = series_of({name: table})
     for benchmark in dict.fromkeys(table[t.BENCHMARK]):
         rows = table[table[t.BENCHMARK] == benchmark]
-        for kind in s.score_kinds_of(rows):
+        for kind in s.score_kinds_of(rows, kinds):
             trajectory = compared.trajectory_figure(series, benchmark, kind)
             if trajectory is not None:
                 yield _picture(trajectory, "Score at the best stage over training; bands: ±1 standard error.")

@@ -21,7 +21,7 @@ from datamodules.progress import ReportCount
 from evaluate.metrics.encoding.decomposition import compress
 from evaluate.metrics.encoding.penalties import PUBLISHED_ALPHAS
 from evaluate.metrics.encoding.split_fit import SplitModel, arrange_targets, fit_units, prepare_split
-from evaluate.metrics.encoding.splits import Splits
+from evaluate.metrics.splits import Splits
 from evaluate.workers import Workers
 
 # Targets fitted together: their working memory fits into the cache of a processor core.

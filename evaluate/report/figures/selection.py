@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,21 +19,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def score_kinds_of(rows: pd.DataFrame) -> list[ScoreKind]:
+def score_kinds_of(rows: pd.DataFrame, own: Iterable[ScoreKind] = ()) -> list[ScoreKind]:
     """Find the kinds of score with a best stage in a table.
 
     Args:
         rows: Rows of one benchmark.
+        own: Kinds of users' metrics, see `evaluate.metrics.score_kinds`.
 
     Returns:
         Kinds with at least one row.
     """
-    return [kind for kind in kinds_in(rows[t.METRIC]) if kind.best_metric]
+    return [kind for kind in kinds_in(rows[t.METRIC], own) if kind.best_metric]
 
 
-def stage_kinds_of(rows: pd.DataFrame) -> list[ScoreKind]:
+def stage_kinds_of(rows: pd.DataFrame, own: Iterable[ScoreKind] = ()) -> list[ScoreKind]:
     """Find the kinds of score of single stages alone, as effective dimensionality; see `score_kinds_of`."""
-    return [kind for kind in kinds_in(rows[t.METRIC]) if not kind.best_metric]
+    return [kind for kind in kinds_in(rows[t.METRIC], own) if not kind.best_metric]
 
 
 def published_score(kind: ScoreKind, benchmark: str, region: str, model: str = BASELINE_MODEL) -> float | None:

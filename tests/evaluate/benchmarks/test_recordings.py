@@ -15,8 +15,8 @@ from evaluate.benchmarks.recordings.writer import write_recordings
 from evaluate.metrics.encoding.encoding import encode
 from evaluate.metrics.encoding.encoding_metric import measure
 from evaluate.metrics.encoding.noise_ceiling import reliability
-from evaluate.metrics.encoding.splits import published_splits
 from evaluate.metrics.metric import Computing
+from evaluate.metrics.splits import published_splits
 
 NUM_SOUNDS, NUM_UNITS, NUM_REPETITIONS = 6, 4, 3
 

@@ -151,7 +151,9 @@ def test_checkpoints_that_cannot_be_used(save, tmp_path, capsys):
     check_error(["score", str(broken), *tiny], "broken.ckpt", capsys)
     check_error(["score", str(cut), *tiny], "cut.ckpt", capsys)
     check_error(["score", mismatched, *tiny], mismatched, capsys)
-    check_error(["score", save(0), *tiny, "--stages", "conv3"], "'conv3'; this network has relu0", capsys)
+    check_error(
+        ["score", save(0), *tiny, "--stages", "conv3"], "'conv3': expected stages of this network, relu0", capsys
+    )
     assert not (tmp_path / "out").exists()
     words = ["score", str(broken), save(0), *tiny, "--stages", "relufc"]
     check_error(words, "broken.ckpt is left out: ", capsys, code=1)

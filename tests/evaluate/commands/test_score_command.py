@@ -13,8 +13,8 @@ from evaluate.features import cache as cache_module
 from evaluate.features.activations import stage_activations
 from evaluate.metrics.dimensionality import effective_dimensionality
 from evaluate.metrics.encoding.encoding import encode
-from evaluate.metrics.encoding.splits import published_splits
 from evaluate.metrics.rsa import category_order, rsa
+from evaluate.metrics.splits import published_splits
 from evaluate.scoring import engine
 from evaluate.scoring import table as t
 from evaluate.scoring.failures import one_line

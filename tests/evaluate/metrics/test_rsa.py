@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from evaluate.metrics.encoding.splits import published_splits
 from evaluate.metrics.rsa import category_order, rsa, similarity_matrix, z_score
+from evaluate.metrics.splits import published_splits
 
 
 def plain_triangle(values, train, keep):

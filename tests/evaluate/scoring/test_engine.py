@@ -1,5 +1,7 @@
 """One scoring engine: from a network to rows."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,8 @@ from evaluate.callback.logged import logged_values
 from evaluate.commands.shown_scores import show_scores
 from evaluate.metrics import METRICS, MetricError, load_metric, load_metrics
 from evaluate.metrics.encoding import encoding_metric
+from evaluate.metrics.score_kinds import load_kinds, save_kinds
+from evaluate.report.report import write_report
 from evaluate.scoring import table as t
 from evaluate.scoring.engine import ScoringEngine
 from evaluate.scoring.parts import Parts
@@ -56,7 +60,7 @@ def test_stages_may_be_scored_apart(tiny_network, make_benchmark):
 def test_in_memory_and_by_name_give_the_same_rows(tiny_network, make_benchmark, tmp_path):
     """The two ways of the engine, with every metric."""
     benchmark = make_benchmark(categories=tuple("abc"[i % 3] for i in range(24)))
-    engine = ScoringEngine(plan=ScoringPlan(benchmarks=(benchmark,), metrics=load_metrics(METRICS)))
+    engine = ScoringEngine(plan=ScoringPlan(benchmarks=(benchmark,), metrics=load_metrics(list(METRICS))))
     in_memory = engine.score(tiny_network, benchmark, IDENTITY)
     published = []
     loaded = LoadedNetwork(tiny_network, IDENTITY, [])
@@ -82,7 +86,8 @@ def test_a_stage_that_does_not_fit_on_the_gpu_is_measured_on_the_cpu(tiny_networ
     assert devices == ["cuda", "cpu"]
     assert "encoding of pool0 on the CPU: the GPU is out of memory" in caplog.text
     monkeypatch.undo()
-    pd.testing.assert_frame_equal(rows, score_network(tiny_network, benchmark, stages=["pool0"]), check_exact=True)
+    expected = score_network(tiny_network, benchmark, stages=["pool0"], identity=NetworkIdentity())
+    pd.testing.assert_frame_equal(rows, expected, check_exact=True)
 
 
 def test_plans_that_cannot_work(make_benchmark):
@@ -145,3 +150,87 @@ def test_stages_of_a_metric_of_a_user_are_shown_and_logged(tiny_network, make_be
     ]
     show_scores(rows, Console(width=200))
     assert "tiny: mean correlation" in capsys.readouterr().out
+
+
+NAMED = Metric(
+    measure=_measure,
+    tabulate=_tabulate,
+    kinds=lambda benchmark: (
+        ScoreKind(stage_metric="mean_correlation", label="LABEL", title="TITLE", symbol="SYMBOL", name="named"),
+    ),
+)
+
+
+def test_names_of_a_users_metric_reach_console_and_report(tiny_network, make_benchmark, tmp_path, capsys):
+    plan = ScoringPlan(benchmarks=(make_benchmark(),), metrics={"named": NAMED})
+    rows = ScoringEngine(plan=plan).score(tiny_network, plan.benchmarks[0], IDENTITY)
+    show_scores(rows, Console(width=200), plan.kinds)
+    assert "tiny: TITLE" in capsys.readouterr().out
+    save_kinds(tmp_path, plan.kinds)
+    assert load_kinds(tmp_path) == list(plan.kinds)
+    report = write_report({"t": rows}, tmp_path, kinds=load_kinds(tmp_path))
+    page = report.page.read_text()
+    assert "<h3>TITLE</h3>" in page
+    assert "No score at a best stage" in page
+    assert "Noise-corrected" not in page
+    assert {path.stem for path in report.figures} == {"tiny_named"}
+
+
+def test_kinds_of_built_in_metrics_need_no_file(make_benchmark, tmp_path):
+    benchmark = make_benchmark(categories=tuple("abc"[i % 3] for i in range(24)))
+    save_kinds(tmp_path, ScoringPlan(benchmarks=(benchmark,), metrics=load_metrics(list(METRICS))).kinds)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "score_kinds.json").write_text("[{}")
+    assert load_kinds(tmp_path) == []
+
+
+def test_results_of_an_edited_metric_are_measured_again(tiny_network, make_benchmark, tmp_path):
+    file = tmp_path / "my_metric.py"
+    text = (
+        "from evaluate import Metric, rows_of\n"
+        "METRIC = Metric(\n"
+        "    measure=lambda *_: {'x': VALUE},\n"
+        "    tabulate=lambda results, _: [\n"
+        "        row for s, a in results.items() for row in rows_of('x', s, {('all', 'all'): a['x']})\n"
+        "    ],\n"
+        ")\n"
+    )
+    loaded, published = LoadedNetwork(tiny_network, IDENTITY, []), []
+    for value in (1.0, 2.0):
+        file.write_text(f"VALUE = {value}\n{text}")
+        sys.modules.pop(load_metric(f"{file}:METRIC").measure.__module__)
+        plan = ScoringPlan(benchmarks=(make_benchmark(),), metrics=load_metrics([f"{file}:METRIC"]))
+        engine = ScoringEngine(plan=plan)
+        assert list(engine.run(["net"], parts=Parts(tmp_path), publish=published.append, load=lambda _: loaded)) == [[]]
+        sys.modules.pop(plan.metrics[f"{file}:METRIC"].measure.__module__)
+    assert [set(rows[t.VALUE]) for rows in published] == [{1.0}, {2.0}]
+
+
+def _rows(**changes):
+    return [{"metric": "x", "stage": "pool0", "region": "all", "subject": "all", "value": 1.0} | changes]
+
+
+@pytest.mark.parametrize(
+    ("measured", "tabulated", "message"),
+    [
+        (0.5, _rows(), "measure must return arrays by name, got a float for stage pool0"),
+        ({"x": {"y": 1}}, _rows(), "measure must return numbers, but 'x' of stage pool0 has none"),
+        ({"x": 1}, 3, "tabulate must return a list of rows, got a int"),
+        ({"x": 1}, [], "tabulate returned no rows for benchmark 'tiny'"),
+        ({"x": 1}, _rows(run="r"), "a row must have the columns metric, stage, region, subject, value, got metric"),
+        ({"x": 1}, _rows() * 2, "tabulate returned two rows for x / pool0 / all / all"),
+    ],
+)
+def test_metrics_that_return_something_else(tiny_network, make_benchmark, measured, tabulated, message):
+    metric = Metric(measure=lambda *_: measured, tabulate=lambda *_: tabulated)
+    with pytest.raises(MetricError, match=f"metric own: {message}"):
+        score_network(tiny_network, make_benchmark(), metrics={"own": metric}, stages=["pool0"])
+
+
+def test_metrics_are_given_by_name(tiny_network, make_benchmark):
+    with pytest.raises(TypeError, match="put it in a list"):
+        score_network(tiny_network, make_benchmark(), metrics="encoding")
+    with pytest.raises(TypeError, match="a metric is named by a string, got a Metric"):
+        score_network(tiny_network, make_benchmark(), metrics=[MEAN_CORRELATION])
+    with pytest.raises(TypeError, match="Metric: kinds must be a function"):
+        Metric(measure=_measure, tabulate=_tabulate, kinds=())

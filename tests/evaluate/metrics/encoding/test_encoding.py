@@ -6,7 +6,7 @@ from sklearn.linear_model import RidgeCV
 
 from evaluate.metrics.encoding.encoding import encode
 from evaluate.metrics.encoding.noise_ceiling import reliability, significance_floor
-from evaluate.metrics.encoding.splits import Splits, published_splits
+from evaluate.metrics.splits import Splits, published_splits
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 from evaluate.metrics.best_stage import best_stage
 from evaluate.metrics.encoding import encoding_metric
 from evaluate.metrics.encoding.encoding import encode
-from evaluate.metrics.encoding.splits import Splits, published_splits
 from evaluate.metrics.metric import Computing
+from evaluate.metrics.splits import Splits, published_splits
 from evaluate.scoring import table as t
 from networks import NetworkIdentity
 

@@ -5,7 +5,7 @@
 import numpy as np
 import pytest
 
-from evaluate.metrics.encoding.splits import Splits, published_splits
+from evaluate.metrics.splits import Splits, published_splits
 
 
 def test_equals_the_reference_masks(shared_dir):
