@@ -1,4 +1,4 @@
-"""Downloading a file that may be large over a connection that may break."""
+"""Download a large file over an unreliable connection."""
 
 import http.client
 import json
@@ -15,26 +15,26 @@ from evaluate.benchmarks.problems import BenchmarkError
 
 CHUNK_BYTES = 2**20
 TIMEOUT_S = 60.0
-"""A server that says nothing for so long is gone."""
+"""How long to wait for any answer of the server."""
 
 NUM_ATTEMPTS = 5
 FIRST_WAIT_S = 1.0
-"""Before the second attempt; it doubles from one to the next, and starts anew when some bytes came."""
+"""Waiting time before the second attempt. It doubles with each attempt, and is reset after bytes are received."""
 
 HTTP_PARTIAL, HTTP_RANGE_NOT_SATISFIABLE, HTTP_SERVER_ERROR = 206, 416, 500
 PASSING_CODES = (408, 425, 429)
-"""Client errors after which it is worth trying again (RFC 9110, RFC 8470, RFC 6585)."""
+"""Client errors that justify a new attempt (RFC 9110, RFC 8470, RFC 6585)."""
 
 _Report = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
 class _Note:
-    """What a file that is downloaded in part is a part of."""
+    """The version of a file to which a partial download belongs."""
 
     url: str
     size: int | None
-    validator: str | None  # strong ETag, or date of the last change
+    validator: str | None  # strong ETag, or date of the last modification
 
 
 def download(
@@ -46,13 +46,13 @@ def download(
     first_wait_s: float = FIRST_WAIT_S,
     progress: _Report | None = None,
 ) -> str:
-    """Download a file; what came before a break is kept beside it and is not asked for again.
+    """Download a file; after an interruption, resume with the part that was received.
 
     Args:
         url: Address, http or https.
-        path: Where the file goes once it is whole and checked; `PATH.part` and `PATH.part.json` are there before.
-        sha256: Expected checksum, 64 hexadecimal digits; None does not check.
-        num_attempts: How often a connection is tried without any byte coming.
+        path: Path of the complete and checked file; before, the part is in `PATH.part` and `PATH.part.json`.
+        sha256: Expected checksum, 64 hexadecimal digits; None does not check it.
+        num_attempts: Number of attempts to connect without receiving any bytes.
         first_wait_s: Waiting time before the second attempt, in seconds.
         progress: Called as `progress(num_bytes, num_bytes_in_all_or_None)`.
 
@@ -60,11 +60,11 @@ def download(
         The checksum.
 
     Raises:
-        BenchmarkError: The server does not have the file, cannot be reached, or what came is not what was expected.
+        BenchmarkError: The server does not have the file or cannot be reached, or the checksum differs.
         OSError: The file cannot be written.
     """
     if not url.startswith(("http://", "https://")):
-        raise BenchmarkError(f"cannot fetch {url!r}: expected an address that begins with https:// or http://")
+        raise BenchmarkError(f"cannot fetch {url!r}: expected an address that starts with https:// or http://")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _Part(path)
     failures, wait_s = 0, first_wait_s
@@ -82,7 +82,7 @@ def download(
             if failures >= num_attempts:
                 raise BenchmarkError(
                     f"{url}: the connection fails ({error}); {part.size} bytes are kept in {part.file}: run the "
-                    "command again to go on from there"
+                    "command again to resume from there"
                 ) from error
             time.sleep(wait_s)
             wait_s *= 2
@@ -90,7 +90,7 @@ def download(
     if sha256 is not None and found != sha256.lower():
         part.remove()
         raise BenchmarkError(
-            f"{url}: the file has SHA-256 {found}, expected {sha256.lower()}: damaged on its way or another version. "
+            f"{url}: the file has SHA-256 {found}, expected {sha256.lower()}: it is damaged or another version. "
             "It was removed; run the command again, or give the checksum of the version that you want"
         )
     os.replace(part.file, path)
@@ -99,7 +99,7 @@ def download(
 
 
 class _Part:
-    """The part of a file that is there, and the note beside it."""
+    """The received part of a file, and a note with the version that it belongs to."""
 
     def __init__(self, path: Path) -> None:
         self.file = path.with_name(path.name + ".part")
@@ -113,11 +113,11 @@ class _Part:
     def note(self) -> _Note | None:
         try:
             return _Note(**json.loads(self._note_file.read_text()))
-        except (OSError, ValueError, TypeError):  # none, or cut short: the part cannot be continued
+        except (OSError, ValueError, TypeError):  # missing or truncated: the download cannot resume
             return None
 
     def begin(self, note: _Note) -> None:
-        """Start anew."""
+        """Start again with an empty file."""
         self.file.write_bytes(b"")
         self._note_file.write_text(json.dumps(asdict(note)))
 
@@ -127,7 +127,7 @@ class _Part:
 
 
 def _receive(url: str, part: _Part, progress: _Report | None) -> None:
-    """Get what is missing; raises where the connection breaks before the end."""
+    """Receive the missing bytes; raise an error if the connection breaks before the end."""
     note = part.note
     may_continue = part.size > 0 and note is not None and note.url == url and note.validator is not None
     if may_continue and note is not None and part.size == note.size:
@@ -135,7 +135,7 @@ def _receive(url: str, part: _Part, progress: _Report | None) -> None:
     request = urllib.request.Request(url, headers={"Accept-Encoding": "identity"})
     if may_continue and note is not None:
         request.add_header("Range", f"bytes={part.size}-")
-        request.add_header("If-Range", note.validator or "")  # the whole file where it has changed
+        request.add_header("If-Range", note.validator or "")  # the server sends the whole file if it has changed
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
@@ -160,18 +160,18 @@ def _receive(url: str, part: _Part, progress: _Report | None) -> None:
 
 
 def _continues(response: http.client.HTTPResponse, part: _Part) -> bool:
-    """Whether the server sends just what is missing."""
+    """Whether the server sends exactly the missing bytes."""
     if response.status != HTTP_PARTIAL:
         return False
     content_range = response.headers.get("Content-Range", "")
     if not content_range.startswith(f"bytes {part.size}-"):
         part.remove()
-        raise ConnectionError(f"the server sent {content_range or 'a part without its range'}, not what is missing")
+        raise ConnectionError(f"the server sent {content_range or 'a part without a range'}, not the missing bytes")
     return True
 
 
 def _validator(response: http.client.HTTPResponse) -> str | None:
-    """What tells one version of the file from another: a strong ETag, or the date of its last change."""
+    """Value that distinguishes versions of the file: a strong ETag, or the date of its last modification."""
     tag = response.headers.get("ETag")
     if tag and not tag.startswith("W/"):
         return str(tag)

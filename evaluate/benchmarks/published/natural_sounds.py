@@ -1,4 +1,4 @@
-"""The 165 natural sounds, and the six components of auditory-cortex responses to them.
+"""The 165 natural sounds, and the six components of the responses of auditory cortex to them.
 
 Norman-Haignere, Kanwisher & McDermott 2015, Neuron 88:1281-1296, doi:10.1016/j.neuron.2015.11.035.
 """
@@ -30,13 +30,13 @@ NH2015_CITATION = (
 
 
 class Components(NamedTuple):
-    """What `components.mat` holds.
+    """The content of `components.mat`.
 
     Attributes:
         stimulus_names: S names.
         responses: (S, V) responses of the components.
         units: V rows; each component is its own region.
-        categories: S categories, None where the file has none.
+        categories: S categories, None if the file has none.
     """
 
     stimulus_names: tuple[str, ...]
@@ -48,20 +48,20 @@ class Components(NamedTuple):
 def components_benchmark(folder: str | Path) -> Benchmark:
     """Build the benchmark `NH2015comp`: six response components to 165 natural sounds.
 
-    The folder has the layout of the published data: `components.mat` with the arrays `R` (sounds x
-    components), `stim_names`, `component_names` and, where present, `category_labels`, and the folder
-    `stimuli/` with one WAV or FLAC file per name. Stimuli keep the order of `components.mat`. Each sound is
-    resampled to the network's rate, brought to its length, freed of its mean and set to RMS 0.1.
+    The folder has the layout of the published data: `components.mat` with the arrays `R` (sounds x components),
+    `stim_names`, `component_names` and optionally `category_labels`, and the folder `stimuli/` with one WAV or FLAC
+    file per name. Stimuli keep the order of `components.mat`. Each sound is resampled to the network's rate, cut or
+    zero-padded to its length, demeaned and set to RMS 0.1.
 
     Args:
-        folder: Folder that holds `components.mat` and `stimuli/`.
+        folder: Folder with `components.mat` and `stimuli/`.
 
     Returns:
-        A benchmark of components, scored by raw R^2, each component being its own region.
+        A benchmark of components, scored by raw R^2; each component is its own region.
 
     Raises:
-        BenchmarkError: The file or a sound is missing, or the arrays do not fit; names what.
-        AudioError: On first use of the stimuli, a sound that cannot be decoded; names the file.
+        BenchmarkError: The file or a sound is missing, or the arrays do not match; the message names them.
+        AudioError: On first use of the stimuli, a sound cannot be decoded; the message names the file.
     """
     folder = Path(folder)
     components = read_components(folder / COMPONENTS_FILE)
@@ -86,10 +86,10 @@ def read_components(path: Path) -> Components:
         path: The file `components.mat`.
 
     Returns:
-        What it holds, stimuli in its order.
+        Its content, with stimuli in its order.
 
     Raises:
-        BenchmarkError: The file is missing or broken, or its arrays do not fit; names what.
+        BenchmarkError: The file is missing or damaged, or its arrays do not match; the message names them.
     """
     import pandas as pd
 
@@ -101,7 +101,7 @@ def read_components(path: Path) -> Components:
         raise BenchmarkError(
             f"{path}: R has shape {responses.shape}, expected "
             f"{len(stimulus_names)} sounds x {len(component_names)} components, "
-            "as stim_names and component_names say"
+            "as in stim_names and component_names"
         )
     units = pd.DataFrame({"unit": component_names, "subject": ALL, "region": component_names})
     categories = None

@@ -1,8 +1,8 @@
-"""What a pickle says, without doing it.
+"""Read a pickle without running it.
 
-A pickle is a program: `pickle.loads` imports what it names and calls it. Here its instructions are walked through with
-`pickletools`, and every "call f(x)" becomes a record `Call(f, x)`. Nothing is imported and nothing is called: there is
-no code here that could, whatever the file holds. `published.pickled_tables` makes tables of such records.
+A pickle is a program: `pickle.loads` imports the functions that it names and calls them. This module steps through the
+instructions with `pickletools` and turns every "call f(x)" into a record `Call(f, x)`. It contains no code that could
+import or call anything, whatever is in the file. `published.pickled_tables` makes tables from these records.
 """
 
 import pickletools
@@ -18,7 +18,7 @@ class Global:
     """A class or function that a pickle names.
 
     Attributes:
-        kind: What it stands for, as the reader's list of known names says.
+        kind: Its kind, from the reader's list of known names.
         name: Its module and name in the pickle.
     """
 
@@ -28,12 +28,12 @@ class Global:
 
 @dataclass(eq=False)
 class Call:
-    """An object that a pickle would have made by calling something.
+    """An object that a pickle would have created by a call.
 
     Attributes:
-        function: What it would have called.
-        arguments: With what.
-        state: What it would have given to `__setstate__`; None where there is none.
+        function: Class or function to call.
+        arguments: Arguments of the call.
+        state: Argument of `__setstate__`; None if it would not be called.
     """
 
     function: Global
@@ -42,19 +42,19 @@ class Call:
 
 
 def read_records(content: bytes, source: str, known: Mapping[tuple[str, str], str]) -> Any:
-    """Walk through a pickle.
+    """Step through a pickle and return its content as records.
 
     Args:
         content: The pickle, of protocol 2 or later.
         source: Its file, for messages.
-        known: (module, name) of every class and function that may be named, with its kind.
+        known: Kind of every class and function that may occur, by (module, name).
 
     Returns:
         Plain values, lists, tuples and dictionaries of them, `Global` and `Call`.
 
     Raises:
-        BenchmarkError: The pickle names something else, is cut short, or does what tables do not need; names the file
-            and what it asked for.
+        BenchmarkError: The pickle names another class or function, is truncated, or uses instructions that tables do
+            not need; the message gives the file and the name or instruction.
     """
     machine = _Machine(source, known)
     try:
@@ -91,7 +91,7 @@ _NOTHING = frozenset(("PROTO", "FRAME"))
 
 
 class _Machine:
-    """The stack and the memory that a pickle's instructions work on."""
+    """The stack and memo that the instructions of a pickle work on."""
 
     def __init__(self, source: str, known: Mapping[tuple[str, str], str]) -> None:
         self.result: Any = None
@@ -114,7 +114,7 @@ class _Machine:
         }
 
     def step(self, name: str, argument: Any) -> None:
-        """Take one instruction."""
+        """Process one instruction."""
         if name in _VALUES:
             self._stack.append(argument)
         elif name in _GETS:
@@ -137,7 +137,7 @@ class _Machine:
     def _refuse(self, what: str) -> None:
         raise BenchmarkError(
             f"{self._source}: this pickle {what}, which a table with plain columns of numbers and texts does not "
-            "need. Nothing in it was run; do not open it with pandas or pickle unless you trust where it comes from"
+            "need. Nothing in it was run; do not open it with pandas or pickle unless you trust its source"
         )
 
     def _name(self, module: Any, name: Any) -> None:
@@ -173,7 +173,7 @@ class _Machine:
         self._stack[-1].update(zip(values[::2], values[1::2], strict=True))
 
     def _popped(self, count: int) -> list[Any]:
-        """The last values, which must all be above the last mark."""
+        """Pop the last values, which must all be above the last mark."""
         values = self._stack[-count:]
         if len(values) < count or any(value is _MARK for value in values):
             raise ValueError("its stack runs empty")

@@ -1,7 +1,7 @@
-"""Reading tables that pandas pickled, without running what is in the file.
+"""Read tables that pandas pickled, without running code in the file.
 
-The published data come with unit tables as pickles of pandas 1.1 (`df_roi_meta.pkl`). The layouts of pandas 0.24 to 3
-are read, with columns of numbers, booleans and Python objects that are texts, numbers or missing.
+The unit tables of the published data are pickles of pandas 1.1 (`df_roi_meta.pkl`). This module reads the layouts of
+pandas 0.24 to 3, with columns of numbers, booleans and Python objects that are texts, numbers or missing.
 """
 
 from __future__ import annotations
@@ -55,32 +55,32 @@ KNOWN_GLOBALS: dict[tuple[str, str], str] = {
         ("numeric", "_frombuffer", _FROM_BUFFER),
     )
 }
-"""What a pickled table of plain columns names; anything else is refused."""
+"""Classes and functions in a pickled table of plain columns; any others raise an error."""
 
 _STATE_KEYS = ("_mgr", "_data")
-"""Where a frame keeps its blocks: from pandas 1.1, and before."""
+"""Key of a frame's blocks: since pandas 1.1, and before."""
 
 _LEGACY_STATE = "0.14.1"
-"""Version of the manager's state that pandas 0.14.1 to 1.2 write."""
+"""Version of the manager's state written by pandas 0.14.1 to 1.2."""
 
 _DTYPE_CODE = re.compile(r"b1|[iu][1248]|f[248]|O[48]?|[SU]\d{1,6}")
 
 _MOST_ROWS = 2**31
-"""No table has so many; larger numbers in a file are damage or worse."""
+"""Upper limit of the rows of a table; larger numbers in a file are damaged or malicious."""
 
 
 def read_pickled_table(path: str | Path) -> pd.DataFrame:
     """Read a pickled DataFrame.
 
     Args:
-        path: File that `DataFrame.to_pickle` of any pandas wrote, not compressed, protocol 2 or later.
+        path: File written by `DataFrame.to_pickle` of any pandas, uncompressed, with protocol 2 or later.
 
     Returns:
-        The table, with a fresh row index.
+        The table, with a new row index.
 
     Raises:
-        BenchmarkError: The file is missing, cut short, holds something else than a table of plain columns, or would
-            run code; names the file and what it asked for.
+        BenchmarkError: The file is missing, truncated, not a table of plain columns, or would run code; the message
+            names the file and the reason.
     """
     path = Path(path)
     if not path.is_file():
@@ -89,13 +89,13 @@ def read_pickled_table(path: str | Path) -> pd.DataFrame:
         return _frame(read_records(path.read_bytes(), str(path), KNOWN_GLOBALS))
     except _UnexpectedError as error:
         raise BenchmarkError(
-            f"{path} is no pickled pandas table of plain columns: {error}. If you can trust it, read it with pandas "
-            "and save it again with columns of type object"
+            f"{path} is not a pickled pandas table of plain columns: {error}. If you trust its source, read it with "
+            "pandas and save it again with columns of type object"
         ) from error
 
 
 class _UnexpectedError(Exception):
-    """A record that is not what stands in a table's place."""
+    """A record that is not expected in a table."""
 
 
 def _expect(condition: bool, what: str) -> None:
@@ -126,13 +126,13 @@ def _frame(record: Any) -> pd.DataFrame:
         _expect(values.shape == (len(places), num_rows), f"a block has shape {values.shape}")
         columns.update(zip(places, values, strict=True))
     _expect(set(columns) == set(range(len(names))), "columns are missing")
-    # Of their own types: left to itself, pandas 3 makes other things of texts.
+    # Keep their types explicitly: by default, pandas 3 converts texts.
     series = {name: pd.Series(columns[place], dtype=columns[place].dtype) for place, name in enumerate(names)}
     return pd.DataFrame(series, index=range(num_rows))
 
 
 def _blocks_and_axes(manager: Call) -> tuple[list[tuple[Any, Any]], list[Any]]:
-    """Values and places of each block, and the two axes, in the layout from pandas 1.3 or the one before."""
+    """Extract values and positions of each block and the two axes, in the layout of pandas 1.3 and later or before."""
     if len(manager.arguments) == 2 and manager.state is None:
         block_records, axes = manager.arguments
         _expect(isinstance(block_records, tuple), "blocks are no tuple")
@@ -152,7 +152,7 @@ def _blocks_and_axes(manager: Call) -> tuple[list[tuple[Any, Any]], list[Any]]:
 
 
 def _labels(record: Any) -> list[Any] | range:
-    """Labels of an axis."""
+    """Extract the labels of an axis."""
     _expect(_is_call(record, _NEW_INDEX, 2), "an index is of an unknown kind")
     index_class, content = record.arguments
     _expect(isinstance(index_class, Global) and isinstance(content, dict), "an index is of an unknown kind")
@@ -167,24 +167,24 @@ def _labels(record: Any) -> list[Any] | range:
 
 
 def _places(record: Any, num_columns: int) -> list[int]:
-    """Which columns a block holds."""
+    """Extract the positions of the columns in a block."""
     if _is_call(record, _SLICE, 3):
-        _expect(all(bound is None or _is_int(bound) for bound in record.arguments), "a slice is not of whole numbers")
-        _expect(record.arguments[2] != 0, "a slice stands still")
+        _expect(all(bound is None or _is_int(bound) for bound in record.arguments), "a slice is not of integers")
+        _expect(record.arguments[2] != 0, "a slice has step 0")
         return list(range(num_columns))[slice(*record.arguments)]
     values = _array(record)
-    _expect(values.ndim == 1 and values.dtype.kind in "iu", "the places of a block are no whole numbers")
+    _expect(values.ndim == 1 and values.dtype.kind in "iu", "the positions of a block are not integers")
     return [int(value) for value in values]
 
 
 def _array(record: Any) -> np.ndarray:
-    """Numbers, or Python objects that are plain values."""
+    """Build an array of numbers, or of Python objects that are plain values."""
     if _is_call(record, _ARRAY_SHELL, 3):
         _expect(isinstance(record.state, tuple) and len(record.state) == 5, "an array has no content")
         _, shape, dtype_record, is_fortran, content = record.state
         order = "F" if is_fortran else "C"
     else:
-        _expect(_is_call(record, _FROM_BUFFER, 4), f"a column is a {_describe(record)}, no plain array")
+        _expect(_is_call(record, _FROM_BUFFER, 4), f"a column is a {_describe(record)}, not a plain array")
         content, dtype_record, shape, order = record.arguments
         _expect(order in ("C", "F"), f"an array has order {order!r}")
     _expect(isinstance(shape, tuple) and all(_is_int(n) and n >= 0 for n in shape), f"an array has shape {shape!r}")
@@ -211,7 +211,7 @@ def _dtype(record: Any) -> np.dtype:
 
 
 def _plain(value: Any) -> Any:
-    """An element of an array of objects."""
+    """Build an element of an array of objects."""
     if value is None or isinstance(value, str | int | float | bytes):
         return value
     _expect(_is_call(value, _SCALAR, 2), f"a value is a {_describe(value)}")
@@ -221,7 +221,7 @@ def _plain(value: Any) -> Any:
 
 
 def _bytes(record: Any) -> bytes:
-    """Bytes; protocol 2 writes them as text and a call that encodes it."""
+    """Extract bytes; protocol 2 writes them as text and a call that encodes it."""
     if _is_call(record, _ENCODE, 2):
         text, encoding = record.arguments
         _expect(isinstance(text, str) and encoding == "latin1", f"bytes are encoded as {encoding!r}")

@@ -1,6 +1,7 @@
 """The data published with Tuckute, Feather et al. 2023: NH2015, B2021 and NH2015comp.
 
-The release unpacks to `neural/NAME/` and `stimuli/165_natural_sounds/`. It is read as it is; nothing of it is run.
+The release unpacks to `neural/NAME/` and `stimuli/165_natural_sounds/`. It is read without changes, and none of its
+code or pickles are run.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ TABLE_FILE = "df_roi_meta.pkl"
 B2021_SOUNDS_FILE = "stim_info_v4.mat"
 
 FILE_NAME_FIELD, CATEGORY_FIELD = 0, 4
-"""Fields of a row of `neural_stim_meta.npy` that hold the sound's file name and its category."""
+"""Fields of a row of `neural_stim_meta.npy` with the file name and the category of a sound."""
 
 NUM_REPETITIONS_FIELD = "n_reps"
 _NUM_REPETITIONS = 3
-"""Voxels measured fewer times are left out of NH2015, as in the paper."""
+"""Voxels with fewer repetitions are left out of NH2015, as in the paper."""
 
 _VERSION = "1"
-"""Goes up when the release is read in another way."""
+"""Increase it when the release is read differently."""
 
 TUCKUTE_CITATION = (
     "Tuckute, G., Feather, J., Boebinger, D. & McDermott, J. H. (2023). Many but not all deep neural network audio "
@@ -56,7 +57,7 @@ DATA_CITATIONS = {NH2015: NH2015_CITATION, B2021: B2021_CITATION, NH2015COMP: NH
 
 
 class PublishedSize(NamedTuple):
-    """How large a published data set is, as the paper counts it."""
+    """Size of a published data set, as given in the paper."""
 
     num_stimuli: int
     num_units: int
@@ -68,7 +69,7 @@ PUBLISHED_SIZES = {
     B2021: PublishedSize(165, 26792, 20),
     NH2015COMP: PublishedSize(165, 6, 1),
 }
-"""Tuckute, Feather et al. 2023, Methods; the components are of all participants together."""
+"""Tuckute, Feather et al. 2023, Methods. The components are those of all participants together."""
 
 
 class _Stimuli(NamedTuple):
@@ -77,7 +78,7 @@ class _Stimuli(NamedTuple):
 
 
 class _Heard(NamedTuple):
-    """What all data sets share; None where it could not be read."""
+    """Stimuli that all data sets share; None for those that could not be read."""
 
     stimuli: _Stimuli | None
     sounds: SoundSet | None
@@ -87,14 +88,14 @@ def find_release_folder(name_or_path: str | Path) -> Path | None:
     """Find one data set of the release.
 
     Args:
-        name_or_path: `ROOT:NAME`, as `data:NH2015`, where ROOT is the unpacked release (the folder with `neural/`) or
-            a folder with that in `data/`; or the path of the data set itself, as `data/neural/NH2015`.
+        name_or_path: `ROOT:NAME`, such as `data:NH2015`, where ROOT is the unpacked release (the folder with `neural/`)
+            or a folder that contains it as `data/`; or the path of the data set itself, such as `data/neural/NH2015`.
 
     Returns:
-        The data set's folder; None where this is no name or folder of the release.
+        The data set's folder; None if this is not a name or folder of the release.
 
     Raises:
-        BenchmarkError: `ROOT:NAME` where ROOT does not hold NAME.
+        BenchmarkError: In `ROOT:NAME`, ROOT does not contain NAME.
     """
     root, separator, name = str(name_or_path).rpartition(":")
     if separator and name in RELEASE_NAMES:
@@ -102,7 +103,9 @@ def find_release_folder(name_or_path: str | Path) -> Path | None:
         found = next((option for option in options if option.is_dir()), None)
         if found is None:
             tried = " nor ".join(str(option) for option in options)
-            raise BenchmarkError(f"{name_or_path}: there is neither {tried}; {root} is not the unpacked release")
+            raise BenchmarkError(
+                f"{name_or_path}: there is neither {tried}; expected {root} to be the folder of the unpacked release"
+            )
         return found
     folder = Path(name_or_path)
     is_voxels = (folder / RESPONSES_FILE).exists() or (folder / VOXELS_FILE).exists()
@@ -111,31 +114,25 @@ def find_release_folder(name_or_path: str | Path) -> Path | None:
 
 
 def data_sets_in(root: Path) -> list[str]:
-    """Name the data sets of an unpacked release.
-
-    Args:
-        root: A folder.
-
-    Returns:
-        `ROOT:NAME` of each, for `load_benchmark`; none where this is not the release.
-    """
+    """List the data sets in a folder as `ROOT:NAME`, for `load_benchmark`; none if it is not the release."""
     folders = [root / NEURAL_FOLDER, root / "data" / NEURAL_FOLDER]
     return [f"{root}:{name}" for name in RELEASE_NAMES if any((folder / name).is_dir() for folder in folders)]
 
 
 def release_benchmark(folder: str | Path) -> Benchmark:
-    """Build the benchmark of one data set of the release, told apart by what is in its folder.
+    """Build the benchmark of one data set of the release, which is identified by the files in its folder.
 
     Args:
-        folder: `neural/NH2015`, `neural/B2021` or `neural/NH2015comp`; the sounds and the list of sounds are found
-            beside it, in `../../stimuli/165_natural_sounds` and `../NH2015`.
+        folder: `neural/NH2015`, `neural/B2021` or `neural/NH2015comp`. The sounds and their list are read from
+            `../../stimuli/165_natural_sounds` and `../NH2015`, relative to it.
 
     Returns:
-        The benchmark, sounds in NH2015's order.
+        The benchmark, with sounds in the order of NH2015.
 
     Raises:
-        BenchmarkError: A file or sound is missing, damaged or contradicts another; names it. `problems` has all.
-        AudioError: On first use of the stimuli, a sound that cannot be decoded; names the file.
+        BenchmarkError: A file or sound is missing, damaged or inconsistent with another; the message names it, and
+            `problems` lists all faults.
+        AudioError: On first use of the stimuli, a sound cannot be decoded; the message names the file.
     """
     folder = Path(folder).absolute()
     problems = Problems()
@@ -152,7 +149,7 @@ def release_benchmark(folder: str | Path) -> Benchmark:
 
 
 def _voxels_2015(folder: Path, heard: _Heard, problems: Problems) -> Benchmark:
-    """NH2015: voxels measured three times, told apart by participant and number."""
+    """Build NH2015: voxels with three repetitions, identified by participant and number."""
     responses = problems.attempt(_read_responses, folder)
     voxels = problems.attempt(_read_voxels, folder / VOXELS_FILE, ("voxel_id", "subj_idx", NUM_REPETITIONS_FIELD))
     table = problems.attempt(unit_table, folder / TABLE_FILE)
@@ -170,7 +167,7 @@ def _voxels_2015(folder: Path, heard: _Heard, problems: Problems) -> Benchmark:
 
 
 def _voxels_2021(folder: Path, heard: _Heard, problems: Problems) -> Benchmark:
-    """B2021: the first sounds are NH2015's; voxels are numbered over participants."""
+    """Build B2021: its first sounds are those of NH2015, and voxels are numbered across participants."""
     responses = problems.attempt(_read_responses, folder)
     voxels = problems.attempt(_read_voxels, folder / VOXELS_FILE, ("voxel_id",))
     table = problems.attempt(unit_table, folder / TABLE_FILE)
@@ -188,7 +185,7 @@ def _voxels_2021(folder: Path, heard: _Heard, problems: Problems) -> Benchmark:
 
 
 def _components(folder: Path, heard: _Heard, problems: Problems) -> Benchmark:
-    """NH2015comp: components, sounds brought into NH2015's order by their names."""
+    """Build NH2015comp: components, with sounds matched by name to the order of NH2015."""
     stimuli = heard.stimuli
     path = folder / COMPONENTS_FILE
     components = problems.attempt(read_components, path)
@@ -212,7 +209,7 @@ def _components(folder: Path, heard: _Heard, problems: Problems) -> Benchmark:
 def _benchmark(
     name: str, heard: _Heard, responses: np.ndarray | None, units: pd.DataFrame | None, problems: Problems
 ) -> Benchmark:
-    """Put the parts together, or tell all that is wrong with them."""
+    """Build the benchmark from its parts, or raise an error with all their problems."""
     is_components = name == NH2015COMP
     if heard.stimuli is not None and responses is not None and units is not None:
         with problems.collected():
@@ -233,7 +230,7 @@ def _benchmark(
 
 
 def _read_stimuli(path: Path) -> _Stimuli:
-    """Names and categories of the sounds; file names are bytes or text."""
+    """Read names and categories of the sounds; file names are bytes or text."""
     rows = read_npy(path)
     fields = rows.dtype.names or ()
     if rows.ndim != 1 or len(fields) <= CATEGORY_FIELD:
@@ -245,7 +242,7 @@ def _read_stimuli(path: Path) -> _Stimuli:
     wrong = [file for file in files if not file.endswith(".wav")]
     if wrong:
         raise BenchmarkError(
-            f"{path}: field {FILE_NAME_FIELD} is no WAV file's name in {len(wrong)} rows: {shorten(wrong)}"
+            f"{path}: field {FILE_NAME_FIELD} is not the name of a WAV file in {len(wrong)} rows: {shorten(wrong)}"
         )
     categories = tuple(_text(value) for value in rows[fields[CATEGORY_FIELD]].tolist())
     return _Stimuli(tuple(file.removesuffix(".wav") for file in files), categories)
@@ -266,7 +263,7 @@ def _read_responses(folder: Path) -> np.ndarray:
 
 
 def _read_voxels(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Rows of the voxels' structured array; a plain array of numbers is one of voxel ids."""
+    """Read columns of the voxels' structured array; a plain array of numbers contains voxel ids."""
     import pandas as pd
 
     array = read_npy(path)
@@ -284,12 +281,13 @@ def _read_voxels(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 def _check_counts(folder: Path, responses: np.ndarray, num_voxels: int) -> None:
     if responses.shape[1] != num_voxels:
         raise BenchmarkError(
-            f"{folder / RESPONSES_FILE} holds {responses.shape[1]} voxels, {folder / VOXELS_FILE} {num_voxels}"
+            f"{folder / RESPONSES_FILE} holds {responses.shape[1]} voxels, but {folder / VOXELS_FILE} holds "
+            f"{num_voxels}: fetch the release again"
         )
 
 
 def _check_order(path: Path, names: tuple[str, ...]) -> None:
-    """B2021's first sounds must be NH2015's, in the same order."""
+    """Check that the first sounds of B2021 are those of NH2015, in the same order."""
     info = read_matlab(path, ("stim_info",))["stim_info"]
     if info.dtype.names is None or "stim_names" not in info.dtype.names:
         raise BenchmarkError(f"{path}: stim_info lacks the field 'stim_names'")
@@ -297,4 +295,4 @@ def _check_order(path: Path, names: tuple[str, ...]) -> None:
     for index, name in enumerate(names):
         if index >= len(own) or own[index] != name:
             found = repr(own[index]) if index < len(own) else "nothing"
-            raise BenchmarkError(f"{path}: sound {index} is {found}, expected {name!r} as in NH2015: another order")
+            raise BenchmarkError(f"{path}: sound {index} is {found}, expected {name!r} as in NH2015 (same order)")

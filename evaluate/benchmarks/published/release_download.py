@@ -1,4 +1,4 @@
-"""Fetching the public release: download, checks, unpacking."""
+"""Fetch the public release: download it, check it and unpack it."""
 
 import os
 import tarfile
@@ -12,8 +12,8 @@ from evaluate.benchmarks.problems import BenchmarkError, shorten
 from evaluate.benchmarks.published.download import FIRST_WAIT_S, download
 
 RELEASE_URL = "https://mcdermottlab.mit.edu//tuckute_feather_2023/data.tar"
-"""Where `setup_utils/download_files.py` of github.com/gretatuckute/auditory_brain_dnn has the data (about 180 MB). No
-checksum is published."""
+"""Address in `setup_utils/download_files.py` of github.com/gretatuckute/auditory_brain_dnn (about 180 MB). No checksum
+is published."""
 
 ARCHIVE_FILE = "data.tar"
 DATA_FOLDER = "data"
@@ -23,12 +23,12 @@ _Report = Callable[[str, int, int | None], None]
 
 @dataclass(frozen=True)
 class FetchedRelease:
-    """What is there after fetching.
+    """The release after fetching.
 
     Attributes:
-        folder: The unpacked release.
+        folder: Folder of the unpacked release.
         names: `ROOT:NAME` of its data sets, for `load_benchmark`.
-        sha256: Checksum of the archive; None where the release was there already.
+        sha256: Checksum of the archive; None if the release had already been unpacked.
     """
 
     folder: Path
@@ -47,18 +47,18 @@ def fetch_release(
 ) -> FetchedRelease:
     """Download the public release and unpack it to `DESTINATION/data`.
 
-    Whatever breaks it off, there is afterwards a whole `data` folder or none, and the next call goes on.
+    If it is interrupted at any moment, the folder `data` is either complete or missing, and the next call resumes.
 
     Args:
-        destination: Folder, made where it is not there.
+        destination: Folder, created if missing.
         url: Address of the TAR archive.
         sha256: Expected checksum of the archive; None does not check it.
-        keep_archive: Whether the archive stays beside the unpacked data.
-        first_wait_s: Waiting time before a connection is tried again, in seconds.
+        keep_archive: Whether to keep the archive next to the unpacked data.
+        first_wait_s: Waiting time before the first new attempt to connect, in seconds.
         progress: Called as `progress("downloading" or "unpacking", num_done, num_total_or_None)`.
 
     Returns:
-        What is there.
+        The unpacked release.
 
     Raises:
         BenchmarkError: The archive cannot be downloaded, is damaged, or is not the release.
@@ -70,14 +70,14 @@ def fetch_release(
     if names := data_sets_in(folder):
         return FetchedRelease(folder, tuple(names), None)
     if folder.exists():
-        raise BenchmarkError(f"{folder} exists already, and is not the release: give another destination")
+        raise BenchmarkError(f"{folder} exists already, and is not the release: choose another destination")
     archive = destination / ARCHIVE_FILE
 
     def downloaded(num_done: int, num_total: int | None) -> None:
         if progress:
             progress("downloading", num_done, num_total)
 
-    # An archive in its place is whole: the last call was broken off while unpacking.
+    # An archive at its final path is complete: the last call was interrupted while unpacking.
     found = file_sha256(archive) if archive.exists() else None
     if found is None or (sha256 is not None and found != sha256.lower()):
         found = download(url, archive, sha256=sha256, first_wait_s=first_wait_s, progress=downloaded)
@@ -91,7 +91,7 @@ def fetch_release(
 
 
 def _unpack(archive: Path, folder: Path, progress: _Report | None) -> None:
-    """Unpack; members that would land elsewhere, links out of the folder and devices are refused."""
+    """Unpack into a folder; paths and links that lead out of it, and devices, raise an error."""
     try:
         with tarfile.open(archive) as members:
             for num_done, member in enumerate(members, start=1):
@@ -100,22 +100,24 @@ def _unpack(archive: Path, folder: Path, progress: _Report | None) -> None:
                     progress("unpacking", num_done, None)
             _check_end(members)
     except (tarfile.TarError, EOFError, zlib.error) as error:
-        archive.unlink()  # so that the next call downloads it anew
-        raise BenchmarkError(f"{archive} is damaged or no TAR archive: {error}") from error
+        archive.unlink()  # so that the next call downloads it again
+        raise BenchmarkError(
+            f"{archive} is damaged or no TAR archive: {error}. It was removed; run the command again"
+        ) from error
 
 
 def _check_end(members: tarfile.TarFile) -> None:
-    """An archive ends with a block of zeros; `tarfile` takes one that was cut before a member for a whole one."""
+    """Check that the archive ends with a block of zeros: `tarfile` accepts one that is truncated between members."""
     file = members.fileobj
     if file is None:
         raise tarfile.ReadError("it is closed")
     file.seek(members.offset)
     if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-        raise tarfile.ReadError("it ends without its end mark: it is cut short")
+        raise tarfile.ReadError("it has no end mark, so it is truncated")
 
 
 def _release_root(folder: Path, archive: Path) -> Path:
-    """The folder with `neural/`, at most one level down."""
+    """Find the folder with `neural/`, at most one level down."""
     from evaluate.benchmarks.published.release import NEURAL_FOLDER
 
     options = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]

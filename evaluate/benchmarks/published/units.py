@@ -22,13 +22,13 @@ def unit_table(path: Path) -> pd.DataFrame:
     """Read the table of a data set's voxels.
 
     Args:
-        path: `df_roi_meta.pkl`, read without running it.
+        path: `df_roi_meta.pkl`, read without running any code in it.
 
     Returns:
-        Its rows, each voxel once; voxels and participants as whole numbers.
+        Its rows, one per voxel, with voxels and participants as integers.
 
     Raises:
-        BenchmarkError: The file cannot be read, lacks a column, or has a voxel twice; names it.
+        BenchmarkError: The file cannot be read, lacks a column, or contains a voxel twice; the message names it.
     """
     table = read_pickled_table(path)
     missing = [column for column in (UNIT_FIELD, SUBJECT_FIELD, REGION_FIELD) if column not in table.columns]
@@ -38,23 +38,23 @@ def unit_table(path: Path) -> pd.DataFrame:
         table[column] = _whole(table[column], f"{path}: column {column!r}")
     doubled = table.duplicated([UNIT_FIELD, SUBJECT_FIELD])
     if doubled.any():
-        raise BenchmarkError(f"{path}: {int(doubled.sum())} voxels come more than once: {_named(table[doubled])}")
+        raise BenchmarkError(f"{path}: {int(doubled.sum())} voxels occur more than once: {_named(table[doubled])}")
     return table
 
 
 def match_table(table: pd.DataFrame, voxels: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Bring the table's rows into the order of the responses.
+    """Put the table's rows in the order of the responses.
 
     Args:
-        table: What `unit_table` gave.
-        voxels: One row per voxel of the responses, with `voxel_id` and, where it is known, `subj_idx`.
-        path: The table's file, for messages.
+        table: Result of `unit_table`.
+        voxels: One row per voxel of the responses, with `voxel_id` and, if known, `subj_idx`.
+        path: File of the table, for messages.
 
     Returns:
         Units of a benchmark: `unit`, `subject`, `region` and the table's other columns.
 
     Raises:
-        BenchmarkError: A voxel is twice among the responses or not in the table, or the table has others.
+        BenchmarkError: A voxel occurs twice in the responses or is missing in the table, or the table has other voxels.
     """
     import pandas as pd
 
@@ -62,7 +62,7 @@ def match_table(table: pd.DataFrame, voxels: pd.DataFrame, path: Path) -> pd.Dat
     wanted = voxels.assign(**{key: _whole(voxels[key], f"the voxels' {key}") for key in keys})
     doubled = wanted.duplicated(keys)
     if doubled.any():
-        raise BenchmarkError(f"{int(doubled.sum())} voxels of the responses come twice: {_named(wanted[doubled])}")
+        raise BenchmarkError(f"{int(doubled.sum())} voxels of the responses occur twice: {_named(wanted[doubled])}")
     matched = wanted.merge(table.assign(_row=range(len(table))), on=keys, how="left", validate="one_to_many")
     lost = matched["_row"].isna()
     if lost.any():
@@ -73,7 +73,8 @@ def match_table(table: pd.DataFrame, voxels: pd.DataFrame, path: Path) -> pd.Dat
     others = table[~np.isin(np.arange(len(table)), matched["_row"])]
     if len(others) or len(matched) != len(wanted):
         raise BenchmarkError(
-            f"{path} has {len(table)} rows, the responses {len(wanted)} voxels; without responses: {_named(others)}"
+            f"{path} has {len(table)} rows, but the responses have {len(wanted)} voxels; without responses: "
+            f"{_named(others)}"
         )
     region = matched[REGION_FIELD]
     units = pd.DataFrame(
@@ -91,7 +92,7 @@ def _whole(values: pd.Series, what: str) -> pd.Series:
 
     numbers = pd.to_numeric(values, errors="coerce")
     if numbers.isna().any() or (numbers % 1 != 0).any():
-        raise BenchmarkError(f"{what} holds values that are no whole numbers")
+        raise BenchmarkError(f"{what} contains values that are not integers")
     return numbers.astype("int64")
 
 

@@ -152,7 +152,7 @@ BAD = {
     "names without suffix": (
         "NH2015",
         lambda r: np.save(r / "neural/NH2015/neural_stim_meta.npy", np.array([(b"a", 0, 0, 0, b"c")], STIMULUS_FIELDS)),
-        "no WAV file's name in 1 rows: 'a'",
+        "not the name of a WAV file in 1 rows: 'a'",
     ),
     "a sound twice": (
         "NH2015",
@@ -216,7 +216,7 @@ BAD = {
     "other number of voxels": (
         "B2021",
         lambda r: edit(r / "neural/B2021/voxel_features_array.npy", lambda a: a[:, 1:]),
-        r"voxel_features_array\.npy holds 7 voxels, .*voxel_features_meta\.npy 8",
+        r"voxel_features_array\.npy holds 7 voxels, .*voxel_features_meta\.npy holds 8",
     ),
     "voxels without fields": (
         "NH2015",
@@ -226,17 +226,17 @@ BAD = {
     "no voxel of three": (
         "NH2015",
         lambda r: edit(r / "neural/NH2015/voxel_features_meta.npy", lambda a: voxels([(1, 0, 0, b"", 2)] * len(a))),
-        "has 10 rows, the responses 0 voxels",
+        "has 10 rows, but the responses have 0 voxels",
     ),
     "a voxel twice among the responses": (
         "NH2015",
         lambda r: edit(r / "neural/NH2015/voxel_features_meta.npy", lambda a: a[[0, 0, *range(2, 12)]]),
-        "1 voxels of the responses come twice: 'subj_idx 0, voxel_id 103'",
+        "1 voxels of the responses occur twice: 'subj_idx 0, voxel_id 103'",
     ),
     "a voxel twice in the table": (
         "NH2015",
         lambda r: rewrite_table(r, voxel_id=np.array([100, 100, 102, 103, 104] * 2)),
-        "2 voxels come more than once: 'subj_idx 0, voxel_id 100'",
+        "2 voxels occur more than once: 'subj_idx 0, voxel_id 100'",
     ),
     "a voxel is not in the table": (
         "NH2015",
@@ -246,7 +246,7 @@ BAD = {
     "a voxel that is no whole number": (
         "NH2015",
         lambda r: rewrite_table(r, voxel_id=np.arange(10) + 0.5),
-        "column 'voxel_id' holds values that are no whole numbers",
+        "column 'voxel_id' contains values that are not integers",
     ),
     "no regions": (
         "NH2015",
