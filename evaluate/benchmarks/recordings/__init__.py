@@ -1,1 +1,1 @@
-"""A user's own recordings as benchmarks."""
+"""Benchmarks from a user's own recordings."""

@@ -1,4 +1,4 @@
-"""A folder of files, or one archive with the same files."""
+"""A folder of files, or an archive with the same files."""
 
 import zipfile
 import zlib
@@ -9,20 +9,20 @@ from typing import Protocol
 from evaluate.benchmarks.problems import BenchmarkError
 
 ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
-"""What `zipfile` raises on archives that are cut short, damaged, encrypted or of an unknown compression."""
+"""Errors that `zipfile` raises for archives that are truncated, damaged, encrypted or of unknown compression."""
 
 
 class Container(Protocol):
-    """Files under relative names with `/` between their parts."""
+    """Files with relative names, whose parts are separated by `/`."""
 
     def names(self) -> list[str]:
         """Names of all files."""
 
     def read(self, name: str) -> bytes:
-        """Content of a file; raises `BenchmarkError` where it cannot be read."""
+        """Content of a file; raises `BenchmarkError` if it cannot be read."""
 
     def path(self, name: str) -> str:
-        """Where a file is, for messages."""
+        """Path of a file, for messages."""
 
 
 def open_container(path: Path, markers: Sequence[str]) -> Container:
@@ -30,14 +30,14 @@ def open_container(path: Path, markers: Sequence[str]) -> Container:
 
     Args:
         path: The folder or file.
-        markers: Names of files one of which tells where, inside an archive, the files lie: archives of a folder
-            often have its name before all others.
+        markers: File names that mark the root folder inside an archive, as archives of a folder often contain the
+            folder itself.
 
     Returns:
         Its files.
 
     Raises:
-        BenchmarkError: There is none, or it is no archive.
+        BenchmarkError: The path does not exist, or the file is not an archive.
     """
     if path.is_dir():
         return _Folder(path)
@@ -64,7 +64,7 @@ class _Folder:
 
 
 class _Archive:
-    """The archive is opened for every read, so that it can be read in many processes."""
+    """An archive, opened for every read, so that several processes can read it."""
 
     def __init__(self, path: Path, markers: Sequence[str]) -> None:
         self._path = path

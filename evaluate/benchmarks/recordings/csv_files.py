@@ -1,4 +1,4 @@
-"""Reading tables from CSV files, texts as they are written."""
+"""Read tables from CSV files without changing texts."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ def parse_csv(content: bytes, where: str, required: tuple[str, ...], texts: tupl
     """Read a CSV file.
 
     Args:
-        content: The file, UTF-8, with a line of column names.
+        content: The file in UTF-8, with a line of column names.
         where: Its path, for messages.
         required: Columns that it must have.
-        texts: Columns that stay text; of the others, those that are numbers become numbers.
+        texts: Columns to keep as text; other columns of numbers are converted.
 
     Returns:
-        The table; empty texts stay empty.
+        The table, in which empty texts stay empty.
 
     Raises:
-        BenchmarkError: It cannot be read, has no rows, or lacks a column; names it.
+        BenchmarkError: It cannot be read, has no rows, or lacks a column; the message names the file and the column.
     """
     import pandas as pd
 
     try:
         table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, pd.errors.ParserError) as error:  # ValueError: also text that is not UTF-8
+    except (ValueError, pd.errors.ParserError) as error:  # ValueError includes text that is not UTF-8
         raise BenchmarkError(f"{where} cannot be read as a table: {str(error).strip()}") from error
     missing = [column for column in required if column not in table.columns]
     if missing:
@@ -43,7 +43,7 @@ def parse_csv(content: bytes, where: str, required: tuple[str, ...], texts: tupl
 
 
 def _as_numbers(values: pd.Series) -> pd.Series:
-    """Numbers where all that is not empty is one."""
+    """Convert a column to numbers if all non-empty values are numbers."""
     import pandas as pd
 
     filled = values[values != ""]
@@ -51,5 +51,5 @@ def _as_numbers(values: pd.Series) -> pd.Series:
     if not len(filled) or numbers.isna().any():
         return values
     if numbers.dtype.kind == "f":
-        numbers = filled.map(float)  # to the last digit; pandas before 3 is off by one there
+        numbers = filled.map(float)  # exact in the last digit, which pandas before 3 is not
     return pd.Series(numbers.reindex(values.index))

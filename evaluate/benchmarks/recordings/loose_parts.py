@@ -1,4 +1,4 @@
-"""Recordings whose parts are in files of several kinds, before they are in one format."""
+"""Recordings in separate files of several kinds, to convert to one format."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 ROW_COLUMNS = ("stimulus", "subject", "unit", "response")
-"""Columns of a table with a row per response; `repetition` is optional."""
+"""Columns of a table with one row per response; `repetition` is optional."""
 
 REPETITION = "repetition"
 
@@ -34,15 +34,15 @@ def benchmark_from_parts(
     sounds: Path,
     drop_incomplete: bool = False,
 ) -> Benchmark:
-    """Build a benchmark from files that lie anywhere.
+    """Build a benchmark from separate files.
 
     Args:
-        metadata: Name and so on.
-        responses: `.npy` file with (stimuli, units, repetitions) or (stimuli, units), or CSV file with a row per
-            response: `stimulus, subject, unit, response` and, if wanted, `repetition`; rows that are not there and
-            empty responses are missing repetitions.
-        units: CSV file with a row per unit: `unit, subject, region`.
-        stimuli: CSV file with a row per stimulus: `name` and, if there are any, `category`.
+        metadata: Name and other properties.
+        responses: `.npy` file with (stimuli, units, repetitions) or (stimuli, units), or CSV file with one row per
+            response: `stimulus, subject, unit, response` and optionally `repetition`. Missing rows and empty responses
+            are missing repetitions.
+        units: CSV file with one row per unit: `unit, subject, region`.
+        stimuli: CSV file with one row per stimulus: `name` and optionally `category`.
         sounds: Folder with `NAME.wav` or `NAME.flac` for each stimulus.
         drop_incomplete: Leave out units without any response to some stimulus, see `make_recordings`.
 
@@ -50,7 +50,7 @@ def benchmark_from_parts(
         The benchmark.
 
     Raises:
-        BenchmarkError: Something is missing, damaged or contradicts something else; `problems` has all that is wrong.
+        BenchmarkError: A file is missing, damaged or inconsistent with another; `problems` lists all faults.
     """
     problems = Problems()
     unit_rows = problems.attempt(_read_csv, units, UNIT_TEXTS, UNIT_TEXTS)
@@ -75,20 +75,21 @@ def benchmark_from_parts(
 
 
 def array_from_rows(rows: pd.DataFrame, names: Sequence[str], units: pd.DataFrame, where: str) -> np.ndarray:
-    """Arrange a row per response into an array.
+    """Arrange a table with one row per response as an array.
 
     Args:
-        rows: `stimulus, subject, unit, response` and, if wanted, `repetition`; without it, rows of the same stimulus
-            and unit are repetitions in their order.
+        rows: `stimulus, subject, unit, response` and optionally `repetition`; without it, rows of the same stimulus and
+            unit are repetitions in their order.
         names: S stimuli.
         units: V rows with `subject` and `unit`.
         where: File of the rows, for messages.
 
     Returns:
-        (S, V, R) float64, NaN where there is no row.
+        (S, V, R) float64, NaN for missing rows.
 
     Raises:
-        BenchmarkError: A stimulus or unit is unknown, a repetition comes twice, a response is no number; names it.
+        BenchmarkError: A stimulus or unit is unknown, a repetition occurs twice, or a response is not a number; the
+            message names it.
     """
     import pandas as pd
 
@@ -108,14 +109,14 @@ def array_from_rows(rows: pd.DataFrame, names: Sequence[str], units: pd.DataFram
     else:
         repetition = rows.groupby([stimulus, unit]).cumcount().to_numpy()
     if rows["response"].dtype.kind not in "fiu":
-        raise BenchmarkError(f"{where}: the column 'response' holds values that are no numbers")
+        raise BenchmarkError(f"{where}: the column 'response' contains values that are not numbers")
     cells = pd.DataFrame({"stimulus": stimulus, "unit": unit, "repetition": repetition})
     doubled = cells.duplicated().to_numpy()
     if doubled.any():
         first = rows.iloc[int(np.flatnonzero(doubled)[0])]
         raise BenchmarkError(
-            f"{where}: {int(doubled.sum())} responses come twice; the first is that of unit {first['unit']!r} (subject "
-            f"{first['subject']!r}) to stimulus {first['stimulus']!r}, repetition {first[REPETITION]!r}"
+            f"{where}: {int(doubled.sum())} responses occur twice; the first is that of unit {first['unit']!r} "
+            f"(subject {first['subject']!r}) to stimulus {first['stimulus']!r}, repetition {first[REPETITION]!r}"
         )
     array = np.full((len(names), len(units), int(repetition.max()) + 1), np.nan)
     array[stimulus, unit, repetition] = rows["response"].to_numpy(dtype=np.float64)

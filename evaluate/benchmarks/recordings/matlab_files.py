@@ -1,4 +1,4 @@
-"""Reading MATLAB files of plain arrays and cell arrays of strings."""
+"""Read MATLAB files with plain arrays and cell arrays of strings."""
 
 import zlib
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ MAT_ERRORS = (
     EOFError,
     OSError,
 )
-"""What scipy's reader raises on files that are cut short, broken, or of MATLAB 7.3."""
+"""Errors that scipy's reader raises for files that are truncated, damaged, or of MATLAB 7.3."""
 
 
 def read_matlab(path: Path, required: Sequence[str]) -> dict[str, np.ndarray]:
@@ -28,13 +28,13 @@ def read_matlab(path: Path, required: Sequence[str]) -> dict[str, np.ndarray]:
 
     Args:
         path: The file, of MATLAB 5 to 7.2.
-        required: Names of arrays that must be in it.
+        required: Names of arrays that it must contain.
 
     Returns:
         Arrays by name.
 
     Raises:
-        BenchmarkError: The file is missing, cannot be read, or lacks an array; names it.
+        BenchmarkError: The file is missing, cannot be read, or lacks an array; the message names it.
     """
     if not path.is_file():
         raise BenchmarkError(f"{path} does not exist: expected the published file {path.name}")
@@ -49,10 +49,10 @@ def read_matlab(path: Path, required: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def cell_strings(cells: np.ndarray, key: str, path: Path) -> tuple[str, ...]:
-    """Turn a cell array of strings (an object array of one-string arrays) into a tuple.
+    """Convert a cell array of strings (an object array of one-string arrays) to a tuple.
 
     Args:
-        cells: What scipy made of the cell array.
+        cells: The cell array as scipy returns it.
         key: Its name, for messages.
         path: Its file, for messages.
 
@@ -60,7 +60,7 @@ def cell_strings(cells: np.ndarray, key: str, path: Path) -> tuple[str, ...]:
         The strings.
 
     Raises:
-        BenchmarkError: An entry is no string; names it.
+        BenchmarkError: An entry is not a string; the message gives its index.
     """
     entries = [np.asarray(cell) for cell in np.asarray(cells).ravel()]
     bad = [index for index, entry in enumerate(entries) if entry.size != 1 or entry.dtype.kind != "U"]

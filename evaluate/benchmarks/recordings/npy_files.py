@@ -1,4 +1,4 @@
-"""Reading NumPy's files; never what is pickled in them."""
+"""Read NumPy's files, except those with pickled objects."""
 
 import io
 from pathlib import Path
@@ -18,7 +18,7 @@ def read_npy(path: Path) -> np.ndarray:
         The array.
 
     Raises:
-        BenchmarkError: The file is missing, cut short, or holds pickled objects; names it.
+        BenchmarkError: The file is missing, truncated, or contains pickled objects; the message names it.
     """
     if not path.is_file():
         raise BenchmarkError(f"{path} does not exist")
@@ -32,14 +32,14 @@ def read_npy_bytes(content: bytes, source: str) -> np.ndarray:
     """Read an array from the bytes of a file.
 
     Args:
-        content: All of the `.npy` file.
-        source: Where it is, for messages.
+        content: Bytes of the whole `.npy` file.
+        source: Path of the file, for messages.
 
     Returns:
         The array.
 
     Raises:
-        BenchmarkError: It is cut short or holds pickled objects; names it.
+        BenchmarkError: The file is truncated or contains pickled objects; the message names it.
     """
     try:
         return np.asarray(np.lib.format.read_array(io.BytesIO(content), allow_pickle=False))
@@ -49,5 +49,7 @@ def read_npy_bytes(content: bytes, source: str) -> np.ndarray:
 
 def _unreadable(source: str, error: Exception) -> BenchmarkError:
     if "allow_pickle" in str(error):
-        return BenchmarkError(f"{source} holds pickled Python objects, which are not read: they could run code")
-    return BenchmarkError(f"{source} is cut short or no NumPy file: {error}")
+        return BenchmarkError(
+            f"{source} holds pickled Python objects, which are not read, as they could run code: save plain numbers"
+        )
+    return BenchmarkError(f"{source} is cut short or not a NumPy file: {error}")

@@ -1,13 +1,13 @@
-"""A user's own recordings: one documented format, as a folder or as a single file.
+"""The format of a user's own recordings, a folder or a single file.
 
-    benchmark.json      name, version, citation, unit_kind, noise_corrected (or benchmark.yaml); all but name optional
-    stimuli.csv         one row per stimulus, in the order of the responses: name, and if there are any, category
+    benchmark.json      name, version, citation, unit_kind, noise_corrected (or benchmark.yaml); only name is required
+    stimuli.csv         one row per stimulus, in the order of the responses: name and optionally category
     units.csv           one row per unit, in the order of the responses: unit, subject, region; more columns are kept
     responses.npy       numbers (stimuli, units, repetitions), or (stimuli, units); NaN is a missing repetition
     stimuli/NAME.wav    one WAV or FLAC file per stimulus
 
-`responses.npz` with the array `responses` does as well. The single file is a ZIP archive of the same files, named
-`.zip` or `.npz`. Nothing in it is pickled.
+Instead of `responses.npy`, `responses.npz` with the array `responses` is accepted. The single file is a ZIP archive of
+the same files, named `.zip` or `.npz`. It contains no pickles.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ RESPONSES_ARRAY = "responses"
 _log = logging.getLogger(__name__)
 
 UNIT_TEXTS = ("unit", "subject", "region")
-"""Columns of `units.csv` that are kept as they are written, `007` and `NA` too."""
+"""Columns of `units.csv` to keep as text, including `007` and `NA`."""
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What `benchmark.json` says.
+    """The content of `benchmark.json`.
 
     Attributes:
         name: Name of the benchmark, in tables and figures.
-        version: Goes up when the data change.
-        citation: What to cite.
+        version: Version, to be changed with the data.
+        citation: The paper to cite.
         unit_kind: "voxel" or "component", see `Benchmark`.
-        noise_corrected: Whether scores are corrected for noise; None means where there are two repetitions or more.
+        noise_corrected: Whether scores are corrected for noise; None means if there are at least two repetitions.
     """
 
     name: str
@@ -68,14 +68,7 @@ class Metadata:
 
 
 def is_recordings(path: Path) -> bool:
-    """Tell whether something has the format's layout.
-
-    Args:
-        path: A folder or a file.
-
-    Returns:
-        Whether a folder holds one of the format's own files; any file counts.
-    """
+    """Whether a path may be recordings: any file, or a folder with one of the format's own files."""
     own = (*METADATA_FILES, *RESPONSES_FILES, UNITS_FILE, STIMULI_FILE)
     return path.is_file() or any((path / name).is_file() for name in own)
 
@@ -83,19 +76,19 @@ def is_recordings(path: Path) -> bool:
 def recordings_benchmark(path: str | Path, *, drop_incomplete: bool = False) -> Benchmark:
     """Build a benchmark from a user's own recordings.
 
-    Where a unit lacks repetitions of a stimulus, those that are there move to the front (`compact_repetitions`).
-    Sounds are brought to a network's rate and length, freed of their mean and set to RMS 0.1.
+    If a unit lacks repetitions of a stimulus, its other repetitions are moved to the front (`compact_repetitions`).
+    Sounds are resampled to a network's rate, cut or zero-padded to its length, demeaned and set to RMS 0.1.
 
     Args:
-        path: Folder or single file, in the format that this module describes.
-        drop_incomplete: See `make_recordings`.
+        path: Folder or single file, in the format described in this module.
+        drop_incomplete: Leave out units without any response to some stimulus, see `make_recordings`.
 
     Returns:
         The benchmark.
 
     Raises:
-        BenchmarkError: Something is missing, damaged or contradicts something else; `problems` has all that is wrong.
-        AudioError: On first use of the stimuli, a sound that cannot be decoded; names the file.
+        BenchmarkError: A file is missing, damaged or inconsistent with another; `problems` lists all faults.
+        AudioError: On first use of the stimuli, a sound cannot be decoded; the message names the file.
     """
     container = open_container(Path(path), (*METADATA_FILES, *RESPONSES_FILES))
     problems = Problems()
@@ -123,22 +116,22 @@ def make_recordings(
     *,
     drop_incomplete: bool = False,
 ) -> Benchmark:
-    """Put the parts of recordings together.
+    """Build a benchmark from the parts of recordings.
 
     Args:
-        metadata: Name and so on.
-        stimuli: S rows with `name` and, where there are any, `category`.
+        metadata: Name and other properties.
+        stimuli: S rows with `name` and optionally `category`.
         units: V rows with `unit`, `subject`, `region`.
-        responses: (S, V, R) or (S, V), NaN where missing.
+        responses: (S, V, R) or (S, V), NaN if missing.
         sounds: One per stimulus.
-        drop_incomplete: Leave out units without any response to some stimulus, with a warning that counts them; else
-            they are an error.
+        drop_incomplete: Leave out units without any response to some stimulus, with a warning that counts them, instead
+            of raising an error.
 
     Returns:
         The benchmark.
 
     Raises:
-        BenchmarkError: The parts contradict each other; `problems` has all that is wrong.
+        BenchmarkError: The parts are inconsistent; `problems` lists all faults.
     """
     repeated = responses[:, :, None] if responses.ndim == 2 else responses
     if repeated.ndim == 3 and repeated.dtype.kind == "f":
@@ -166,21 +159,22 @@ def make_recordings(
 
 
 def compact_repetitions(responses: np.ndarray) -> np.ndarray:
-    """Move the repetitions that are there to the front, for each stimulus and unit by itself.
+    """Move the existing repetitions to the front, separately for each stimulus and unit.
 
-    Repetitions of a stimulus are exchangeable. A reliability is the correlation between whole repetitions, so a
-    repetition with a gap cannot be used: in front, as many are whole as every stimulus has. Repetitions that are empty
-    for all units go.
+    Repetitions of a stimulus are exchangeable. Reliability is the correlation between repetitions of all stimuli, so
+    that a repetition with a gap cannot be used. Moved to the front, as many repetitions are complete as every stimulus
+    has. Repetitions that are empty for all units are removed.
 
     Args:
-        responses: (S, V, R), NaN where missing.
+        responses: (S, V, R), NaN if missing.
 
     Returns:
-        (S, V, R'), R' at most R and at least 1; in each row first the responses in their order, then NaN.
+        (S, V, R') with R' from 1 to R; for each stimulus and unit, the responses in their order, then NaN.
     """
     is_missing = np.isnan(responses)
     if not is_missing.any():
         return responses
+    # A stable sort keeps the order of the existing repetitions.
     order = np.argsort(is_missing, axis=2, kind="stable")
     compacted = np.take_along_axis(responses, order, axis=2)
     num_used = int((~is_missing).sum(axis=2).max(initial=1))
@@ -199,7 +193,7 @@ def _read_metadata(container: Container) -> Metadata:
 
 
 def parse_metadata(content: Any, where: str) -> Metadata:
-    """Check what stands in a metadata file.
+    """Check the content of a metadata file.
 
     Args:
         content: Plain values.
@@ -209,10 +203,10 @@ def parse_metadata(content: Any, where: str) -> Metadata:
         The metadata.
 
     Raises:
-        BenchmarkError: An entry is unknown, missing or of the wrong type; names it.
+        BenchmarkError: An entry is unknown, missing or of the wrong type; the message names it.
     """
     if not isinstance(content, dict):
-        raise BenchmarkError(f"{where} holds a {type(content).__name__}, expected entries, name at least")
+        raise BenchmarkError(f"{where} holds a {type(content).__name__}, expected entries, at least `name`")
     known = Metadata.__dataclass_fields__
     unknown = [key for key in content if key not in known]
     if unknown:
@@ -221,10 +215,10 @@ def parse_metadata(content: Any, where: str) -> Metadata:
         raise BenchmarkError(f"{where} lacks the entry 'name'")
     is_corrected = content.get("noise_corrected")
     if is_corrected is not None and not isinstance(is_corrected, bool):
-        raise BenchmarkError(f"{where}: noise_corrected is true or false, got {is_corrected!r}")
+        raise BenchmarkError(f"{where}: noise_corrected must be true or false, got {is_corrected!r}")
     for key, value in content.items():
         if key != "noise_corrected" and not isinstance(value, str | int | float):
-            raise BenchmarkError(f"{where}: {key} is a text, got {value!r}")
+            raise BenchmarkError(f"{where}: {key} must be a text, got {value!r}")
     texts = {key: str(value) for key, value in content.items() if key != "noise_corrected"}
     return Metadata(**texts, noise_corrected=is_corrected)
 
@@ -249,7 +243,7 @@ def _read_responses(container: Container) -> np.ndarray:
 
 
 def _read_array(content: bytes, where: str) -> np.ndarray:
-    """The array of a `.npy` file, or the array named `responses` of a `.npz` file."""
+    """Read the array of a `.npy` file, or the array named `responses` of a `.npz` file."""
     if not where.endswith(".npz"):
         return read_npy_bytes(content, where)
     try:
@@ -265,15 +259,15 @@ def _read_array(content: bytes, where: str) -> np.ndarray:
 
 def _find_sounds(container: Container, names: list[str]) -> SoundSet:
     parts = [PurePosixPath(name) for name in container.names()]
-    there = [part.name for part in parts if part.parent == PurePosixPath(SOUNDS_FOLDER)]
-    files = [f"{SOUNDS_FOLDER}/{name}" for name in match_names(names, there, container.path(SOUNDS_FOLDER))]
+    existing = [part.name for part in parts if part.parent == PurePosixPath(SOUNDS_FOLDER)]
+    files = [f"{SOUNDS_FOLDER}/{name}" for name in match_names(names, existing, container.path(SOUNDS_FOLDER))]
     return SoundSet([SoundFile(container.path(file), partial(container.read, file)) for file in files])
 
 
 def _first_of(container: Container, options: tuple[str, ...]) -> str:
-    """The first of some files that is there."""
-    there = set(container.names())
-    found = next((name for name in options if name in there), None)
+    """Find the first of some files that exists."""
+    existing = set(container.names())
+    found = next((name for name in options if name in existing), None)
     if found is None:
         raise BenchmarkError(f"{container.path(options[0])} does not exist (nor {shorten(options[1:])})")
     return found

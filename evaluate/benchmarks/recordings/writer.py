@@ -1,4 +1,4 @@
-"""Writing a benchmark in the format of `evaluate.benchmarks.recordings.recordings`."""
+"""Write a benchmark in the format of `evaluate.benchmarks.recordings.recordings`."""
 
 import io
 import json
@@ -23,13 +23,13 @@ from evaluate.benchmarks.recordings.recordings import (
 from evaluate.benchmarks.sound_files import SoundSet
 
 ARCHIVE_SUFFIXES = (".zip", ".npz")
-"""A destination with one of them is a single file, any other a folder."""
+"""A destination with one of these suffixes is a single file, any other a folder."""
 
 SYNTHESISED_DURATION_S = 2.0
-"""Length at which sounds that are no files are written, that of the published networks' input."""
+"""Length of written sounds that are not files, that of the published networks' input."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-"""Date of all members of an archive, the first that ZIP knows: equal benchmarks are equal files."""
+"""Date of all members of an archive, the earliest in ZIP, so that equal benchmarks are equal files."""
 
 _TEXT_SUFFIXES = (".json", ".csv")
 _RAW_READ = 0o644
@@ -38,10 +38,11 @@ _RAW_READ = 0o644
 def write_recordings(
     benchmark: Benchmark, destination: str | Path, *, progress: Callable[[int, int], None] | None = None
 ) -> Path:
-    """Write a benchmark as a folder or as a single file, all of it or nothing.
+    """Write a benchmark as a folder or as a single file, complete or not at all.
 
     Args:
-        benchmark: What to write. Sounds that are files are copied as they are; others are written at 20 kHz and 2 s.
+        benchmark: Benchmark to write. Sound files are copied without changes; other sounds are written at 20 kHz and
+            2 s.
         destination: A new folder, or a new file that ends in `.zip` or `.npz`.
         progress: Called as `progress(num_done, num_total)` with numbers of files.
 
@@ -49,17 +50,19 @@ def write_recordings(
         The destination.
 
     Raises:
-        BenchmarkError: Something is there already, or a stimulus' name is no file name.
+        BenchmarkError: The destination exists, or the name of a stimulus is not a valid file name.
         OSError: It cannot be written.
     """
     destination = Path(destination)
     if destination.exists():
-        raise BenchmarkError(f"{destination} exists already: give a new name, or remove it first")
+        raise BenchmarkError(f"{destination} exists already: choose another name, or remove it first")
     odd = [
         name for name in benchmark.stimulus_names if PurePosixPath(name).name != name or "\\" in name or "\0" in name
     ]
     if odd:
-        raise BenchmarkError(f"benchmark {benchmark.name!r}: names of stimuli that are no file names: {shorten(odd)}")
+        raise BenchmarkError(
+            f"benchmark {benchmark.name!r}: names of stimuli must be valid file names, got {shorten(odd)}"
+        )
     destination.parent.mkdir(parents=True, exist_ok=True)
     num_files = len(benchmark.stimulus_names) + 4
     files = _counted(_files(benchmark), num_files, progress)
@@ -73,7 +76,7 @@ def write_recordings(
 
 
 def _files(benchmark: Benchmark) -> Iterator[tuple[str, bytes]]:
-    """Name and content of every file."""
+    """Yield name and content of every file."""
     import pandas as pd
 
     metadata = {
@@ -129,6 +132,6 @@ def _write_archive(path: Path, files: Iterator[tuple[str, bytes]]) -> None:
         for name, content in files:
             info = zipfile.ZipInfo(name, _EPOCH)
             info.external_attr = _RAW_READ << 16
-            # Sounds and responses are noise to a compressor: it would take long and gain little.
+            # Compressing sounds and responses takes long and gains little.
             info.compress_type = zipfile.ZIP_DEFLATED if name.endswith(_TEXT_SUFFIXES) else zipfile.ZIP_STORED
             archive.writestr(info, content)

@@ -1,1 +1,1 @@
-"""A simulated auditory cortex, whose true drives are known."""
+"""A simulated auditory cortex with known drives."""

@@ -1,23 +1,26 @@
-"""A simulated auditory cortex: units whose drives are known, so that scores can be checked against the truth.
+"""A simulated auditory cortex: units with known drives, to check scores against the truth.
 
-A unit's response to stimulus s in repetition r is `x(s) + sigma * noise(s, r)`. Its signal x has mean 0 and
-variance 1 over stimuli; 85 % of the variance is the unit's drive, 15 % (`SECOND_SHARE`) a second drive of the
-kind "band". With noise of variance `sigma^2 = 1 / reliability - 1`, two repetitions correlate by `reliability`
-on average, and the mean of three is explainable to `3 reliability / (1 + 2 reliability)` (Spearman-Brown).
+The response of a unit to stimulus s in repetition r is
 
-Regions, and the kinds of drive in them:
+    y(s, r) = x(s) + sigma * noise(s, r),   sigma^2 = 1 / reliability - 1
 
-- Primary. `band`: energy around a frequency; `modulation`: energy at a spectrotemporal modulation; `pitch`:
-  strength of pitch.
+The signal x has mean 0 and variance 1 over stimuli: 85 % of its variance is the unit's drive, 15 % (`SECOND_SHARE`) a
+second drive of the kind "band". Two repetitions have the correlation `reliability` on average, and the explainable
+variance of the mean of three is `3 reliability / (1 + 2 reliability)` (Spearman-Brown).
+
+Regions, and their kinds of drive:
+
+- Primary. `band`: energy around a frequency; `modulation`: energy at a spectrotemporal modulation; `pitch`: pitch
+  strength.
 - Anterior. `music`: 1 for music, 0.5 for bells and harmonic complexes; `voice`: 1 for speech and held vowels.
-- Lateral. `speech`: 1 for speech; `word`: a random value for each word, said by any voice, 0 for other sounds;
-  `vowel`: a random value for each vowel, in words or held, by any voice, 0 for other sounds. The values of words,
-  and of vowels, have mean 0, so that these units do not merely tell speech from other sounds.
-- Posterior. `category`: a random value for each of the eleven categories; `texture`: a random value for each
-  class of sound texture.
+- Lateral. `speech`: 1 for speech; `word`: a random value for each word in any voice, 0 for other sounds; `vowel`: a
+  random value for each vowel, in words or held, in any voice, 0 for other sounds. The values of words, and of vowels,
+  have mean 0, so that these units do not just distinguish speech from other sounds.
+- Posterior. `category`: a random value for each of the eleven categories; `texture`: a random value for each class of
+  sound texture.
 
-Acoustic drives are functions of the sounds, the others of what the sounds are: a network that tells words,
-speakers and textures apart whatever the voice or clip should come to predict them, in its later stages.
+Acoustic drives are functions of the sounds, the others of their labels. The late stages of a network that recognises
+words, speakers and textures in any voice or clip should predict these.
 """
 
 from __future__ import annotations
@@ -48,11 +51,11 @@ if TYPE_CHECKING:
 
 NAME = "simulated"
 _VERSION = "1"
-"""Goes up whenever sounds or responses change."""
+"""Increase it when sounds or responses change."""
 
 _NUM_REPETITIONS = 3
 SECOND_SHARE = 0.15
-"""Part of a signal's variance that is its second, acoustic drive: real units are mixed."""
+"""Fraction of a signal's variance from its second, acoustic drive: real units are mixed."""
 
 REGION_DRIVES: dict[str, tuple[str, ...]] = {
     "Primary": ("band", "band", "modulation", "modulation", "pitch"),
@@ -60,20 +63,20 @@ REGION_DRIVES: dict[str, tuple[str, ...]] = {
     "Lateral": ("speech", "word", "vowel"),
     "Posterior": ("category", "texture"),
 }
-"""Kinds of drive of each region's units, in turn."""
+"""Kinds of drive of each region, which its units take in turn."""
 
 PRIMARY_SHARE = 0.4
-"""Part of a subject's units that lie in Primary; the other regions share the rest equally."""
+"""Fraction of a subject's units in Primary; the other regions share the rest equally."""
 
 _CITATION = "Simulated responses to synthesised sounds (cochlearn); no recording."
 
 
 @dataclass(frozen=True)
 class SimulatedUnits:
-    """The truth about the units.
+    """The true signals and drives of the units.
 
     Attributes:
-        signals: (S, V) noise-free responses, mean 0 and variance 1 over stimuli.
+        signals: (S, V) noise-free responses with mean 0 and variance 1 over stimuli.
         units: V rows: unit, subject, region, drive (its kind), detail (its tuning), reliability.
     """
 
@@ -92,18 +95,18 @@ def simulated_cortex(
     """Build the benchmark "simulated".
 
     Args:
-        num_stimuli: S, at least 55. The sounds depend on this number alone.
-        num_subjects: At least 2; their units are different draws.
-        units_per_subject: At least 20.
-        reliability: Bounds, in 0-1, between which the units' correlation between repetitions is drawn.
-        seed: Another number makes other units and other noise.
+        num_stimuli: Number of stimuli S, at least 55. The sounds depend only on this number.
+        num_subjects: Number of subjects, at least 2; each has its own randomly drawn units.
+        units_per_subject: Number of units, at least 20.
+        reliability: Bounds, from 0 to 1, of the units' randomly drawn correlation between repetitions.
+        seed: Seed of units and noise.
 
     Returns:
-        A benchmark of voxels with three repetitions and the regions Primary, Anterior, Lateral, Posterior; its
-        unit table also tells drive, detail and reliability.
+        A benchmark of voxels with three repetitions and the regions Primary, Anterior, Lateral and Posterior. Its unit
+        table also has the columns drive, detail and reliability.
 
     Raises:
-        ValueError: A number out of its range.
+        ValueError: A number is out of its range.
     """
     truth = simulate_units(
         num_stimuli=num_stimuli,
@@ -140,11 +143,11 @@ def simulate_units(
 
     if num_subjects < 2 or units_per_subject < 20:
         raise ValueError(
-            "the simulated cortex needs num_subjects of at least 2 and units_per_subject of at least 20, got "
+            "the simulated cortex expected num_subjects of at least 2 and units_per_subject of at least 20, got "
             f"{num_subjects} and {units_per_subject}"
         )
     if not 0 < reliability[0] <= reliability[1] <= 1:
-        raise ValueError(f"reliability must be two rising numbers above 0 and up to 1, got {reliability}")
+        raise ValueError(f"reliability must be two increasing numbers above 0 and up to 1, got {reliability}")
     drives = _Drives(num_stimuli)
     rows, signals = [], []
     for subject in range(num_subjects):
@@ -167,23 +170,15 @@ def simulate_units(
 
 
 def add_noise(signals: np.ndarray, reliability: np.ndarray, *, seed: int) -> np.ndarray:
-    """Measure signals three times with Gaussian noise.
-
-    Args:
-        signals: (S, V) of variance 1.
-        reliability: (V,) wanted correlation between repetitions, above 0 and up to 1.
-        seed: Another number makes other noise.
-
-    Returns:
-        (S, V, 3) float64.
-    """
+    """Add noise to signals (S, V) of variance 1, with reliability (V,) in (0, 1]: three repetitions (S, V, 3)."""
+    # sigma^2 = 1 / reliability - 1: two repetitions have the correlation 1 / (1 + sigma^2) = reliability.
     rng = np.random.default_rng([seed, signals.shape[1], _NUM_REPETITIONS])
     noise = rng.standard_normal((*signals.shape, _NUM_REPETITIONS))
     return signals[:, :, None] + np.sqrt(1 / reliability - 1)[:, None] * noise
 
 
 def _plan(num_units: int) -> list[tuple[str, str]]:
-    """Region and kind of drive of each of a subject's units."""
+    """Assign a region and a kind of drive to each of a subject's units."""
     num_primary = round(PRIMARY_SHARE * num_units)
     others = [region for region in REGION_DRIVES if region != "Primary"]
     regions = ["Primary"] * num_primary
@@ -196,7 +191,7 @@ def _plan(num_units: int) -> list[tuple[str, str]]:
 
 
 def _mixed(main: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Sum of the drives with the shares of variance stated above: (S,) with mean 0 and variance 1."""
+    """Mix two drives with the fractions of variance given above: (S,) with mean 0 and variance 1."""
     first = _standardised(main)
     rest = _standardised(second)
     rest = _standardised(rest - first * (rest @ first) / len(first))  # uncorrelated, so that variances add
@@ -226,7 +221,7 @@ class _Drives:
         }
 
     def draw(self, kind: str, rng: np.random.Generator) -> tuple[str, np.ndarray]:
-        """Draw a drive of a kind: what it is tuned to, and its (S,) values."""
+        """Draw a drive of a kind; return its tuning and its values (S,)."""
         if kind in self._shares:
             return self._valued(kind, rng)
         if kind == "band":
@@ -245,7 +240,7 @@ class _Drives:
         indicators = self._shares[kind]
         weights = rng.standard_normal(len(indicators))
         if kind in ("word", "vowel"):
-            weights -= weights.mean()  # tells words or vowels from each other, not speech from other sounds
+            weights -= weights.mean()  # distinguishes words or vowels, but not speech from other sounds
         detail = ", ".join(f"{name} {weight:+.2f}" for name, weight in zip(indicators, weights, strict=True))
         return detail, weights @ np.stack(list(indicators.values()))
 
@@ -263,7 +258,7 @@ _CATEGORY_VALUES: dict[str, dict[str, float]] = {
 def _indicators(
     listed: tuple[Stimulus, ...], names: list[str], parts: Callable[[Stimulus], tuple[str, ...]]
 ) -> dict[str, np.ndarray]:
-    """For each name the part, 0-1, that it has in each stimulus: (S,) float64."""
+    """For each name, its fraction of each stimulus, from 0 to 1: (S,) float64."""
     return {
         name: np.array([parts(s).count(name) / max(1, len(parts(s))) for s in listed], dtype=np.float64)
         for name in names

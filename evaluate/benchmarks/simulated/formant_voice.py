@@ -1,7 +1,7 @@
 """A small formant synthesiser: vowels and short nonsense words in voices of many sizes and pitches.
 
-A harmonic source goes through a cascade of five moving resonances, consonants add bursts, hisses and murmurs.
-After Klatt 1980, J. Acoust. Soc. Am. 67:971, reduced to what tells a few syllables apart.
+A harmonic source passes through a cascade of five moving resonances; consonants add bursts, hisses and murmurs. After
+Klatt 1980, J. Acoust. Soc. Am. 67:971, reduced to what distinguishes a few syllables.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ BANDWIDTHS_HZ = np.array([60.0, 90.0, 150.0, 250.0, 300.0])
 
 
 class Consonant(NamedTuple):
-    """How a consonant is made: second-formant locus, noise, and how voiced its closure is."""
+    """Parameters of a consonant: second-formant locus, noise, and voicing of its closure."""
 
     locus_hz: float
     noise_hz: float
@@ -36,8 +36,8 @@ class Consonant(NamedTuple):
     closure_voicing: float
 
 
-# Loci after Delattre, Liberman & Cooper 1955, J. Acoust. Soc. Am. 27:769 (labial low, alveolar 1800 Hz, velar
-# high); noise bands from Stevens 1998, Acoustic Phonetics, chapters 7 and 8, as round numbers.
+# Loci after Delattre, Liberman & Cooper 1955, J. Acoust. Soc. Am. 27:769 (labial low, alveolar 1800 Hz, velar high);
+# noise bands from Stevens 1998, Acoustic Phonetics, chapters 7 and 8, rounded.
 CONSONANTS: dict[str, Consonant] = {
     "b": Consonant(720.0, 700.0, 1.0, 0.012, 0.5, 0.15),
     "d": Consonant(1800.0, 4000.0, 0.6, 0.015, 0.8, 0.15),
@@ -57,7 +57,7 @@ WORDS: dict[str, tuple[Syllable, Syllable]] = {
     "masu": (("m", "a"), ("s", "u")),
     "shebi": (("sh", "e"), ("b", "i")),
 }
-"""Nonsense words of two syllables: each vowel and each consonant stands in two words or three."""
+"""Nonsense words of two syllables; each vowel and each consonant occurs in two or three words."""
 
 FRAME_S = 0.004
 CLOSURE_S, TRANSITION_S, VOWEL_S = 0.05, 0.05, 0.14
@@ -65,8 +65,8 @@ FIRST_FORMANT_CLOSED_HZ = 220.0
 NUM_HARMONICS = 48
 
 SOURCE_SLOPE = 0.5
-"""Amplitudes of the source's harmonics fall as n^-0.5. Glottal flow and radiation alone would give n^-1; the rest
-makes up for the resonances above the fifth, which lift high frequencies in a real tract (Fant 1960)."""
+"""Amplitudes of the source's harmonics fall as n^-0.5. Glottal flow and radiation alone would give n^-1; the difference
+compensates for the missing resonances above the fifth, which raise high frequencies in a real tract (Fant 1960)."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,14 @@ class Voice:
 
 
 def draw_voice(rng: np.random.Generator) -> Voice:
-    """Draw a speaker: high voices mostly have short vocal tracts."""
+    """Draw a speaker; high voices mostly have short vocal tracts."""
     f0_hz = make.log_uniform(rng, 85, 270)
     tract_scale = 1.0 + 0.16 * np.log2(f0_hz / 110) + 0.03 * rng.standard_normal()
     return Voice(f0_hz, float(tract_scale), rng.uniform(0.85, 1.25))
 
 
 class _Track(NamedTuple):
-    """Break points of a word: times, formants 1-3 and voicing there, and the noises to add."""
+    """Break points of a word: times, formants 1-3 and voicing at these times, and the noises to add."""
 
     times_s: list[float]
     formants_hz: list[tuple[float, float, float]]
@@ -101,7 +101,7 @@ class _Track(NamedTuple):
 
 
 def say_word(word: str, voice: Voice, rng: np.random.Generator, *, sample_rate_hz: int) -> np.ndarray:
-    """Say one of `WORDS` in a voice: (T,) float64, peak level arbitrary."""
+    """Synthesise one of `WORDS` in a voice: (T,) float64 with arbitrary peak level."""
     track = _Track([], [], [], [])
     time_s = 0.0
     for consonant, vowel in WORDS[word]:
@@ -121,7 +121,7 @@ def say_word(word: str, voice: Voice, rng: np.random.Generator, *, sample_rate_h
 def sing_vowel(
     vowel: str, voice: Voice, rng: np.random.Generator, *, duration_s: float, sample_rate_hz: int
 ) -> np.ndarray:
-    """Hold one of `VOWELS` in a voice: (T,) float64, peak level arbitrary."""
+    """Synthesise a held vowel, one of `VOWELS`, in a voice: (T,) float64 with arbitrary peak level."""
     times_s = [0.0, 0.05, duration_s - 0.08, duration_s]
     track = _Track(times_s, [VOWELS[vowel]] * 4, [0.0, 1.0, 0.8, 0.0], [])
     return _voiced(track, voice, rng, sample_rate_hz)
@@ -130,7 +130,7 @@ def sing_vowel(
 def _add_syllable(
     track: _Track, time_s: float, consonant: Consonant, vowel: tuple[float, float, float], voice: Voice
 ) -> float:
-    """Append a consonant and a vowel; give the time at which they end."""
+    """Append a consonant and a vowel; return the time at which they end."""
     start = (FIRST_FORMANT_CLOSED_HZ, consonant.locus_hz, vowel[2])
     release_s = time_s + CLOSURE_S * voice.tempo + max(0.0, consonant.noise_s - 0.03)
     track.noises.append((release_s - max(0.0, consonant.noise_s - 0.03), consonant))
@@ -144,7 +144,7 @@ def _add_syllable(
 
 
 def _voiced(track: _Track, voice: Voice, rng: np.random.Generator, sample_rate_hz: int) -> np.ndarray:
-    """Harmonics of a falling, slightly wandering fundamental, each with the gain of the moving formants."""
+    """Sum harmonics of a drifting, slightly irregular fundamental, each with the gain of the moving formants."""
     duration_s = track.times_s[-1]
     frames_s = np.arange(0, duration_s + FRAME_S, FRAME_S)
     wander = make.slow_modulator(rng, len(frames_s), round(1 / FRAME_S), 3.0) - 0.5
@@ -162,7 +162,8 @@ def _voiced(track: _Track, voice: Voice, rng: np.random.Generator, sample_rate_h
 
 
 def _formant_gain(frequencies_hz: np.ndarray, formants_hz: np.ndarray) -> np.ndarray:
-    """Magnitude of cascaded resonators: (H, N) frequencies, (5, N) formants -> (H, N)."""
+    """Magnitude of cascaded resonators: frequencies (H, N), formants (5, N) -> (H, N)."""
+    # |gain| = prod_k c_k^2 / sqrt((c_k^2 - f^2)^2 + (b_k f)^2) with centres c and bandwidths b
     gain = np.ones_like(frequencies_hz)
     for centre_hz, bandwidth_hz in zip(formants_hz, BANDWIDTHS_HZ, strict=True):
         detuned = centre_hz**2 - frequencies_hz**2
@@ -186,8 +187,8 @@ def _sum_harmonics(
 
 
 def _consonant_noise(consonant: Consonant, voice: Voice, rng: np.random.Generator, sample_rate_hz: int) -> np.ndarray:
-    """A consonant's burst or hiss: (K,)."""
-    # The cavity before the tongue scales less than the whole tract does.
+    """Synthesise the burst or hiss (K,) of a consonant."""
+    # The cavity in front of the tongue scales less than the whole tract.
     centre_hz = make.below_nyquist(consonant.noise_hz * voice.tract_scale**0.5, sample_rate_hz)
     band = make.band_pass(centre_hz, consonant.noise_octaves)
     noise = make.filtered_noise(rng, round(consonant.noise_s * sample_rate_hz), sample_rate_hz, band)

@@ -1,9 +1,8 @@
-"""The simulated cortex' stimuli: eleven categories of synthesised sounds, with what is in each.
+"""The stimuli of the simulated cortex: eleven categories of synthesised sounds, with their labels.
 
-They need nothing but NumPy, and none of them is in the demo's training or validation set: speech comes from
-another synthesiser, textures from other seeds. Like recordings, they differ in spectral colour and background
-noise whatever they are, and words come at random times: were their times fixed, any layer that sees a whole sound
-at once would tell them apart, trained or not.
+They only need NumPy, and none is in the demo's training or validation set: speech has another synthesiser, textures
+have other seeds. Like recordings, sounds of all categories vary in spectral colour and background noise. Words occur at
+random times: at fixed times, any layer that sees a whole sound at once would distinguish them without training.
 """
 
 from collections.abc import Callable
@@ -33,7 +32,7 @@ CATEGORY_SHARES: dict[str, int] = {
     "impact": 11,
     "machine": 11,
 }
-"""Stimuli of each category among 165; other numbers of stimuli are divided in the same proportion."""
+"""Number of stimuli of each category among 165; other numbers are divided in the same proportion."""
 
 TEXTURES_OF: dict[str, tuple[str, ...]] = {
     "music": ("melody",),
@@ -44,28 +43,28 @@ TEXTURES_OF: dict[str, tuple[str, ...]] = {
     "impact": ("fire", "footsteps", "applause"),
     "machine": ("engine",),
 }
-"""Texture classes whose clips, in turn, make up a category."""
+"""Texture classes of each category, which its clips take in turn."""
 
-# Recordings differ in colour and background: without such nuisance, categories could be read off a spectrum.
+# Recordings vary in colour and background: without this variation, spectra alone would distinguish categories.
 TILT_DB_PER_OCTAVE = (-3.0, 3.0)
 TILT_PIVOT_HZ = 1000.0
 SNR_DB = (0.0, 20.0)
 NOISE_EXPONENT = (0.0, 2.0)
 
 _MIN_STIMULI = 55
-"""Fewer would leave categories with too few sounds to split in two."""
+"""With fewer stimuli, categories have too few sounds for training and test."""
 
 
 @dataclass(frozen=True)
 class Stimulus:
-    """What a stimulus is.
+    """Labels of a stimulus.
 
     Attributes:
         name: Unique name.
         category: Key of `CATEGORY_SHARES`.
-        word: Nonsense word that is said, else "".
-        vowels: Vowels that are heard, each for an equal part of the voiced time.
-        texture: Class of sound texture, else "".
+        word: Nonsense word, or "".
+        vowels: Vowels, each for an equal fraction of the voiced time.
+        texture: Class of sound texture, or "".
     """
 
     name: str
@@ -79,16 +78,16 @@ def stimuli(num_stimuli: int = 165) -> tuple[Stimulus, ...]:
     """List the stimuli, category by category.
 
     Args:
-        num_stimuli: S, at least 55.
+        num_stimuli: Number of stimuli S, at least 55.
 
     Returns:
         S stimuli; within a category, words, vowels and textures take turns.
 
     Raises:
-        ValueError: Too few stimuli.
+        ValueError: There are too few stimuli.
     """
     if num_stimuli < _MIN_STIMULI:
-        raise ValueError(f"the simulated cortex needs num_stimuli of at least {_MIN_STIMULI}, got {num_stimuli}")
+        raise ValueError(f"the simulated cortex expected num_stimuli of at least {_MIN_STIMULI}, got {num_stimuli}")
     counts = _proportional(num_stimuli, np.array(list(CATEGORY_SHARES.values())))
     return tuple(
         _stimulus(category, number)
@@ -98,23 +97,14 @@ def stimuli(num_stimuli: int = 165) -> tuple[Stimulus, ...]:
 
 
 def waveforms(num_stimuli: int, sample_rate_hz: int, num_samples: int) -> np.ndarray:
-    """The stimuli as sounds.
-
-    Args:
-        num_stimuli: S, at least 55.
-        sample_rate_hz: Wanted sample rate in Hz; the sounds are made at 20 kHz and resampled.
-        num_samples: Wanted length T; longer than 2 s is padded with zeros, shorter is cut.
-
-    Returns:
-        (S, T) float32, each demeaned and at RMS 0.1.
-    """
+    """Stimuli as sounds (S, T) float32, resampled from 20 kHz, cut or zero-padded to T, demeaned and at RMS 0.1."""
     sounds = (resample(sound.copy(), PUBLISHED_SAMPLE_RATE_HZ, sample_rate_hz) for sound in _synthesised(num_stimuli))
     return np.stack([set_rms(fit_length(sound, num_samples), PUBLISHED_RMS) for sound in sounds])
 
 
 @lru_cache(maxsize=2)
 def _synthesised(num_stimuli: int) -> np.ndarray:
-    """(S, T) float32 at 20 kHz, read-only."""
+    """Synthesise all sounds, (S, T) float32 at 20 kHz; the array is cached and read-only."""
     num_samples = round(DURATION_S * PUBLISHED_SAMPLE_RATE_HZ)
     sounds = np.empty((num_stimuli, num_samples), dtype=np.float32)
     for index, stimulus in enumerate(stimuli(num_stimuli)):
@@ -125,7 +115,7 @@ def _synthesised(num_stimuli: int) -> np.ndarray:
 
 
 def _recorded(sound: np.ndarray, index: int) -> np.ndarray:
-    """Colour a sound by a random spectral tilt and add background noise, as recordings do: (T,)."""
+    """Apply a random spectral tilt to a sound (T,) and add background noise, as in recordings."""
     rng = np.random.default_rng([BENCHMARK_KEY, index, 1])
     tilt_db, snr_db = rng.uniform(*TILT_DB_PER_OCTAVE), rng.uniform(*SNR_DB)
     frequencies_hz = np.maximum(np.fft.rfftfreq(len(sound), 1 / PUBLISHED_SAMPLE_RATE_HZ), TILT_PIVOT_HZ / 8)
@@ -144,14 +134,14 @@ def _synthesise(stimulus: Stimulus, index: int, num_samples: int) -> np.ndarray:
 
 
 def _speech(stimulus: Stimulus, rng: np.random.Generator, num_samples: int) -> np.ndarray:
-    """The word twice at random times, the second time with another intonation."""
+    """Say the word twice at random times, the second time with another intonation."""
     voice = draw_voice(rng)
     spoken = [say_word(stimulus.word, voice, rng, sample_rate_hz=PUBLISHED_SAMPLE_RATE_HZ) for _ in range(2)]
     return _in_turn(spoken, rng, num_samples)
 
 
 def _vowel(stimulus: Stimulus, rng: np.random.Generator, num_samples: int) -> np.ndarray:
-    """The vowel held twice or three times, at random times."""
+    """Hold the vowel two or three times, at random times."""
     voice = draw_voice(rng)
     sung = [
         sing_vowel(
@@ -167,7 +157,7 @@ def _vowel(stimulus: Stimulus, rng: np.random.Generator, num_samples: int) -> np
 
 
 def _in_turn(sounds: list[np.ndarray], rng: np.random.Generator, num_samples: int) -> np.ndarray:
-    """Sounds one after another, the silence that is left being divided at random before, between and after."""
+    """Concatenate sounds, with the remaining silence divided at random before, between and after them."""
     silence = max(0, num_samples - sum(len(sound) for sound in sounds))
     gaps = rng.dirichlet(np.ones(len(sounds) + 1))[:-1] * silence
     mixture = np.zeros(num_samples)
@@ -181,14 +171,14 @@ def _in_turn(sounds: list[np.ndarray], rng: np.random.Generator, num_samples: in
 
 
 def _tone(_: Stimulus, rng: np.random.Generator, num_samples: int) -> np.ndarray:
-    """Pure tones, pulsed, gliding a little."""
+    """Pulsed pure tones with a small glide."""
     t = make.times_s(num_samples, PUBLISHED_SAMPLE_RATE_HZ)
     course = make.log_uniform(rng, 150, 6000) * 2 ** (rng.uniform(-0.3, 0.3) * t)
     return np.sin(2 * np.pi * np.cumsum(course) / PUBLISHED_SAMPLE_RATE_HZ) * _pulses(rng, t)
 
 
 def _harmonic(_: Stimulus, rng: np.random.Generator, num_samples: int) -> np.ndarray:
-    """Steady harmonic complexes with a random spectral slope, pulsed."""
+    """Pulsed harmonic complexes with a constant fundamental and a random spectral slope."""
     t = make.times_s(num_samples, PUBLISHED_SAMPLE_RATE_HZ)
     f0_hz = np.full(num_samples, make.log_uniform(rng, 90, 600))
     amplitudes = np.arange(1, 25) ** -rng.uniform(0.2, 1.5)
@@ -223,7 +213,7 @@ def _stimulus(category: str, number: int) -> Stimulus:
 
 
 def _proportional(total: int, shares: np.ndarray) -> np.ndarray:
-    """Divide a number in proportion, by largest remainders: integers that sum to `total`."""
+    """Divide a number in proportion, by largest remainders, into integers that sum to `total`."""
     exact = total * shares / shares.sum()
     counts = np.floor(exact).astype(int)
     order = np.argsort(counts - exact, kind="stable")

@@ -261,17 +261,17 @@ BAD = {
     "truncated responses": (
         "B2021",
         lambda r: os.truncate(r / "neural/B2021/voxel_features_array.npy", 900),
-        r"voxel_features_array\.npy is cut short or no NumPy file",
+        r"voxel_features_array\.npy is cut short or not a NumPy file",
     ),
     "truncated head": (
         "B2021",
         lambda r: os.truncate(r / "neural/B2021/voxel_features_meta.npy", 20),
-        r"voxel_features_meta\.npy is cut short or no NumPy file",
+        r"voxel_features_meta\.npy is cut short or not a NumPy file",
     ),
     "empty file": (
         "B2021",
         lambda r: os.truncate(r / "neural/B2021/voxel_features_meta.npy", 0),
-        r"voxel_features_meta\.npy is cut short or no NumPy file",
+        r"voxel_features_meta\.npy is cut short or not a NumPy file",
     ),
     "truncated MATLAB file": (
         "B2021",

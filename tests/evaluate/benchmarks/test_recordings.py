@@ -154,7 +154,7 @@ def test_nothing_is_overwritten_or_left_behind(folder, tmp_path):
         write_recordings(benchmark, folder)
     for bad in ("../up", "a/b", "a\\b", "/a"):
         names = (bad, *benchmark.stimulus_names[1:])
-        with pytest.raises(BenchmarkError, match="no file names"):
+        with pytest.raises(BenchmarkError, match="valid file names"):
             write_recordings(replace(benchmark, stimulus_names=names), tmp_path / "odd")
     for target in ("broken", "broken.zip"):
         (folder / "stimuli" / "sound 5.flac").unlink(missing_ok=True)
@@ -205,7 +205,7 @@ BAD = {
         text("benchmark.json", '{"name": "a", "verison": 1}'),
         "unknown entry 'verison'; known are 'name'",
     ),
-    "wrong type": (text("benchmark.json", '{"name": ["a"]}'), "name is a text, got"),
+    "wrong type": (text("benchmark.json", '{"name": ["a"]}'), "name must be a text, got"),
     "wrong truth": (text("benchmark.json", '{"name": "a", "noise_corrected": "no"}'), "true or false, got 'no'"),
     "wrong kind": (text("benchmark.json", '{"name": "a", "unit_kind": "x"}'), "'voxel' or 'component', got 'x'"),
     "slash": (text("benchmark.json", '{"name": "a/b"}'), "has no '/'"),

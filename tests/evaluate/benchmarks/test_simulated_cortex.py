@@ -184,7 +184,7 @@ def test_errors_say_what_is_allowed():
         stimuli(20)
     with pytest.raises(ValueError, match=r"num_subjects of at least 2 .* got 1 and 80"):
         simulated_cortex(num_subjects=1)
-    with pytest.raises(ValueError, match="two rising numbers"):
+    with pytest.raises(ValueError, match="two increasing numbers"):
         simulated_cortex(reliability=(0.9, 0.3))
 
 
