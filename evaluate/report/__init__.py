@@ -1,1 +1,1 @@
-"""The report of one or several runs: page, figures, comparisons, published values."""
+"""The report on one or several runs: page, figures, comparisons, published values."""

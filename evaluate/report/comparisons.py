@@ -1,4 +1,4 @@
-"""Scores of networks side by side, with error bars over participants and tests between networks."""
+"""Comparison of scores of networks, with error bars over participants and tests between networks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SampleKind = Literal["participants", "iterations", "none"]
 MIN_MODELS_FOR_WILCOXON = 6
-"""With fewer pairs the smallest two-sided p of the signed-rank test is above .05."""
+"""With fewer pairs, the smallest two-sided p of the signed-rank test is above .05."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +35,10 @@ class Summary:
     """Scores of several networks in one region.
 
     Attributes:
-        means: (networks,) the table's value over all subjects.
-        errors: (networks,) standard errors, NaN where there are fewer than two samples.
-        samples: Networks x participants (or iterations of stage selection), NaN where a network has none.
-        sample_kind: What the columns of `samples` are.
+        means: (networks,) value over all subjects, from the table.
+        errors: (networks,) standard errors, NaN for fewer than two samples.
+        samples: Networks x participants (or iterations of stage selection), NaN if a network has none.
+        sample_kind: Meaning of the columns of `samples`.
     """
 
     means: np.ndarray
@@ -49,10 +49,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class PairTest:
-    """Outcome of a test between two networks.
+    """Result of a test between two networks.
 
     Attributes:
-        region: Where.
+        region: Region of the scores.
         higher: Label of the network with the higher mean.
         lower: Label of the other.
         method: "bootstrap" or "permutation".
@@ -67,15 +67,15 @@ class PairTest:
 
 
 def summarise(frames: Sequence[pd.DataFrame], metric: str, region: str, *, stage: str = t.BEST) -> Summary:
-    """Collect one number per network, its error bar and what that rests on.
+    """Collect one score per network, its error bar and the samples behind it.
 
-    Error bars follow the paper: over participants, with each participant's mean over the networks compared taken
-    out (`statistics.participant_error`); of a single network, and over iterations of a component's stage
-    selection, the plain standard error.
+    Error bars are those of the paper: standard errors over participants, after subtracting each participant's mean over
+    the compared networks (`significance.participant_error`). For a single network, and over iterations of a component's
+    stage selection, they are plain standard errors.
 
     Args:
-        frames: Rows of each network: one benchmark and one step.
-        metric: Metric that holds the number.
+        frames: Rows of each network, for one benchmark and one step.
+        metric: Metric of the score.
         region: Region or component, or "all".
         stage: Stage, or "best".
 
@@ -97,20 +97,19 @@ def summarise(frames: Sequence[pd.DataFrame], metric: str, region: str, *, stage
 
 
 def compare_networks(entries: Sequence[Entry], metric: str, region: str) -> list[PairTest]:
-    """Test networks against each other at their best stages.
+    """Test differences between networks at their best stages.
 
-    Every two trained networks and baselines; and each untrained or permuted network against the trained one of
-    its own run. The network with the higher mean is tested to be above the other (one-tailed): by bootstrap over
-    participants, or, over iterations of a component's stage selection, by permutation. Not corrected for the
-    number of tests.
+    Compares all pairs of trained networks and baselines, and each untrained or permuted network with the trained one of
+    its own run. The one-tailed test is for the network with the higher mean: a bootstrap over participants, or a
+    permutation over iterations of a component's stage selection. There is no correction for the number of tests.
 
     Args:
-        entries: Networks, one benchmark.
+        entries: Networks, on one benchmark.
         metric: Metric of the score at the best stage.
         region: Region or component, or "all".
 
     Returns:
-        A test for each pair for which the table has values of participants or iterations.
+        A test for each pair with values of participants or iterations.
     """
     summary = summarise([entry.rows for entry in entries], metric, region)
     if summary.sample_kind == "none":
@@ -132,15 +131,15 @@ def compare_networks(entries: Sequence[Entry], metric: str, region: str) -> list
 
 
 def compare_regions(entries: Sequence[Entry], metric: str, regions: Sequence[str]) -> dict[str, Comparison]:
-    """Test over networks whether the best stage of primary cortex lies elsewhere than that of other regions.
+    """Test over networks whether the best stage of other regions differs from that of primary cortex.
 
     Args:
-        entries: Networks; trained ones enter.
+        entries: Networks, of which the trained ones are used.
         metric: Metric of the relative position.
-        regions: Regions, among them "Primary".
+        regions: Regions, including "Primary".
 
     Returns:
-        Region -> two-sided Wilcoxon signed-rank test against "Primary"; empty with too few networks.
+        Two-sided Wilcoxon signed-rank test against "Primary" by region; empty if there are too few networks.
     """
     trained = [entry.rows for entry in entries if entry.state == "trained"]
     if len(trained) < MIN_MODELS_FOR_WILCOXON or "Primary" not in regions:
@@ -151,15 +150,15 @@ def compare_regions(entries: Sequence[Entry], metric: str, regions: Sequence[str
 
 
 def count(rows: pd.DataFrame, metric: str, stage: str | None = None) -> int | None:
-    """Add up counts such as `num_undefined`.
+    """Sum counts such as `num_undefined`.
 
     Args:
         rows: Rows of one network.
-        metric: The metric that counts.
+        metric: Metric of the counts.
         stage: Stage, or None for all.
 
     Returns:
-        The sum, or None where the table has no such count.
+        The sum, or None if the table has no such counts.
     """
     found = t.summary_rows(rows)
     found = found[(found[t.METRIC] == metric) & (True if stage is None else found[t.STAGE] == stage)]
@@ -168,13 +167,13 @@ def count(rows: pd.DataFrame, metric: str, stage: str | None = None) -> int | No
 
 
 def _select(rows: pd.DataFrame, metric: str, region: str, stage: str) -> pd.Series:
-    """Values of one network by subject, "all" among them."""
+    """Select the values of one network by subject, including "all"."""
     found = rows[(rows[t.METRIC] == metric) & (rows[t.REGION] == region) & (rows[t.STAGE] == stage)]
     return found.drop_duplicates(t.SUBJECT, keep="last").set_index(t.SUBJECT)[t.VALUE]
 
 
 def _belongs_together(first: Entry, second: Entry) -> bool:
-    """Whether two networks are worth a test."""
+    """Whether to test two networks: both trained or baselines, or a control and its own run."""
     strong = ("trained", "baseline")
     if first.state in strong and second.state in strong:
         return True

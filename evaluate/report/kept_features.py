@@ -1,4 +1,4 @@
-"""Features of networks for the report, taken from the activations that `score` has kept; nothing is computed."""
+"""Features of networks for the report, from the activations that `score` has cached; nothing is computed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 MAX_NETWORKS = 7
-"""With the responses, two rows of matrices."""
+"""Maximum number of networks: with the responses, they fill two rows of matrices."""
 
 _BY_WHICH_BEST = (t.RSA, *t.STAGE_METRICS)
 
@@ -32,18 +32,18 @@ _log = logging.getLogger(__name__)
 def kept_features(
     series: Sequence[Series], benchmark: Benchmark, folders: Sequence[Path], run_dirs: Sequence[Path] = ()
 ) -> dict[str, np.ndarray]:
-    """Find the features of each network's best stage in folders of activations.
+    """Find the features of each network's best stage in folders of cached activations.
 
-    Networks that cannot be loaded any more, or whose activations are not there, are left out.
+    Networks that cannot be loaded any more, or have no cached activations, are left out.
 
     Args:
-        series: See `series_of`; those scored on the benchmark are looked at.
-        benchmark: Whose sounds.
+        series: See `series_of`; those scored on the benchmark are used.
+        benchmark: Benchmark of the sounds.
         folders: Folders of `ActivationCache`.
-        run_dirs: Where checkpoints are that the tables name as they are seen from there (those of `watch`).
+        run_dirs: Run directories to which names of checkpoints in the tables may be relative (those of `watch`).
 
     Returns:
-        Title (network and stage) -> (S, D), of the first few networks.
+        Features (S, D) by title (network and stage), for the first few networks.
     """
     caches = [ActivationCache(folder) for folder in folders if folder.is_dir()]
     found: dict[str, np.ndarray] = {}
@@ -62,7 +62,7 @@ def kept_features(
 
 
 def _look_up(checkpoint: str, stage: str, benchmark: Benchmark, caches: Sequence[ActivationCache]) -> np.ndarray | None:
-    """Features of one stage, None where network or features are gone."""
+    """Look up the features of one stage; None if the network or the features are missing."""
     try:
         net = load_network(checkpoint, run_factories=False).network
     except (SourceError, CheckpointError, OSError) as error:
@@ -74,7 +74,7 @@ def _look_up(checkpoint: str, stage: str, benchmark: Benchmark, caches: Sequence
 
 
 def _best_stage(rows: pd.DataFrame) -> str:
-    """The stage most like the brain, by similarity where it was measured, else by encoding."""
+    """Find the stage with the highest score, by representational similarity if measured, else by encoding."""
     summary = t.summary_rows(rows)
     for metric in _BY_WHICH_BEST:
         of_metric = summary[(summary[t.METRIC] == metric) & (summary[t.REGION] == ALL) & summary[t.VALUE].notna()]

@@ -1,6 +1,6 @@
-"""Pages in HTML that need no other file: what they are made of is here, the markup is in `templates/`.
+"""Self-contained HTML pages: this module has their parts, `templates/` their markup.
 
-Names of runs, stages and benchmarks are text of users and never markup: the templates escape everything.
+Names of runs, stages and benchmarks come from users and are never markup: the templates escape everything.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
 MAX_COLUMNS_WITH_INLINE_NOTES = 9
-"""Wider tables show the notes of cells below the values, not next to them."""
+"""Wider tables show the notes of cells below the values instead of next to them."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Heading:
 
     Attributes:
         text: The text.
-        level: 1 for the page, 2 for a section, 3 for a part of it.
-        anchor: Id that `Links` can lead to.
+        level: 1 for the page, 2 for a section, 3 for a subsection.
+        anchor: Id for `Links`.
     """
 
     kind: ClassVar[str] = "heading"
@@ -32,7 +32,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph; "soft" for side remarks, "warning" for what went wrong."""
+    """A paragraph; "soft" for remarks, "warning" for errors."""
 
     kind: ClassVar[str] = "paragraph"
     text: str
@@ -45,7 +45,7 @@ class Picture:
 
     Attributes:
         svg: The figure as SVG.
-        caption: What it shows, also for readers who cannot see it.
+        caption: Description below the figure, which is also its alternative text.
     """
 
     kind: ClassVar[str] = "picture"
@@ -79,13 +79,13 @@ TableRow = Sequence[str | Cell]
 
 @dataclass(frozen=True)
 class ValueTable:
-    """A table, which scrolls by itself if it is wide.
+    """A table, which scrolls horizontally if it is wide.
 
     Attributes:
         columns: Names of the columns.
-        rows: A cell for each column.
+        rows: Rows with one cell per column.
         caption: Sentence above the table.
-        published: More rows, in a style that shows that they are not from this project.
+        published: More rows, in a style that marks them as published values.
         text_columns: Columns of words, which are aligned left; numbers are aligned right.
     """
 
@@ -108,18 +108,18 @@ class ValueTable:
 
     @property
     def cells(self) -> list[list[Cell]]:
-        """The rows, plain text as cells too."""
+        """The rows, with plain text converted to cells."""
         return [_cells(row) for row in self.rows]
 
     @property
     def published_cells(self) -> list[list[Cell]]:
-        """The published rows, plain text as cells too."""
+        """The published rows, with plain text converted to cells."""
         return [_cells(row) for row in self.published]
 
 
 @dataclass(frozen=True)
 class Folded:
-    """Parts that are hidden behind their title until it is clicked."""
+    """Parts that are hidden until their title is clicked."""
 
     kind: ClassVar[str] = "folded"
     title: str
@@ -138,12 +138,12 @@ Part = Heading | Paragraph | Picture | ValueTable | Folded | Links
 
 
 def render(title: str, parts: Iterable[Part], *, refresh_s: int | None = None) -> str:
-    """Make a page: no scripts, no external links, figures and style inside.
+    """Render a page without scripts and external links, with figures and style embedded.
 
     Args:
         title: Title of the page.
         parts: Its parts.
-        refresh_s: A browser reloads the page after this many seconds; None for never.
+        refresh_s: Seconds after which a browser reloads the page; None for never.
 
     Returns:
         An HTML document.

@@ -1,17 +1,16 @@
-"""Published scores to draw beside one's own.
+"""Published scores to compare with.
 
-Tuckute, Feather, Boebinger & McDermott 2023, PLoS Biology 21(12): e3002366,
-doi:10.1371/journal.pbio.3002366. Read off the figures: NH2015, B2021 and RSA to about 0.003, components to
-about 0.006.
+Tuckute, Feather, Boebinger & McDermott 2023, PLoS Biology 21(12): e3002366, doi:10.1371/journal.pbio.3002366. The
+values are read from the figures: NH2015, B2021 and RSA to about 0.003, components to about 0.006.
 """
 
 from typing import NamedTuple
 
 COMPONENTS = ("lowfreq", "highfreq", "envsounds", "pitch", "speech", "music")
-"""Names of the six components as the data file spells them, in the order of the numbers below."""
+"""Names of the six components as in the data file, in the order of the numbers below."""
 
 BASELINE_MODEL = "SpectroTemporal"
-"""The model of spectrotemporal modulation filters that learns nothing; networks are compared with it."""
+"""Model of spectrotemporal modulation filters without training, to which networks are compared."""
 
 
 class PublishedModel(NamedTuple):
@@ -19,7 +18,7 @@ class PublishedModel(NamedTuple):
 
     Attributes:
         nh2015: Median noise-corrected R^2 at the best stage, NH2015.
-        nh2015_permuted: The same of the network with permuted weights, None where it has none.
+        nh2015_permuted: The same of the network with permuted weights, None if it has no weights.
         b2021: Median noise-corrected R^2 at the best stage, B2021.
         b2021_permuted: The same of the network with permuted weights.
         rsa_nh2015: Representational similarity at the best stage (Spearman), NH2015.
@@ -83,27 +82,20 @@ REGION_STAGE_POSITIONS: dict[str, dict[str, float]] = {
 
 
 def published_positions(benchmark: str) -> dict[str, dict[str, float]]:
-    """Look up where published networks have the best stage of each region.
-
-    Args:
-        benchmark: Name of the benchmark.
-
-    Returns:
-        Model -> region -> relative position, empty where none was published.
-    """
+    """Look up published relative positions of the best stage, by model and region; empty if there are none."""
     return REGION_STAGE_POSITIONS if benchmark == "NH2015" else {}
 
 
 def published_value(benchmark: str, region: str, model: str = BASELINE_MODEL) -> float | None:
-    """Look up the published score that belongs to a panel of a figure.
+    """Look up the published score for a panel of a figure.
 
     Args:
-        benchmark: Name of the benchmark, as "NH2015comp" or "NH2015".
+        benchmark: Name of the benchmark, such as "NH2015comp" or "NH2015".
         region: Component name, or "all" for all components or voxels.
         model: Name in `PUBLISHED_MODELS`.
 
     Returns:
-        The score at the model's best stage, or None where none was published.
+        The score at the model's best stage, or None if none was published.
     """
     row = PUBLISHED_MODELS[model]
     if benchmark == "NH2015comp":

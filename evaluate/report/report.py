@@ -1,4 +1,4 @@
-"""The report: score tables of one or several runs as one page, and its figures as files."""
+"""The report: one page on the score tables of one or several runs, and its figures as files."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 
 Features = Mapping[str, Mapping[str, np.ndarray]]
-"""Benchmark -> title (as "fsdd, relu3") -> (S, D) features."""
+"""Features (S, D) by benchmark and title, such as "fsdd, relu3"."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was written.
+    """The files of a report.
 
     Attributes:
-        page: The page.
-        figures: The figures' files.
+        page: File of the page.
+        figures: Files of the figures.
     """
 
     page: Path
@@ -54,16 +54,16 @@ def write_report(
 ) -> Report:
     """Write a page that compares the networks in score tables, and its figures as PNG and PDF.
 
-    What the tables have no rows for is left out with a sentence.
+    If the tables have no rows for a part, a sentence on the page says so.
 
     Args:
-        tables: Name (as the folder's) -> score table, of the callback or of `python -m evaluate score`; it may hold
-            rows of `python -m evaluate probe`.
-        folder: Gets `report.html` and `figures/`; made where it does not exist.
-        benchmarks: Benchmarks of which the sounds' dissimilarity matrices are drawn.
-        features: Features of networks whose matrices are drawn beside them.
-        seed_pattern: Regular expression; runs whose names are equal without it are also shown as one, with mean and
-            error over them.
+        tables: Score tables by name (such as that of the folder), from the callback or from
+            `python -m evaluate score`; they may contain rows of `python -m evaluate probe`.
+        folder: Folder of `report.html` and `figures/`; created if missing.
+        benchmarks: Benchmarks whose dissimilarity matrices of sounds are drawn.
+        features: Features of networks whose matrices are drawn next to them.
+        seed_pattern: Regular expression to remove from names of runs. Runs with equal remaining names are also shown as
+            one, with mean and error over them.
         kinds: Kinds of users' metrics, see `evaluate.metrics.score_kinds`.
         progress: Called as `progress(what, num_done, num_total)` for each benchmark.
 
@@ -71,7 +71,7 @@ def write_report(
         The files written.
 
     Raises:
-        TableError: No table has a score.
+        TableError: No table has any rows.
     """
     import pandas as pd
 
@@ -82,7 +82,7 @@ def write_report(
     scores, probes = rows[~is_probe], rows[is_probe]
     names, sounds = (list(dict.fromkeys(each[t.BENCHMARK])) for each in (scores, probes))
     if rows.empty:
-        raise t.TableError(f"no scores to report in {', '.join(tables) or 'no table'}: the table has no rows")
+        raise t.TableError(f"there are no scores to report: no rows in {', '.join(tables) or 'no table'}")
     own_kinds = tuple(kinds)
     (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
@@ -119,7 +119,7 @@ def _head(
     tables: Mapping[str, pd.DataFrame],
     kinds: Sequence[ScoreKind],
 ) -> Iterator[Part]:
-    """Title, what is compared, the overview."""
+    """Make the title, the list of what is compared, and the overview."""
     yield Heading("Brain scores", 1)
     of_tables = f"{len(tables)} table{'s' if len(tables) > 1 else ''} ({', '.join(tables)})"
     of_networks = f"{len(series)} network{'s' if len(series) > 1 else ''}"
@@ -138,22 +138,22 @@ def _head(
 
 
 _ENCODING_NOTES = (
-    "R²: squared correlation of predicted and measured responses to sounds that the regression was not fitted to; "
-    "negative correlations count as 0, which is about chance. Noise-corrected R² is divided by the reliability of "
-    "responses and predictions: 1 means that all explainable variance is explained. Median over ten splits of the "
-    "sounds, median over a participant's units, mean over participants.",
-    "Best stage: chosen per unit on half of the splits and read out on the other half, ten times, so that choosing "
-    "does not raise the score.",
+    "R²: squared correlation of predicted and measured responses to sounds that the regression was not fitted to. "
+    "Negative correlations count as 0, which is about chance. Noise-corrected R² is divided by the reliability of "
+    "responses and predictions: 1 means that all explainable variance is explained. Scores are the median over ten "
+    "splits of the sounds, then the median over a participant's units, then the mean over participants.",
+    "Best stage: selected for each unit on half of the splits and scored on the other half, ten times, so that the "
+    "selection does not raise the score.",
 )
 _TEST_NOTES = (
-    "Standard errors are over participants, with each participant's mean over the networks compared taken out; of a "
-    "single network they are plain. Components have errors if the table holds iterations of stage selection.",
-    "Tests are one-tailed, for the network with the higher mean, and not corrected for their number: bootstrap over "
-    "participants (10 000 resamples), for components permutation of the iterations.",
+    "Standard errors are over participants, after subtracting each participant's mean over the compared networks; for a "
+    "single network, nothing is subtracted. Components have errors if the table contains iterations of stage selection.",
+    "Tests are one-tailed, for the network with the higher mean, and not corrected for their number: a bootstrap over "
+    "participants (10 000 resamples), or for components a permutation of the iterations.",
 )
 _PROBE_NOTES = (
-    "Linear probes: a support vector machine classifies labelled sounds by a stage's activations to random crops; its "
-    "penalty is chosen within the training folds, the majority of a sound's crops counts.",
+    "Linear probes: a support vector machine classifies labelled sounds by a stage's activations for random crops. Its "
+    "penalty is chosen within the training folds, and the crops of a sound vote on its label.",
 )
 _CONTROL_NOTES = (
     "“untrained” is the network before its first update, “permuted” the trained one with each tensor's weights "
@@ -177,4 +177,4 @@ def _foot(rows: pd.DataFrame) -> Iterator[Part]:
     for sentence in notes:
         yield Paragraph(sentence)
     if has_best:
-        yield Paragraph(f"Published values, read off the figures of: {TUCKUTE_CITATION}", "soft")
+        yield Paragraph(f"Published values are read from the figures of: {TUCKUTE_CITATION}", "soft")

@@ -29,7 +29,7 @@ def overview(series: Sequence[Series], benchmarks: Sequence[str], kinds: Iterabl
         kinds: Kinds of users' metrics.
 
     Returns:
-        A row per network, a column per benchmark and kind of score: the score at the best stage over all units.
+        One row per network, one column per benchmark and kind of score: the score at the best stage over all units.
     """
     import pandas as pd
 
@@ -59,10 +59,10 @@ def best_scores(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> Pa
     Args:
         entries: See `entries_of`.
         benchmark: Name of the benchmark.
-        kind: Which score.
+        kind: Kind of score.
 
     Returns:
-        A row per network, a column per region, with errors and counts; the published baseline below.
+        One row per network, one column per region, with errors and counts; the published baseline below.
     """
     frames = [entry.rows for entry in entries]
     regions = _regions(entries, kind)
@@ -85,7 +85,7 @@ def best_scores(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> Pa
     titles = [style.region_title(region, regions) for region in regions]
     notes = {
         "undefined": "Undefined: (unit or subject, split) pairs without a score, over all stages.",
-        "ties": "Ties: (unit, split) pairs where no penalty of the regression helped, over all stages.",
+        "ties": "Ties: (unit, split) pairs for which no penalty of the regression helped, over all stages.",
     }
     caption = " ".join([f"{sentence(kind.label)} ± standard error.", *(notes[title] for title, _ in kind.counts)])
     header = ["network", "step", *titles, *(title for title, _ in kind.counts)]
@@ -99,14 +99,17 @@ def probes(entries: Sequence[Entry]) -> Part:
         entries: See `entries_of`.
 
     Returns:
-        A row per network and stage: accuracy, its standard error over folds, and chance.
+        One row per network and stage: accuracy, its standard error over folds, and chance.
     """
     rows: list[TableRow] = []
     for entry in entries:
         for stage, values in probe_curve(entry.rows).iterrows():
             accuracy, error, chance = (100 * float(value) for value in values)
             rows.append([_name(entry), str(stage), _score(accuracy, error, num_digits=1), f"{chance:.1f}"])
-    caption = "% of test sounds right, mean over folds ± standard error; chance: the share of the commonest label."
+    caption = (
+        "% of test sounds classified correctly, mean over folds ± standard error; chance: the fraction of the most "
+        "common label."
+    )
     return ValueTable(["network", "stage", "accuracy", "chance"], rows, caption=caption, text_columns=(0, 1))
 
 
@@ -116,10 +119,10 @@ def seed_groups(groups: Sequence[Group], regions: Sequence[str], kind: ScoreKind
     Args:
         groups: See `groups_of`.
         regions: Regions, in the order of the groups' scores.
-        kind: Which score.
+        kind: Kind of score.
 
     Returns:
-        A row per group, a column per region.
+        One row per group, one column per region.
     """
     rows: list[TableRow] = [
         [
@@ -130,7 +133,7 @@ def seed_groups(groups: Sequence[Group], regions: Sequence[str], kind: ScoreKind
         for group in groups
     ]
     titles = [style.region_title(region, regions) for region in regions]
-    caption = f"{sentence(kind.label)}, mean over runs that differ in their seed alone ± standard error over them."
+    caption = f"{sentence(kind.label)}, mean over runs that differ only in their seed ± standard error over them."
     return ValueTable(["runs", "seeds", *titles], rows, caption=caption)
 
 
@@ -139,18 +142,18 @@ def comparisons(entries: Sequence[Entry], kind: ScoreKind, regions: Sequence[str
 
     Args:
         entries: See `entries_of`.
-        kind: Which score.
-        regions: Regions of the benchmark; "all" is tested openly, the others in a folded table.
+        kind: Kind of score.
+        regions: Regions of the benchmark; tests in single regions are in a folded table.
 
     Yields:
-        Heading and tables, or a sentence where nothing can be tested.
+        Heading and tables, or a sentence if nothing can be tested.
     """
     if len(entries) < 2:
         return
     yield Heading("Comparisons", 3)
     tests = {region: compare_networks(entries, kind.best_metric, region) for region in regions}
     if not any(tests.values()):
-        nothing = "No tests: the table has no values of single participants (or iterations of stage selection)."
+        nothing = "No tests: the table has no values of single participants or iterations of stage selection."
         yield Paragraph(nothing, "soft")
         return
     header = ["higher", "lower", "region", "difference", "p", "n", "test"]
@@ -185,15 +188,14 @@ def region_tests(entries: Sequence[Entry], regions: Sequence[str]) -> Iterator[P
         regions: Regions of the benchmark.
 
     Yields:
-        The table, or a sentence where there are too few networks; nothing without a region "Primary".
+        The table, or a sentence if there are too few networks; nothing without a region "Primary".
     """
     if "Primary" not in regions:
         return
     found = compare_regions(entries, t.REGION_STAGE_POSITION, regions)
     if not found:
         too_few = (
-            f"Regions are tested against each other over networks (Wilcoxon) from {MIN_MODELS_FOR_WILCOXON} trained "
-            "networks up."
+            f"Tests between regions (Wilcoxon, over networks) need at least {MIN_MODELS_FOR_WILCOXON} trained networks."
         )
         yield Paragraph(too_few, "soft")
         return
@@ -210,10 +212,10 @@ def counts(entries: Sequence[Entry], kind: ScoreKind) -> Part:
 
     Args:
         entries: See `entries_of`.
-        kind: Which score.
+        kind: Kind of score.
 
     Returns:
-        A row per network and stage.
+        One row per network and stage.
     """
     rows = [
         [entry.label, stage, *(_count(count(entry.rows, metric, stage)) for _, metric in kind.counts)]
@@ -224,40 +226,33 @@ def counts(entries: Sequence[Entry], kind: ScoreKind) -> Part:
 
 
 def failures(series: Sequence[Series]) -> Iterator[Part]:
-    """Say which evaluations failed.
+    """Make warnings about failed evaluations.
 
     Args:
         series: See `series_of`.
 
     Yields:
-        A warning for each.
+        A warning for each failure.
     """
     for one in series:
         for row in one.rows[one.rows[t.METRIC] == t.FAILED].itertuples():
-            text = f"Scoring {one.name} on {row.benchmark} at step {row.step} failed; the run's log says why."
+            text = f"Scoring {one.name} on {row.benchmark} at step {row.step} failed; see the run's log."
             yield Paragraph(text, "warning")
 
 
 def sentence(text: str) -> str:
-    """Begin a text with a capital letter.
-
-    Args:
-        text: Not empty.
-
-    Returns:
-        The text, else unchanged.
-    """
+    """Capitalise the first letter of a text, without changing the others."""
     return text[:1].upper() + text[1:]
 
 
 def p_value(p: float) -> str:
-    """Write a probability.
+    """Format a p value.
 
     Args:
         p: From 0 to 1, or NaN.
 
     Returns:
-        As "0.012", or "< 0.001"; the smallest that resampling can give is not called 0.
+        A text such as "0.012" or "< 0.001"; never less than the smallest value that resampling can give.
     """
     if np.isnan(p):
         return NO_VALUE

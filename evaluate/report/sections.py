@@ -1,4 +1,4 @@
-"""Sections of the report: all about one benchmark, figures and tables in order."""
+"""Sections of the report: the figures and tables on one benchmark, in order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FILE_KINDS = ("png", "pdf")
 NUM_UNFOLDED_RUNS = 2
-"""Of so many runs the figures of single runs are open on the page; those of more are folded."""
+"""Maximum number of runs whose single figures are shown; those of more runs are folded."""
 
 BAND_NOTE = (
     "Error bars and bands: ±1 standard error over participants (components: over iterations of stage selection)."
@@ -38,27 +38,27 @@ BAND_NOTE = (
 
 
 class _Drawing(NamedTuple):
-    """A figure that may turn out to have nothing to show."""
+    """A figure, and the text if there is nothing to draw."""
 
     stem: str
     draw: Callable[[], Figure | None]
     caption: str
     missing: str
-    """Said on the page in place of the figure."""
+    """Text on the page instead of the figure."""
 
 
 class Shown(NamedTuple):
-    """All that a section on one benchmark is made from.
+    """The content of a section on one benchmark.
 
     Attributes:
         benchmark: Name of the benchmark.
         series: Networks over training.
         rows: All rows of the benchmark.
-        folder: Where figures go.
-        files: Gets the files of figures as they are written.
-        data: The benchmark itself, where it is at hand: its matrix of sounds is drawn.
-        features: Title -> (S, D) features, whose matrices are drawn beside it.
-        seed_pattern: What is taken out of runs' names to find those that differ in their seed alone.
+        folder: Folder of the figures.
+        files: List to which the files of figures are added.
+        data: The benchmark itself, if available: its matrix of sounds is drawn.
+        features: Features (S, D) by title, whose matrices are drawn next to it.
+        seed_pattern: Pattern to remove from names of runs, to find those that differ only in their seed.
     """
 
     benchmark: str
@@ -73,8 +73,8 @@ class Shown(NamedTuple):
 
 
 _CAPTIONS = {
-    t.EFFECTIVE_DIMENSIONALITY: "Effective dimensionality of every stage's features over the benchmark's sounds: over "
-    "how many dimensions their variance is spread.",
+    t.EFFECTIVE_DIMENSIONALITY: "Effective dimensionality of every stage's features over the benchmark's sounds: the "
+    "number of dimensions over which their variance is spread.",
 }
 
 
@@ -82,7 +82,7 @@ def section(shown: Shown) -> Iterator[Part]:
     """Make the section on a benchmark and write its figures.
 
     Args:
-        shown: What it is about.
+        shown: Content of the section.
 
     Yields:
         Parts of the page.
@@ -105,7 +105,7 @@ def probe_section(shown: Shown) -> Iterator[Part]:
     """Make the section on the linear probes of a collection of labelled sounds and write its figure.
 
     Args:
-        shown: What it is about; `benchmark` names the sounds.
+        shown: Content of the section; `benchmark` names the sounds.
 
     Yields:
         Parts of the page.
@@ -116,15 +116,15 @@ def probe_section(shown: Shown) -> Iterator[Part]:
     drawing = _Drawing(
         f"{shown.benchmark}_probe",
         lambda: probe_figure(entries, shown.benchmark),
-        "Accuracy of a linear classifier on every stage that was probed, at the last step (solid) and before training "
-        "(dashed). Error bars: ±1 standard error over folds.",
+        "Accuracy of a linear classifier on every probed stage, at the last step (solid) and before training (dashed). "
+        "Error bars: ±1 standard error over folds.",
         "",
     )
     yield _draw(drawing, shown)
 
 
 def _scores_of_kind(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
-    """Tables and figures of one kind of score."""
+    """Make the tables and figures of one kind of score."""
     entries = entries_of(shown.series, shown.benchmark, kind.metrics)
     yield Heading(f"{tables_of.sentence(kind.title)} at the best stage", 3)
     yield tables_of.best_scores(entries, shown.benchmark, kind)
@@ -133,7 +133,7 @@ def _scores_of_kind(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
         _Drawing(
             f"{stem}_bars",
             lambda: bars.bars_figure(entries, name, kind),
-            "Networks in order of their mean over the panels. Bars striped: untrained; dotted: permuted weights. "
+            "Networks in the order of their mean over panels. Striped bars: untrained; dotted bars: permuted weights. "
             f"{BAND_NOTE}",
             "No score at the best stage: no bars.",
         ),
@@ -147,7 +147,7 @@ def _scores_of_kind(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
         _Drawing(
             f"{stem}_stage_curves",
             lambda: compared.stage_curves_figure(entries, name, kind),
-            f"Score of every stage, at the last step scored (solid) and before training (dashed). {BAND_NOTE}",
+            f"Score of every stage, at the last scored step (solid) and before training (dashed). {BAND_NOTE}",
             "No single stages were scored: no stage curves.",
         ),
     )
@@ -164,7 +164,7 @@ def _scores_of_kind(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
 
 
 def _seeds(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
-    """Runs that differ in their seed alone, as one; nothing where there are none."""
+    """Show runs that differ only in their seed as one; nothing if there are none."""
     regions = s.regions_of(t.summary_rows(shown.rows[shown.rows[t.METRIC] == kind.best_metric]))
     groups = groups_of(shown.series, shown.benchmark, kind, regions, shown.seed_pattern) if regions else []
     if not groups:
@@ -176,8 +176,8 @@ def _seeds(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
         _Drawing(
             f"{stem}_seeds_bars",
             lambda: group_figures.group_bars_figure(groups, regions, shown.benchmark, kind),
-            "Bars: means over seeds (their number behind the name), dots: single seeds, error bars: ±1 standard error "
-            "over seeds. Open bars: untrained or permuted.",
+            "Bars: means over seeds (their number is after the name); dots: single seeds; error bars: ±1 standard "
+            "error over seeds. Open bars: untrained or permuted.",
             "",
         ),
         _Drawing(
@@ -190,7 +190,7 @@ def _seeds(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
                 kind=kind,
                 pattern=shown.seed_pattern,
             ),
-            "Means over seeds at the steps that all of a group's runs were scored at. Bands: ±1 standard error.",
+            "Means over seeds at the steps at which all runs of a group were scored. Bands: ±1 standard error.",
             "No group was scored at two or more steps by all its seeds: no trajectories over seeds.",
         ),
     ):
@@ -198,7 +198,7 @@ def _seeds(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
 
 
 def _single_runs(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
-    """Figures of every run for itself: all stages over training, heat maps."""
+    """Make the figures of every single run: all stages over training, and heat maps."""
     parts = []
     runs = [one for one in shown.series if one.kind == "run"]
     for one in runs:
@@ -209,12 +209,12 @@ def _single_runs(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
         stem = _stem(shown, kind)
         prefix = f"{one.name}_{stem}" if len(shown.series) > 1 else stem
         if rows[t.STEP].nunique() > 1:
-            caption = f"{one.name}: every stage over training, from the first (dark) to the last (bright)."
+            caption = f"{one.name}: every stage over training, from the first stage (dark) to the last (bright)."
             drawing = _Drawing(f"{prefix}_training", lambda rows=rows: one_run.training_figure(rows), caption, "")  # type: ignore[misc]
             parts.append(_draw(drawing, shown))
         if len(s.regions_of(rows)) == 1:
             continue
-        caption = f"{one.name}: stages and regions. A dash: undefined."
+        caption = f"{one.name}: scores by stage and region. Dashes are undefined scores."
         drawing = _Drawing(f"{prefix}_heatmap", lambda rows=rows: one_run.heat_map_figure(rows), caption, "")  # type: ignore[misc]
         parts.append(_draw(drawing, shown))
     if not parts:
@@ -227,13 +227,13 @@ def _single_runs(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
 
 
 def _region_stage(shown: Shown) -> Iterator[Part]:
-    """Where regions map to in the networks."""
+    """Show the stages of the networks to which regions correspond."""
     entries = entries_of(shown.series, shown.benchmark, [t.REGION_STAGE_POSITION])
     yield Heading("Regions and stages", 3)
     drawing = _Drawing(
         f"{shown.benchmark}_region_stage",
         lambda: region_stage.region_stage_figure(entries, shown.benchmark, t.REGION_STAGE_POSITION),
-        "Relative position of the best stage: 0 the first, 1 the last. Large markers: means (open: untrained, "
+        "Relative position of the best stage: 0 is the first, 1 the last. Large markers: means (open: untrained, "
         "half filled: permuted), with standard errors; small dots: participants.",
         "The table has no best-stage positions of regions.",
     )
@@ -242,7 +242,7 @@ def _region_stage(shown: Shown) -> Iterator[Part]:
 
 
 def _stage_scores(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
-    """A score that is measured along the stages, of which none is the best."""
+    """Show a score of single stages, without a best stage."""
     entries = entries_of(shown.series, shown.benchmark, [kind.stage_metric])
     yield Heading(tables_of.sentence(kind.title), 3)
     drawing = _Drawing(
@@ -255,7 +255,7 @@ def _stage_scores(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
 
 
 def _matrices(shown: Shown) -> Iterator[Part]:
-    """Dissimilarity of sounds, where the benchmark's data are at hand."""
+    """Show the dissimilarity of sounds, if the benchmark's data are available."""
     benchmark = shown.data
     if benchmark is None:
         sentence = "No matrices of sounds: give the benchmark's name or folder (--benchmark) to draw them."
@@ -268,15 +268,15 @@ def _matrices(shown: Shown) -> Iterator[Part]:
     drawing = _Drawing(
         f"{shown.benchmark}_rdm",
         lambda: matrices.matrices_figure(drawn, benchmark.categories, title),
-        f"Sounds {order}; mean over repetitions, units z-scored over sounds. Bright: unlike.",
+        f"Sounds {order}; mean over repetitions, units z-scored over sounds. Bright: dissimilar.",
         "",
     )
-    yield Heading("Sounds that are alike", 3)
+    yield Heading("Similarity of sounds", 3)
     yield _draw(drawing, shown)
 
 
 def _draw(drawing: _Drawing, shown: Shown) -> Part:
-    """Draw a figure, write its files and embed it; or say that there is nothing to draw."""
+    """Draw a figure, write its files and embed it; or return a sentence if there is nothing to draw."""
     figure = drawing.draw()
     if figure is None:
         return Paragraph(drawing.missing, "soft")
@@ -289,13 +289,5 @@ def _stem(shown: Shown, kind: ScoreKind) -> str:
 
 
 def anchor(name: str, *, kind: str = "benchmark") -> str:
-    """Name the place of a section in the page.
-
-    Args:
-        name: The benchmark's name, or that of labelled sounds.
-        kind: What it names.
-
-    Returns:
-        An id for HTML.
-    """
+    """HTML id of the section on a benchmark or, with another `kind`, on labelled sounds."""
     return f"{kind}-" + "".join(character if character.isalnum() else "-" for character in name)

@@ -1,4 +1,4 @@
-"""Runs that differ in their seed alone, as one: mean and standard error over seeds."""
+"""Groups of runs that differ only in their seed: mean and standard error over seeds."""
 
 import re
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from evaluate.scoring import table as t
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Networks that differ in their seed alone, at the ends of their runs or before.
+    """Networks that differ only in their seed, after or before training.
 
     Attributes:
         label: Name of the group.
         state: Trained, untrained, permuted or baseline.
-        scores: (networks, regions) of each, NaN where it has none.
-        colour: That of the first of them.
+        scores: (networks, regions) scores, NaN if missing.
+        colour: Colour of the first network.
     """
 
     label: str
@@ -33,49 +33,41 @@ class Group:
 
     @property
     def num_networks(self) -> int:
-        """How many networks have a score."""
+        """Number of networks with a score."""
         return int((~np.isnan(self.scores)).any(axis=1).sum())
 
     @property
     def means(self) -> np.ndarray:
-        """(regions,) mean over networks, NaN where none has a score."""
+        """Mean (regions,) over networks, NaN if none has a score."""
         count = (~np.isnan(self.scores)).sum(axis=0)
         return np.where(count > 0, np.nansum(self.scores, axis=0) / np.maximum(count, 1), np.nan)
 
     @property
     def errors(self) -> np.ndarray:
-        """(regions,) standard error over networks, NaN with fewer than two."""
+        """Standard error (regions,) over networks, NaN for fewer than two."""
         return standard_error(self.scores.T)
 
 
 def group_name(name: str, pattern: str = SEED_PATTERN) -> str:
-    """Name the group of a run.
-
-    Args:
-        name: Name of the run.
-        pattern: Regular expression of what is taken out.
-
-    Returns:
-        The rest; the name itself where nothing would be left.
-    """
+    """Name the group of a run: its name without `pattern`, or the whole name if nothing remains."""
     return re.sub(pattern, "", name).strip(" -_") or name
 
 
 def groups_of(
     runs: Sequence[Run], benchmark: str, kind: ScoreKind, regions: Sequence[str], pattern: str = SEED_PATTERN
 ) -> list[Group]:
-    """Put runs of different seeds together, on one benchmark.
+    """Group runs of different seeds, on one benchmark.
 
     Args:
         runs: See `series_of`.
         benchmark: Name of the benchmark.
-        kind: Which score, at the best stage.
+        kind: Kind of score, at the best stage.
         regions: Regions or components, or "all".
         pattern: See `group_name`.
 
     Returns:
-        Trained groups in order of the runs, then untrained, permuted and baselines; empty where no two runs are of
-        one group.
+        Trained groups in the order of the runs, then untrained, permuted and baselines; empty if no group has two
+        trained runs.
     """
     members: dict[tuple[State, str], list[Entry]] = {}
     for entry in entries_of(runs, benchmark, kind.metrics):
@@ -98,18 +90,18 @@ def groups_of(
 def means_over_seeds(
     runs: Sequence[Run], benchmark: str, kind: ScoreKind, region: str, pattern: str = SEED_PATTERN
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Follow the groups' means over training.
+    """Compute the means of groups over training.
 
     Args:
         runs: See `series_of`.
         benchmark: Name of the benchmark.
-        kind: Which score, at the best stage.
+        kind: Kind of score, at the best stage.
         region: Region or component, or "all".
         pattern: See `group_name`.
 
     Returns:
-        Group -> steps that all its runs were scored at, means and standard errors there; groups of one run have
-        errors of NaN.
+        By group, the steps at which all its runs were scored, with means and standard errors; errors of groups with one
+        run are NaN.
     """
     curves: dict[str, list[dict[int, float]]] = {}
     for run in runs:

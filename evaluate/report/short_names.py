@@ -1,14 +1,14 @@
-"""Names of folders that are as short as they can be."""
+"""The shortest distinct names of folders."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """Give the shortest names that distinguish paths.
+    """Find the shortest names that distinguish paths.
 
     Args:
-        paths: At least one; they differ.
+        paths: At least one path; all differ.
 
     Returns:
         The last parts of each path, the same number for all.

@@ -1,4 +1,4 @@
-"""Error bars and comparisons between models, as published; NaN is left out and counted."""
+"""Error bars and comparisons between models, as published; NaN values are excluded and counted."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,21 @@ from scipy import stats
 # Tuckute, Feather et al. 2023: resamples of the bootstrap and of the permutation test.
 PUBLISHED_NUM_RESAMPLES = 10_000
 
-# Values handled at once when resampling: bounds memory at 8 MiB.
+# Number of values to resample at a time: bounds memory at 8 MiB.
 _BLOCK_VALUES = 2**20
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Outcome of a test of one model against another.
+    """Result of a test between two models.
 
     Attributes:
-        difference: Mean (Wilcoxon: median) of the first less that of the second.
+        difference: Mean of the first minus mean of the second (Wilcoxon: median of the differences).
         p_value: Probability of such a difference by chance; NaN if the test is undefined.
-        statistic: Wilcoxon's W; otherwise the difference.
-        num_first: Values of the first model that entered.
-        num_second: Values of the second model that entered.
-        num_undefined: Values (Wilcoxon: pairs) left out because they are NaN.
+        statistic: W of Wilcoxon's test; otherwise the difference.
+        num_first: Number of values of the first model.
+        num_second: Number of values of the second model.
+        num_undefined: Number of values (Wilcoxon: pairs) excluded because they are NaN.
     """
 
     difference: float
@@ -36,16 +36,16 @@ class Comparison:
 def participant_error(scores: np.ndarray) -> np.ndarray:
     """Within-participant error bars of several models.
 
-    Each participant's mean over the models compared is taken out; then `std(ddof=0) / sqrt(P - 1)`.
+    With scores x (models, P) and m_p the mean of participant p over models, `std_p(x - m, ddof=0) / sqrt(P - 1)`.
 
     Args:
-        scores: (models, P) score of each model in each participant; NaN is left out.
+        scores: (models, P) score of each model in each participant; NaN values are excluded.
 
     Returns:
         (models,) standard errors, NaN for a model with fewer than two participants.
 
     Raises:
-        ValueError: Not two axes.
+        ValueError: The scores do not have two axes.
     """
     scores = np.asarray(scores, dtype=np.float64)
     if scores.ndim != 2:
@@ -56,15 +56,15 @@ def participant_error(scores: np.ndarray) -> np.ndarray:
 
 
 def standard_error(values: np.ndarray) -> np.ndarray:
-    """Standard error of the mean over the last axis, `std(ddof=0) / sqrt(n - 1)` over what is not NaN.
+    """Standard error of the mean over the last axis, `std(ddof=0) / sqrt(n - 1)` of the values that are not NaN.
 
     The published error bar of a component is this over the ten iterations of its stage selection.
 
     Args:
-        values: (..., n).
+        values: (..., n) values.
 
     Returns:
-        (...), NaN where fewer than two values are defined.
+        (...) standard errors, NaN if fewer than two values are defined.
     """
     values = np.asarray(values, dtype=np.float64)
     # scipy's error, std(ddof=1) / sqrt(n), is the same number: both are sqrt(sum of squares / (n (n - 1))).
@@ -79,17 +79,17 @@ def bootstrap_comparison(
 ) -> Comparison:
     """One-tailed bootstrap test that the first model's mean over participants is above the second's.
 
-    The second model's participants are drawn again with replacement; p is the share of resampled means that reach
-    the first model's mean, the observed data counted as one resample, `(k + 1) / (num_resamples + 1)`.
+    Participants of the second model are resampled with replacement. With k the number of resampled means that are at
+    least the first model's mean, `p = (k + 1) / (num_resamples + 1)`: the observed data count as one resample.
 
     Args:
         first: (P,) scores of the first model.
-        second: (Q,) scores of the second model; NaN is left out of both.
-        num_resamples: Resamples of the second model.
+        second: (Q,) scores of the second model; NaN values are excluded from both.
+        num_resamples: Number of resamples of the second model.
         seed: Seed of the resampling.
 
     Returns:
-        The comparison; p is NaN where a model has no defined score.
+        The comparison; p is NaN if a model has no defined score.
     """
     first, second, num_undefined = _defined_values(first, second)
     if len(first) == 0 or len(second) == 0:
@@ -110,14 +110,15 @@ def permutation_comparison(
 ) -> Comparison:
     """One-tailed permutation test that the mean of the first values is above that of the second.
 
-    For components: the 10 + 10 values of two models over the iterations of stage selection are dealt out again at
-    random; p is the share of differences of means that reach the observed one, itself counted as one. With fewer
-    different deals than `num_resamples`, each is taken once and the test is exact.
+    For components, the 10 + 10 values of two models over the iterations of stage selection are randomly reassigned to
+    the models. With k the number of permuted differences of means that are at least the observed one,
+    `p = (k + 1) / (num_resamples + 1)`. If there are fewer distinct permutations than `num_resamples`, each is taken
+    once and the test is exact.
 
     Args:
         first: (n,) values of the first model.
-        second: (m,) values of the second model; NaN is left out of both.
-        num_resamples: Random permutations.
+        second: (m,) values of the second model; NaN values are excluded from both.
+        num_resamples: Number of random permutations.
         seed: Seed of the permutations.
 
     Returns:
@@ -143,21 +144,21 @@ def permutation_comparison(
 def wilcoxon_over_models(first: np.ndarray, second: np.ndarray) -> Comparison:
     """Two-sided Wilcoxon signed-rank test of paired values, one pair for each model.
 
-    The published use: best-stage positions of primary auditory cortex against those of another region.
+    The paper compares best-stage positions of primary auditory cortex with those of another region in this way.
 
     Args:
         first: (models,) values.
-        second: (models,) values of the same models; pairs with NaN are left out.
+        second: (models,) values of the same models; pairs with NaN are excluded.
 
     Returns:
-        The comparison; p is NaN where no pair is left, or none differs.
+        The comparison; p is NaN if no pair remains, or no pair differs.
 
     Raises:
-        ValueError: Different numbers of models.
+        ValueError: The numbers of models differ.
     """
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if first.shape != second.shape or first.ndim != 1:
-        raise ValueError(f"pairs need two lists of one length, got shapes {first.shape} and {second.shape}")
+        raise ValueError(f"expected two lists of equal length, got shapes {first.shape} and {second.shape}")
     defined = ~(np.isnan(first) | np.isnan(second))
     num_undefined = int((~defined).sum())
     differences = first[defined] - second[defined]

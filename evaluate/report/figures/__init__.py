@@ -1,4 +1,4 @@
-"""Pictures of a score table, made without pyplot: no global state, safe to call while something else trains."""
+"""Figures of a score table, drawn without pyplot: there is no global state, so they can be drawn during training."""
 
 from typing import TYPE_CHECKING
 

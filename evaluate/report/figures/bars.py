@@ -1,4 +1,4 @@
-"""Bars that put networks beside the published ones."""
+"""Bars that compare networks with the published ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ HATCH = {"untrained": "////", "permuted": "...."}
 
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """One network's bars: a score, an error and the permuted network's score per region."""
+    """The bars of one network: score, error and score of the permuted network, by region."""
 
     label: str
     values: np.ndarray
@@ -37,16 +37,16 @@ class _Row:
 
 
 def bars_figure(entries: Sequence[Entry], benchmark: str, kind: ScoreKind, *, published: bool = True) -> Figure | None:
-    """Draw scores at the best stage as bars, a panel per region, networks in order of their mean over panels.
+    """Draw scores at the best stage as bars, with one panel per region and networks in the order of their mean.
 
     Args:
         entries: See `entries_of`.
         benchmark: Name of the benchmark.
-        kind: Which score.
-        published: Whether to show the published networks where there are any.
+        kind: Kind of score.
+        published: Whether to show published networks, if there are any.
 
     Returns:
-        The figure, or None where no best stage was scored.
+        The figure, or None if no best stage was scored.
     """
     frames = [entry.rows[entry.rows[t.METRIC] == kind.best_metric] for entry in entries]
     shown = [(entry, rows) for entry, rows in zip(entries, frames, strict=True) if len(rows)]
@@ -64,7 +64,7 @@ def bars_figure(entries: Sequence[Entry], benchmark: str, kind: ScoreKind, *, pu
 
 
 def _panels_of(regions: list[str], benchmark: str, kind: ScoreKind) -> list[str]:
-    """Regions with published scores, "all" first, the order of the paper; all regions where there are none."""
+    """Regions with published scores in the order of the paper, "all" first; all regions if none were published."""
     order = {name: number for number, name in enumerate((ALL, *COMPONENTS))}
     known = [region for region in regions if s.published_score(kind, benchmark, region) is not None]
     return sorted(known, key=lambda region: order.get(region, len(order))) or regions

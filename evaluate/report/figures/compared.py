@@ -1,4 +1,4 @@
-"""Figures that compare networks on one benchmark: over training, along the stages, and where regions map to."""
+"""Figures that compare networks on one benchmark, over training and along the stages."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 def trajectory_figure(series: Sequence[Series], benchmark: str, kind: ScoreKind) -> Figure | None:
-    """Draw scores at the best stage over training, a panel per region, a line per network.
+    """Draw scores at the best stage over training, with one panel per region and one line per network.
 
-    Networks that were scored at one step alone (permuted ones, baselines) are horizontal lines. Bands are error
-    bars over participants.
+    Networks that were scored at a single step (permuted ones, baselines) are horizontal lines. Bands are error bars
+    over participants.
 
     Args:
         series: See `series_of`.
         benchmark: Name of the benchmark.
-        kind: Which score.
+        kind: Kind of score.
 
     Returns:
-        The figure, or None where no run was scored at two or more steps.
+        The figure, or None if no run was scored at two or more steps.
     """
     shown = [(one, _rows(one, benchmark, kind.best_metric)) for one in series]
     shown = [(one, rows) for one, rows in shown if len(rows)]
@@ -58,18 +58,18 @@ def trajectory_figure(series: Sequence[Series], benchmark: str, kind: ScoreKind)
 
 
 def stage_curves_figure(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> Figure | None:
-    """Draw scores along the stages, a panel per region, a line per network; untrained networks are dashed.
+    """Draw scores along the stages, with one panel per region and one line per network, dashed if untrained.
 
-    Where networks have different stages, the axis is the relative position from the first (0) to the last (1).
-    Networks of a single stage are horizontal lines.
+    If networks have different stages, the axis is the relative position from the first (0) to the last (1). Networks
+    with a single stage are horizontal lines.
 
     Args:
         entries: See `entries_of`.
         benchmark: Name of the benchmark.
-        kind: Which score.
+        kind: Kind of score.
 
     Returns:
-        The figure, or None where no stage was scored.
+        The figure, or None if no stage was scored.
     """
     shown = [(entry, _of_metric(entry.rows, kind.stage_metric)) for entry in entries]
     shown = [(entry, rows) for entry, rows in shown if len(rows)]
@@ -115,14 +115,14 @@ def _of_metric(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _all_regions(frames: Sequence[pd.DataFrame]) -> list[str]:
-    """Regions that any network was scored in over all subjects."""
+    """List the regions with scores over all subjects, of any network."""
     import pandas as pd
 
     return s.regions_of(t.summary_rows(pd.concat(frames, ignore_index=True))) if frames else []
 
 
 def _draw_trajectory(panel: Axes, series: Series, rows: pd.DataFrame, kind: ScoreKind, region: str) -> list[float]:
-    """Draw one network in one panel; gives the scores drawn."""
+    """Draw one network in one panel; return the scores drawn."""
     rows = rows[rows[t.REGION] == region]
     steps = sorted(rows[t.STEP].unique())
     if not steps:
@@ -149,7 +149,7 @@ def _draw_published_baseline(panel: Axes, benchmark: str, region: str, kind: Sco
 
 
 def _draw_ceiling(panel: Axes, frames: Sequence[pd.DataFrame], kind: ScoreKind) -> list[float]:
-    """Draw the highest score to be expected; it is of the responses alone, the same for every network."""
+    """Draw the highest score to expect; it depends only on the responses and is the same for all networks."""
     values = summarise(frames, kind.ceiling_metric, ALL, stage=ALL).means
     defined = values[~np.isnan(values)]
     if not defined.size:

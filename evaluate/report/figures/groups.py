@@ -1,4 +1,4 @@
-"""Figures of runs that differ in their seed alone: mean over seeds with error bars, single seeds as dots."""
+"""Figures of runs that differ only in their seed: means over seeds with error bars, single seeds as dots."""
 
 from collections.abc import Sequence
 
@@ -14,13 +14,13 @@ GROUP_HEIGHT_IN = 0.3
 
 
 def group_bars_figure(groups: Sequence[Group], regions: Sequence[str], benchmark: str, kind: ScoreKind) -> Figure:
-    """Draw a bar per group and region, a dot per seed, groups in order of their mean over the panels.
+    """Draw one bar per group and region and one dot per seed, with groups in the order of their mean over panels.
 
     Args:
         groups: See `groups_of`; not empty.
         regions: Names of the panels, in the order of the groups' scores.
         benchmark: Name of the benchmark.
-        kind: Which score.
+        kind: Kind of score.
 
     Returns:
         The figure.
@@ -67,18 +67,18 @@ def group_trajectories_figure(
     kind: ScoreKind,
     pattern: str,
 ) -> Figure | None:
-    """Draw the means of groups over training, a panel per region; bands are ±1 standard error over seeds.
+    """Draw the means of groups over training, with one panel per region; bands are ±1 standard error over seeds.
 
     Args:
         runs: See `series_of`.
         groups: Their groups, for the colours.
         regions: Names of the panels.
         benchmark: Name of the benchmark.
-        kind: Which score.
-        pattern: What is taken out of the runs' names.
+        kind: Kind of score.
+        pattern: Pattern to remove from names of runs, see `group_name`.
 
     Returns:
-        The figure, or None where no group was scored at two or more steps by all its seeds.
+        The figure, or None if no group has two steps at which all its seeds were scored.
     """
     curves = {region: means_over_seeds(runs, benchmark, kind, region, pattern) for region in regions}
     if not any(len(steps) > 1 for by_group in curves.values() for steps, _, _ in by_group.values()):

@@ -13,18 +13,18 @@ from evaluate.metrics.rsa import category_order, similarity_matrix, z_score
 from evaluate.report.figures import style
 
 LABEL_HEIGHT = 0.045
-"""Height of a line of text as a part of a panel's height."""
+"""Height of a line of text as a fraction of a panel's height."""
 CORRELATION_LABEL = "dissimilarity of two sounds (1 − Pearson r)"
 
 
 def dissimilarity(values: np.ndarray) -> np.ndarray:
-    """Representational dissimilarity matrix: 1 - Pearson r between sounds, units z-scored over all sounds.
+    """Representational dissimilarity matrix: 1 - Pearson r between sounds, with units z-scored over all sounds.
 
     Args:
-        values: (S, D) features, or (S, V) or (S, V, R) responses, whose repetitions are averaged (NaN left out).
+        values: (S, D) features, or (S, V) or (S, V, R) responses, averaged over repetitions that are not NaN.
 
     Returns:
-        (S, S) from 0 to 2.
+        (S, S) dissimilarities from 0 to 2.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim == 3:
@@ -33,15 +33,15 @@ def dissimilarity(values: np.ndarray) -> np.ndarray:
 
 
 def matrices_figure(matrices: Mapping[str, np.ndarray], categories: Sequence[str] | None, title: str) -> Figure:
-    """Draw dissimilarity matrices side by side, sounds sorted by category, with lines between categories.
+    """Draw dissimilarity matrices side by side, with sounds sorted by category and lines between categories.
 
     Args:
-        matrices: Title -> (S, S), sounds in the benchmark's order.
-        categories: (S,) category of each sound, or None: sounds stay in the benchmark's order.
+        matrices: (S, S) matrices by title, with sounds in the benchmark's order.
+        categories: (S,) category of each sound, or None to keep the benchmark's order.
         title: Title of the figure.
 
     Returns:
-        The figure; all matrices share one scale of colours.
+        The figure; all matrices share one colour scale.
     """
     labels = list(categories) if categories is not None else []
     num_sounds = len(next(iter(matrices.values())))
@@ -54,7 +54,7 @@ def matrices_figure(matrices: Mapping[str, np.ndarray], categories: Sequence[str
         unused.set_visible(False)
     for number, (panel, (name, matrix)) in enumerate(zip(grid.ravel(), matrices.items(), strict=False)):
         ordered = matrix[np.ix_(order, order)]
-        # Cividis: evenly rising in brightness, alike with and without colour vision.
+        # Cividis increases evenly in brightness and looks the same with colour vision deficiency.
         image = panel.imshow(ordered, cmap="cividis", vmin=0.0, vmax=_top(matrices), interpolation="nearest")
         panel.set_title(name, fontsize=style.LABEL_SIZE)
         panel.set_facecolor("grey")
@@ -66,7 +66,7 @@ def matrices_figure(matrices: Mapping[str, np.ndarray], categories: Sequence[str
 
 
 def _top(matrices: Mapping[str, np.ndarray]) -> float:
-    """Upper end of the colours: the 99th percentile over all matrices, so that single sounds do not darken them."""
+    """Upper end of the colour scale: the 99th percentile over all matrices, so that outliers do not darken them."""
     values = np.concatenate([matrix[np.isfinite(matrix)] for matrix in matrices.values()])
     return float(np.percentile(values, 99)) if values.size else 2.0
 
@@ -89,7 +89,7 @@ def _mark_categories(panel: Axes, labels: Sequence[str], *, named: bool) -> None
 
 
 def _spread(places: Sequence[float], num_sounds: int) -> list[float]:
-    """Move the names of small categories apart, down and then back up from the end, so that none overlap."""
+    """Move the names of small categories apart, so that they do not overlap: downwards, then back up from the end."""
     gap = LABEL_HEIGHT * num_sounds
     spread: list[float] = []
     for place in places:

@@ -1,4 +1,4 @@
-"""Figures of one run on one benchmark: scores over training by stage, stage curves, stage x region heat map."""
+"""Figures of one run on one benchmark: scores over training by stage, stage curves, heat map of stages and regions."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 
 MAX_HEAT_MAP_STAGES = 60
-"""Above so many stages the heat map leaves the numbers out: they would overlap."""
+"""With more stages, numbers in the heat map would overlap and are left out."""
 REGION_COLOURS = ("#000000", *style.RUN_COLOURS[:5], style.BASELINE_COLOUR, "#999999")
 
 
 def write_figures(table: pd.DataFrame, folder: str | Path) -> list[Path]:
-    """Draw the pictures that are made while a network trains.
+    """Draw the figures that are updated during training.
 
-    For each run and benchmark: `*_training.png` (where there are two or more steps), `*_stages.png` and
-    `*_heatmap.png`. Each file is replaced whole. Names begin with the run's where there are several; what was drawn
-    while there was one alone is removed then.
+    For each run and benchmark, writes `*_training.png` (if there are at least two steps), `*_stages.png` and
+    `*_heatmap.png`. Each file is replaced atomically. If there are several runs, file names start with the name of the
+    run, and the files from when there was only one are removed.
 
     Args:
         table: Score table, see `evaluate.scoring.table`.
-        folder: Where the pictures go; made where it does not exist.
+        folder: Folder of the figures; created if missing.
 
     Returns:
         The files written.
@@ -62,7 +62,7 @@ def write_figures(table: pd.DataFrame, folder: str | Path) -> list[Path]:
 
 
 def training_figure(rows: pd.DataFrame) -> Figure:
-    """Draw scores over training: a panel per region, a line per stage, the published baseline dashed.
+    """Draw scores over training, with one panel per region, one line per stage, and the published baseline dashed.
 
     Args:
         rows: Rows of one run and benchmark, see `selection.scores_of`.
@@ -93,7 +93,7 @@ def training_figure(rows: pd.DataFrame) -> Figure:
 
 
 def stage_figure(rows: pd.DataFrame) -> Figure:
-    """Draw stage curves, a colour per region; the first network thin, the last thick.
+    """Draw stage curves, with one colour per region: thin for the first step, thick for the last.
 
     Args:
         rows: Rows of one run and benchmark, see `selection.scores_of`.
@@ -127,13 +127,13 @@ def stage_figure(rows: pd.DataFrame) -> Figure:
 
 
 def heat_map_figure(rows: pd.DataFrame) -> Figure:
-    """Draw scores of stages (rows) in regions (columns) as colours and numbers, first and last step.
+    """Draw scores of stages (rows) and regions (columns) as colours and numbers, at the first and last step.
 
     Args:
         rows: Rows of one run and benchmark, see `selection.scores_of`.
 
     Returns:
-        The figure; with one step, one panel. A score that is undefined is a dash.
+        The figure; with one step, one panel. Undefined scores are dashes.
     """
     benchmark, regions, stages = _names(rows)
     shown = [*stages, t.BEST]
@@ -159,12 +159,12 @@ def heat_map_figure(rows: pd.DataFrame) -> Figure:
 
 
 def _names(rows: pd.DataFrame) -> tuple[str, list[str], list[str]]:
-    """Benchmark, regions and stages."""
+    """Return the benchmark, regions and stages of rows."""
     return str(rows[t.BENCHMARK].iloc[0]), s.regions_of(rows), s.stages_of(rows)
 
 
 def _write_numbers(axes: Axes, grid: np.ndarray) -> None:
-    """Write each score into its cell, light on dark and dark on light."""
+    """Write each score into its cell, in black on bright and in white on dark colours."""
     for (row, column), value in np.ndenumerate(grid):
         text = "–" if np.isnan(value) else style.score_text(value)
         colour = "black" if value > 0.45 else "white"

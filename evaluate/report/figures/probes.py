@@ -1,4 +1,4 @@
-"""Figure of linear probes: how well stages tell labelled sounds apart."""
+"""Figure of linear probes: how well stages distinguish labelled sounds."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def probe_figure(entries: Sequence[Entry], sounds: str) -> Figure | None:
-    """Draw the accuracy of probes along the stages, a line per network, with error bars over folds, and chance.
+    """Draw the accuracy of probes along the stages, one line per network, with error bars over folds, and chance.
 
-    Where networks of several stages have different ones, the axis is the relative position from the first (0) to the
+    If all networks have several stages and these differ, the axis is the relative position from the first (0) to the
     last (1).
 
     Args:
@@ -29,7 +29,7 @@ def probe_figure(entries: Sequence[Entry], sounds: str) -> Figure | None:
         sounds: Name of the labelled sounds.
 
     Returns:
-        The figure, or None where no stage was probed.
+        The figure, or None if no stage was probed.
     """
     curves = [(entry, probe_curve(entry.rows)) for entry in entries]
     curves = [(entry, curve) for entry, curve in curves if len(curve)]
@@ -60,19 +60,12 @@ def probe_figure(entries: Sequence[Entry], sounds: str) -> Figure | None:
         panel.set_xlim(-0.5, len(stages) - 0.5)
     style.set_score_range(panel, [*chances, *(value for _, curve in curves for value in curve[t.PROBE_ACCURACY])])
     x_label = "relative position of the stage (0: first, 1: last)" if is_relative else "stage"
-    style.label_axes(figure, [panel], x_label=x_label, y_label="share of test sounds right")
+    style.label_axes(figure, [panel], x_label=x_label, y_label="fraction of test sounds correct")
     return figure
 
 
 def probe_curve(rows: pd.DataFrame) -> pd.DataFrame:
-    """Collect what was measured over all folds.
-
-    Args:
-        rows: Rows of one network, step and collection of sounds.
-
-    Returns:
-        A row per stage, in the network's order; columns are accuracy, its standard error and chance.
-    """
+    """Collect accuracy, its standard error and chance over all folds, with one row per stage in network order."""
     metrics = [t.PROBE_ACCURACY, t.PROBE_STANDARD_ERROR, t.PROBE_CHANCE]
     rows = rows[(rows[t.SUBJECT] == ALL) & rows[t.METRIC].isin(metrics)]
     return rows.pivot(index=t.STAGE, columns=t.METRIC, values=t.VALUE).reindex(index=s.stages_of(rows), columns=metrics)

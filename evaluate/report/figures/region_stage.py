@@ -1,4 +1,4 @@
-"""Where in the networks the best stage of each region lies."""
+"""Figure of the position of each region's best stage in the networks."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 
 LANE_WIDTH = 0.08
-"""Half the distance of two networks side by side, where there are few; regions are 1 apart."""
+"""Half the distance between adjacent networks, if there are few; regions have the distance 1."""
 
 
 def region_stage_figure(entries: Sequence[Entry], benchmark: str, metric: str) -> Figure | None:
-    """Draw where in each network the best stage of each region lies.
+    """Draw the position of each region's best stage in each network.
 
-    Large markers are means over participants with error bars, small ones participants.
+    Large markers with error bars are means over participants, small ones are participants.
 
     Args:
-        entries: See `entries_of`; baselines are left out, their stages are no sequence.
+        entries: See `entries_of`; baselines are left out, as their stages are not a sequence.
         benchmark: Name of the benchmark.
         metric: Metric of the relative position.
 
     Returns:
-        The figure, or None where the table has no positions of regions.
+        The figure, or None if the table has no positions of regions.
     """
     shown = [entry for entry in entries if entry.state != "baseline" and len(_of_metric(entry.rows, metric))]
     regions = [region for region in _regions([_of_metric(entry.rows, metric) for entry in shown]) if region != ALL]
@@ -78,7 +78,7 @@ def _published_look(number: int) -> dict[str, Any]:
 
 
 def _draw_position(axes: Axes, x: float, summary: Summary, number: int, *, entry: Entry, label: str | None) -> None:
-    """Draw one network's position in one region: the mean with its error bar, and the participants."""
+    """Draw the position of one network in one region: the mean with its error bar, and the participants."""
     if summary.sample_kind == "participants":
         values = summary.samples.iloc[number].to_numpy(dtype=np.float64)
         axes.plot(np.full(len(values), x), values, ".", color=entry.series.colour, alpha=0.35, ms=5, zorder=1)
@@ -96,7 +96,7 @@ def _draw_position(axes: Axes, x: float, summary: Summary, number: int, *, entry
 
 
 def _name_positions(axes: Axes, entries: Sequence[Entry]) -> None:
-    """Name the stages on the right, where all networks have the same."""
+    """Name the stages on the right, if all networks have the same stages."""
     stages = {tuple(_encoded_stages(entry.rows)) for entry in entries}
     if len(stages) != 1:
         return

@@ -1,4 +1,4 @@
-"""Which rows of a score table a figure shows."""
+"""Selection of the rows of a score table that a figure shows."""
 
 from __future__ import annotations
 
@@ -33,147 +33,78 @@ def score_kinds_of(rows: pd.DataFrame, own: Iterable[ScoreKind] = ()) -> list[Sc
 
 
 def stage_kinds_of(rows: pd.DataFrame, own: Iterable[ScoreKind] = ()) -> list[ScoreKind]:
-    """Find the kinds of score of single stages alone, as effective dimensionality; see `score_kinds_of`."""
+    """Find the kinds of score without a best stage, such as effective dimensionality; see `score_kinds_of`."""
     return [kind for kind in kinds_in(rows[t.METRIC], own) if not kind.best_metric]
 
 
 def published_score(kind: ScoreKind, benchmark: str, region: str, model: str = BASELINE_MODEL) -> float | None:
-    """Look up what was published about a model.
+    """Look up a published score of a model.
 
     Args:
-        kind: Which score.
+        kind: Kind of score.
         benchmark: Name of the benchmark.
         region: Region, component or "all".
         model: Name in `PUBLISHED_MODELS`.
 
     Returns:
-        The score at the model's best stage; None where none of this kind was published.
+        The score at the model's best stage; None if none of this kind was published.
     """
     if kind is SIMILARITY:
         row = PUBLISHED_MODELS[model]
         return {"NH2015": row.rsa_nh2015, "B2021": row.rsa_b2021}.get(benchmark) if region == ALL else None
-    # Components were published as they are, voxels corrected for noise.
+    # Published scores are raw for components, and noise-corrected for voxels.
     is_published = kind is (RAW if benchmark == "NH2015comp" else CORRECTED)
     return published_value(benchmark, region, model) if is_published else None
 
 
 def scores_of(table: pd.DataFrame, run: str, benchmark: str) -> pd.DataFrame:
-    """Select one run's encoding scores over all subjects on one benchmark.
-
-    Args:
-        table: Score table.
-        run: Name of the run.
-        benchmark: Name of the benchmark.
-
-    Returns:
-        Rows of stages and of the best stage, each (step, stage, region) once, in order of steps.
-    """
+    """Select one run's encoding scores over all subjects on one benchmark, in order of steps."""
     rows = t.summary_rows(table)
     rows = rows[(rows[t.RUN] == run) & (rows[t.BENCHMARK] == benchmark)]
     return one_per_step(rows[rows[t.METRIC].isin([*t.STAGE_METRICS, *t.BEST_METRICS])])
 
 
 def one_per_step(rows: pd.DataFrame) -> pd.DataFrame:
-    """Keep one number of each kind per step; two checkpoints of one step (best and last) hold the same network.
-
-    Args:
-        rows: Rows of one run.
-
-    Returns:
-        Rows in order of steps, the last of equals.
-    """
+    """Keep the last row of each kind per step of a run, in order of steps."""
+    # Two checkpoints of the same step (best and last) contain the same network.
     rows = rows.drop_duplicates([t.BENCHMARK, t.STEP, t.METRIC, t.STAGE, t.REGION, t.SUBJECT], keep="last")
     return rows.sort_values(t.STEP, kind="stable")
 
 
 def kind_of(rows: pd.DataFrame) -> ScoreKind:
-    """Find the kind of score of rows that hold one kind.
-
-    Args:
-        rows: See `scores_of`.
-
-    Returns:
-        The kind; raw R^2 if there are no rows.
-    """
+    """Find the first kind of score in rows of `scores_of`; raw R^2 if there are none."""
     return next(iter(score_kinds_of(rows)), RAW)
 
 
 def regions_of(rows: pd.DataFrame) -> list[str]:
-    """List the regions to show and to test, "all" first, then in the table's order.
-
-    Units of no region of interest count in "all" and have their own rows in the table, but are not shown or tested
-    by themselves.
-
-    Args:
-        rows: Rows of a table.
-
-    Returns:
-        Names, each once.
-    """
+    """List the regions to show and to test, "all" first, then in the table's order."""
+    # Units outside all regions of interest count in "all" and have rows in the table, but no panels or tests.
     shown = [region for region in dict.fromkeys(rows[t.REGION]) if region != NO_REGION]
     return sorted(shown, key=lambda region: region != ALL)
 
 
 def stages_of(rows: pd.DataFrame) -> list[str]:
-    """List stages in the network's order, without the best stage and what stands for all stages.
-
-    Args:
-        rows: Rows of one network.
-
-    Returns:
-        Names, each once.
-    """
+    """List the stages of one network in its order, without "best" and "all"."""
     return [stage for stage in dict.fromkeys(rows[t.STAGE]) if stage not in (t.BEST, ALL)]
 
 
 def by_stage(rows: pd.DataFrame, step: int, region: str, stages: Sequence[str]) -> np.ndarray:
-    """Look up scores of one step and region.
-
-    Args:
-        rows: Rows of one run, benchmark and kind of score, over all subjects.
-        step: Step.
-        region: Region.
-        stages: Stages wanted.
-
-    Returns:
-        (stages,), NaN where there is none.
-    """
+    """Look up the scores (stages,) of one step and region, NaN if missing, in rows of one run and kind of score."""
     here = rows[(rows[t.STEP] == step) & (rows[t.REGION] == region)]
     return here.drop_duplicates(t.STAGE, keep="last").set_index(t.STAGE)[t.VALUE].reindex(list(stages)).to_numpy()
 
 
 def first_and_last(rows: pd.DataFrame) -> list[int]:
-    """Give the first and the last step, or the only one.
-
-    Args:
-        rows: Rows of one run.
-
-    Returns:
-        One or two steps.
-    """
+    """Return the first and the last step of one run, or the only one."""
     return sorted({int(rows[t.STEP].min()), int(rows[t.STEP].max())})
 
 
 def step_title(step: int) -> str:
-    """Name a step of training.
-
-    Args:
-        step: Optimiser steps.
-
-    Returns:
-        As "untrained" or "step 40".
-    """
+    """Name a step of training, such as "untrained" or "step 40"."""
     return "untrained" if step == 0 else f"step {step}"
 
 
 def run_suffix(rows: pd.DataFrame) -> str:
-    """Name the run in a title, where it has a name.
-
-    Args:
-        rows: Rows of one run.
-
-    Returns:
-        As " (demo)", or nothing.
-    """
+    """Suffix of a title with the name of the run, such as " (demo)"; empty if it has no name."""
     run = rows[t.RUN].iloc[0]
     return f" ({run})" if run else ""

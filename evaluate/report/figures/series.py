@@ -1,4 +1,4 @@
-"""What a report compares: runs, their permuted controls and baselines, each a line in its own colour."""
+"""The networks that a report compares: runs, their controls and baselines, each with its colour."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Series:
     """A network over the steps of its training.
 
     Attributes:
-        name: As legends say it, each once in a report.
-        kind: What it is: a run, a control (untrained or with permuted weights), or a baseline that learns nothing.
-        owner: Name of the run that it belongs to: its own, or that which it is a control of.
+        name: Name in legends, unique in a report.
+        kind: A run, a control (untrained or with permuted weights), or a baseline without training.
+        owner: Name of its run; for a control, of the run that it belongs to.
         rows: Its rows of the table, each number once per step, in order of steps.
         colour: Its colour in all figures; a control has that of its run.
         marker: Its marker in all figures.
@@ -43,7 +43,7 @@ class Series:
 
     @property
     def line(self) -> str:
-        """Line style: runs and baselines solid, permuted networks dotted, untrained networks dashed."""
+        """Line style: solid for runs and baselines, dotted for permuted networks, dashed for untrained networks."""
         return {"run": "-", "permuted": ":", "untrained": "--", "baseline": "-"}[self.kind]
 
 
@@ -52,11 +52,11 @@ class Entry:
     """One network at one step, scored on one benchmark.
 
     Attributes:
-        label: As tables and legends say it.
+        label: Label in tables and legends.
         state: Trained, untrained, permuted or baseline.
-        step: Optimiser steps.
-        rows: Its rows of the table, one benchmark alone.
-        series: Where it belongs.
+        step: Optimiser step.
+        rows: Its rows of the table, for one benchmark.
+        series: Series that it belongs to.
     """
 
     label: str
@@ -67,7 +67,7 @@ class Entry:
 
     @property
     def fill(self) -> Literal["full", "none", "left"]:
-        """How its markers are filled: full where it is trained, open where it is not, half where it is permuted."""
+        """Fill of its markers: full if trained, open if untrained, half if permuted."""
         fills: dict[State, Literal["full", "none", "left"]] = {"untrained": "none", "permuted": "left"}
         return fills.get(self.state, "full")
 
@@ -76,14 +76,14 @@ def series_of(tables: Mapping[str, pd.DataFrame]) -> list[Series]:
     """Sort rows of tables into series.
 
     A row belongs to the run in its column `run`, or to its checkpoint's file if that is empty. A control belongs to the
-    run or network in its column `parent`. Runs of one name in several tables are distinguished by the tables' names,
-    controls of one name by the folders of their checkpoints.
+    run or network in its column `parent`. Runs with the same name in several tables are distinguished by the tables'
+    names, controls with the same name by the folders of their checkpoints.
 
     Args:
-        tables: Name (as the folder's) -> score table.
+        tables: Score tables by name, such as that of the folder.
 
     Returns:
-        Runs, then untrained and permuted controls, then baselines, each kind in the tables' order.
+        Runs, then untrained and permuted controls, then baselines, each in the order of the tables.
     """
     import pandas as pd
 
@@ -108,16 +108,16 @@ def series_of(tables: Mapping[str, pd.DataFrame]) -> list[Series]:
 
 
 def entries_of(series: Sequence[Series], benchmark: str, metrics: Collection[str]) -> list[Entry]:
-    """List the networks that a benchmark's tables and bars compare: each series at its end and untrained.
+    """List the networks that a benchmark's tables and bars compare: each series after and before training.
 
     Args:
         series: See `series_of`.
         benchmark: Name of the benchmark.
-        metrics: Steps count at which one of these was measured.
+        metrics: Only steps at which one of these metrics was measured are used.
 
     Returns:
-        For each run its last step, then step 0 where there is one; for controls and baselines the last step. With
-        all rows of the benchmark at that step.
+        For each run the last step, then step 0 if it was scored; for controls and baselines the last step. Each entry
+        has all rows of the benchmark at its step.
     """
     entries = []
     for one in series:
@@ -132,7 +132,7 @@ def entries_of(series: Sequence[Series], benchmark: str, metrics: Collection[str
 
 
 def _entry(series: Series, rows: pd.DataFrame, step: int) -> Entry:
-    """Describe one network."""
+    """Make the entry of one network."""
     if series.kind != "run":
         return Entry(series.name, series.kind, step, rows, series)
     if (rows[t.KIND] == "untrained").any():
@@ -142,7 +142,7 @@ def _entry(series: Series, rows: pd.DataFrame, step: int) -> Entry:
 
 
 def _identify(run: str, checkpoint: str, kind: str, parent: str, seed: str) -> tuple[SeriesKind, str, str, str]:
-    """Kind and name of a series, name of the run that owns it, and for controls the checkpoint's folder."""
+    """Kind and name of a series, name of its run, and for controls the folder of the checkpoint."""
     if parent:
         control: SeriesKind = "permuted" if kind == "permuted" else "untrained"
         name = f"{parent}, {control}" + (f" (seed {seed})" if seed not in ("", "0") else "")
@@ -153,7 +153,7 @@ def _identify(run: str, checkpoint: str, kind: str, parent: str, seed: str) -> t
 
 
 def _look(looks: dict[str, tuple[str, str]], owner: str, kind: SeriesKind) -> tuple[str, str]:
-    """Colour and marker: the next free ones for a new run, those of its run for a control."""
+    """Choose colour and marker: the next free ones for a new run, those of its run for a control."""
     if kind == "baseline":
         return style.BASELINE_COLOUR, "*"
     number = len(looks)
@@ -162,14 +162,14 @@ def _look(looks: dict[str, tuple[str, str]], owner: str, kind: SeriesKind) -> tu
 
 
 def marker_look(series: Series, fill: str) -> dict[str, Any]:
-    """Describe a marker in the series' colour for Matplotlib.
+    """Describe a marker of a series for Matplotlib.
 
     Args:
-        series: Whose marker.
+        series: The series.
         fill: See `Entry.fill`.
 
     Returns:
-        Keyword arguments; what is not filled is white.
+        Keyword arguments; parts that are not filled are white.
     """
     inside = "white" if fill == "none" else series.colour
     return {

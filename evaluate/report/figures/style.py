@@ -1,4 +1,4 @@
-"""How figures look and how they become files. No pyplot: no global state, no display."""
+"""Style of the figures, and their files. Without pyplot, there is no global state and no display."""
 
 import io
 import re
@@ -22,41 +22,41 @@ BAND_ALPHA = 0.18
 """Opacity of error bands."""
 STEPS_LABEL = "optimiser steps (0: untrained)"
 NUM_PANEL_COLUMNS = (4, 3)
-"""Columns of panels to choose from where there are many."""
+"""Numbers of columns to choose from if there are many panels."""
 MAX_NAME_LENGTH = 40
 PANEL_WIDTH_IN, PANEL_HEIGHT_IN = 2.9, 2.5
 FEW_PANELS_SIZE_IN = {1: (6.0, 3.4), 2: (4.2, 3.0)}
-"""Panels are larger where there are so few."""
+"""Larger sizes of one or two panels."""
 
-# Okabe & Ito 2008, "Color universal design": distinct for every common kind of colour vision. Their vermilion
-# is kept for the baseline, their yellow is too pale for lines on white.
+# Okabe & Ito 2008, "Color universal design": distinct for all common types of colour vision. Their vermilion is used
+# for the baseline; their yellow is too pale for lines on white.
 RUN_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 BASELINE_COLOUR = "#D55E00"
 PUBLISHED_COLOUR, PUBLISHED_INK = "#C9CDD2", "#6B7280"
 RUN_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-"""As many markers as no multiple of the colours: 42 runs differ in at least one of the two."""
+"""Their number is coprime to that of the colours, so that 42 runs differ in colour or marker."""
 
 _FILE_SETTINGS: dict[Any, Any] = {
-    "svg.fonttype": "path",  # looks alike in every browser, whatever fonts it has
-    "svg.hashsalt": "evaluate",  # the same figure gives the same file
-    "pdf.fonttype": 42,  # text stays text in drawing programs
+    "svg.fonttype": "path",  # looks the same in every browser, independent of its fonts
+    "svg.hashsalt": "evaluate",  # equal figures give equal files
+    "pdf.fonttype": 42,  # text is editable in drawing programs
 }
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 
 
 def new_figure(width_in: float, height_in: float, title: str) -> Figure:
-    """Make an empty figure whose parts are laid out without overlap.
+    """Make an empty figure with a layout that avoids overlaps.
 
     Args:
         width_in: Width in inches.
         height_in: Height in inches.
-        title: Shown on top.
+        title: Title at the top.
 
     Returns:
         The figure.
     """
     figure = Figure(figsize=(width_in, height_in), layout="constrained", facecolor="white")
-    # On the left, where no legend comes in its way.
+    # On the left, where it does not overlap with the legend.
     figure.suptitle(title, fontsize=TITLE_SIZE, x=0.01, ha="left")
     return figure
 
@@ -65,11 +65,11 @@ def new_panels(num_panels: int, title: str) -> tuple[Figure, list[Axes]]:
     """Make a figure with a grid of panels that share their axes.
 
     Args:
-        num_panels: At least 1.
-        title: Shown on top.
+        num_panels: Number of panels, at least 1.
+        title: Title at the top.
 
     Returns:
-        The figure and its panels, row after row.
+        The figure and its panels, row by row.
     """
     num_columns = num_panel_columns(num_panels)
     num_rows = ceil(num_panels / num_columns)
@@ -80,31 +80,24 @@ def new_panels(num_panels: int, title: str) -> tuple[Figure, list[Axes]]:
     for unused in panels[num_panels:]:
         unused.set_visible(False)
     for position, panel in enumerate(panels[:num_panels]):
-        # The lowest panel of each column has the numbers, also above an empty place.
+        # The lowest panel of each column has tick labels, even if it is not in the last row.
         panel.tick_params(labelbottom=position + num_columns >= num_panels)
     return figure, panels[:num_panels]
 
 
 def num_panel_columns(num_panels: int) -> int:
-    """Choose how many panels stand side by side.
-
-    Args:
-        num_panels: At least 1.
-
-    Returns:
-        All of a few; of more, the number of columns that leaves fewest places empty.
-    """
+    """Choose the number of columns: one per panel if they are few, else the number with the fewest empty places."""
     if num_panels <= max(NUM_PANEL_COLUMNS):
         return num_panels
     return min(NUM_PANEL_COLUMNS, key=lambda columns: -num_panels % columns)
 
 
 def tidy_axes(axes: Axes, *, grid: str = "both") -> None:
-    """Bring an axes object into the style of all figures.
+    """Apply the common style to axes.
 
     Args:
-        axes: Changed in place.
-        grid: Which grid lines: "both", "x" or "y".
+        axes: Axes to modify.
+        grid: Grid lines to draw: "both", "x" or "y".
     """
     axes.grid(axis=grid, alpha=0.25)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
@@ -113,11 +106,11 @@ def tidy_axes(axes: Axes, *, grid: str = "both") -> None:
 
 
 def set_score_range(axes: Axes, values: Iterable[float], *, is_bounded: bool = True) -> None:
-    """Set a range of scores: from 0 (or the lowest score) to just above the highest.
+    """Set the y range to scores from 0 (or the lowest score) to just above the highest.
 
     Args:
-        axes: Whose y axis is set.
-        values: All scores of the figure; NaN is left out.
+        axes: Axes to modify.
+        values: All scores of the figure; NaN is ignored.
         is_bounded: Whether 1 is the highest score.
     """
     defined = [value for value in values if not isnan(value)]
@@ -127,23 +120,19 @@ def set_score_range(axes: Axes, values: Iterable[float], *, is_bounded: bool = T
 
 
 def set_step_axis(axes: Axes) -> None:
-    """Write optimiser steps on the x axis, few and short ("20k").
-
-    Args:
-        axes: Changed in place.
-    """
+    """Label the x axis with a few optimiser steps in short form ("20k")."""
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _position: short_number(step)))
 
 
 def short_number(value: float) -> str:
-    """Write a count in few characters.
+    """Format a count in few characters.
 
     Args:
-        value: As 1500 or 120 000.
+        value: A count, such as 1500 or 120 000.
 
     Returns:
-        As "1500", "120k", "2.5M".
+        A text, such as "1500", "120k" or "2.5M".
     """
     for limit, unit in ((1e6, "M"), (1e4, "k")):
         if abs(value) >= limit:
@@ -152,25 +141,18 @@ def short_number(value: float) -> str:
 
 
 def score_text(value: float) -> str:
-    """Write a score in few characters.
-
-    Args:
-        value: Not NaN.
-
-    Returns:
-        As ".68", "-.02" or "1.00"; what rounds to zero has no sign.
-    """
+    """Format a score in few characters, such as ".68", "-.02" or "1.00"; zero has no sign."""
     return f"{round(value, 2) + 0.0:.2f}".replace("0.", ".", 1)
 
 
 def short_name(name: str) -> str:
-    """Cut out the middle of a name that is too long for legends and tables.
+    """Shorten a name that is too long for legends and tables, by removing its middle.
 
     Args:
-        name: Any length.
+        name: Name of any length.
 
     Returns:
-        At most `MAX_NAME_LENGTH` characters.
+        A name of at most `MAX_NAME_LENGTH` characters.
     """
     if len(name) <= MAX_NAME_LENGTH:
         return name
@@ -179,34 +161,22 @@ def short_name(name: str) -> str:
 
 
 def stage_colours(num_stages: int) -> list[tuple[float, float, float, float]]:
-    """Give colours in order, from the first stage (dark) to the last (bright).
-
-    Args:
-        num_stages: How many.
-
-    Returns:
-        One colour per stage; order is also seen without colour vision.
-    """
+    """Colours of the stages, from the first (dark) to the last (bright), ordered also without colour vision."""
     return [colormaps["viridis"](0.95 * i / max(num_stages - 1, 1)) for i in range(num_stages)]
 
 
 def label_stages(axes: Axes, stages: Sequence[str]) -> None:
-    """Name stages at x = 0, 1, ...
-
-    Args:
-        axes: Changed in place.
-        stages: Names in the network's order.
-    """
+    """Label the x axis at 0, 1, ... with the names of stages."""
     axes.set_xticks(range(len(stages)), stages, rotation=45, ha="right", rotation_mode="anchor")
 
 
 def shared_legend(figure: Figure, panels: Iterable[Axes], *, extra: Iterable[Artist] = ()) -> None:
-    """Put one legend beside the panels, for what any of them shows.
+    """Add one legend next to the panels, for all of them.
 
     Args:
-        figure: Gets the legend.
-        panels: Axes whose labelled artists are in it, each label once.
-        extra: Further labelled artists, at its end.
+        figure: Figure to modify.
+        panels: Axes with the labelled artists; each label is in the legend once.
+        extra: Further labelled artists, at the end of the legend.
     """
     entries: dict[str, Artist] = {}
     for panel in panels:
@@ -224,35 +194,21 @@ def shared_legend(figure: Figure, panels: Iterable[Axes], *, extra: Iterable[Art
 
 
 def label_axes(figure: Figure, panels: Iterable[Axes], *, x_label: str, y_label: str) -> None:
-    """Name what all panels share: their axes, and what is drawn in them."""
+    """Add the labels and the legend that all panels share."""
     figure.supxlabel(x_label, fontsize=LABEL_SIZE)
     figure.supylabel(y_label, fontsize=LABEL_SIZE)
     shared_legend(figure, panels)
 
 
 def region_title(region: str, regions: Sequence[str]) -> str:
-    """Name a panel.
-
-    Args:
-        region: Region, component or "all".
-        regions: All that are shown.
-
-    Returns:
-        The name; "all" says that it is all of them together where there are others.
-    """
+    """Title of a region's panel; "all" becomes "all (together)" if there are other regions."""
     if region != "all":
         return region
     return "all" if len(regions) == 1 else "all (together)"
 
 
 def title_panel(panel: Axes, region: str, regions: Sequence[str]) -> None:
-    """Write a region above a panel, where there are several.
-
-    Args:
-        panel: Changed in place.
-        region: Region, component or "all".
-        regions: All that are shown.
-    """
+    """Title a panel with its region, if there are several regions."""
     if len(regions) > 1:
         panel.set_title(region_title(region, regions), fontsize=LABEL_SIZE)
 
@@ -261,7 +217,7 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
     """Render a figure.
 
     Args:
-        figure: Laid out on the first call.
+        figure: Figure to render; its layout is fixed by the first call.
         kind: "png", "svg" or "pdf".
 
     Returns:
@@ -269,7 +225,7 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
     """
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # so that the next kind of file does not cost it again
+        figure.set_layout_engine("none")  # the layout is slow: other kinds of files reuse it
     buffer = io.BytesIO()
     with mpl.rc_context(_FILE_SETTINGS):
         figure.savefig(buffer, format=kind, dpi=DPI, metadata=_NO_DATE[kind])
@@ -277,28 +233,19 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
 
 
 def figure_path(folder: Path, stem: str, kind: str = "png") -> Path:
-    """Name the file of a figure.
-
-    Args:
-        folder: Where it is.
-        stem: Name without suffix; characters that file names should not have are replaced.
-        kind: "png", "svg" or "pdf".
-
-    Returns:
-        The file, whether it is there or not.
-    """
+    """Path of the file of a figure; characters of `stem` that file names should not have are replaced."""
     safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-")
     return folder / f"{safe}.{kind}"
 
 
 def save_figure(figure: Figure, folder: Path, stem: str, kinds: Sequence[str] = ("png",)) -> list[Path]:
-    """Write a figure to files, each replaced whole.
+    """Write a figure to files, replacing each atomically.
 
     Args:
-        figure: What to write.
-        folder: Where; it exists.
+        figure: Figure to write.
+        folder: An existing folder.
         stem: See `figure_path`.
-        kinds: Of "png", "svg", "pdf".
+        kinds: Any of "png", "svg", "pdf".
 
     Returns:
         The files.

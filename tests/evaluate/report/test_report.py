@@ -250,7 +250,7 @@ def test_seeds_are_on_the_page(tmp_path, capsys):
     assert run_command(*(tmp_path / name for name in "abc"), "--out", tmp_path / "out") is None
     _, text = read_page(tmp_path / "out" / "report.html")
     assert "words 2 0.510 ± 0.050" in text
-    assert "mean over runs that differ in their seed alone" in text
+    assert "mean over runs that differ only in their seed" in text
     assert {"NH2015_seeds_bars.png", "NH2015_seeds_trajectories.png"} <= {
         path.name for path in (tmp_path / "out" / "figures").iterdir()
     }
