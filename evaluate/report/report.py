@@ -146,8 +146,9 @@ _ENCODING_NOTES = (
     "selection does not raise the score.",
 )
 _TEST_NOTES = (
-    "Standard errors are over participants, after subtracting each participant's mean over the compared networks; for a "
-    "single network, nothing is subtracted. Components have errors if the table contains iterations of stage selection.",
+    "Standard errors are over participants, after subtracting each participant's mean over the compared networks; for "
+    "a single network, nothing is subtracted. Components have errors if the table contains iterations of stage "
+    "selection.",
     "Tests are one-tailed, for the network with the higher mean, and not corrected for their number: a bootstrap over "
     "participants (10 000 resamples), or for components a permutation of the iterations.",
 )
