@@ -1,4 +1,4 @@
-"""The command `python -m evaluate check`: what is in a benchmark and what is wrong with it."""
+"""The command `python -m evaluate check`: the content of benchmarks, and their problems."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 MOST_REGIONS = 12
-"""A table with more columns of regions is not readable in a terminal."""
+"""Maximum number of columns of regions that are readable in a terminal."""
 
 
 @dataclass(kw_only=True)
 class CheckBenchmarks:
-    """Show what is in benchmarks (sounds, units, repetitions, reliability) and everything that is wrong with them.
+    """Show the content of benchmarks (sounds, units, repetitions, reliability) and all their problems.
 
     A benchmark with remarks can be scored, one with problems cannot. Exit code: 0; 1 if there is a problem.
 
@@ -43,11 +43,7 @@ class CheckBenchmarks:
     positionals: ClassVar[tuple[str, ...]] = ("benchmarks",)
 
     def run(self) -> int:
-        """Check each benchmark.
-
-        Returns:
-            Exit code, see the description of the command.
-        """
+        """Check each benchmark; return the exit code."""
         console = Console(soft_wrap=True, highlight=False)
         return max(_check(name, console) for name in self.benchmarks)
 
@@ -121,7 +117,7 @@ def _sounds_line(sounds: list[SoundInfo] | None) -> str:
 
 
 def _reliability_line(values: np.ndarray) -> str:
-    """Distribution of the correlation between single repetitions over units."""
+    """Describe the distribution over units of the correlation between single repetitions."""
     from evaluate.benchmarks.inspection import QUANTILES
 
     defined = values[~np.isnan(values)]
@@ -133,7 +129,7 @@ def _reliability_line(values: np.ndarray) -> str:
 
 
 def _units_table(units: pd.DataFrame) -> Table:
-    """Numbers of units by subject and region."""
+    """Make a table of the number of units by subject and region."""
     shown = Table(title="units", box=SIMPLE)
     shown.add_column("subject", overflow="fold", min_width=8)
     regions = list(units.columns[:MOST_REGIONS])

@@ -1,4 +1,4 @@
-"""The command `python -m evaluate convert`: a benchmark, or loose files, in the documented format."""
+"""The command `python -m evaluate convert`: write a benchmark, or separate files, in the documented format."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,41 +17,41 @@ PART_OPTIONS = {
     "stimuli": ("stimuli.csv",),
     "sounds": ("stimuli",),
 }
-"""For each part, its file names in SOURCE."""
+"""File names of each part in SOURCE."""
 
 
 @dataclass(kw_only=True)
 class ConvertBenchmark:
-    """Write a benchmark, or loose files, in the format for your own recordings.
+    """Write a benchmark, or separate files, in the format for your own recordings.
 
     The result is a folder, or one file if DESTINATION ends in .zip or .npz:
 
       benchmark.json      name, version, citation, unit_kind (voxel or component), noise_corrected (or benchmark.yaml)
-      stimuli.csv         a row per stimulus: name and, if there are any, category
-      units.csv           a row per unit: unit, subject, region; more columns are kept
+      stimuli.csv         one row per stimulus: name and optionally category
+      units.csv           one row per unit: unit, subject, region; more columns are kept
       responses.npy       numbers (stimuli, units, repetitions) in these orders; NaN is a missing repetition
-      stimuli/NAME.wav    a WAV or FLAC file per stimulus
+      stimuli/NAME.wav    one WAV or FLAC file per stimulus
 
-    SOURCE is a benchmark (a name, ROOT:NH2015 of the public release, a path) or a folder with loose parts:
-    responses.npy, or responses.csv with a row per response (stimulus, subject, unit, response and, optionally,
-    repetition), units.csv, stimuli.csv and stimuli/; parts in other places are named by options. Each unit needs at
-    least one response to each stimulus. A sound is brought to the length of a network's input (2 s for the published
-    ones: cut, or padded with zeros), its mean is removed and its RMS set to 0.1 when it is used, not here.
-    `python -m evaluate check` inspects the result.
+    SOURCE is a benchmark (a name, ROOT:NH2015 of the public release, a path) or a folder with separate parts:
+    responses.npy, or responses.csv with one row per response (stimulus, subject, unit, response and optionally
+    repetition), units.csv, stimuli.csv and stimuli/. Options name parts in other places. Each unit needs at least one
+    response to each stimulus. Sounds are not changed here: when they are used, they are cut or zero-padded to the
+    length of a network's input (2 s for the published ones), demeaned and set to RMS 0.1. `python -m evaluate check`
+    inspects the result.
 
     Attributes:
-        source: A benchmark, or a folder with loose parts.
+        source: A benchmark, or a folder with separate parts.
         destination: A new folder, or a new .zip or .npz file.
         responses: Default: SOURCE/responses.npy or SOURCE/responses.csv.
         units: Default: SOURCE/units.csv.
         stimuli: Default: SOURCE/stimuli.csv.
         sounds: Default: SOURCE/stimuli.
-        name: Name of the benchmark; needed for loose parts.
-        version: Increased when the data change (default: 1, or the source's).
-        citation: What to cite.
-        unit_kind: Default: voxel, or the source's.
-        noise_corrected: Whether scores are corrected for noise (default: if there are repetitions, or as the source
-            says).
+        name: Name of the benchmark; needed for separate parts.
+        version: Version, to be changed with the data (default: 1, or that of the source).
+        citation: The paper to cite.
+        unit_kind: Default: voxel, or that of the source.
+        noise_corrected: Whether scores are corrected for noise (default: if there are repetitions, or as in the
+            source).
         drop_incomplete: Whether to leave out units without any response to some stimulus.
     """
 
@@ -70,17 +70,17 @@ class ConvertBenchmark:
     positionals: ClassVar[tuple[str, ...]] = ("source", "destination")
 
     def run(self) -> None:
-        """Convert.
+        """Convert the source.
 
         Raises:
-            CommandError: Loose parts without a name, or the destination exists.
+            CommandError: Separate parts have no name, or the destination exists.
             BenchmarkError: The source cannot be used.
         """
         from evaluate.benchmarks.recordings.writer import write_recordings
 
         console = Console(soft_wrap=True, highlight=False, markup=False)
         if self.destination.exists():
-            raise CommandError(f"{self.destination} exists already: give a new name, or remove it first")
+            raise CommandError(f"{self.destination} exists already: choose another name, or remove it first")
         with Progress(f"writing {self.destination}") as display:
             display.report("reading")
             benchmark = self._from_parts() if self._has_loose_parts() else self._loaded()
@@ -104,7 +104,7 @@ class ConvertBenchmark:
         from evaluate.benchmarks.recordings.recordings import Metadata
 
         if not self.name:
-            raise CommandError("loose parts need a name for the benchmark: --name NAME")
+            raise CommandError("separate parts need a name for the benchmark: --name NAME")
         metadata = Metadata(
             name=self.name,
             version=self.version or "1",

@@ -1,4 +1,4 @@
-"""Errors of users, which are reported in one line, and checks that commands share."""
+"""User errors, which are reported in one line, and checks that commands share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def user_errors() -> tuple[type[Exception], ...]:
-    """Errors that are reported in one line; imported when a command runs, not for its help."""
+    """Return the errors that are reported in one line; they are imported when a command runs, not for its help."""
     from datamodules.audio import AudioError
     from evaluate.benchmarks import BenchmarkError
     from evaluate.features.activations import StageError
@@ -37,18 +37,18 @@ def user_errors() -> tuple[type[Exception], ...]:
 
 
 def remark(text: str, console: Console) -> None:
-    """Print what is no error but may not be expected."""
+    """Print a remark on something unexpected that is not an error."""
     console.print(f"remark: {text}", style="yellow", soft_wrap=True, markup=False, highlight=False)
 
 
 def find_device(name: str | None) -> torch.device:
-    """Find a device, or the best one there is.
+    """Find a device by name, or the best available one.
 
     Args:
-        name: Such as "cpu", "cuda" or "cuda:1"; None for a GPU if there is one.
+        name: Name such as "cpu", "cuda" or "cuda:1"; None for a GPU if there is one.
 
     Returns:
-        The device, which exists.
+        An existing device.
 
     Raises:
         CommandError: There is no such device.

@@ -1,4 +1,4 @@
-"""The command `python -m evaluate fetch`: the public release of brain responses, downloaded and unpacked."""
+"""The command `python -m evaluate fetch`: download and unpack the public release of brain responses."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,8 @@ NUM_SHA256_DIGITS = 64
 class Fetch:
     """Download the data published with Tuckute, Feather et al. 2023 and unpack them to DESTINATION/data.
 
-    The release holds NH2015, B2021, NH2015comp and the 165 sounds. An interrupted download is kept: run the command
-    again to resume. Exit code: 0; 1 if a data set of the release has problems, which are listed; 2 if nothing could be
-    downloaded.
+    The release contains NH2015, B2021, NH2015comp and the 165 sounds. After an interruption, run the command again to
+    resume. Exit code: 0; 1 if a data set of the release has problems, which are listed; 2 if the download failed.
 
     Attributes:
         destination: Folder for the data.
@@ -43,7 +42,7 @@ class Fetch:
             Exit code, see the description of the command.
 
         Raises:
-            CommandError: `sha256` is no checksum.
+            CommandError: `sha256` is not a checksum.
             BenchmarkError: The archive cannot be downloaded or is not the release.
         """
         console = Console(soft_wrap=True, highlight=False, markup=False)

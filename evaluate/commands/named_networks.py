@@ -1,4 +1,4 @@
-"""The networks that a command line names: single ones, and all checkpoints of runs and folders."""
+"""The networks on a command line: single networks, and all checkpoints of runs and folders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ class NetworksOption:
     """Networks on a command line.
 
     Attributes:
-        networks: Run directories or folders: all checkpoints in them, in order of steps, copies of the same network
-            once. Or the path of a checkpoint or of published weights (.pt), or published:PATH; SpectroTemporal, the
+        networks: Run directories or folders, for all checkpoints in them in order of steps, without copies of the same
+            network. Or the path of a checkpoint or of published weights (.pt), or published:PATH; SpectroTemporal, the
             baseline; the controls permuted:CHECKPOINT[:SEED] (or any other trained network) and
             untrained:CHECKPOINT[:SEED]; an external network, NAME:FOLDER; package.module:FACTORY or file.py:FACTORY,
-            your own function that makes a network; untrained:NAME[:SEED], an architecture by name. Errors list all
-            names.
+            your own function that makes a network; untrained:NAME[:SEED], an architecture by name. The error about an
+            unknown network lists all names.
     """
 
     networks: list[str]
@@ -28,11 +28,11 @@ class NetworksOption:
 
 
 class NamedNetworks(NamedTuple):
-    """Networks and what was left out.
+    """Networks to use, and checkpoints that are left out.
 
     Attributes:
         sources: Full names of the networks, each once, see `networks.load_network`.
-        left_out: Checkpoints of losses that were not finite, which are used only if nothing else is named.
+        left_out: Checkpoints of losses that are not finite, which are used only if nothing else is named.
     """
 
     sources: tuple[str, ...]
@@ -40,25 +40,25 @@ class NamedNetworks(NamedTuple):
 
     @property
     def remarks(self) -> list[str]:
-        """What the user should know, a line each."""
+        """Remarks for the user, one line each."""
         return [
-            f"{path} is left out: the state that led to a loss that is not finite (named alone, it is used)"
+            f"{path} is left out: the state that led to a loss that is not finite (name it alone to use it)"
             for path in self.left_out
         ]
 
 
 def networks_named(names: Sequence[str]) -> NamedNetworks:
-    """Find the networks that arguments stand for: each itself, or the checkpoints in a folder.
+    """Find the networks of arguments, each a network or a folder of checkpoints.
 
     Args:
         names: Names of networks, and folders.
 
     Returns:
-        The networks, in order, and what was left out.
+        The networks, in order, and the checkpoints that are left out.
 
     Raises:
-        CommandError: A folder without checkpoints.
-        SourceError: A network that is not known.
+        CommandError: A folder has no checkpoints.
+        SourceError: A network is unknown.
     """
     from evaluate.watch.checkpoint_folder import DIVERGED_FILE, folder_of_checkpoints
 

@@ -1,4 +1,4 @@
-"""The command `python -m evaluate probe`: the published transfer check on a collection of labelled sounds."""
+"""The command `python -m evaluate probe`: linear probes on a collection of labelled sounds."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ ALL_STAGES = "all"
 
 @dataclass(kw_only=True)
 class Probe(NetworksOption):
-    """Classify labelled sounds by the activations of a stage (transfer check).
+    """Classify labelled sounds by the activations of a stage (linear probes).
 
-    The procedure of Tuckute, Feather et al. 2023 on ESC-50: a linear support vector machine classifies sounds by a
-    stage's time-averaged activations to five random 2 s crops of each sound. The penalty C is chosen within the
-    training folds; the majority of a sound's crops counts. Shows accuracies and writes them to DIR/probe.csv, in the
-    columns of a score table, where rows of the same network, stage and sounds are replaced.
+    The procedure is that of Tuckute, Feather et al. 2023 on ESC-50: a linear support vector machine classifies sounds
+    by a stage's time-averaged activations for five random 2 s crops of each sound. The penalty C is chosen within the
+    training folds, and the crops of a sound vote on its label. Prints accuracies and writes them to DIR/probe.csv, in
+    the columns of a score table, where rows of the same network, stage and sounds are replaced.
 
     Attributes:
-        sounds: Folder of ESC-50; a folder with a folder of sound files for each label; or a CSV table with the columns
-            path, label and, optionally, source (sounds of one source stay together) and fold.
-        stages: Stages to read out, or 'all' (default: the last one, before the heads).
+        sounds: Folder of ESC-50; a folder with one folder of sound files for each label; or a CSV table with the
+            columns path, label and optionally source (sounds of one source stay together) and fold.
+        stages: Stages to probe, or 'all' (default: the last one, before the heads).
         out: Folder for the table.
         folds: Number of folds, unless the table has folds.
-        crops: Crops per sound.
+        crops: Number of crops per sound.
         seed: Seed of crops and folds.
-        device: Where the networks run, such as cpu or cuda:0 (default: a GPU if there is one).
+        device: Device of the networks, such as cpu or cuda:0 (default: a GPU if there is one).
         batch_size: Crops per forward pass.
     """
 
@@ -63,7 +63,7 @@ class Probe(NetworksOption):
     batch_size: int = DEFAULT_BATCH_SIZE
 
     def run(self) -> None:
-        """Probe the networks one after another; the table in the file grows network by network.
+        """Probe the networks one by one, adding rows to the table after each.
 
         Raises:
             CommandError: Numbers, sounds or folds cannot be used, or a folder has no checkpoints.
@@ -87,7 +87,7 @@ class Probe(NetworksOption):
             sounds = find_labelled_sounds(self.sounds)
             folds = self._folds_of(sounds)
             if (self.out / t.PROBE_FILE).exists():
-                t.read_table(self.out / t.PROBE_FILE)  # a damaged table shows now, not after hours
+                t.read_table(self.out / t.PROBE_FILE)  # a damaged table raises before hours of work
             what = f"probing {len(named.sources)} network{'s' * (len(named.sources) > 1)}"
             with Progress(what, num_parts=len(named.sources), part="network") as display:
                 for source in named.sources:
@@ -109,7 +109,7 @@ class Probe(NetworksOption):
     def _probe(
         self, source: str, sounds: LabelledSounds, folds: np.ndarray, *, device: torch.device, progress: ReportProgress
     ) -> pd.DataFrame:
-        """Probe the wanted stages of one network."""
+        """Probe the selected stages of one network."""
         from evaluate.features.activations import resolve_stages
         from evaluate.probe.crop_features import crop_features
         from networks import load_network
@@ -146,9 +146,9 @@ def probe_rows(result: p.ProbeResult, fold_names: Sequence[int] | np.ndarray, st
     """Make rows of a score table.
 
     Args:
-        result: What was measured.
+        result: Result of `probe`.
         fold_names: (K,) names of the folds, in order.
-        stage: Stage that was read out.
+        stage: Name of the stage.
 
     Returns:
         Accuracy and penalty of each fold (subject "fold 1", ...), mean, its standard error and chance (subject "all").
@@ -166,15 +166,15 @@ def probe_rows(result: p.ProbeResult, fold_names: Sequence[int] | np.ndarray, st
 
 
 def show_probes(rows: pd.DataFrame, console: Console) -> None:
-    """Print a table: a line per network and stage, a column per fold.
+    """Print a table with one line per network and stage and one column per fold.
 
     Args:
-        rows: Rows of `probe_rows`, of one collection of sounds.
-        console: Where to print.
+        rows: Rows of `probe_rows`, for one collection of sounds.
+        console: Console to print to.
     """
     folds = [subject for subject in dict.fromkeys(rows[t.SUBJECT]) if subject != ALL]
     chance = 100 * rows[rows[t.METRIC] == t.PROBE_CHANCE][t.VALUE].iloc[0]
-    title = f"{rows[t.BENCHMARK].iloc[0]}: % of test sounds right in {len(folds)} folds; chance: {chance:.1f} %"
+    title = f"{rows[t.BENCHMARK].iloc[0]}: % of test sounds correct in {len(folds)} folds; chance: {chance:.1f} %"
     shown = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
     shown.add_column("network", overflow="fold", min_width=14)
     shown.add_column("stage", overflow="fold", min_width=8)

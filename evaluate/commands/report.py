@@ -1,4 +1,4 @@
-"""The command `python -m evaluate report`: one page, and figures, from the score tables of runs."""
+"""The command `python -m evaluate report`: one page and figures from the score tables of runs."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class ReportRuns:
     Attributes:
         run_dirs: Folders of runs, or the --out of score or probe.
         out: Folder for page and figures (default: RUN_DIR; needed for several).
-        benchmark: Also draw the dissimilarity matrix of the sounds of these benchmarks, and those of networks whose
-            activations are kept in RUN_DIR/cache.
-        group: Runs whose names are equal except for what this regular expression matches are also shown as one, with
-            mean and standard error over them, such as words_seed0 and words_seed1.
+        benchmark: Also draw dissimilarity matrices of the sounds of these benchmarks, from the responses and from the
+            networks with activations in RUN_DIR/cache.
+        group: Regular expression to remove from names of runs; runs with equal remaining names, such as words_seed0 and
+            words_seed1, are also shown as one, with mean and standard error over them.
     """
 
     run_dirs: list[Path]
@@ -55,8 +55,8 @@ class ReportRuns:
         """Write the report.
 
         Raises:
-            CommandError: Several folders without `--out`, or a `--group` that is no regular expression.
-            TableError: A folder has no score table, or a table without scores.
+            CommandError: There are several folders without `--out`, or `--group` is not a regular expression.
+            TableError: A folder has no score table, or its table has no scores.
             BenchmarkError: A benchmark cannot be loaded.
         """
         from evaluate.metrics.score_kinds import load_kinds
@@ -64,7 +64,7 @@ class ReportRuns:
 
         console = Console()
         if self.out is None and len(self.run_dirs) > 1:
-            raise CommandError(f"say where the report on {len(self.run_dirs)} runs goes: --out DIR")
+            raise CommandError(f"give a folder for the report on {len(self.run_dirs)} runs: --out DIR")
         try:
             re.compile(self.group)
         except re.error as error:
@@ -100,38 +100,28 @@ class ReportRuns:
 
 
 def read_tables(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
-    """Read the tables of folders, under the shortest names that distinguish the folders.
-
-    Args:
-        folders: Each with a `scores.csv`, a `probe.csv` or both; one given twice is read once.
-
-    Returns:
-        Name -> table.
-
-    Raises:
-        TableError: A table is missing or damaged; names the file.
-    """
+    """Read the tables of folders (`scores.csv`, `probe.csv`), by the shortest names that distinguish the folders."""
     paths = {folder.resolve(): _read_tables_of(folder) for folder in folders}
     return dict(zip(short_names(list(paths)), paths.values(), strict=True))
 
 
 def _folder_named(path: Path) -> Path:
-    """The folder that is meant: the run's, if its checkpoints or its table are given."""
+    """Return the folder of a run; its folder of checkpoints or its table may be given instead."""
     from evaluate.watch.checkpoint_folder import run_dir_of
 
     return path.parent if path.name in (t.SCORES_FILE, t.PROBE_FILE) and path.is_file() else run_dir_of(path)
 
 
 def _scored(folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Folders with a table, and among several those without one, such as runs that are not scored yet."""
+    """Divide folders into those with a table and those without, such as runs that are not scored yet."""
     unscored = [folder for folder in folders if folder.is_dir() and not _files_of(folder)[0].is_file()]
     if len(unscored) == len(folders):
-        return list(folders), []  # reading them raises the error
+        return list(folders), []  # reading them will raise the error
     return [folder for folder in folders if folder not in unscored], unscored
 
 
 def _files_of(folder: Path) -> list[Path]:
-    """The tables of a folder; the path of the score table if there are none."""
+    """List the tables of a folder; the path of the score table if there are none."""
     files = [path for name in (t.SCORES_FILE, t.PROBE_FILE) if (path := folder / name).is_file()]
     return files or [folder / t.SCORES_FILE]
 

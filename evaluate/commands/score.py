@@ -1,4 +1,4 @@
-"""The command `python -m evaluate score`: many networks, benchmarks and metrics, on one or several processes."""
+"""The command `python -m evaluate score`: many networks, benchmarks and metrics, in one or several processes."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ if TYPE_CHECKING:
 class Score(ScoringOptions, NetworksOption):
     """Score every stage of every network on every benchmark.
 
-    Writes DIR/scores.csv, where rows of the same network are replaced, and pictures in DIR/figures; prints the scores
-    at the best stage. A run that was stopped resumes where it was: finished pieces are in DIR/parts, activations in
-    DIR/cache. Both can be deleted, at the cost of computing them again.
+    Writes DIR/scores.csv, where rows of the same network are replaced, and figures to DIR/figures; prints the scores at
+    the best stage. An interrupted command resumes: finished results are in DIR/parts, activations in DIR/cache. Both
+    can be deleted, at the cost of computing them again.
 
     Under torchrun, as in `torchrun --nproc-per-node 4 -m evaluate score ...`, networks and stages are divided among
-    the processes, which must all see DIR.
+    the processes, which must share DIR.
 
-    Exit code: 0; 1 if some networks could not be scored (the others are in the table); 2 if none could, or the request
-    cannot be fulfilled.
+    Exit code: 0; 1 if some networks could not be scored (the others are in the table); 2 if none could, or the options
+    are wrong.
 
     Attributes:
-        out: Folder for table and pictures (default: the run directory or folder, if just one is given).
+        out: Folder for table and figures (default: the run directory or folder, if only one is given).
     """
 
     out: Path | None = None
 
     def run(self) -> int:
-        """Score, as one of several processes if torchrun started this one.
+        """Score networks, as one of several processes if torchrun started this one.
 
         Returns:
             Exit code, see the description of the command.
@@ -60,7 +60,7 @@ class Score(ScoringOptions, NetworksOption):
             CommandError: A number, a device or a folder cannot be used.
             SourceError: A network is unknown.
             BenchmarkError: A benchmark cannot be loaded, or two share a name.
-            TableError: The file in the table's place is no score table.
+            TableError: DIR/scores.csv is not a score table.
         """
         from evaluate.scoring.ranks import OtherRankError
 
@@ -70,14 +70,14 @@ class Score(ScoringOptions, NetworksOption):
         check_writable(self.out)
         plan = self.make_plan()
         if (self.out / t.SCORES_FILE).exists():
-            t.read_table(self.out / t.SCORES_FILE)  # a damaged table shows now, not after hours
+            t.read_table(self.out / t.SCORES_FILE)  # a damaged table raises before hours of work
         with _connected() as ranks:
             try:
                 return _score(plan, named, self.out, self.make_cache(self.out), ranks)
             except OtherRankError:
                 if ranks.rank == 0:
                     raise
-                return EXIT_IN_PART  # reported by the process that it happened in
+                return EXIT_IN_PART  # that process reports it
 
     def _folder(self) -> Path:
         from evaluate.watch.checkpoint_folder import run_dir_of
@@ -85,12 +85,12 @@ class Score(ScoringOptions, NetworksOption):
         if self.out is not None:
             return self.out
         if len(self.networks) > 1 or not Path(self.networks[0]).is_dir():
-            raise CommandError("say where the scores go: --out DIR")
+            raise CommandError("give a folder for the scores: --out DIR")
         return run_dir_of(Path(self.networks[0]))
 
 
 def _device_of_rank(name: str | None) -> str | None:
-    """Distribute the GPUs of a machine over its processes, unless one was named."""
+    """Distribute the GPUs of a machine over its processes, unless one is named."""
     import torch
 
     if name in (None, "cuda") and torch.cuda.is_available() and "LOCAL_RANK" in os.environ:
@@ -168,7 +168,7 @@ def _finish(
 
 
 def _display(num_networks: int, ranks: Ranks) -> Progress:
-    """Show progress, on one process."""
+    """Make the progress display, which only rank 0 shows."""
     from evaluate.scoring.shares import plan_rounds
 
     return Progress(

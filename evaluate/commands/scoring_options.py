@@ -1,4 +1,4 @@
-"""Options that the commands `score` and `watch` share, and the plan that follows from them."""
+"""Options that the commands `score` and `watch` share, and the plan made from them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PARTS_FOLDER = "parts"
 
 @dataclass(kw_only=True)
 class ScoringOptions:
-    """What to score on and how.
+    """Benchmarks, metrics and settings for scoring.
 
     Attributes:
         benchmark: Benchmarks: 'simulated', ROOT:NH2015 (or B2021, NH2015comp) of the public release, the path of a
@@ -30,12 +30,12 @@ class ScoringOptions:
         metric: Metrics: encoding, rsa, dimensionality, within_category, or package.module:name or file.py:name of
             your own.
         stages: Stages to score (default: all).
-        device: Where to compute, such as cpu or cuda:0 (default: a GPU if there is one).
+        device: Device to compute on, such as cpu or cuda:0 (default: a GPU if there is one).
         batch_size: Sounds per forward pass.
         memory_gib: Working memory of metrics in each process, in GiB.
         cache: Folder of activations, to share them with other runs (default: the folder 'cache' in the output folder).
-        cache_gib: Size of that folder in GiB, above which the least recently used activations are removed; 0 keeps
-            nothing.
+        cache_gib: Maximum size of that folder in GiB; above it, the least recently used activations are removed. 0
+            keeps nothing.
     """
 
     benchmark: list[str]
@@ -48,10 +48,10 @@ class ScoringOptions:
     cache_gib: float = DEFAULT_CACHE_GIB
 
     def make_plan(self) -> ScoringPlan:
-        """Check the options, before any work.
+        """Check the options and make the plan, before any work.
 
         Raises:
-            CommandError: A number is out of range, or there is no such device.
+            CommandError: A number is out of range, or a device does not exist.
             BenchmarkError: A benchmark cannot be loaded or scored with a metric, or two share a name.
             MetricError: A metric is unknown.
         """
@@ -64,7 +64,7 @@ class ScoringOptions:
         if not self.memory_gib > 0:
             raise CommandError(f"--memory_gib must be more than 0, got {self.memory_gib}")
         if not self.cache_gib >= 0:
-            raise CommandError(f"--cache_gib must be 0 (nothing is kept) or more, got {self.cache_gib}")
+            raise CommandError(f"--cache_gib must be 0 (keep nothing) or more, got {self.cache_gib}")
         device = find_device(self.device)
         return ScoringPlan(
             benchmarks=tuple(load_benchmark(name) for name in dict.fromkeys(self.benchmark)),
@@ -76,7 +76,7 @@ class ScoringOptions:
         )
 
     def make_cache(self, folder: Path) -> ActivationCache | None:
-        """The cache of activations, in `folder` unless one was named; None if nothing is to be kept."""
+        """Make the cache of activations, in `folder` unless `--cache` names another; None if nothing is kept."""
         from evaluate.features.cache import ActivationCache
 
         return ActivationCache(self.cache or folder / CACHE_FOLDER, self.cache_gib) if self.cache_gib else None

@@ -1,4 +1,4 @@
-"""Score tables in a terminal: a few numbers per network, not all rows."""
+"""Score tables in a terminal: a few numbers per network instead of all rows."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def show_scores(table: pd.DataFrame, console: Console, kinds: Iterable[ScoreKind
 
 
 def _at_best_stage(benchmark: str, rows: pd.DataFrame, kind: ScoreKind) -> Table:
-    """Scores at the best stage, a column per region, with the ceiling and the published baseline if there are any."""
+    """Make a table of scores at the best stage by region, with ceiling and published baseline if there are any."""
     from evaluate.report.figures.selection import published_score, regions_of
 
     best = rows[rows[t.METRIC] == kind.best_metric]
@@ -65,7 +65,7 @@ def _at_best_stage(benchmark: str, rows: pd.DataFrame, kind: ScoreKind) -> Table
 
 
 def _along_stages(benchmark: str, rows: pd.DataFrame, kind: ScoreKind) -> Table:
-    """The stages with the lowest and the highest score, if none is the best."""
+    """Make a table of the stages with the lowest and the highest score, for metrics without a best stage."""
     shown = _table(f"{benchmark}: {kind.title}", ["lowest", "highest"])
     of_stages = rows[(rows[t.METRIC] == kind.stage_metric) & (rows[t.REGION] == ALL)]
     for name, step, group in _networks(of_stages):
@@ -93,12 +93,12 @@ def _table(title: str, columns: list[str]) -> Table:
 
 
 def _networks(rows: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
-    """Name (run and file), step and rows of each network, in order of appearance."""
+    """List name (run and file), step and rows of each network, in order of appearance."""
     found = []
     for (run, checkpoint, step, parent), group in rows.groupby(NETWORK_COLUMNS, sort=False):
         name = Path(str(checkpoint)).name or str(run)
         if parent:
-            name = str(run)  # says which control of which network it is
+            name = str(run)  # names the control and its network
         elif run and checkpoint and run not in (checkpoint, Path(str(checkpoint)).stem):
             name = f"{run}/{name}"
         found.append((name, str(step), group))

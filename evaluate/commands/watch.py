@@ -1,4 +1,4 @@
-"""The command `python -m evaluate watch`: scores checkpoints of a run while it trains, from another process."""
+"""The command `python -m evaluate watch`: score the checkpoints of a run during training, from another process."""
 
 from __future__ import annotations
 
@@ -39,26 +39,27 @@ _log = logging.getLogger(__name__)
 class Watch(ScoringOptions):
     """Score the checkpoints of a run as training saves them, from another process.
 
-    The process may run on another machine that sees the folder. Rows go into RUN_DIR/scores.csv, the table of the
-    training run (both may write to it), pictures into RUN_DIR/figures. Training is not touched. Existing checkpoints
-    are scored first; copies of the same network (best, last) once. Runs that have not begun and files that are not
-    complete yet are waited for; checkpoints that are removed before their turn are left out.
+    The process may run on another machine that shares the folder. It adds rows to RUN_DIR/scores.csv, the table of the
+    training run (both may write to it), and draws figures in RUN_DIR/figures. Training is not affected. Existing
+    checkpoints are scored first, and copies of the same network (best, last) only once. The command waits for runs that
+    have not started and for files that are incomplete; checkpoints that are removed before they are scored are left
+    out.
 
-    Stop with Ctrl-C, or see --until_step and --idle_minutes. Started again, the command resumes where it was
-    (RUN_DIR/watch, RUN_DIR/parts). Exit code: 0; 1 if some checkpoints could not be scored.
+    Stop with Ctrl-C, or see --until_step and --idle_minutes. A restarted command resumes (from RUN_DIR/watch and
+    RUN_DIR/parts). Exit code: 0; 1 if some checkpoints could not be scored.
 
     Attributes:
-        run_dir: Folder of a run; training may make it later.
-        cache_gib: Size of the folder of activations in GiB, above which the least recently used activations are
-            removed; 0 keeps nothing.
-        poll_seconds: How often to look for new checkpoints.
-        until_step: Stop when a checkpoint of this step or a later one is scored.
-        idle_minutes: Stop when there has been no new checkpoint for this long.
+        run_dir: Folder of a run; it need not exist yet.
+        cache_gib: Maximum size of the folder of activations in GiB; above it, the least recently used activations are
+            removed. 0 keeps nothing.
+        poll_seconds: Seconds between checks for new checkpoints.
+        until_step: Stop after a checkpoint of this step or a later one is scored.
+        idle_minutes: Stop if there is no new checkpoint for this many minutes.
         pattern: File names of checkpoints to score, such as 'step-*.ckpt' to leave out last.ckpt.
-        figures: Whether to draw pictures.
-        wandb: Also log to this Weights & Biases project, as a run of its own in the group named as RUN_DIR.
-        wandb_join: With --wandb, log into the training run itself. Only if training was started with
-            WANDB_MODE=shared; otherwise wandb loses values of training.
+        figures: Whether to draw figures.
+        wandb: Also log to this Weights & Biases project, as a separate run in the group named like RUN_DIR.
+        wandb_join: With --wandb, log to the training run itself. Use it only if training was started with
+            WANDB_MODE=shared; otherwise, values of training are lost.
     """
 
     run_dir: Path
@@ -79,9 +80,9 @@ class Watch(ScoringOptions):
             Exit code, see the description of the command.
 
         Raises:
-            CommandError: A number or a device cannot be used, or another watcher does the same.
+            CommandError: A number or a device cannot be used, or another watcher does the same work.
             BenchmarkError: A benchmark cannot be loaded.
-            TableError: The file in the table's place is no score table.
+            TableError: RUN_DIR/scores.csv is not a score table.
         """
         from datamodules.files import LockTimeoutError, locked
         from evaluate.watch.checkpoint_folder import run_dir_of
@@ -93,7 +94,7 @@ class Watch(ScoringOptions):
         with _stopped_by_sigterm():
             if not self._wait_for_first(Console(soft_wrap=True, highlight=False, markup=False)):
                 return 0
-            self.run_dir = run_dir_of(self.run_dir)  # the folder may only exist now
+            self.run_dir = run_dir_of(self.run_dir)  # the folder may not have existed before
             key = plan_key(plan)
             path = self.run_dir / WATCH_FOLDER / f"{key[:16]}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +102,9 @@ class Watch(ScoringOptions):
                 with locked(path, timeout_s=0):
                     return self._watch(plan, key, Ledger(path))
             except LockTimeoutError as error:
-                raise CommandError(f"another process is watching {self.run_dir} for the same scores") from error
+                raise CommandError(
+                    f"another process is watching {self.run_dir} for the same scores: stop it, or choose other scores"
+                ) from error
 
     def _check(self) -> None:
         """Check the options before any work."""
@@ -115,14 +118,14 @@ class Watch(ScoringOptions):
             t.read_table(self.run_dir / t.SCORES_FILE)
 
     def _wait_for_first(self, console: Console) -> bool:
-        """Wait for a run that has not begun, without leaving a trace; return whether there is a checkpoint now."""
+        """Wait for the first checkpoint of a run, without creating any files; return whether there is one."""
         from evaluate.watch.checkpoint_folder import folder_of_checkpoints, list_checkpoints
 
         begin_s, is_announced = time.monotonic(), False
         try:
             while not list_checkpoints(folder_of_checkpoints(self.run_dir), self.pattern):
                 if not is_announced:
-                    console.print(f"no checkpoints yet ({self.pattern}) in {self.run_dir}, waiting; Ctrl-C stops")
+                    console.print(f"no checkpoints yet ({self.pattern}) in {self.run_dir}: waiting; stop with Ctrl-C")
                     is_announced = True
                 if self.idle_minutes is not None and time.monotonic() - begin_s >= 60 * self.idle_minutes:
                     console.print(f"stopped: no checkpoint for {self.idle_minutes:g} minutes")
@@ -166,12 +169,12 @@ class Watch(ScoringOptions):
                     report=report,
                     pattern=self.pattern,
                 )
-                report(f"watching {self.run_dir}, every {self.poll_seconds:g} s; Ctrl-C stops")
+                report(f"watching {self.run_dir}, every {self.poll_seconds:g} s; stop with Ctrl-C")
                 try:
                     idle_s = None if self.idle_minutes is None else 60 * self.idle_minutes
                     reason = watcher.watch(poll_s=self.poll_seconds, until_step=self.until_step, idle_s=idle_s)
                 except KeyboardInterrupt:
-                    reason = "interrupted; started again, it resumes where it was"
+                    reason = "interrupted; run the command again to resume"
                 report(f"stopped: {reason}")
                 return EXIT_IN_PART if watcher.failures else 0
         finally:
@@ -179,7 +182,7 @@ class Watch(ScoringOptions):
                 wandb.finish()
 
     def _publish(self, rows: pd.DataFrame, wandb: WandbScores | None) -> None:
-        """Write a checkpoint's rows into the table, then draw the pictures, then log to Weights & Biases."""
+        """Add a checkpoint's rows to the table, then log them to Weights & Biases, then draw the figures."""
         from evaluate.report.figures import write_figures
 
         table = t.append_rows(self.run_dir / t.SCORES_FILE, rows)
@@ -189,12 +192,12 @@ class Watch(ScoringOptions):
             return
         try:
             write_figures(table, self.run_dir / FIGURES_FOLDER)
-        except Exception:  # pictures are drawn again with the next checkpoint
-            _log.warning("drawing pictures failed", exc_info=True)
+        except Exception:  # the next checkpoint draws them again
+            _log.warning("drawing figures failed", exc_info=True)
 
 
 def _summary(rows: pd.DataFrame, plan: ScoringPlan) -> str:
-    """One line on a checkpoint: the scores at the best stage on each benchmark."""
+    """Summarise a checkpoint in one line: its scores at the best stage on each benchmark."""
     best = t.summary_rows(rows)
     best = best[best[t.REGION] == ALL]
     scores = [
@@ -209,7 +212,7 @@ def _summary(rows: pd.DataFrame, plan: ScoringPlan) -> str:
 
 @contextmanager
 def _stopped_by_sigterm() -> Iterator[None]:
-    """Let the signal that ends jobs on a cluster stop the command as Ctrl-C does."""
+    """Treat SIGTERM, which ends jobs on a cluster, like Ctrl-C."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

@@ -148,7 +148,7 @@ def test_one_run_is_reported_in_its_folder(tmp_path, capsys):
 
 
 def test_errors_of_the_user(tmp_path):
-    with pytest.raises(CommandError, match="2 runs goes: --out DIR"):
+    with pytest.raises(CommandError, match="2 runs: --out DIR"):
         run_command(tmp_path, tmp_path / "b")
     with pytest.raises(t.TableError, match="there is no score table"):
         run_command(tmp_path)
@@ -264,7 +264,7 @@ def test_probes_are_on_the_page(tmp_path, capsys):
     t.append_rows(run / t.PROBE_FILE, probe_table())
     assert run_command(run) is None
     shown = " ".join(capsys.readouterr().out.split())
-    assert "ESC-50: % of test sounds right in 5 folds" in shown
+    assert "ESC-50: % of test sounds correct in 5 folds" in shown
     assert "probe.csv" in shown
     assert "scores.csv" not in shown
     _, text = read_page(run / "report.html")

@@ -25,7 +25,7 @@ def test_folders_that_cannot_be_scored(run_dir, tmp_path, capsys):
     assert f"there are no checkpoints (*.ckpt) in {tmp_path}" in " ".join(capsys.readouterr().err.split())
     for given in ([str(path)], [str(run_dir), str(run_dir)]):
         assert command.main(["score", *given, "--benchmark", "tiny"]) == 2
-        assert "say where the scores go: --out DIR" in capsys.readouterr().err
+        assert "give a folder for the scores: --out DIR" in capsys.readouterr().err
 
 
 def test_the_state_of_a_loss_that_was_not_finite_is_left_out_unless_named_alone(run_dir, capsys):

@@ -305,7 +305,7 @@ def test_ctrl_c_and_sigterm_end_it(run_dir, capsys, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(watching.Watcher, "poll", interrupt)
     assert command.main(words(run_dir)) == 0
-    assert "stopped: interrupted; started again, it resumes where it was" in capsys.readouterr().out
+    assert "stopped: interrupted; run the command again to resume" in capsys.readouterr().out
     assert signal.getsignal(signal.SIGTERM) == before
 
 
