@@ -13,16 +13,16 @@ from networks.commands.dispatch import CommandError
 class Convert:
     """Convert published weights to a checkpoint of this project.
 
-    Reads weights published with Tuckute, Feather et al. 2023, single- or multi-task, without running code from the
-    file. `networks.load_checkpoint` and `python -m evaluate score` read the result.
+    Reads single- or multi-task weights published with Tuckute, Feather et al. 2023, without running code from the file.
+    `networks.load_checkpoint` and `python -m evaluate score` read the result.
 
     Attributes:
         published: Published file, such as NAME.pt.
         out: Checkpoint to write, such as NAME.ckpt.
-        architecture: Architecture of the weights; recognised by their names if not given.
-        task: Names of the tasks, such as word. The default is those of the file; the task of a single-task file is
-            recognised by its number of classes.
-        run_name: Name of the run that the checkpoint reports; the file's name if not given.
+        architecture: Architecture of the weights (default: inferred from their names).
+        task: Names of the tasks, such as word (default: those of the file; the task of a single-task file is inferred
+            from its number of classes).
+        run_name: Name of the run in the checkpoint (default: the file's name).
         force: Replace the output if it exists.
     """
 
@@ -35,18 +35,18 @@ class Convert:
     positionals: ClassVar[tuple[str, ...]] = ("published", "out")
 
     def run(self) -> None:
-        """Convert.
+        """Convert the weights.
 
         Raises:
             CommandError: The output exists.
-            CheckpointError: The file cannot be read safely, or its weights do not fit.
+            CheckpointError: The file cannot be read safely, or its weights do not match.
             OSError: A file is missing or cannot be written.
         """
         from networks.weights.checkpoint import save_checkpoint
         from networks.weights.published import PUBLISHED_TASKS, published_network, read_published
 
         if self.out.exists() and not self.force:
-            raise CommandError(f"{self.out} exists: name another file, or replace it with --force true")
+            raise CommandError(f"{self.out} exists: choose another file, or replace it with --force true")
         published = read_published(self.published)
         network = published_network(published, architecture=self.architecture, tasks=self.task)
         tasks = [PUBLISHED_TASKS.get(task, {"name": task}) for task in network.heads]

@@ -1,1 +1,1 @@
-"""Weights: checkpoints, published weights, control networks, and naming a network on a command line."""
+"""Weights: checkpoints, published weights, control networks, and names of networks on a command line."""

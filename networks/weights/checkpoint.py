@@ -1,4 +1,4 @@
-"""Networks in training checkpoints: how to rebuild one, without Lightning and without running code from the file."""
+"""Rebuild networks from training checkpoints, without Lightning and without running code from the file."""
 
 import os
 from pathlib import Path
@@ -12,20 +12,20 @@ from networks.weights.strict import CheckpointError, load_weights
 from networks.weights.tensor_files import read_tensor_file
 
 NETWORK_KEY = "auditory_network"
-"""Where a checkpoint keeps the description of its network."""
+"""Key of the network's description in a checkpoint."""
 PREFIX = "network."
 """Prefix of the network's tensors in a checkpoint's state dict."""
 
 
 class LoadedCheckpoint(NamedTuple):
-    """A network with its trained weights, in evaluation mode, and where in its training it was saved.
+    """A network with its trained weights, in evaluation mode, and the point in training at which it was saved.
 
     Attributes:
         network: The network.
-        step: Optimiser steps done.
-        epoch: Epochs completed.
-        run: Name of the run that saved it, "" if it had none.
-        tasks: The tasks it was trained on, plain dictionaries (name, kind, side, labels, ...).
+        step: Optimiser step.
+        epoch: Number of completed epochs.
+        run: Name of the run that saved it, "" if it has none.
+        tasks: The tasks it was trained on, as plain dictionaries (name, kind, side, labels, ...).
     """
 
     network: AuditoryNetwork
@@ -36,7 +36,7 @@ class LoadedCheckpoint(NamedTuple):
 
 
 def describe_network(network: AuditoryNetwork, *, run: str, epoch: int, tasks: list[dict[str, Any]]) -> Description:
-    """What a checkpoint keeps under `NETWORK_KEY`, plain Python only."""
+    """Make the content of a checkpoint under `NETWORK_KEY`, of plain Python values."""
     return {"network": network.description(), "run": run, "epochs_completed": epoch, "tasks": tasks}
 
 
@@ -49,20 +49,20 @@ def save_checkpoint(
     step: int = 0,
     tasks: list[dict[str, Any]] | None = None,
 ) -> None:
-    """Write a network as a checkpoint that `load_checkpoint` reads; training cannot go on from it.
+    """Write a network as a checkpoint that `load_checkpoint` reads; training cannot resume from it.
 
-    The file appears all at once or not at all.
+    The file is written atomically.
 
     Args:
         network: The network.
-        path: The file; one that is there is replaced.
+        path: The file; an existing one is replaced.
         run: Name of the run.
-        epoch: Epochs completed.
-        step: Optimiser steps done.
-        tasks: The tasks it was trained on, plain dictionaries.
+        epoch: Number of completed epochs.
+        step: Optimiser step.
+        tasks: The tasks it was trained on, as plain dictionaries.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: The file cannot be written.
     """
     path = Path(path)
     content = {
@@ -86,35 +86,28 @@ def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
         path: A `.ckpt` file.
 
     Returns:
-        The network in evaluation mode, with its place in training.
+        The network in evaluation mode, with its point in training.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        CheckpointError: If the file is no checkpoint of this project, is damaged, would run code on loading, or holds
-            weights of another architecture than it says.
+        FileNotFoundError: The file does not exist.
+        CheckpointError: The file is not a checkpoint of this project, is damaged, would run code on loading, or its
+            weights do not match its description.
     """
     return network_of(read_tensor_file(path), source=str(path))
 
 
 def is_checkpoint(content: Any) -> bool:
-    """Whether the content of a file is a checkpoint of this project.
-
-    Args:
-        content: Of `networks.weights.tensor_files.read_tensor_file`.
-
-    Returns:
-        True where it describes its network.
-    """
+    """Whether the content of a file, from `read_tensor_file`, is a checkpoint of this project."""
     return isinstance(content, dict) and NETWORK_KEY in content
 
 
 def is_before_training(checkpoint: Any) -> bool:
-    """Whether a checkpoint holds a network as training began with it: at step 0, and saved by Lightning."""
+    """Whether a checkpoint was saved by Lightning at step 0, before any training."""
     return int(checkpoint["global_step"]) == 0 and "loops" in checkpoint
 
 
 def network_of(checkpoint: Any, *, source: str) -> LoadedCheckpoint:
-    """Rebuild the network of a checkpoint that was read, see `load_checkpoint`."""
+    """Rebuild the network from the content of a checkpoint, see `load_checkpoint`."""
     if not is_checkpoint(checkpoint):
         raise CheckpointError(
             f"{source}: expected a checkpoint saved by `python -m train fit` (with an entry {NETWORK_KEY!r}); "

@@ -15,21 +15,21 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def permutation_indices(name: str, num_elements: int, seed: int = 0) -> NDArray[np.int64]:
-    """The permutation of one tensor's elements.
+    """Draw the permutation of one tensor's elements.
 
-    `numpy.random.Generator(numpy.random.PCG64([seed, zlib.crc32(name)])).permutation(num_elements)`: a function of
-    its arguments alone, not of the other tensors, their order, the device or the version of PyTorch.
+    `numpy.random.Generator(numpy.random.PCG64([seed, zlib.crc32(name)])).permutation(num_elements)`. It depends only on
+    its arguments, not on other tensors, their order, the device or the version of PyTorch.
 
     Args:
-        name: Name of the tensor in the network's state dict, as `backbone.conv0.weight`.
-        num_elements: Elements of the tensor, D.
+        name: Name of the tensor in the network's state dict, such as `backbone.conv0.weight`.
+        num_elements: Number of elements of the tensor, D.
         seed: Seed of all permutations of a network, at least 0.
 
     Returns:
-        (D,) indices: element `i` of the permuted tensor, flattened, is element `indices[i]` of the original.
+        (D,) indices: element `i` of the flattened, permuted tensor is element `indices[i]` of the original.
 
     Raises:
-        ValueError: For a negative seed.
+        ValueError: The seed is negative.
     """
     if seed < 0:
         raise ValueError(f"expected a seed of at least 0, got {seed}")
@@ -38,22 +38,22 @@ def permutation_indices(name: str, num_elements: int, seed: int = 0) -> NDArray[
 
 
 def permute_weights(network: Network, *, seed: int = 0) -> Network:
-    """A copy of a network in which every tensor's elements are shuffled among themselves.
+    """Copy a network and shuffle the elements within each of its tensors.
 
-    A control for architecture at equal weight statistics (Tuckute, Feather et al. 2023): each weight, bias, and
-    parameter and statistic of a batch norm is flattened and permuted over all its elements by its own permutation
-    (`permutation_indices`). The front end, a submodule named `front_end`, is left alone, and so are tensors of
-    one element, as `num_batches_tracked`.
+    This is a control for architecture at equal weight statistics (Tuckute, Feather et al. 2023). Each weight and bias,
+    and each parameter and statistic of batch normalisation, is flattened and permuted over all its elements by its own
+    permutation (`permutation_indices`). The front end, a submodule named `front_end`, and tensors with a single
+    element, such as `num_batches_tracked`, are not permuted.
 
     Args:
-        network: The network, trained; it is not changed.
+        network: A trained network, which is not changed.
         seed: Seed of the permutations, at least 0.
 
     Returns:
         A new network, on the same device and in the same mode.
 
     Raises:
-        ValueError: If there is nothing to permute, or for a negative seed.
+        ValueError: There is nothing to permute, or the seed is negative.
     """
     permuted = copy.deepcopy(network)
     tensors = {name: tensor for name, tensor in permuted.state_dict().items() if _is_permuted(name, tensor)}
@@ -68,27 +68,26 @@ def permute_weights(network: Network, *, seed: int = 0) -> Network:
 
 
 def untrained(network: Described | Description, *, seed: int = 0) -> nn.Module:
-    """A network of the same architecture at its random initialisation.
+    """Make a network of the same architecture with random initial weights.
 
     Args:
         network: The network, which is not changed, or its `networks.Described.description`.
-        seed: Seed of the initialisation. PyTorch's global generators are left as they were found.
+        seed: Seed of the initialisation. PyTorch's global generators are restored afterwards.
 
     Returns:
-        A new network on the CPU, in training mode as any new one.
+        A new network on the CPU, in training mode like any new one.
 
     Raises:
-        TypeError: For a network that does not know how it was made.
-        ValueError: For a description whose class is not found, is no `networks.Described`, or refuses its
+        TypeError: The network has no description.
+        ValueError: The class in a description is not found, is not a `networks.Described`, or does not accept its
             arguments.
     """
     if isinstance(network, nn.Module) and not isinstance(network, Described):
         raise TypeError(
-            f"expected a network derived from networks.Described, which knows its arguments, got "
-            f"{type(network).__name__}"
+            f"expected a subclass of networks.Described, which records its arguments, got {type(network).__name__}"
         )
     description = network.description() if isinstance(network, Described) else network
-    # Only the CPU's generator is used, so only it is seeded: torch.manual_seed would seed those of all GPUs too.
+    # Seed only the CPU's generator, the one in use: torch.manual_seed would also seed those of all GPUs.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)
         fresh: nn.Module = build(description)

@@ -1,4 +1,4 @@
-"""Networks that a user's own code makes: `package.module:function` and `file.py:function`."""
+"""Networks made by a user's own code: `package.module:function` and `file.py:function`."""
 
 import torch
 from torch import nn
@@ -8,18 +8,18 @@ from networks.stages import HasStages
 
 
 def make_network(name: ObjectName, *, seed: int = 0) -> nn.Module:
-    """Import a module and call its factory: this runs the code of whoever wrote it.
+    """Import a module and call its factory. This runs the code in the module, whoever wrote it.
 
     Args:
-        name: Function or class that makes a network when called without arguments.
-        seed: Of PyTorch's random numbers within the factory, so that an untrained network is the same every time.
-            Outside of it they are left as they were.
+        name: Function or class that returns a network when called without arguments.
+        seed: Seed of PyTorch's random numbers within the factory, so that an untrained network is always the same. The
+            random state is restored afterwards.
 
     Returns:
         The network, in evaluation mode.
 
     Raises:
-        ValueError: If the module or factory is not found, or what it makes cannot be scored.
+        ValueError: The module or factory is not found, or its network cannot be scored.
     """
     factory = load_object(name)
     if not callable(factory):
@@ -29,7 +29,7 @@ def make_network(name: ObjectName, *, seed: int = 0) -> nn.Module:
         network = factory()
     if not isinstance(network, nn.Module) or not isinstance(network, HasStages):
         raise ValueError(
-            f"expected {name} to make a network with stages, sample_rate_hz, num_samples and "
-            f"stage_modules(), got a {type(network).__name__}; networks.StagedNetwork gives these to any module"
+            f"expected {name} to return a network with stages, sample_rate_hz, num_samples and "
+            f"stage_modules(), got a {type(network).__name__}; networks.StagedNetwork adds these to any module"
         )
     return network.eval()

@@ -1,4 +1,4 @@
-"""Weights published with Tuckute, Feather et al. 2023 (PLoS Biol 21(12): e3002366): their names, and loading them."""
+"""Load the weights published with Tuckute, Feather et al. 2023 (PLoS Biol 21(12): e3002366)."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,42 +20,42 @@ PUBLISHED_HEADS = {
     "speaker": "signal/speaker_int",
     "audioset": "noise/labels_binary_via_int",
 }
-"""Published names of the tasks; other tasks keep their own."""
+"""Published names of the tasks; other tasks keep their names."""
 PUBLISHED_NUM_CLASSES = {"word": 794, "speaker": 433, "audioset": 517}
-"""Classes of the published heads, null class included."""
+"""Number of classes of the published heads, including the null class."""
 PUBLISHED_TASKS: dict[str, dict[str, Any]] = {
     "word": {"name": "word", "kind": "one_label", "side": "signal"},
     "speaker": {"name": "speaker", "kind": "one_label", "side": "signal"},
     "audioset": {"name": "audioset", "kind": "many_labels", "side": "noise"},
 }
-"""What the published tasks are; their labels are not in the files."""
-_WEIGHTS_UNDER = ("model", "state_dict")  # entries of a file that can hold the weights
+"""The published tasks; their labels are not in the files."""
+_WEIGHTS_UNDER = ("model", "state_dict")  # entries of a file that may contain the weights
 _PARALLEL = "module."
 _BACKBONE = "model.1."
-# Tensors that come with the backbone and are not needed: the front end's buffers, and the normaliser's.
+# Tensors that are not needed: the buffers of the front end and of the normaliser.
 _NOT_NEEDED = ("model.0.", "normalizer.")
-_COPY = "attacker."  # everything once more, from the training software
+_COPY = "attacker."  # a copy of all tensors, from the training software
 
 
 class PublishedWeights(NamedTuple):
     """Weights of a published file.
 
     Attributes:
-        weights: Backbone and heads by published name, as `conv0.weight` or `fc.signal/word_int.bias`.
-        source: Where they come from, for messages.
+        weights: Backbone and heads by published name, such as `conv0.weight` or `fc.signal/word_int.bias`.
+        source: Name of their source, for messages.
     """
 
     weights: dict[str, Tensor]
     source: str
 
     def heads(self, head: str) -> dict[str, int]:
-        """Heads in the file, by published task name, with their number of classes.
+        """Find the number of classes of each head in the file, by published task name.
 
         Args:
-            head: What this architecture's heads are called, `classification` or `fc`.
+            head: Name of the heads in this architecture, `classification` or `fc`.
 
         Returns:
-            Of a single-task file, which does not name its task, one head under "".
+            Number of classes by task. A single-task file, which does not name its task, has one head "".
         """
         found = {}
         for name, tensor in self.weights.items():
@@ -67,20 +67,19 @@ class PublishedWeights(NamedTuple):
 def read_published(source: str | Path | Mapping[str, Any]) -> PublishedWeights:
     """Read a published file and keep the weights of backbone and heads.
 
-    The weights are the file's entry `model` or `state_dict`, or the whole file. Their names may start with
-    `module.`; `model.1.` is the backbone with its heads. The front end's buffers (`model.0.`), `normalizer.*`
-    and the copy of everything under `attacker.` are left out; what has another name stays, and does not fit later.
+    The weights are the file's entry `model` or `state_dict`, or the whole file. Their names may start with `module.`;
+    `model.1.` is the backbone with its heads. The buffers of the front end (`model.0.`), `normalizer.*` and the copy of
+    all tensors under `attacker.` are left out. Any other names are kept, and do not match later.
 
     Args:
-        source: A file, read without running code from it (see `tensor_files.read_tensor_file`), or
-            its loaded content.
+        source: A file, read without running code from it (see `tensor_files.read_tensor_file`), or its loaded content.
 
     Returns:
         The weights.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        CheckpointError: If the file cannot be read safely or holds no published weights.
+        FileNotFoundError: The file does not exist.
+        CheckpointError: The file cannot be read safely or does not contain published weights.
     """
     if isinstance(source, Mapping):
         return weights_of(source, "the dictionary")
@@ -88,18 +87,18 @@ def read_published(source: str | Path | Mapping[str, Any]) -> PublishedWeights:
 
 
 def weights_of(content: Any, source: str) -> PublishedWeights:
-    """Find the published weights in what was read from a file, see `read_published`."""
+    """Find the published weights in the content of a file, see `read_published`."""
     tensors = content
     if isinstance(content, Mapping):
         tensors = next((content[key] for key in _WEIGHTS_UNDER if isinstance(content.get(key), Mapping)), content)
     if not isinstance(tensors, Mapping) or not any(_BACKBONE in str(key) for key in tensors):
         raise CheckpointError(
             f"{source}: expected published weights, named module.{_BACKBONE}... (under 'model' or 'state_dict', or "
-            f"bare), got {_glimpse(tensors)}"
+            f"at the top level), got {_glimpse(tensors)}"
         )
     strange = [str(key) for key, value in tensors.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
     if strange:
-        raise CheckpointError(f"{source}: expected tensors among the weights, but {strange[0]!r} is none")
+        raise CheckpointError(f"{source}: expected only tensors among the weights, but {strange[0]!r} is not a tensor")
     named = {key.removeprefix(_PARALLEL): tensor for key, tensor in tensors.items()}
     weights = {
         key.removeprefix(_BACKBONE): tensor
@@ -110,29 +109,29 @@ def weights_of(content: Any, source: str) -> PublishedWeights:
 
 
 def load_published(network: AuditoryNetwork, source: str | Path | Mapping[str, Any]) -> AuditoryNetwork:
-    """Fill a network with published weights; it must have their architecture and tasks.
+    """Load published weights into a network, which must have their architecture and tasks.
 
-    Tasks are matched by name: "word" is `signal/word_int`, "speaker" `signal/speaker_int`, "audioset"
-    `noise/labels_binary_via_int`; any other has its own name. The head of a single-task file has no name: it is that
-    of a network with one task.
+    Tasks are matched by name: "word" is `signal/word_int`, "speaker" is `signal/speaker_int`, "audioset" is
+    `noise/labels_binary_via_int`, and any other has the same name. The head of a single-task file has no name and is
+    loaded into a network with one task.
 
     Args:
-        network: Network to fill, with a `CochCNN9` or `CochResNet`.
+        network: Network with a `CochCNN9` or `CochResNet`.
         source: A published file, or its loaded content; see `read_published`.
 
     Returns:
         The same network.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        CheckpointError: If the file cannot be read safely, or its names and shapes are not all those of the network;
-            names what is missing, extra or misshapen. The network is then as it was.
+        FileNotFoundError: The file does not exist.
+        CheckpointError: The file cannot be read safely, or its names and shapes differ from those of the network; the
+            message lists missing, unexpected and misshapen tensors. The network is then unchanged.
     """
     return fill(network, read_published(source))
 
 
 def fill(network: AuditoryNetwork, published: PublishedWeights) -> AuditoryNetwork:
-    """Fill a network with published weights that were read, see `load_published`."""
+    """Load published weights that have been read into a network, see `load_published`."""
     head = network.backbone.published_head
     if head is None:
         raise CheckpointError(
@@ -163,17 +162,17 @@ def published_network(
     """Make the network of a published file.
 
     Args:
-        published: Of `read_published`.
-        architecture: A name in `architectures`; None recognises it by the names of its layers.
-        tasks: Names of the tasks; None takes those that the file names. The task of a single-task file is recognised
-            by its number of classes.
+        published: Result of `read_published`.
+        architecture: A name in `architectures`; None infers it from the names of the layers.
+        tasks: Names of the tasks; None uses those in the file. The task of a single-task file is inferred from its
+            number of classes.
         front_end: None for the published cochleagram.
 
     Returns:
         The network with the file's weights, in evaluation mode.
 
     Raises:
-        CheckpointError: If the architecture is not known, or names and shapes are not all those it should have.
+        CheckpointError: The architecture is unknown, or names and shapes differ from those of the architecture.
     """
     known = architectures()
     architecture = architecture or _architecture_of(published)
@@ -183,7 +182,7 @@ def published_network(
     heads = published.heads(str(backbone.published_head))
     if not heads:
         raise CheckpointError(
-            f"{published.source}: expected {architecture}'s heads, named {backbone.published_head}.*, got none"
+            f"{published.source}: expected heads of {architecture}, named {backbone.published_head}.*, got none"
         )
     num_classes = _num_classes(heads, None if tasks is None else tuple(tasks), published.source)
     return fill(AuditoryNetwork(backbone, num_classes, front_end), published).eval()
@@ -195,7 +194,7 @@ def architectures() -> tuple[str, ...]:
 
 
 def _published_names(network: AuditoryNetwork, head: str, *, single: bool) -> dict[str, str]:
-    """Our name of every tensor of backbone and heads -> the published one."""
+    """Map our name of every tensor of backbone and heads to the published one."""
     names = {}
     for name in network.state_dict():
         if name.startswith("backbone."):
@@ -208,7 +207,7 @@ def _published_names(network: AuditoryNetwork, head: str, *, single: bool) -> di
 
 
 def _num_classes(heads: Mapping[str, int], tasks: tuple[str, ...] | None, source: str) -> dict[str, int]:
-    """Our name of each task in the file -> its classes."""
+    """Map our name of each task in the file to its number of classes."""
     ours = {theirs: task for task, theirs in PUBLISHED_HEADS.items()}
     if "" in heads:
         by_classes = {number: task for task, number in PUBLISHED_NUM_CLASSES.items()}
@@ -237,7 +236,7 @@ def _architecture_of(published: PublishedWeights) -> str:
 
 
 def _backbone(architecture: str, published: PublishedWeights) -> Backbone:
-    """The backbone, as wide as the file's weights."""
+    """Make the backbone with the width of the file's weights."""
     if architecture == CochCNN9.__name__:
         dense = published.weights.get("fullyconnected.bias")
         return CochCNN9(width=1.0 if dense is None else len(dense) / 4096)
@@ -249,7 +248,7 @@ def _backbone(architecture: str, published: PublishedWeights) -> Backbone:
 
 
 def _is_copy(key: str, named: Mapping[str, Tensor]) -> bool:
-    """Whether a tensor of the training software's copy has its original in the file (or is not needed either)."""
+    """Whether a tensor is in the training software's copy, with its original in the file or not needed."""
     original = key.removeprefix(_COPY)
     return original != key and (original in named or original.startswith(_NOT_NEEDED))
 

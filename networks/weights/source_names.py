@@ -1,4 +1,4 @@
-"""What networks are called on a command line; what a name stands for is imported when it is loaded (`sources`)."""
+"""Names of networks on a command line. Their code is imported only when they are loaded (`sources`)."""
 
 import re
 from pathlib import Path
@@ -13,25 +13,25 @@ _WITH_SEED = re.compile(r"(?P<target>.+):(?P<seed>\d+)")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 BACKBONES = ("CochCNN9", "CochResNet", "CochResNet50")
-"""Backbones of this package that are known by their class's name alone."""
+"""Backbones of this package that may be named by their class alone."""
 
 PUBLISHED_ARCHITECTURES = ("CochCNN9", "CochResNet18", "CochResNet34", "CochResNet50", "CochResNet101")
-"""What published weights may be of."""
+"""Architectures of published weights."""
 
 
 class SourceError(ValueError):
-    """The name of a network that is not known; the message lists what is."""
+    """The name of a network is unknown; the message lists the known forms."""
 
 
 class Source(NamedTuple):
-    """What a name on the command line stands for.
+    """A network named on a command line.
 
     Attributes:
-        kind: Which of the forms it has.
-        target: A file's path; for "external" `NAME:FOLDER`, for "factory" `MODULE:FACTORY`; for "untrained" a path,
-            a backbone's class or the name of a ready network; for "permuted" the name of a trained network; the
-            baseline's name.
-        seed: Of a control, else None.
+        kind: Form of the name.
+        target: Path of a file; `NAME:FOLDER` for "external"; `MODULE:FACTORY` for "factory"; for "untrained" a path,
+            the class of a backbone, or an external network's name; for "permuted" a trained network's name; or the
+            name of the baseline.
+        seed: Seed of a control, otherwise None.
     """
 
     kind: SourceKind
@@ -39,7 +39,7 @@ class Source(NamedTuple):
     seed: int | None = None
 
     def __str__(self) -> str:
-        """The name in full, seed included: the same for all ways of writing it."""
+        """The full name including the seed, the same for all ways of writing it."""
         if self.seed is not None:
             return f"{self.kind}:{self.target}:{self.seed}"
         return f"published:{self.target}" if self.kind == "published" else self.target
@@ -54,13 +54,13 @@ class Source(NamedTuple):
         return self.label_in("")
 
     def label_in(self, run: str) -> str:
-        """Readable name that also says which run it is of, as files of all runs are named alike.
+        """Readable name with the run, as files of all runs have similar names.
 
         Args:
-            run: The run that trained the network; empty where there is none.
+            run: The run that trained the network; empty if there is none.
 
         Returns:
-            As `words/last (permuted, seed 0)`; `label` for what is no control, or of no run.
+            For a control, a name such as `words/last (permuted, seed 0)`; otherwise `label`.
         """
         if self.seed is None:
             return self.label
@@ -70,7 +70,7 @@ class Source(NamedTuple):
 
     @property
     def short_target(self) -> str:
-        """Readable name of what a control is made of: the stem of a file, or the name of a class."""
+        """Readable name of a control's network: the stem of a file, or the name of a class."""
         path = self.target.removeprefix("published:")
         if Path(path).is_file():
             return Path(path).stem
@@ -78,29 +78,29 @@ class Source(NamedTuple):
 
 
 def parse_source(name: str) -> Source:
-    """Understand the name of a network, without loading it.
+    """Parse the name of a network, without loading it.
 
-    - `PATH`: a checkpoint of this project or a file of published weights, which are told apart by what is in them;
+    - `PATH`: a checkpoint of this project or a file of published weights, distinguished by its content;
     - `published:PATH`: a file of published weights;
-    - `NAME:FOLDER`: a network of another package (`EXTERNAL_NETWORKS`) with the weights in a folder;
-    - `MODULE:FACTORY`, as `package.module:function` or `path/file.py:function`: what a user's own function or
-      class makes when it is called; the only form that runs code from elsewhere;
-    - `SpectroTemporal`, in any case: the baseline;
-    - `permuted:NETWORK[:SEED]`: any of the former, but the baseline, with permuted weights;
-    - `untrained:PATH[:SEED]`: a checkpoint's architecture at its random initialisation;
-    - `untrained:BACKBONE[:SEED]`: a backbone of `networks` by name, or a `package.Class`, likewise;
-    - `untrained:NAME[:SEED]`: a network of another package, likewise.
+    - `NAME:FOLDER`: a network of another package (`EXTERNAL_NETWORKS`) with weights from a folder;
+    - `MODULE:FACTORY`, as `package.module:function` or `path/file.py:function`: the network returned by a user's own
+      function or class; the only form that runs code from elsewhere;
+    - `SpectroTemporal`, in upper or lower case: the baseline;
+    - `permuted:NETWORK[:SEED]`: any of the above except the baseline, with permuted weights;
+    - `untrained:PATH[:SEED]`: the architecture of a checkpoint with random initial weights;
+    - `untrained:BACKBONE[:SEED]`: a backbone of `networks` by name, or a `package.Class`, with random initial weights;
+    - `untrained:NAME[:SEED]`: a network of another package with random initial weights.
 
-    Seeds are 0 where none is given. A checkpoint whose name could be taken for another form is given as `./NAME`.
+    The default seed is 0. Write `./NAME` for a checkpoint with a name like another form.
 
     Args:
         name: The name.
 
     Returns:
-        What it stands for. The file of a checkpoint exists.
+        The parsed name. The file of a checkpoint exists.
 
     Raises:
-        SourceError: For a file that is not there, or a name of no known form; lists those that are.
+        SourceError: The file does not exist, or the name has no known form; the message lists the known forms.
     """
     if name.lower() == BASELINE.lower():
         return Source("baseline", BASELINE)
@@ -122,7 +122,7 @@ def parse_source(name: str) -> Source:
 
 
 def _parse_trained(name: str) -> Source | None:
-    """Names of networks that are no control and not the baseline."""
+    """Parse the name of a network that is not a control or the baseline; None if it has another form."""
     if Path(name).is_file():
         return Source("checkpoint", name)
     form, _, rest = name.partition(":")
@@ -150,15 +150,15 @@ def _is_class_name(target: str) -> bool:
 
 
 def known_forms() -> str:
-    """List the names of networks that `parse_source` understands, for errors and helps; simple ones first.
+    """List the forms of names that `parse_source` accepts, for errors and help, simple ones first.
 
     Returns:
-        One sentence's end.
+        The end of a sentence.
     """
     external = ", ".join(EXTERNAL_NETWORKS)
     return (
         f"the path of a checkpoint or of published weights (.pt); {BASELINE}, the baseline; the controls "
-        "permuted:CHECKPOINT[:SEED], likewise with published weights and the networks below, and "
+        "permuted:CHECKPOINT[:SEED] (also with published weights and the networks below) and "
         "untrained:CHECKPOINT[:SEED]; published:PATH; "
         f"NAME:FOLDER with NAME one of {external}; package.module:FACTORY or file.py:FACTORY; "
         f"untrained:NAME[:SEED] with one of {external}, {', '.join(BACKBONES)} or package.Class"

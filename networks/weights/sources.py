@@ -1,4 +1,4 @@
-"""Networks by name, for command lines: checkpoints, published weights, networks of other packages, controls."""
+"""Load networks by name: checkpoints, published weights, networks of other packages, controls."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,18 +25,18 @@ from networks.weights.source_names import BACKBONES, Source, SourceError, Source
 from networks.weights.strict import CheckpointError
 from networks.weights.tensor_files import read_tensor_file
 
-# Heads of an untrained network that is made from its backbone's name: the published word task. Stages come before it.
+# Heads of an untrained network named by its backbone: the published word task. They do not affect the stages.
 _UNTRAINED_HEADS = {"word": 794}
 
 
 class LoadedNetwork(NamedTuple):
-    """A network in evaluation mode and where it comes from.
+    """A network in evaluation mode and its origin.
 
     Attributes:
         network: Network with stages: a `networks.AuditoryNetwork`, `networks.SpectroTemporal`, `networks.StagedNetwork`
-            or what a user's factory makes.
-        identity: What it is, for the table of scores.
-        tasks: Tasks it was trained on, plain dictionaries; empty for the baseline, untrained networks and those of
+            or the result of a user's factory.
+        identity: Its identity, for the table of scores.
+        tasks: Tasks it was trained on, as plain dictionaries; empty for the baseline, untrained networks and those of
             other packages.
     """
 
@@ -50,15 +50,15 @@ def load_network(source: str | Source, *, run_factories: bool = True) -> LoadedN
 
     Args:
         source: The name, see `parse_source`.
-        run_factories: Whether `MODULE:FACTORY` may import the module and call the factory; False where the name
-            comes from a file and not from the user.
+        run_factories: Whether `MODULE:FACTORY` may import the module and call the factory; False if the name comes from
+            a file instead of the user.
 
     Returns:
-        The network in evaluation mode, with what a table says about it.
+        The network in evaluation mode, with its identity.
 
     Raises:
-        SourceError: For a name that is not known, a network that cannot be made, or a factory that may not be run.
-        CheckpointError: For a file that is damaged, would run code, or holds other weights than it should.
+        SourceError: The name is unknown, the network cannot be made, or its factory may not be run.
+        CheckpointError: The file is damaged, would run code, or contains other weights than expected.
     """
     source = parse_source(source) if isinstance(source, str) else source
     if source.kind == "permuted":
@@ -73,7 +73,8 @@ def load_network(source: str | Source, *, run_factories: bool = True) -> LoadedN
             return _published(source, content)
         except CheckpointError as error:
             raise CheckpointError(
-                f"{error}; nor is it a checkpoint saved by `python -m train fit`, which has an entry {NETWORK_KEY!r}"
+                f"{error}. It is not a checkpoint saved by `python -m train fit` either, which has an entry "
+                f"{NETWORK_KEY!r}"
             ) from error
     if source.kind == "published":
         return _published(source, read_tensor_file(source.target))
@@ -90,7 +91,7 @@ def load_network(source: str | Source, *, run_factories: bool = True) -> LoadedN
 
 
 def _trained(content: Any, source: Source) -> LoadedNetwork:
-    """The network of a checkpoint of this project."""
+    """Load the network of a checkpoint of this project."""
     loaded = network_of(content, source=source.target)
     identity = NetworkIdentity(
         run=loaded.run,
@@ -103,7 +104,7 @@ def _trained(content: Any, source: Source) -> LoadedNetwork:
 
 
 def _control_of(parent: NetworkIdentity, source: Source) -> NetworkIdentity:
-    """Identity of a control: it keeps the step and epoch of the network that it is a control of."""
+    """Identity of a control, which keeps the step and epoch of its network."""
     assert source.kind in ("permuted", "untrained")
     return replace(
         parent,
@@ -116,7 +117,7 @@ def _control_of(parent: NetworkIdentity, source: Source) -> NetworkIdentity:
 
 
 def _identity(source: Source) -> NetworkIdentity:
-    """Identity of a network that is no checkpoint."""
+    """Identity of a network that is not from a checkpoint."""
     if source.kind == "untrained":
         return NetworkIdentity(
             run=source.label,
@@ -157,7 +158,7 @@ def _from_factory(source: Source) -> nn.Module:
 
 
 def _refused(source: Source) -> nn.Module:
-    raise SourceError(f"network {source.target!r} is made by code, which is not run here")
+    raise SourceError(f"network {source.target!r} is made by a factory, whose code is not run here")
 
 
 def _published(source: Source, content: Any) -> LoadedNetwork:
@@ -167,7 +168,7 @@ def _published(source: Source, content: Any) -> LoadedNetwork:
 
 
 def _description(target: str) -> Description:
-    """Description of the network with the named backbone and the published front end."""
+    """Describe the network with the named backbone and the published front end."""
     class_path = f"{getattr(networks, target).__module__}.{target}" if target in BACKBONES else target
     try:
         backbone = untrained({"class_path": class_path, "init_args": {}})

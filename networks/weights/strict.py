@@ -1,4 +1,4 @@
-"""Loading weights strictly: every name and shape must match, and what does not is named."""
+"""Load weights strictly: every name and shape must match, and errors list those that do not."""
 
 from collections.abc import Mapping
 
@@ -10,18 +10,18 @@ class CheckpointError(ValueError):
     """Weights or a checkpoint that cannot be used: damaged, unsafe, or of another architecture."""
 
 
-NAMES_SHOWN = 5  # names of a mismatch that an error spells out; the rest is counted
+NAMES_SHOWN = 5  # number of names that an error lists before it counts the others
 
 
 def differences(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> list[str]:
-    """What keeps weights from fitting, in words.
+    """Describe differences in the names and shapes of weights.
 
     Args:
-        expected: Tensors of the right shapes, by name.
-        weights: Tensors to be put in their places.
+        expected: Tensors of the expected shapes, by name.
+        weights: Tensors to load, by name.
 
     Returns:
-        At most one text each for missing, unexpected and misshapen tensors, with their names; empty if all fit.
+        At most one text each for missing, unexpected and misshapen tensors, with their names; empty if all match.
     """
     missing = [name for name in expected if name not in weights]
     unexpected = [name for name in weights if name not in expected]
@@ -39,15 +39,15 @@ def differences(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, source: str) -> None:
-    """Copy weights into a module; nothing is changed when they do not fit.
+    """Copy weights into a module, which is not changed if they do not match.
 
     Args:
-        module: Network to fill.
+        module: Network to load into.
         weights: Tensors by parameter or buffer name.
-        source: Where the weights come from, for the error.
+        source: Name of their source, for the error.
 
     Raises:
-        CheckpointError: Naming missing, unexpected and misshapen tensors.
+        CheckpointError: Names or shapes differ; the message lists missing, unexpected and misshapen tensors.
     """
     problems = differences(module.state_dict(), weights)
     if problems:

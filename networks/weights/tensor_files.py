@@ -1,4 +1,4 @@
-"""Reading files of weights without running code from them, whoever wrote the file."""
+"""Read files of weights without running code from them, whoever wrote the file."""
 
 import importlib
 import pickle
@@ -14,22 +14,22 @@ from networks.weights.strict import CheckpointError
 
 
 class Skipped:
-    """Stands for an object of a file that is no weight and is not made: whatever it is called with, it does nothing."""
+    """Placeholder for an object in a file that is not a weight and is not created; all its methods do nothing."""
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> "Skipped":
-        """Take any arguments and forget them."""
+        """Ignore all arguments."""
         return super().__new__(cls)
 
     def __setstate__(self, _state: Any) -> None:
-        """Take any state and forget it."""
+        """Ignore the state."""
 
     def __setitem__(self, _key: Any, _value: Any) -> None:
-        """Take any item and forget it."""
+        """Ignore the item."""
 
 
 _multiarray = importlib.import_module("numpy._core.multiarray")
-# numpy's numbers and arrays, beside the weights in many a file (the epoch, an accuracy). Making one runs no code. They
-# are pickled under the module names of numpy 1 or 2.
+# NumPy's numbers and arrays, which many files contain in addition to weights (the epoch, an accuracy). Creating them
+# runs no code. They are pickled with the module names of NumPy 1 or 2.
 _NUMPY: list[Any] = [
     np.dtype,
     np.ndarray,
@@ -40,34 +40,35 @@ _NUMPY: list[Any] = [
         for name in ("scalar", "_reconstruct")
     ),
 ]
-# What dill, which the published files were written with, pickles Python types and arrays by. None of it is made: the
-# names stand for `Skipped`, and the entries of a file that hold such an object are of no use to us. A weight cannot be
-# one: weights must be tensors. Functions, which dill can pickle too, are refused.
+# Names by which dill, the writer of the published files, pickles Python types and arrays. These objects are not created
+# but replaced by `Skipped`: their entries in a file are not needed. A weight cannot be among them, as weights must be
+# tensors. Functions, which dill can pickle too, raise an error.
 _OF_DILL = [
     *(f"{module}.{name}" for module in ("dill._dill", "dill.dill") for name in ("_load_type", "_create_array")),
     "collections.defaultdict",
 ]
 _CODE = re.compile(r"\bGLOBAL (\S+)|unrecognized (function .*)")
-"""Where PyTorch's errors name what the file would have called."""
+"""Finds the name that the file would call in PyTorch's errors."""
 _READABLE: list[Any] = [*_NUMPY, *((Skipped, name) for name in _OF_DILL)]
 
 
 def read_tensor_file(path: str | Path) -> Any:
-    """Read what `torch.save` wrote (either of its formats, also with dill), tensors on the CPU.
+    """Read a file written by `torch.save` (in either of its formats, also with dill), with tensors on the CPU.
 
-    PyTorch's restricted unpickler (`weights_only=True`) knows tensors and plain Python values and calls nothing that
-    a file names. To these come here numpy's numbers and arrays. Types and arrays pickled by dill come back as
-    `Skipped`, an empty stand-in. A file that names anything else is refused as a whole.
+    PyTorch's restricted unpickler (`weights_only=True`) accepts tensors and plain Python values and calls nothing that
+    a file names. In addition, NumPy's numbers and arrays are accepted here. Types and arrays pickled by dill are
+    returned as `Skipped`, an empty placeholder. Any other name in a file raises an error.
 
     Args:
         path: The file.
 
     Returns:
-        What is in it, most often a dictionary.
+        Its content, usually a dictionary.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        CheckpointError: If the file is damaged, is no file of PyTorch's, or would run code on loading; names what.
+        FileNotFoundError: The file does not exist.
+        CheckpointError: The file is damaged, was not written by PyTorch, or would run code on loading; the message says
+            which.
     """
     path = Path(path)
     if not path.is_file():
@@ -75,7 +76,8 @@ def read_tensor_file(path: str | Path) -> Any:
     try:
         with torch.serialization.safe_globals(_READABLE):
             return torch.load(str(path), map_location="cpu", weights_only=True)
-    # Damaged pickles raise all kinds of errors; those of the operating system (OSError) are no fault of the file.
+    # Damaged pickles raise errors of many types. Those of the operating system (OSError) are not caught here, as they
+    # do not mean that the file is damaged.
     except (
         pickle.UnpicklingError,
         RuntimeError,
@@ -92,7 +94,7 @@ def read_tensor_file(path: str | Path) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong in a few words: PyTorch's own begin with advice to load the file unsafely."""
+    """Shorten an error of PyTorch, which starts with advice to load the file unsafely."""
     code = _CODE.search(str(error))
     if code is not None:
         return f"it would run code, as it names {code[1].rstrip('.')}, which is neither a tensor nor a plain value"

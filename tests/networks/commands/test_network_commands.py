@@ -62,9 +62,9 @@ def test_summary_names_what_is_not_there_as_it_was_given(name, capsys):
 def test_convert_reports_errors_in_one_line(published, tmp_path, capsys):
     out = tmp_path / "multi.ckpt"
     for arguments, message in (
-        ([published, published], "exists: name another file"),
+        ([published, published], "exists: choose another file"),
         ([tmp_path / "none.pt", out], "no such checkpoint"),
-        ([published, out, "--architecture", "CochCNN9"], "expected CochCNN9's heads"),
+        ([published, out, "--architecture", "CochCNN9"], "expected heads of CochCNN9"),
         ([published, out, "--task", "word"], "expected the tasks word"),
     ):
         assert main(["convert", *map(str, arguments)]) == 2

@@ -100,7 +100,7 @@ def test_files_of_other_tasks_or_networks_are_refused():
         ({"epoch": 1}, r"expected published weights, named module.model.1.*'epoch'"),
         ({}, "an empty dictionary"),
         (torch.zeros(2), "a Tensor"),
-        ({"model": {"module.model.1.conv0.weight": 3}}, "'module.model.1.conv0.weight' is none"),
+        ({"model": {"module.model.1.conv0.weight": 3}}, "'module.model.1.conv0.weight' is not a tensor"),
     ],
 )
 def test_files_without_published_weights_are_refused(content, message, tmp_path):

@@ -212,7 +212,7 @@ def test_weights_of_another_project_are_refused_with_what_was_expected(tmp_path)
     with pytest.raises(CheckpointError, match="expected published weights, named module") as error:
         load_network(str(path))
     assert "encoder.weight" in str(error.value)
-    assert "nor is it a checkpoint saved by `python -m train fit`" in str(error.value)
+    assert "It is not a checkpoint saved by `python -m train fit` either" in str(error.value)
     assert "load_published" not in str(error.value)
 
 
