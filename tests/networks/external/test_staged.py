@@ -319,7 +319,7 @@ def test_a_factory_makes_the_same_network_every_time(factory_file, monkeypatch):
 def test_factories_that_cannot_be_used_are_refused(factory_file):
     for name, message in (
         (f"{factory_file}:nothing", "does not define 'nothing'; it defines.*make_network"),
-        (f"{factory_file}:make_nothing", "got a Linear; networks.StagedNetwork gives these"),
+        (f"{factory_file}:make_nothing", "got a Linear; networks.StagedNetwork adds these"),
         ("nowhere.at_all:make", "module 'nowhere.at_all' is not found"),
         (f"{factory_file.parent}/none.py:make", "no such file"),
     ):
