@@ -22,9 +22,11 @@ MAY_IMPORT = {
     "evaluate": {
         "networks",
         "datamodules.audio",
+        "datamodules.class_folders",
         "datamodules.demo",
         "datamodules.files",
         "datamodules.progress",
+        "datamodules.sound_folders",
     },
     "train": {"networks", "datamodules", "evaluate"},
 }

@@ -7,7 +7,7 @@ the index and the report are made from them (`finish`), and the folder moves to 
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,16 @@ from datamodules.building.build_report import BuildError, BuildReport, read_repo
 from datamodules.building.clips import Cutting
 from datamodules.building.finish import finish_build, write_plan
 from datamodules.building.jobs import bad_clips, do_jobs, plan, problem_of
+from datamodules.building.nothing_left import check_left
 from datamodules.building.records import Problem
 from datamodules.building.working_folder import remove_finished, taking_up, up_to_date, working_on
 from datamodules.files import check_writable, file_sha256
 from datamodules.manifests.label_lists import label_sets_of
 from datamodules.manifests.manifest import ManifestEntry, RowError, read_manifest
-from datamodules.manifests.splitting import SplitRule, check_splits, split_entries
+from datamodules.manifests.splitting import SplitRule, check_splits, name_splits, split_entries
 from datamodules.progress import Progress
 from datamodules.shards.index import FORMAT_VERSION
+from datamodules.sound_folders import PassedOver, find_file
 
 DEFAULT_CLIPS_PER_SHARD = 512
 MIN_SAMPLE_RATE_HZ = 1000
@@ -56,6 +58,7 @@ def build_shards(
     overwrite: bool = False,
     progress: bool = True,
     picture: bool = True,
+    passed_over: Sequence[PassedOver] = (),
 ) -> BuildReport:
     """Build one shard set per split of a manifest: `OUT/train`, `OUT/val`, ...
 
@@ -88,13 +91,14 @@ def build_shards(
         overwrite: Replace an earlier build at `out`.
         progress: Show progress: a bar in a terminal, otherwise a line now and then.
         picture: Draw `OUT/report.png`.
+        passed_over: Files of the corpus that the manifest does not name, for the report.
 
     Returns:
         What was built.
 
     Raises:
         ManifestError: The manifest cannot be used, or none of its splits is known.
-        BuildError: Clips are bad, `out` holds something else, or another build works on it.
+        BuildError: Clips are bad, no clip is left of a split, `out` holds something else, or another build works on it.
         NotWritableError: `out` cannot be written.
     """
     cutting = Cutting(sample_rate_hz, clip_duration_s, min_duration_s, max_zero_fraction, min_source_rate_hz)
@@ -115,10 +119,12 @@ def build_shards(
         entries, label_sets = label_sets_of(
             manifest, entries, one_label=one_label, many_labels=many_labels, lists=label_lists or {}, skipped=wrong_rows
         )
+        display.report("looking for the sound files")
+        entries, missing = _found_files(entries)
+        entries, renamed = name_splits(manifest, entries, wrong_rows or ())
+        check_left(manifest, entries, wrong_rows or (), is_given=rule.by == "given")
         entries = split_entries(entries, rule, seed=seed)
         check_splits(entries)
-        display.report("looking for the sound files")
-        missing = _missing_files(entries)
         if missing and not skip_bad:
             raise bad_clips(missing)
         request: dict[str, Any] = {
@@ -136,15 +142,18 @@ def build_shards(
         }
         if may_be_unlabelled:  # otherwise requests stay equal to those from before this setting
             request["may_be_unlabelled"] = sorted(may_be_unlabelled)
+        if renamed:
+            request["renamed_splits"] = renamed
         if up_to_date(out, request, overwrite=overwrite):
             remove_finished(out, request)
-            return read_report(out, is_new=False)
+            earlier = read_report(out, is_new=False)
+            return replace(earlier, passed_over=tuple(passed_over)) if passed_over else earlier
         jobs = plan(entries, clips_per_shard, seed, keep_order=keep_order)
         problems = [
             Problem(error.split, error.row, "", error.source, error.kind, str(error)) for error in wrong_rows or ()
         ]
         with working_on(out, request, overwrite=overwrite, is_part=part is not None) as working:
-            write_plan(working, jobs, problems)
+            write_plan(working, jobs, problems, passed_over)
             chosen = jobs if part is None else jobs[part[0] :: part[1]]
             found = do_jobs(chosen, working, cutting, num_workers, skip_bad=skip_bad, display=display)
             if part is not None:
@@ -189,14 +198,30 @@ def _check_settings(cutting: Cutting, clips_per_shard: int, part: tuple[int, int
         raise BuildError(f"part must be from 0 to parts - 1, got part {part[0]} of {part[1]} parts")
 
 
-def _missing_files(entries: Sequence[ManifestEntry]) -> list[Problem]:
-    """Rows whose file is missing, which are cheap to find before anything is decoded."""
-    found = {path: path.is_file() for path in {entry.path for entry in entries}}
-    return [
-        problem_of(entry, AudioError(f"{entry.path}: no such audio file", kind="missing"))
-        for entry in entries
-        if not found[entry.path]
+def _found_files(entries: Sequence[ManifestEntry]) -> tuple[list[ManifestEntry], list[Problem]]:
+    """Find the files of rows, also if their names are in another form of Unicode.
+
+    Returns:
+        All rows, and a problem for each whose file is missing, which is cheap to find before anything is decoded.
+    """
+    places = {path: path if path.is_file() else find_file(path) for path in {entry.path for entry in entries}}
+    moved = [
+        entry if places[entry.path] is entry.path else replace(entry, path=places[entry.path]) for entry in entries
     ]
+    reasons = {path: _why_missing(path) for path in places.values()}
+    return moved, [
+        problem_of(entry, AudioError(f"{entry.path}: {reason}", kind="missing"))
+        for entry in moved
+        if (reason := reasons[entry.path])
+    ]
+
+
+def _why_missing(path: Path) -> str:
+    if path.is_file():
+        return ""
+    if path.is_symlink():
+        return f"no such audio file: a link to {path.readlink()}, which is missing; get the file first"
+    return "no such audio file"
 
 
 def _sounds_digest(entries: Sequence[ManifestEntry]) -> str:

@@ -4,6 +4,7 @@ The folder of a build holds
 
 - `build.json`: the request;
 - `report.csv`: the rows that were left out, each with its reason;
+- `passed_over.csv`: files of the corpus that the manifest does not name, if there are any: columns kind, path;
 - `statistics.csv`: columns split, quantity, name, value; clips, durations, clips per class, clips left out by reason,
   clipped clips, partly silent clips, copies;
 - `duplicates.csv`: clips with the same sound, which share a value of `content`;
@@ -23,12 +24,14 @@ from datamodules.building.clip_quality import MANY_CLIPPED, MANY_ZEROS
 from datamodules.building.records import JobOutcome, Problem
 from datamodules.files import write_json, write_text
 from datamodules.shards.reader import ShardSet
+from datamodules.sound_folders import PassedOver
 from datamodules.tasks import LabelSet
 
 REQUEST_FILE = "build.json"
 REPORT_FILE = "report.csv"
 STATISTICS_FILE = "statistics.csv"
 DUPLICATES_FILE = "duplicates.csv"
+PASSED_OVER_FILE = "passed_over.csv"
 PICTURE_FILE = "report.png"
 
 Statistic = tuple[str, str, str, float]
@@ -71,6 +74,7 @@ class BuildReport:
         labels_without_training: For each label set, the labels that occur in other splits but never in "train"; empty
             without a split "train".
         part: Index of the part that was built, and number of parts; None if the build is complete.
+        passed_over: Files of the corpus that the manifest does not name.
     """
 
     folder: Path
@@ -80,6 +84,7 @@ class BuildReport:
     duplicates: tuple[Duplicate, ...]
     labels_without_training: Mapping[str, tuple[str, ...]]
     part: tuple[int, int] | None = None
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 def write_build_report(
@@ -88,6 +93,8 @@ def write_build_report(
     outcomes: Mapping[str, Sequence[JobOutcome]],
     problems: Sequence[Problem],
     label_sets: Mapping[str, LabelSet],
+    *,
+    passed_over: Sequence[PassedOver] = (),
 ) -> None:
     """Write the request, and the tables of what was made and left out.
 
@@ -97,10 +104,13 @@ def write_build_report(
         outcomes: For each split, the outcomes of its jobs.
         problems: The rows that were left out.
         label_sets: The label sets.
+        passed_over: Files of the corpus that the manifest does not name.
     """
     write_json(folder / REQUEST_FILE, request)
-    _write_csv(folder / REPORT_FILE, Problem, problems)
-    _write_csv(folder / DUPLICATES_FILE, Duplicate, _duplicates(outcomes))
+    _write_csv(folder / REPORT_FILE, _names(Problem), map(astuple, problems))
+    _write_csv(folder / DUPLICATES_FILE, _names(Duplicate), map(astuple, _duplicates(outcomes)))
+    if passed_over:
+        _write_csv(folder / PASSED_OVER_FILE, PassedOver._fields, passed_over)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(("split", "quantity", "name", "value"))
@@ -125,7 +135,16 @@ def read_report(out: Path, *, is_new: bool) -> BuildReport:
     duplicates = tuple(Duplicate(*row) for row in _read_csv(out / DUPLICATES_FILE))
     folders = sorted(path for path in out.iterdir() if path.is_dir())
     shard_sets = {folder.name: ShardSet(folder) for folder in folders}
-    return BuildReport(out, is_new, shard_sets, problems, duplicates, _labels_without_training(shard_sets))
+    passed = out / PASSED_OVER_FILE
+    return BuildReport(
+        out,
+        is_new,
+        shard_sets,
+        problems,
+        duplicates,
+        _labels_without_training(shard_sets),
+        passed_over=tuple(PassedOver(*row) for row in _read_csv(passed)) if passed.is_file() else (),
+    )
 
 
 def statistics(
@@ -178,11 +197,15 @@ def _duplicates(outcomes: Mapping[str, Sequence[JobOutcome]]) -> list[Duplicate]
     return [duplicate for group in groups for duplicate in sorted(group, key=astuple)]
 
 
-def _write_csv(path: Path, kind: type, rows: Iterable[Any]) -> None:
+def _names(kind: type) -> list[str]:
+    return [field.name for field in fields(kind)]
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([field.name for field in fields(kind)])
-    writer.writerows(astuple(row) for row in rows)
+    writer.writerow(columns)
+    writer.writerows(rows)
     write_text(path, buffer.getvalue())
 
 

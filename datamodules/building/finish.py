@@ -9,24 +9,33 @@ from typing import Any
 
 from datamodules.building.build_report import PICTURE_FILE, BuildError, write_build_report
 from datamodules.building.jobs import ShardJob
+from datamodules.building.nothing_left import reasons
 from datamodules.building.records import JobOutcome, Problem, read_outcome
 from datamodules.building.working_folder import PLAN_FILE, final_folder, publish, record_path
 from datamodules.files import write_json
 from datamodules.shards.writer import write_index
+from datamodules.sound_folders import PassedOver
 from datamodules.tasks import LabelSet
 
 _NUM_NAMED = 5
 
 
-def write_plan(working: Path, jobs: Sequence[ShardJob], problems: Sequence[Problem]) -> None:
+def write_plan(
+    working: Path, jobs: Sequence[ShardJob], problems: Sequence[Problem], passed_over: Sequence[PassedOver] = ()
+) -> None:
     """Write which tar files a build consists of, for the process that finishes it.
 
     Args:
         working: The working folder.
         jobs: All jobs of the build.
         problems: The rows that were left out before any job.
+        passed_over: Files of the corpus that the manifest does not name.
     """
-    content = {"jobs": [[job.split, job.file] for job in jobs], "problems": [astuple(problem) for problem in problems]}
+    content = {
+        "jobs": [[job.split, job.file] for job in jobs],
+        "problems": [astuple(problem) for problem in problems],
+        "passed_over": passed_over,
+    }
     write_json(working / PLAN_FILE, content)
 
 
@@ -53,12 +62,13 @@ def finish_build(working: Path, out: Path, request: Mapping[str, Any]) -> None:
     for split, jobs in outcomes.items():
         records = [job.record for job in jobs if job.record is not None]
         if not records:
-            named = next(problem for problem in problems if problem.split == split)
-            raise BuildError(f"{out}: no clip of split {split!r} can be used: {named}, ...")
+            of_split = [problem for problem in problems if problem.split == split]
+            raise BuildError(f"{out}: no clip of split {split!r} can be used: {reasons(of_split)}")
         write_index(
             final_folder(working) / split, records, label_sets=label_sets, sample_rate_hz=request["sample_rate_hz"]
         )
-    write_build_report(final_folder(working), request, outcomes, problems, label_sets)
+    passed_over = [PassedOver(*values) for values in planned.get("passed_over", ())]
+    write_build_report(final_folder(working), request, outcomes, problems, label_sets, passed_over=passed_over)
     if request["picture"]:
         from datamodules.building.picture import draw_report
 

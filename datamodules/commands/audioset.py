@@ -25,7 +25,7 @@ class AudioSet(BuildOptions):
         train: Segment list for training; published is unbalanced_train_segments.csv.
         val: Segment list for validation; published is balanced_train_segments.csv.
         ontology: The file ontology.json.
-        clips: Folder of sounds, named YTID or YTID_START...
+        clips: Folder of sounds, at any depth, named YTID or YTID_START...
         label_list: File with the labels in the order of the classes, one per line. The default is the null label, then
             all labels that occur, sorted.
     """
@@ -54,7 +54,8 @@ class AudioSet(BuildOptions):
         console = Console()
         console.print(_left_out(manifest))
         lists = {} if self.label_list is None else {COLUMN: self.label_list}
-        print_report(self.build(manifest.path, many_labels=[COLUMN], label_lists=lists), console)
+        report = self.build(manifest.path, many_labels=[COLUMN], label_lists=lists, passed_over=manifest.passed_over)
+        print_report(report, console)
 
 
 def _left_out(manifest: AudioSetManifest) -> Table:

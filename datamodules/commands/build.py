@@ -8,7 +8,7 @@ from rich.console import Console
 
 from datamodules.commands.build_options import BuildOptions
 from datamodules.commands.report_tables import print_report
-from datamodules.corpora.layouts import make_manifest
+from datamodules.corpora.layouts import CorpusManifest, make_manifest
 from datamodules.progress import Progress
 from networks.commands.dispatch import CommandError
 
@@ -59,10 +59,10 @@ class Build(BuildOptions):
         """
         label_lists = dict(map(_column_and_file, self.label_list))
         self.check()
-        manifest = self.manifest
+        manifest, passed_over = CorpusManifest(self.manifest, ())
         if self.layout is not None:
             with Progress(f"looking for sounds in {self.manifest}"):
-                manifest = make_manifest(self.manifest, self.manifest_path, layout=self.layout)
+                manifest, passed_over = make_manifest(self.manifest, self.manifest_path, layout=self.layout)
         report = self.build(
             manifest,
             one_label=self.one_label,
@@ -70,6 +70,7 @@ class Build(BuildOptions):
             label_lists=label_lists,
             may_be_unlabelled=self.allow_unlabelled,
             keep_order=self.keep_order,
+            passed_over=passed_over,
         )
         print_report(report, Console())
 

@@ -15,6 +15,7 @@ from networks.commands.dispatch import CommandError
 
 if TYPE_CHECKING:
     from datamodules.building.build_report import BuildReport
+    from datamodules.sound_folders import PassedOver
 
 
 @dataclass(kw_only=True)
@@ -83,6 +84,7 @@ class BuildOptions:
         label_lists: Mapping[str, str | Path] | None = None,
         may_be_unlabelled: Sequence[str] = (),
         keep_order: bool = False,
+        passed_over: Sequence[PassedOver] = (),
     ) -> BuildReport:
         """Build with these options; see `datamodules.building.build.build_shards`.
 
@@ -94,6 +96,7 @@ class BuildOptions:
             label_lists: For some of these columns, a file that lists the labels.
             may_be_unlabelled: Those of these columns whose cells may be empty.
             keep_order: Keep the order of the keys.
+            passed_over: Files of the corpus that the manifest does not name.
 
         Returns:
             What was built.
@@ -107,6 +110,7 @@ class BuildOptions:
             label_lists=label_lists,
             may_be_unlabelled=may_be_unlabelled,
             keep_order=keep_order,
+            passed_over=passed_over,
             split_rule=SplitRule("given" if self.split_by is None else self.split_by, self.val_fraction),
             part=None if self.part is None or self.parts is None else (self.part, self.parts),
             sample_rate_hz=self.sample_rate_hz,

@@ -9,6 +9,7 @@ from datamodules.corpora import fsdd
 from datamodules.corpora.sounds import CorpusError
 from datamodules.demo import corpus
 from datamodules.demo.speech import Synthesiser
+from datamodules.sound_folders import PassedOver
 
 
 @dataclass(kw_only=True)
@@ -46,6 +47,10 @@ class Demo(SignalAndNoise):
         except ImportError as error:
             raise CorpusError(str(error)) from error
         return corpus.RECIPE, fsdd.fingerprint(self.digits) if self.digits else ""
+
+    def passed_over(self) -> tuple[PassedOver, ...]:
+        """What the folder of digits holds in addition to the recordings."""
+        return fsdd.in_addition(self.digits) if self.digits else ()
 
     def make_signals(self, sounds: Path) -> Path:
         """Synthesise the words, and add the recorded digits."""

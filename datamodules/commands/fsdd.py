@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from datamodules.commands.signal_and_noise import SignalAndNoise
 from datamodules.corpora import fsdd
+from datamodules.sound_folders import PassedOver
 
 
 @dataclass(kw_only=True)
@@ -28,3 +29,7 @@ class Fsdd(SignalAndNoise):
     def make_signals(self, sounds: Path) -> Path:
         """Make the manifest of the recordings."""
         return fsdd.make_manifest(self.folder, sounds / fsdd.MANIFEST_NAME)
+
+    def passed_over(self) -> tuple[PassedOver, ...]:
+        """What the folder holds in addition to the recordings."""
+        return fsdd.in_addition(self.folder)

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from datamodules.commands.build_options import BuildOptions
 from datamodules.commands.report_tables import print_report
-from datamodules.corpora.genres import COLUMN, has_splits, make_manifest
+from datamodules.corpora.genres import COLUMN, make_manifest
 
 
 @dataclass(kw_only=True)
@@ -18,9 +18,10 @@ class Genres(BuildOptions):
     The manifest is put next to OUT.
 
     Attributes:
-        folder: FOLDER/GENRE/*.wav, or FOLDER/{train,val,test}/GENRE/*.wav.
+        folder: FOLDER/GENRE/*.wav, FOLDER/SPLIT/GENRE/*.wav or FOLDER/GENRE/SPLIT/*.wav, where splits have their usual
+            names (train, training, val, valid, validation, dev, test, eval, ...).
         column: Name of the labels and of the task.
-        split_by: What to split by: given (the folders train, val and test), path (the clips of a sound file stay
+        split_by: What to split by: given (the folders of the splits), path (the clips of a sound file stay
             together) or the name of a column. The default is given if there are such folders, else path.
     """
 
@@ -38,5 +39,6 @@ class Genres(BuildOptions):
         """
         self.check()
         manifest = make_manifest(self.folder, self.manifest_path, column=self.column)
-        split_by = self.split_by or ("given" if has_splits(self.folder) else "path")
-        print_report(replace(self, split_by=split_by).build(manifest, one_label=[self.column]), Console())
+        options = replace(self, split_by=self.split_by or ("given" if manifest.has_splits else "path"))
+        report = options.build(manifest.path, one_label=[self.column], passed_over=manifest.passed_over)
+        print_report(report, Console())

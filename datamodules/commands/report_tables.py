@@ -40,6 +40,12 @@ def print_report(report: BuildReport, console: Console) -> None:
         console.print(f"{name}: {len(labels)} label(s) never occur in train: {named}{more}", markup=False)
     if report.duplicates:
         console.print(_duplicates_line(report), markup=False)
+    if report.passed_over:
+        from datamodules.building.build_report import PASSED_OVER_FILE
+        from datamodules.sound_folders import describe
+
+        line = f"passed over: {describe(report.passed_over)} (all are in {report.folder / PASSED_OVER_FILE})"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if report.problems:
         reasons = Counter(problem.kind for problem in report.problems)
         skipped = Table("reason", "clips", title=f"left out, see {report.folder / REPORT_FILE}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from datamodules.building.build import build_shards
 from datamodules.building.build_report import REQUEST_FILE, BuildError, read_report
 from datamodules.commands.report_tables import print_report
 from datamodules.files import check_writable, remove_leftovers, scratch_folder, write_json
+from datamodules.sound_folders import PassedOver
 
 SIGNAL_FOLDER, NOISE_FOLDER, SOUNDS_FOLDER = "signal", "noise", "sounds"
 CORPUS_FILE = "corpus.json"
@@ -56,6 +57,10 @@ class SignalAndNoise(ABC):
     def make_signals(self, sounds: Path) -> Path:
         """Make the manifest of the signals, in the folder for sounds and manifests."""
 
+    def passed_over(self) -> tuple[PassedOver, ...]:
+        """What a folder of recordings holds in addition to what is used; nothing if all is synthesised."""
+        return ()
+
     @property
     def num_processes(self) -> int:
         """Number of processes."""
@@ -88,11 +93,13 @@ class SignalAndNoise(ABC):
                 num_workers=self.num_processes,
                 show_progress=True,
             )
-            self._build(SIGNAL_FOLDER, signals, SIGNAL_COLUMNS)
+            self._build(SIGNAL_FOLDER, signals, SIGNAL_COLUMNS, self.passed_over())
             self._build(NOISE_FOLDER, textures, (TEXTURE_COLUMN,))
         write_json(self.out / CORPUS_FILE, request)
 
-    def _build(self, folder: str, manifest: Path, columns: tuple[str, ...]) -> None:
+    def _build(
+        self, folder: str, manifest: Path, columns: tuple[str, ...], passed_over: Sequence[PassedOver] = ()
+    ) -> None:
         report = build_shards(
             manifest,
             self.out / folder,
@@ -100,6 +107,7 @@ class SignalAndNoise(ABC):
             num_workers=self.num_processes,
             seed=self.seed,
             overwrite=self.overwrite,
+            passed_over=passed_over,
         )
         print_report(report, Console())
 

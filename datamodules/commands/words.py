@@ -70,7 +70,7 @@ class Words(BuildOptions, SelectionRules):
             )
         console = Console()
         console.print(_removed(manifest))
-        print_report(self.build(manifest.path, one_label=_COLUMNS), console)
+        print_report(self.build(manifest.path, one_label=_COLUMNS, passed_over=manifest.passed_over), console)
 
 
 def _removed(manifest: WordManifest) -> Table:

@@ -8,8 +8,9 @@ import soundfile
 
 from datamodules.corpora.alignments import AlignedWord, read_ctm, read_textgrid
 from datamodules.corpora.recordings import Recording, find_recordings
-from datamodules.corpora.sounds import CorpusError, write_manifest
+from datamodules.corpora.sounds import CorpusError, corpus_errors, write_manifest
 from datamodules.corpora.word_selection import Removal, SelectionRules, select_words
+from datamodules.sound_folders import PassedOver, find_files, nfc, passed_over
 
 TEXTGRID_SUFFIX, CTM_SUFFIX = ".textgrid", ".ctm"
 
@@ -21,11 +22,13 @@ class WordManifest(NamedTuple):
         path: The manifest; its columns are path, midpoint_s, split ("train"), word and speaker.
         num_clips: Number of its rows.
         removals: What was left out, by rule; the first entries are about whole recordings.
+        passed_over: What the folder of recordings holds in addition to them.
     """
 
     path: Path
     num_clips: int
     removals: tuple[Removal, ...]
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 class _SpokenWord(NamedTuple):
@@ -53,15 +56,18 @@ class Alignments:
         self._root = root.resolve()
         self._folder = self._root if folder is None else folder.resolve()
         self._tier = tier
-        found = sorted(path for path in self._folder.rglob("*") if path.suffix.lower() in (TEXTGRID_SUFFIX, CTM_SUFFIX))
+        with corpus_errors():
+            found = find_files(self._folder, lambda path: path.suffix.lower() in (TEXTGRID_SUFFIX, CTM_SUFFIX))
         if not found:
             raise CorpusError(f"{self._folder}: has no alignments (*.TextGrid or *.ctm)")
         grids = [path for path in found if path.suffix.lower() == TEXTGRID_SUFFIX]
-        self._by_path = {path.with_suffix(""): path for path in grids}
+        self._by_path = {nfc(str(path.with_suffix(""))): path for path in grids}
         self._by_name: dict[str, list[Path]] = {}
         for path in grids:
-            self._by_name.setdefault(path.stem, []).append(path)
-        self._words = {name: words for path in found if path not in grids for name, words in read_ctm(path).items()}
+            self._by_name.setdefault(nfc(path.stem), []).append(path)
+        self._words = {
+            nfc(name): words for path in found if path not in grids for name, words in read_ctm(path).items()
+        }
 
     def words(self, recording: Path) -> list[AlignedWord] | None:
         """The words of a recording; None if it has no alignment.
@@ -69,11 +75,11 @@ class Alignments:
         Raises:
             CorpusError: The alignment is broken, or several have the name of the recording.
         """
-        name = recording.stem
+        name = nfc(recording.stem)
         places = [recording.with_suffix("")]
         if recording.is_relative_to(self._root):
             places.append(self._folder / recording.relative_to(self._root).with_suffix(""))
-        grid = next((self._by_path[place] for place in places if place in self._by_path), None)
+        grid = next((self._by_path[nfc(str(place))] for place in places if nfc(str(place)) in self._by_path), None)
         if grid is None and len(self._by_name.get(name, [])) > 1:
             raise CorpusError(f"{recording}: several alignments have its name: {self._by_name[name]}")
         if grid is None and name in self._by_name:
@@ -122,7 +128,9 @@ def make_manifest(
     if not rows:
         reasons = "; ".join(f"{removal.rule}: {removal.num_clips}" for removal in removals if removal.num_clips)
         raise CorpusError(f"{root}: none of {len(spoken)} words in {len(recordings)} recordings is left ({reasons})")
-    return WordManifest(write_manifest(Path(out), rows), len(rows), removals)
+    with corpus_errors():
+        others = passed_over(Path(root), [recording.path for recording in recordings])
+    return WordManifest(write_manifest(Path(out), rows), len(rows), removals, others)
 
 
 def _spoken(recordings: Sequence[Recording], alignments: Alignments, skipped: dict[str, int]) -> Iterator[_SpokenWord]:

@@ -1,20 +1,21 @@
 """AudioSet (Gemmeke et al. 2017): segments of videos with several labels, and a folder of their sounds.
 
 Segment lists are CSV files with lines `YTID, start_seconds, end_seconds, "id,id,..."`. Sounds are found by name, in the
-folder or one level below: `YTID`, `YYTID`, `YTID_START`, `YTID_START_END`, with times in whole seconds, seconds with
+folder or at any depth below: `YTID`, `YYTID`, `YTID_START`, `YTID_START_END`, with times in whole seconds, seconds with
 three decimals, or milliseconds.
 """
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.building.build_report import BuildError
 from datamodules.corpora.ontology import Ontology, read_ontology
-from datamodules.corpora.sounds import CorpusError, find_sounds, write_manifest
+from datamodules.corpora.sounds import CorpusError, corpus_errors, find_sounds, write_manifest
 from datamodules.manifests.manifest import LABEL_SEPARATOR
+from datamodules.sound_folders import PassedOver, passed_over
 
 COLUMN = "audioset"
 
@@ -40,10 +41,11 @@ class Segment(NamedTuple):
 
 
 class AudioSetManifest(NamedTuple):
-    """A manifest, and for each split how many segments each rule removed."""
+    """A manifest, for each split how many segments each rule removed, and what the folder holds without a segment."""
 
     path: Path
     removed: dict[str, Counter[str]]
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 def make_manifest(
@@ -59,24 +61,31 @@ def make_manifest(
         out: Manifest to write, CSV or Parquet, with the columns path, split and audioset.
 
     Raises:
-        CorpusError: A file is missing or broken, or nothing is left of a split.
+        CorpusError: A file is missing or broken, a segment has several sounds, or nothing is left of a split.
     """
     try:
         known = read_ontology(ontology)
-        sounds = {path.stem: path for path in find_sounds(Path(clips), depth=1)}
+        sounds: dict[str, list[Path]] = {}
+        for sound in find_sounds(Path(clips)):
+            sounds.setdefault(sound.stem, []).append(sound)
         rows: list[dict[str, object]] = []
         removed: dict[str, Counter[str]] = {}
+        with_segment: set[Path] = set()
         for split, path in segment_lists.items():
             removed[split] = Counter()
-            chosen = list(_rows(read_segments(path), split, known, sounds, removed[split]))
+            segments = read_segments(path)
+            with_segment.update(sound for segment in segments for sound in _sounds_of(segment, sounds))
+            chosen = list(_rows(segments, split, known, sounds, removed[split]))
             if not chosen:
                 raise CorpusError(f"{path}: no segment is left for {split!r}; removed: {dict(removed[split])}")
             rows += chosen
+        with corpus_errors():
+            others = passed_over(Path(clips), with_segment)
     except CorpusError:
         raise
     except BuildError as error:
         raise CorpusError(str(error)) from error
-    return AudioSetManifest(write_manifest(Path(out), rows), removed)
+    return AudioSetManifest(write_manifest(Path(out), rows), removed, others)
 
 
 def read_segments(path: str | Path) -> list[Segment]:
@@ -118,7 +127,11 @@ def exclusion(ids: Iterable[str], ontology: Ontology) -> str | None:
 
 
 def _rows(
-    segments: Iterable[Segment], split: str, ontology: Ontology, sounds: Mapping[str, Path], removed: Counter[str]
+    segments: Iterable[Segment],
+    split: str,
+    ontology: Ontology,
+    sounds: Mapping[str, Sequence[Path]],
+    removed: Counter[str],
 ) -> Iterator[dict[str, object]]:
     reasons: dict[frozenset[str], str | None] = {}
     for segment in segments:
@@ -126,13 +139,19 @@ def _rows(
         if ids not in reasons:
             unknown = sorted(ids - set(ontology.categories))
             reasons[ids] = f"unknown label {unknown[0]}" if unknown else exclusion(ids, ontology)
-        sound = next((sounds[name] for name in _names(segment) if name in sounds), None)
-        reason = reasons[ids] or (NO_SOUND if sound is None else None)
+        found = _sounds_of(segment, sounds)
+        reason = reasons[ids] or (None if found else NO_SOUND)
         if reason is not None:
             removed[reason] += 1
             continue
+        if len(found) > 1:
+            raise CorpusError(f"{found[0]} and {found[1]} have the name of one segment; keep one of them in the folder")
         labels = sorted(ontology.categories[id].name for id in ontology.closure(ids))
-        yield {"path": str(sound), "split": split, COLUMN: LABEL_SEPARATOR.join(labels)}
+        yield {"path": str(found[0]), "split": split, COLUMN: LABEL_SEPARATOR.join(labels)}
+
+
+def _sounds_of(segment: Segment, sounds: Mapping[str, Sequence[Path]]) -> Sequence[Path]:
+    return next((sounds[name] for name in _names(segment) if name in sounds), ())
 
 
 def _segment(where: str, fields: list[str]) -> Segment:

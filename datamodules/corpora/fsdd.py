@@ -8,7 +8,8 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from datamodules.corpora.sounds import CorpusError, Row, write_manifest
+from datamodules.corpora.sounds import CorpusError, Row, corpus_errors, write_manifest
+from datamodules.sound_folders import PassedOver, find_files, is_sound, passed_over
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 VAL_TAKES = range(15, 20)
@@ -60,12 +61,19 @@ def fingerprint(folder: Path) -> str:
     return hashlib.sha256(listed.encode()).hexdigest()
 
 
+def in_addition(folder: Path) -> tuple[PassedOver, ...]:
+    """What the folder holds in addition to the recordings."""
+    with corpus_errors():
+        return passed_over(folder, _find_recordings(folder))
+
+
 def _find_recordings(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise CorpusError(f"{folder}: no such folder of digit recordings")
     if (folder / RECORDINGS_FOLDER).is_dir():
         folder = folder / RECORDINGS_FOLDER
-    paths = sorted(path for path in folder.glob("*.wav") if not path.name.startswith("."))
+    with corpus_errors():
+        paths = find_files(folder, is_sound, depth=0)
     if not paths:
         raise CorpusError(f"{folder}: has no WAV files; expected names like 7_jackson_0.wav")
     misnamed = [path.name for path in paths if not _NAME.fullmatch(path.stem)]
@@ -83,7 +91,7 @@ def _row(path: Path, val_takes: Collection[int]) -> Row:
     assert name is not None, path
     take = int(name["take"])
     return {
-        "path": str(path.resolve()),
+        "path": str(path),
         "split": "val" if take in val_takes else "train",
         "word": DIGITS[int(name["digit"])],
         "speaker": name["speaker"],

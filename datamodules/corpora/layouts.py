@@ -1,15 +1,18 @@
 """Layouts: functions from the folder of a corpus to the rows of a manifest.
 
 A row is a mapping with `path` (absolute, or relative to the corpus), labels, and any other column of
-`datamodules.manifests.manifest`; `split` is "train" if it is missing. A layout of your own is a function of the folder,
-or a class that is made from it and can be iterated, named as `package.module:name` or `path/file.py:name`:
+`datamodules.manifests.manifest`; `split` is "train" if it is missing. A row with `left_out`, the reason in a few words,
+is reported but not used. A layout of your own is a function of the folder, or a class that is made from it and can be
+iterated, named as `package.module:name` or `path/file.py:name`:
 
     # instruments.py
     from pathlib import Path
 
+    from datamodules.sound_folders import find_sounds
+
     def takes(folder: Path):
         \"\"\"INSTRUMENT/TAKE.wav; take 0 is for validation.\"\"\"
-        for path in sorted(folder.glob("*/*.wav")):
+        for path in find_sounds(folder):
             split = "val" if path.stem == "0" else "train"
             yield {"path": path, "split": split, "instrument": path.parent.name}
 
@@ -18,13 +21,17 @@ or a class that is made from it and can be iterated, named as `package.module:na
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from datamodules.corpora.sounds import CorpusError, Row, write_manifest
+from datamodules.corpora.sounds import CorpusError, Row, corpus_errors, write_manifest
 from datamodules.manifests.manifest import DEFAULT_SPLIT
+from datamodules.sound_folders import PassedOver, located, passed_over, printable
 from networks.named_objects import load_object, parse_object_name
 
 Layout = Callable[[Path], Iterable[Mapping[str, Any]]]
+
+LEFT_OUT = "left_out"
+"""Column of rows that are reported but not used; its value is the reason."""
 
 LAYOUTS = {
     "articles": "datamodules.corpora.recordings:articles",
@@ -35,6 +42,13 @@ LAYOUTS = {
     "table": "datamodules.corpora.recordings:listed",
 }
 """Our own layouts, imported when they are used."""
+
+
+class CorpusManifest(NamedTuple):
+    """A manifest, and what its corpus holds in addition."""
+
+    path: Path
+    passed_over: tuple[PassedOver, ...]
 
 
 def load_layout(name: str) -> Layout:
@@ -72,29 +86,18 @@ def corpus_rows(folder: str | Path, *, layout: str, columns: Sequence[str] = ())
         columns: Columns that each row needs, in addition to `path`.
 
     Returns:
-        The rows in the order of the layout, each with an absolute path as text and a split.
+        The rows in the order of the layout, each with an absolute path as text and a split; without those left out.
 
     Raises:
         CorpusError: There is no such folder or layout, it gives no rows, or a row lacks a column; names the row.
     """
-    root = Path(folder)
-    found = load_layout(layout)
-    if not root.is_dir():
-        raise CorpusError(f"{root}: no such folder")
-    rows: list[Row] = []
-    for number, row in enumerate(found(root), start=1):
-        if not isinstance(row, Mapping):
-            raise CorpusError(f"layout {layout!r}, row {number}: expected a mapping such as a dictionary, got {row!r}")
-        lacking = [name for name in ("path", *columns) if row.get(name) in (None, "")]
-        if lacking:
-            raise CorpusError(f"layout {layout!r}, row {number}: {', '.join(lacking)} missing, got {dict(row)}")
-        rows.append({"split": DEFAULT_SPLIT, **row, "path": str((root / row["path"]).resolve())})
+    rows = [row for row in _all_rows(Path(folder), layout, columns) if LEFT_OUT not in row]
     if not rows:
-        raise CorpusError(f"{root}: layout {layout!r} finds nothing there")
+        raise CorpusError(f"{folder}: layout {layout!r} finds nothing there")
     return rows
 
 
-def make_manifest(folder: str | Path, out: str | Path, *, layout: str) -> Path:
+def make_manifest(folder: str | Path, out: str | Path, *, layout: str) -> CorpusManifest:
     """Write the manifest of a corpus.
 
     Args:
@@ -103,9 +106,40 @@ def make_manifest(folder: str | Path, out: str | Path, *, layout: str) -> Path:
         layout: Name of the layout.
 
     Returns:
-        The manifest's path.
+        The manifest, and what the corpus holds in addition.
 
     Raises:
         CorpusError: As `corpus_rows`.
     """
-    return write_manifest(Path(out), corpus_rows(folder, layout=layout))
+    root = Path(folder)
+    every = _all_rows(root, layout, ())
+    used = [row for row in every if LEFT_OUT not in row]
+    if not used:
+        raise CorpusError(f"{folder}: layout {layout!r} finds nothing there")
+    left_out = [PassedOver(str(row[LEFT_OUT]), _inside(root, str(row["path"]))) for row in every if LEFT_OUT in row]
+    with corpus_errors():
+        others = passed_over(root, [str(row["path"]) for row in every])
+    return CorpusManifest(write_manifest(Path(out), used), tuple(sorted([*left_out, *others])))
+
+
+def _all_rows(root: Path, layout: str, columns: Sequence[str]) -> list[Row]:
+    found = load_layout(layout)
+    if not root.is_dir():
+        raise CorpusError(f"{root}: no such folder")
+    rows: list[Row] = []
+    with corpus_errors():
+        for number, row in enumerate(found(root), start=1):
+            if not isinstance(row, Mapping):
+                raise CorpusError(
+                    f"layout {layout!r}, row {number}: expected a mapping such as a dictionary, got {row!r}"
+                )
+            lacking = [name for name in ("path", *columns) if row.get(name) in (None, "")]
+            if lacking and not row.get(LEFT_OUT):
+                raise CorpusError(f"layout {layout!r}, row {number}: {', '.join(lacking)} missing, got {dict(row)}")
+            rows.append({"split": DEFAULT_SPLIT, **row, "path": str(located(root, row["path"]))})
+    return rows
+
+
+def _inside(root: Path, path: str) -> str:
+    base = root.resolve()
+    return printable(Path(path).relative_to(base) if Path(path).is_relative_to(base) else path)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from datamodules.corpora.layouts import corpus_rows
 from datamodules.corpora.sounds import CorpusError, Row, find_sounds
+from datamodules.sound_folders import nfc
 
 COMMON_VOICE_TABLE = "validated.tsv"
 ARTICLES_TABLE = "speakers.csv"
@@ -61,9 +62,10 @@ def common_voice(root: Path) -> Iterator[Row]:
 
 def articles(root: Path) -> Iterator[Row]:
     """Rows with path and speaker, one speaker per folder."""
-    speakers = {row["article"]: row["speaker"] for row in _table(root / ARTICLES_TABLE, ",", ("article", "speaker"))}
+    table = _table(root / ARTICLES_TABLE, ",", ("article", "speaker"))
+    speakers = {nfc(row["article"]): row["speaker"] for row in table}
     for path in find_sounds(root):
-        article = path.parent.name
+        article = nfc(path.parent.name)
         if article not in speakers:
             raise CorpusError(f"{root / ARTICLES_TABLE}: does not name the speaker of the article {article!r}")
         yield {"path": path, "speaker": speakers[article]}

@@ -2,8 +2,9 @@
 
 import io
 import multiprocessing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import TypeVar
@@ -11,15 +12,14 @@ from typing import TypeVar
 import numpy as np
 import soundfile
 
+from datamodules import sound_folders
 from datamodules.building.build_report import BuildError
 from datamodules.files import remove_leftovers, replacing, write_bytes
 from datamodules.progress import Progress
+from datamodules.split_names import SplitNameError
 
 PEAK = 0.99
 """Sounds with larger peaks are scaled to this before they become 16-bit samples; mixing sets their level again."""
-
-SOUND_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus"}
-"""Suffixes of files that soundfile reads."""
 
 CHUNKS_PER_WORKER = 16
 """Each process gets its jobs in this many chunks, so that progress shows and no process is idle for long."""
@@ -51,30 +51,30 @@ def write_sound(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
     write_bytes(path, memory.getvalue())
 
 
+@contextmanager
+def corpus_errors() -> Iterator[None]:
+    """Raise errors of folders and names of splits as `CorpusError`."""
+    try:
+        yield
+    except (sound_folders.SoundFolderError, SplitNameError) as error:
+        raise CorpusError(str(error)) from error
+
+
 def find_sounds(folder: Path, *, depth: int | None = None) -> list[Path]:
-    """Find the sound files of a folder by their suffixes, sorted.
-
-    Args:
-        folder: The folder.
-        depth: How many levels of folders below it to search; None is all.
-
-    Raises:
-        CorpusError: There is no such folder, or no sound in it.
-    """
-    if not folder.is_dir():
-        raise CorpusError(f"{folder}: no such folder of sounds")
-    patterns = ["**/*"] if depth is None else ["/".join("*" * (level + 1)) for level in range(depth + 1)]
-    found = {path for pattern in patterns for path in folder.glob(pattern) if path.suffix.lower() in SOUND_SUFFIXES}
-    sounds = sorted(path.resolve() for path in found if not path.name.startswith("."))
-    if not sounds:
-        raise CorpusError(f"{folder}: has no sounds ({', '.join(sorted(SOUND_SUFFIXES))})")
-    return sounds
+    """Find the sounds of a folder, as `datamodules.sound_folders.find_sounds`, with its errors as `CorpusError`."""
+    with corpus_errors():
+        return sound_folders.find_sounds(folder, depth=depth)
 
 
 def write_manifest(path: Path, rows: Sequence[Row]) -> Path:
-    """Write the rows of a manifest, see `datamodules.manifests.manifest`, as CSV or Parquet, and return its path."""
+    """Write the rows of a manifest, see `datamodules.manifests.manifest`, as CSV or Parquet, and return its path.
+
+    Raises:
+        CorpusError: A path or label is not UTF-8; names the row.
+    """
     import pandas as pd
 
+    _check_text(path, rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent)
     table = pd.DataFrame([dict(row) for row in rows])
@@ -84,6 +84,18 @@ def write_manifest(path: Path, rows: Sequence[Row]) -> Path:
         else:
             table.to_csv(temporary, index=False)
     return path
+
+
+def _check_text(path: Path, rows: Sequence[Row]) -> None:
+    for number, row in enumerate(rows, start=1):
+        for name, value in row.items():
+            if isinstance(value, str) and not value.isascii():
+                try:
+                    value.encode()
+                except UnicodeEncodeError as error:
+                    raise CorpusError(
+                        f"{path}, row {number}: {name} is not UTF-8: {sound_folders.printable(value)}; rename it"
+                    ) from error
 
 
 def run_jobs(

@@ -4,12 +4,15 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
-from datamodules.manifests.manifest import DEFAULT_SPLIT, ManifestEntry, ManifestError
+from datamodules.manifests.manifest import DEFAULT_SPLIT, ManifestEntry, ManifestError, RowError
+from datamodules.sound_folders import real_names
+from datamodules.split_names import USUAL_NAMES, SplitNameError, usual_splits
 
 VAL_SPLIT = "val"
-SPLITS = (DEFAULT_SPLIT, VAL_SPLIT, "test")
+SPLITS = tuple(USUAL_NAMES)
 """The splits that training, validation and testing read."""
 
 By = Literal["given", "path"] | str
@@ -20,8 +23,9 @@ class SplitRule:
     """How clips are split.
 
     Args:
-        by: "given" leaves the manifest's column `split` as it is; "path" keeps the clips of a sound file together; the
-            name of a column, such as "speaker", keeps the clips with the same value together.
+        by: "given" leaves the manifest's column `split` as it is; "path" keeps the clips of a sound file together, also
+            under the names of several links; the name of a column, such as "speaker", keeps the clips with the same
+            value together.
         val_fraction: Fraction of these groups for validation, above 0 and below 1.
     """
 
@@ -57,7 +61,7 @@ def split_entries(entries: Sequence[ManifestEntry], rule: SplitRule, *, seed: in
     """
     if rule.by == "given":
         return list(entries)
-    groups = [entry.source if rule.by == "path" else entry.group for entry in entries]
+    groups = _files(entries) if rule.by == "path" else [entry.group for entry in entries]
     for entry, group in zip(entries, groups, strict=True):
         if not group:
             raise ManifestError(f"row {entry.row}: no value in column {rule.by!r}, by which clips are split")
@@ -70,6 +74,44 @@ def split_entries(entries: Sequence[ManifestEntry], rule: SplitRule, *, seed: in
         replace(entry, split=VAL_SPLIT if group in held_out else DEFAULT_SPLIT)
         for entry, group in zip(entries, groups, strict=True)
     ]
+
+
+def _files(entries: Sequence[ManifestEntry]) -> list[str]:
+    """For each clip its sound file: the first name in the manifest of all that are links to the same file."""
+    real = real_names({entry.path for entry in entries})
+    first: dict[str, str] = {}
+    for entry in entries:
+        name = real[entry.path]
+        first[name] = min(first.get(name, entry.source), entry.source)
+    return [first[real[entry.path]] for entry in entries]
+
+
+def name_splits(
+    manifest: Path, entries: Sequence[ManifestEntry], left_out: Sequence[RowError] = ()
+) -> tuple[list[ManifestEntry], dict[str, str]]:
+    """Give splits the names that training, validation and testing read, such as "val" for "Validation".
+
+    Args:
+        manifest: The manifest, for errors.
+        entries: Its entries.
+        left_out: Rows that were left out; their splits are renamed in place.
+
+    Returns:
+        The entries, and the new name of each split that got one.
+
+    Raises:
+        ManifestError: Two of the names mean the same split.
+    """
+    try:
+        named = usual_splits([*(entry.split for entry in entries), *(row.split for row in left_out)])
+    except SplitNameError as error:
+        raise ManifestError(f"{manifest}, column 'split': {error}") from error
+    renamed = {old: new for old, new in named.items() if old != new}
+    for row in left_out:
+        row.split = named[row.split]
+    if not renamed:
+        return list(entries), renamed
+    return [replace(entry, split=named[entry.split]) for entry in entries], renamed
 
 
 def other_splits(splits: Iterable[str]) -> list[str]:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from datamodules.files import check_writable
 from datamodules.progress import Progress, ReportProgress
+from datamodules.sound_folders import describe
 from evaluate.benchmarks import ALL
 from evaluate.commands.errors import find_device, remark
 from evaluate.commands.named_networks import NetworksOption, networks_named
@@ -85,6 +86,8 @@ class Probe(NetworksOption):
         results = []
         try:
             sounds = find_labelled_sounds(self.sounds)
+            if sounds.passed_over:
+                remark(f"passed over in {self.sounds}: {describe(sounds.passed_over)}", console)
             folds = self._folds_of(sounds)
             if (self.out / t.PROBE_FILE).exists():
                 t.read_table(self.out / t.PROBE_FILE)  # a damaged table raises before hours of work

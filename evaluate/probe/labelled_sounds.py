@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import soundfile
+from datamodules.class_folders import find_classes
+from datamodules.sound_folders import PassedOver, SoundFolderError, find_file, nfc, passed_over
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 ESC50_TABLE = Path("meta") / "esc50.csv"
-"""Path of the table in ESC-50 (Piczak 2015), whose sounds are in the folder `audio`."""
+"""Where ESC-50 (Piczak 2015) keeps its table, next to the folder `audio`."""
 
 PATH_COLUMNS = ("path", "filename")
 LABEL_COLUMNS = ("label", "category")
 SOURCE_COLUMNS = ("source", "src_file")
 FOLD_COLUMN = "fold"
-_SUFFIXES = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {".aif", ".oga"}
 
 
 class LabelledSoundsError(ValueError):
@@ -35,8 +36,9 @@ class LabelledSounds:
         name: Name of the collection.
         paths: (S,) files.
         labels: (S,) labels, at least two different ones.
-        sources: (S,) recording that each sound was cut from; sounds of one source are never in both training and test.
-        folds: (S,) number of each sound's fold, or None to draw folds.
+        sources: (S,) what each sound was cut from: sounds of one source are never split between training and test.
+        folds: (S,) number of each sound's fold, or None if folds are to be drawn.
+        passed_over: What a folder holds in addition.
 
     Raises:
         LabelledSoundsError: Lengths differ, there are fewer than two labels or three folds, or a source is in two
@@ -48,6 +50,7 @@ class LabelledSounds:
     labels: tuple[str, ...]
     sources: tuple[str, ...]
     folds: tuple[int, ...] | None = None
+    passed_over: tuple[PassedOver, ...] = ()
 
     def __post_init__(self) -> None:
         """Check lengths, labels and folds."""
@@ -82,13 +85,10 @@ class LabelledSounds:
 def find_labelled_sounds(place: str | Path) -> LabelledSounds:
     """Find labelled sounds in a folder or a table.
 
-    Accepts:
-
-    - the folder of ESC-50 (with `meta/esc50.csv`), using its own five folds;
-    - a CSV table with the columns `path` (or `filename`), `label` (or `category`) and optionally `source` (or
-      `src_file`) and `fold`. Paths are relative to the table's folder or, as in ESC-50, to the folder `audio` of the
-      folder above;
-    - a folder with one folder of sound files for each label.
+    Known are: the folder of ESC-50 (it has `meta/esc50.csv`), whose own five folds are taken; a CSV table with the
+    columns `path` (or `filename`), `label` (or `category`) and, if wanted, `source` (or `src_file`) and `fold`;
+    a folder with a folder of sound files for each label. Paths in a table are relative to the table's folder, or to
+    the folder `audio` next to it, as in ESC-50. Labels are compared in Unicode's composed form (NFC).
 
     Args:
         place: The folder or the table.
@@ -106,24 +106,42 @@ def find_labelled_sounds(place: str | Path) -> LabelledSounds:
     if not place.is_dir():
         raise LabelledSoundsError(f"there is no folder or table of sounds {place}: check the path")
     if (place / ESC50_TABLE).is_file():
-        return _from_table(place / ESC50_TABLE, place.resolve().name)
+        return _from_table(place / ESC50_TABLE, _name(place))
     return _from_folders(place)
 
 
 def _from_folders(place: Path) -> LabelledSounds:
-    """Read one folder per label; each file is its own source."""
-    paths = sorted(path for path in place.glob("*/*") if path.suffix.lower() in _SUFFIXES and path.is_file())
-    if not paths:
+    """A folder for each label; each file is a source of its own."""
+    try:
+        found = find_classes(place)
+        paths = tuple(sound.path for sound in found.sounds)
+        others = passed_over(place, paths)
+    except SoundFolderError as error:
         raise LabelledSoundsError(
             f"{place}: expected {ESC50_TABLE.as_posix()} (ESC-50), or a folder of sound files for each label, such as "
-            "dog/1.wav; found neither. To use a table of sounds, give its path, such as sounds.csv"
+            f"dog/1.wav; found neither ({error}). A table of sounds is given by its own name, such as sounds.csv"
+        ) from error
+    if found.has_splits:
+        raise LabelledSoundsError(
+            f"{place}: its folders name splits, but the probe draws its own folds: give the folder of one split, or a "
+            "table with the column `fold`"
         )
+    missing = next((path for path in paths if not path.exists()), None)
+    if missing is not None:
+        raise LabelledSoundsError(f"{missing}: a link to {missing.readlink()}, which is missing; get the file first")
+    root = place.resolve()
     return LabelledSounds(
-        name=place.resolve().name,
-        paths=tuple(paths),
-        labels=tuple(path.parent.name for path in paths),
-        sources=tuple(path.relative_to(place).as_posix() for path in paths),
+        name=_name(place),
+        paths=paths,
+        labels=tuple(sound.label for sound in found.sounds),
+        sources=tuple(path.relative_to(root).as_posix() for path in paths),
+        passed_over=others,
     )
+
+
+def _name(place: Path) -> str:
+    """Name of a folder as it was given: that of the link, if it is one."""
+    return nfc(Path(os.path.abspath(place)).name)
 
 
 def _from_table(table: Path, name: str) -> LabelledSounds:
@@ -142,7 +160,7 @@ def _from_table(table: Path, name: str) -> LabelledSounds:
     return LabelledSounds(
         name=name,
         paths=tuple(_existing(table, Path(path), row) for row, path in enumerate(rows[path_column], start=1)),
-        labels=tuple(rows[label_column]),
+        labels=tuple(map(nfc, rows[label_column])),
         sources=tuple(rows[source_column]),
         folds=_folds(rows, table) if FOLD_COLUMN in rows else None,
     )
@@ -159,7 +177,7 @@ def _column(rows: pd.DataFrame, table: Path, names: Sequence[str]) -> str:
 
 def _existing(table: Path, path: Path, row: int) -> Path:
     places = [table.parent / path, table.parent.parent / "audio" / path]
-    found = next((place for place in places if place.is_file()), None)
+    found = next((file for file in map(find_file, places) if file.is_file()), None)
     if found is None:
         raise LabelledSoundsError(
             f"{table}, row {row}: there is no file {places[0]}; paths are relative to the table's folder"

@@ -256,20 +256,22 @@ def test_bad_numbers(corpus, tmp_path):
             build(corpus / "words.csv", tmp_path / "out", **changes)
 
 
-@pytest.mark.parametrize("splits", [("trian", "val"), ("training", "test"), ("other",)])
+@pytest.mark.parametrize("splits", [("trian", "val"), ("trainings", "test"), ("other",)])
 def test_a_mistyped_split_is_an_error(splits, corpus, make_manifest, tmp_path):
     rows = [row | {"split": splits[i % len(splits)]} for i, row in enumerate(read_rows(corpus / "words.csv"))]
     with pytest.raises(ManifestError, match=rf"no row has the split 'train'; there are .*{splits[0]}"):
         build(make_manifest(corpus / "mistyped.csv", rows), tmp_path / "out")
 
 
-@pytest.mark.parametrize(("splits", "remark"), [(("test",), False), (("val", "test"), False), (("train", "dev"), True)])
+@pytest.mark.parametrize(
+    ("splits", "remark"), [(("test",), False), (("val", "test"), False), (("train", "extra"), True)]
+)
 def test_splits_without_training_or_beside_it_are_built(splits, remark, corpus, make_manifest, tmp_path, capsys):
     rows = [row | {"split": splits[i % len(splits)]} for i, row in enumerate(read_rows(corpus / "words.csv"))]
     manifest = make_manifest(corpus / "few.csv", rows)
     assert main(["build", str(manifest), str(tmp_path / "out"), "--one_label", "word", "--num_workers", "1"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert ("training looks for train, val, test, not for dev: mistyped" in shown) == remark
+    assert ("training looks for train, val, test, not for extra: mistyped" in shown) == remark
     assert {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()} == set(splits)
 
 

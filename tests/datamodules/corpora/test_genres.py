@@ -16,13 +16,13 @@ def genres(tmp_path, make_sound):
 
 
 def test_classes_are_folders(genres, tmp_path):
-    table = pd.read_csv(make_manifest(genres, tmp_path / "m.csv"))
+    table = pd.read_csv(make_manifest(genres, tmp_path / "m.csv").path)
     assert table["genre"].value_counts().to_dict() == {"jazz": 5, "hip hop": 5}
     assert set(table["split"]) == {"train"}
     for split in ("train", "val"):
         (tmp_path / "given" / split).parent.mkdir(exist_ok=True)
         (tmp_path / "given" / split).symlink_to(genres, target_is_directory=True)
-    table = pd.read_csv(make_manifest(tmp_path / "given", tmp_path / "m.csv", column="style"))
+    table = pd.read_csv(make_manifest(tmp_path / "given", tmp_path / "m.csv", column="style").path)
     assert table.groupby("split").size().to_dict() == {"train": 10, "val": 10}
     assert set(table["style"]) == {"jazz", "hip hop"}
 

@@ -1,0 +1,132 @@
+"""Names of files and folders: not UTF-8, composed or not, hidden, in upper case."""
+
+import os
+import unicodedata
+
+import pandas as pd
+import pytest
+
+from datamodules.__main__ import main
+from datamodules.building.build import build_shards
+from datamodules.class_folders import find_classes
+from datamodules.corpora.aligned_words import Alignments
+from datamodules.corpora.fsdd import digits
+from datamodules.corpora.layouts import corpus_rows
+from datamodules.corpora.recordings import find_recordings
+from datamodules.corpora.sounds import CorpusError, write_manifest
+from datamodules.sound_folders import SoundFolderError, find_file, find_sounds, passed_over
+from evaluate.probe.labelled_sounds import LabelledSoundsError, find_labelled_sounds
+
+NFC, NFD = (unicodedata.normalize(form, "Škoda café") for form in ("NFC", "NFD"))
+
+
+def rename(path, name: bytes):
+    os.rename(path, os.path.join(os.fsencode(path.parent), name))
+
+
+@pytest.fixture
+def classes(tmp_path, make_sound):
+    for k, label in enumerate(("cat", "dog")):
+        for i in range(2):
+            make_sound(tmp_path / "g" / label / f"{i}.wav", seed=10 * k + i)
+    return tmp_path / "g"
+
+
+@pytest.mark.parametrize("what", ["file", "folder", "folder above"])
+def test_a_name_that_is_not_utf8_is_named(classes, capsys, what):
+    (classes / "cat" / "disc").mkdir()
+    (classes / "cat" / "0.wav").rename(classes / "cat" / "disc" / "0.wav")
+    place = {"file": "cat/disc/0.wav", "folder": "cat/disc", "folder above": "cat"}[what]
+    rename(classes / place, b"caf\xe9.wav")
+    with pytest.raises(SoundFolderError, match=r"caf\\xe9\.wav.*its name is not UTF-8; rename it"):
+        find_classes(classes)
+    with pytest.raises(LabelledSoundsError, match=r"caf\\xe9"):
+        find_labelled_sounds(classes)
+    assert main(["genres", str(classes), str(classes.parent / "out")]) == 2
+    assert main(["build", str(classes), str(classes.parent / "out"), "--layout", "genres", "--one_label", "genre"]) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("not UTF-8") == 2
+    assert "Traceback" not in errors
+
+
+def test_other_files_may_have_any_name(classes, capsys):
+    (classes / "cat" / "notes.m4a").touch()
+    rename(classes / "cat" / "notes.m4a", b"\xff.m4a")
+    assert main(["genres", str(classes), str(classes.parent / "out"), "--sample_rate_hz", "4000"]) == 0
+    assert r"cat/\xff.m4a" in capsys.readouterr().out
+    assert r"cat/\xff.m4a" in (classes.parent / "out" / "passed_over.csv").read_text()
+
+
+def test_a_layout_that_gives_such_a_name_is_told(tmp_path):
+    with pytest.raises(CorpusError, match=r"row 2: path is not UTF-8: /x/\\xe9\.wav"):
+        write_manifest(tmp_path / "m.csv", [{"path": "/x/a.wav"}, {"path": os.fsdecode(b"/x/\xe9.wav")}])
+
+
+def test_classes_that_look_alike_are_one(tmp_path, make_sound):
+    for k, form in enumerate((NFC, NFD)):
+        make_sound(tmp_path / "g" / form / f"{k}.wav", seed=k)
+    make_sound(tmp_path / "g" / "other" / "1.wav", seed=5)
+    assert {sound.label for sound in find_classes(tmp_path / "g").sounds} == {NFC, "other"}
+    assert find_labelled_sounds(tmp_path / "g").labels.count(NFC) == 2
+
+
+@pytest.mark.parametrize(("written", "there"), [(NFC, NFD), (NFD, NFC), (NFC + "/" + NFD, NFD + "/" + NFC)])
+def test_a_path_is_found_in_either_form(tmp_path, make_sound, written, there):
+    make_sound(tmp_path / f"{there}.wav", seed=1)
+    assert find_file(tmp_path / f"{written}.wav") == tmp_path / f"{there}.wav"
+    assert find_file(tmp_path / f"{written}.flac") == tmp_path / f"{written}.flac"
+    (tmp_path / "m.csv").write_text(f"path,word,speaker\n{written}.wav,a,b\n", encoding="utf-8")
+    report = build_shards(
+        tmp_path / "m.csv",
+        tmp_path / "out",
+        one_label=["word"],
+        sample_rate_hz=4000,
+        num_workers=1,
+        progress=False,
+        picture=False,
+    )
+    assert len(report.shard_sets["train"]) == 1
+    (tmp_path / "m.csv").rename(tmp_path / "recordings.csv")
+    assert corpus_rows(tmp_path, layout="table")[0]["path"] == str(tmp_path / f"{there}.wav")
+    pd.DataFrame({"path": [f"{written}.wav"] * 2, "label": "ab"}).assign(label=["a", "b"]).to_csv(tmp_path / "l.csv")
+    assert find_labelled_sounds(tmp_path / "l.csv").paths[0] == tmp_path / f"{there}.wav"
+
+
+def test_alignments_and_speakers_are_found_in_either_form(tmp_path, make_sound):
+    sound = make_sound(tmp_path / "c" / NFD / f"{NFD}.wav", seed=1)
+    (tmp_path / "c" / "speakers.csv").write_text(f"article,speaker\n{NFC},ann\n", encoding="utf-8")
+    (tmp_path / "c" / "a.ctm").write_text(f"{NFC.replace(' ', '_')} 1 0.1 0.1 word\n", encoding="utf-8")
+    assert [recording.speaker for recording in find_recordings(tmp_path / "c", layout="articles")] == ["ann"]
+    spaceless = sound.with_name(f"{NFD.replace(' ', '_')}.wav")
+    assert [word.text for word in Alignments(tmp_path / "c").words(spaceless)] == ["word"]
+
+
+@pytest.mark.parametrize("hidden", ["._0.wav", ".hidden.wav", ".trash/0.wav", "__MACOSX/0.wav", "@eaDir/0.wav"])
+def test_hidden_files_are_never_sounds(classes, hidden, capsys):
+    for place in (classes, classes / "cat"):
+        (place / hidden).parent.mkdir(exist_ok=True)
+        (place / hidden).write_bytes(bytes(100))
+    assert (
+        len(find_sounds(classes)) == len(find_classes(classes).sounds) == len(find_labelled_sounds(classes).paths) == 4
+    )
+    assert set(find_labelled_sounds(classes).labels) == {"cat", "dog"}
+    assert {each.kind for each in passed_over(classes, find_sounds(classes))} == {"hidden"}
+    assert main(["genres", str(classes), str(classes.parent / "out"), "--sample_rate_hz", "4000"]) == 0
+    assert "passed over: 2 hidden: " in capsys.readouterr().out
+
+
+def test_hidden_alignments_and_digits_are_not_read(tmp_path, make_sound):
+    for take in (0, 15):
+        make_sound(tmp_path / f"7_ann_{take}.WAV", seed=take)
+    (tmp_path / "._7_ann_0.WAV").write_bytes(bytes(100))
+    assert [row["word"] for row in digits(tmp_path)] == ["seven", "seven"]
+    (tmp_path / "._a.TextGrid").write_bytes(bytes(100))
+    with pytest.raises(CorpusError, match="has no alignments"):
+        Alignments(tmp_path)
+
+
+def test_endings_in_upper_case_are_sounds(tmp_path):
+    for name in ("a/1.WAV", "a/2.Flac", "b/3.AIFF", "b/4.Mp3"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert len(find_sounds(tmp_path)) == len(find_labelled_sounds(tmp_path).paths) == 4
