@@ -22,10 +22,16 @@ class Build(BuildOptions):
     column), key; and label columns, which --one_label and --many_labels name. In the latter, labels are separated by
     ';'. The shard sets of the splits are OUT/train, OUT/val, ... A build that was stopped resumes where it was.
 
-    With --layout, the manifest is made from the folder of a corpus and put next to OUT. Layouts are genres (folders of
-    classes), fsdd (spoken digits), librispeech, commonvoice, articles and table (recordings with their speakers, see
-    `python -m datamodules words --help`), or a function of your own that gives rows: datamodules/corpora/layouts.py has
-    an example.
+    With --layout, the manifest is made from the folder of a corpus and put next to OUT. What the folder holds in
+    addition is counted, named and listed in OUT/passed_over.csv. Layouts, with their label columns, are
+
+    - genres (genre): folders of classes, with or without folders of splits;
+    - esc50 (category), fsd50k (labels, several each), gtzan (genre), speech_commands (word, speaker), voxceleb
+      (speaker), musan (kind; genres and vocals of music): published corpora as they are downloaded;
+    - fsdd (word, speaker): spoken digits;
+    - librispeech, commonvoice, articles and table (speaker): recordings, see `python -m datamodules words --help`;
+    - package.module:function or path/file.py:function: your own, which gives rows; datamodules/corpora/layouts.py has
+      an example.
 
     Attributes:
         manifest: CSV or Parquet file, or the folder of a corpus if a layout is given.

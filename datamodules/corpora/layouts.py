@@ -36,10 +36,16 @@ LEFT_OUT = "left_out"
 LAYOUTS = {
     "articles": "datamodules.corpora.recordings:articles",
     "commonvoice": "datamodules.corpora.recordings:common_voice",
+    "esc50": "datamodules.corpora.published.esc50:esc50",
+    "fsd50k": "datamodules.corpora.published.fsd50k:fsd50k",
     "fsdd": "datamodules.corpora.fsdd:digits",
     "genres": "datamodules.corpora.genres:class_folders",
+    "gtzan": "datamodules.corpora.published.gtzan:gtzan",
     "librispeech": "datamodules.corpora.recordings:librispeech",
+    "musan": "datamodules.corpora.published.musan:musan",
+    "speech_commands": "datamodules.corpora.published.speech_commands:speech_commands",
     "table": "datamodules.corpora.recordings:listed",
+    "voxceleb": "datamodules.corpora.published.voxceleb:voxceleb",
 }
 """Our own layouts, imported when they are used."""
 
