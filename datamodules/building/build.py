@@ -21,8 +21,8 @@ from datamodules.building.records import Problem
 from datamodules.building.working_folder import remove_finished, taking_up, up_to_date, working_on
 from datamodules.files import check_writable, file_sha256
 from datamodules.manifests.label_lists import label_sets_of
-from datamodules.manifests.manifest import ManifestEntry, RowError, read_manifest
 from datamodules.manifests.splitting import SplitRule, check_splits, name_splits, split_entries
+from datamodules.manifests.manifest import LABEL_SEPARATOR, ManifestEntry, RowError, read_manifest
 from datamodules.progress import Progress
 from datamodules.shards.index import FORMAT_VERSION
 from datamodules.sound_folders import PassedOver, find_file
@@ -43,6 +43,7 @@ def build_shards(
     many_labels: Sequence[str] = (),
     label_lists: Mapping[str, str | Path] | None = None,
     may_be_unlabelled: Sequence[str] = (),
+    label_separator: str | None = None,
     split_rule: SplitRule | None = None,
     sample_rate_hz: int = PUBLISHED_SAMPLE_RATE_HZ,
     clip_duration_s: float | None = None,
@@ -70,10 +71,12 @@ def build_shards(
         manifest_path: The manifest, see `datamodules.manifests.manifest`.
         out: Folder to make. If it already holds the result of the same request, nothing is done.
         one_label: Label columns with one label per clip.
-        many_labels: Label columns with several labels, separated by `;`.
+        many_labels: Label columns with several labels.
         label_lists: For some of these columns, a text file with their labels in the order of the classes; the default
             is the null label, then all labels of the manifest, sorted.
         may_be_unlabelled: Those of these columns whose cells may be empty; such clips have no target for that task.
+        label_separator: What separates the labels of a cell of `many_labels`; None is `;`, and refuses a column that
+            seems to have another separator.
         split_rule: How clips are split; None follows the manifest's column `split`.
         sample_rate_hz: Sample rate of the clips in Hz.
         clip_duration_s: What to keep around the midpoint in rows with a midpoint but neither start nor end, in seconds;
@@ -114,6 +117,7 @@ def build_shards(
             many_labels=many_labels,
             group_column=rule.column,
             may_be_unlabelled=may_be_unlabelled,
+            label_separator=label_separator,
             skipped=wrong_rows,
         )
         entries, label_sets = label_sets_of(
@@ -144,6 +148,8 @@ def build_shards(
             request["may_be_unlabelled"] = sorted(may_be_unlabelled)
         if renamed:
             request["renamed_splits"] = renamed
+        if label_separator not in (None, LABEL_SEPARATOR):
+            request["label_separator"] = label_separator
         if up_to_date(out, request, overwrite=overwrite):
             remove_finished(out, request)
             earlier = read_report(out, is_new=False)

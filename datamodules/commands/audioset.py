@@ -10,6 +10,7 @@ from rich.table import Table
 from datamodules.commands.build_options import BuildOptions
 from datamodules.commands.report_tables import print_report
 from datamodules.corpora.audioset import COLUMN, MAX_ZERO_FRACTION, AudioSetManifest, make_manifest
+from datamodules.manifests.manifest import LABEL_SEPARATOR
 from datamodules.progress import Progress
 
 
@@ -54,7 +55,13 @@ class AudioSet(BuildOptions):
         console = Console()
         console.print(_left_out(manifest))
         lists = {} if self.label_list is None else {COLUMN: self.label_list}
-        report = self.build(manifest.path, many_labels=[COLUMN], label_lists=lists, passed_over=manifest.passed_over)
+        report = self.build(
+            manifest.path,
+            many_labels=[COLUMN],
+            label_lists=lists,
+            label_separator=LABEL_SEPARATOR,
+            passed_over=manifest.passed_over,
+        )
         print_report(report, console)
 
 

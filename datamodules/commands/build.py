@@ -17,10 +17,11 @@ from networks.commands.dispatch import CommandError
 class Build(BuildOptions):
     """Build shard sets from a manifest of sounds and labels.
 
-    A manifest is a CSV or Parquet file with one row per clip and the columns: path (absolute or relative to the
+    A manifest is a CSV, TSV or Parquet file with one row per clip and the columns: path (absolute or relative to the
     manifest); optionally start_s and end_s, midpoint_s (what windows are centred on), split (train if there is no such
     column), key; and label columns, which --one_label and --many_labels name. In the latter, labels are separated by
-    ';'. The shard sets of the splits are OUT/train, OUT/val, ... A build that was stopped resumes where it was.
+    ';' unless --label_separator names another character. The shard sets of the splits are OUT/train, OUT/val, ... A
+    build that was stopped resumes where it was.
 
     With --layout, the manifest is made from the folder of a corpus and put next to OUT. What the folder holds in
     addition is counted, named and listed in OUT/passed_over.csv. Layouts, with their label columns, are
@@ -34,10 +35,12 @@ class Build(BuildOptions):
       an example.
 
     Attributes:
-        manifest: CSV or Parquet file, or the folder of a corpus if a layout is given.
+        manifest: CSV, TSV or Parquet file, or the folder of a corpus if a layout is given.
         layout: Name of a layout, or your own as package.module:function or path/file.py:function.
         one_label: Label columns with one label per clip.
-        many_labels: Label columns with several labels per clip, separated by ';'.
+        many_labels: Label columns with several labels per clip.
+        label_separator: What separates the labels of a cell, such as ',' or '|', or '\\t' for a tab. The default is
+            ';', with an error if a column seems to have another separator.
         label_list: COLUMN=FILE, labels of a column in the order of the classes, one per line. The default is the null
             label, then all labels of the manifest, sorted.
         allow_unlabelled: Label columns whose cells may be empty, which are an error otherwise. Such clips count for the
@@ -49,6 +52,7 @@ class Build(BuildOptions):
     layout: str | None = None
     one_label: list[str] = field(default_factory=list)
     many_labels: list[str] = field(default_factory=list)
+    label_separator: str | None = None
     label_list: list[str] = field(default_factory=list)
     allow_unlabelled: list[str] = field(default_factory=list)
     keep_order: bool = False
@@ -75,6 +79,7 @@ class Build(BuildOptions):
             many_labels=self.many_labels,
             label_lists=label_lists,
             may_be_unlabelled=self.allow_unlabelled,
+            label_separator=None if self.label_separator is None else self.label_separator.replace("\\t", "\t"),
             keep_order=self.keep_order,
             passed_over=passed_over,
         )

@@ -83,6 +83,7 @@ class BuildOptions:
         many_labels: Sequence[str] = (),
         label_lists: Mapping[str, str | Path] | None = None,
         may_be_unlabelled: Sequence[str] = (),
+        label_separator: str | None = None,
         keep_order: bool = False,
         passed_over: Sequence[PassedOver] = (),
     ) -> BuildReport:
@@ -95,6 +96,7 @@ class BuildOptions:
             many_labels: Label columns with several labels per clip.
             label_lists: For some of these columns, a file that lists the labels.
             may_be_unlabelled: Those of these columns whose cells may be empty.
+            label_separator: What separates the labels of a cell.
             keep_order: Keep the order of the keys.
             passed_over: Files of the corpus that the manifest does not name.
 
@@ -109,6 +111,7 @@ class BuildOptions:
             many_labels=many_labels,
             label_lists=label_lists,
             may_be_unlabelled=may_be_unlabelled,
+            label_separator=label_separator,
             keep_order=keep_order,
             passed_over=passed_over,
             split_rule=SplitRule("given" if self.split_by is None else self.split_by, self.val_fraction),

@@ -8,7 +8,9 @@ def user_errors() -> tuple[type[Exception], ...]:
     from datamodules.building.build_report import BuildError
     from datamodules.manifests.manifest import ManifestError
     from datamodules.shards.index import ShardError
+    from datamodules.tables import TableError
     from datamodules.tasks import TaskError
+    from datamodules.text_files import TextFileError
     from networks.installation import InstallationError
 
     return (
@@ -17,7 +19,9 @@ def user_errors() -> tuple[type[Exception], ...]:
         DataSettingsError,
         ManifestError,
         ShardError,
+        TableError,
         TaskError,
+        TextFileError,
         InstallationError,
         OSError,
     )

@@ -9,6 +9,7 @@ from rich.console import Console
 from datamodules.commands.build_options import BuildOptions
 from datamodules.commands.report_tables import print_report
 from datamodules.corpora.word_speaker_noise import make_manifest
+from datamodules.manifests.manifest import LABEL_SEPARATOR
 from datamodules.progress import Progress
 from datamodules.tasks import Side
 
@@ -48,6 +49,7 @@ class Hdf5(BuildOptions):
                 one_label=[name for name, labels in manifest.label_sets.items() if labels.kind == "one_label"],
                 many_labels=[name for name, labels in manifest.label_sets.items() if labels.kind == "many_labels"],
                 label_lists=manifest.label_lists,
+                label_separator=LABEL_SEPARATOR,
                 keep_order=True,
             )
             print_report(report, Console())

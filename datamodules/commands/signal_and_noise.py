@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from datamodules.building.build_report import REQUEST_FILE, BuildError, read_rep
 from datamodules.commands.report_tables import print_report
 from datamodules.files import check_writable, remove_leftovers, scratch_folder, write_json
 from datamodules.sound_folders import PassedOver
+from datamodules.text_files import TextFileError, read_json
 
 SIGNAL_FOLDER, NOISE_FOLDER, SOUNDS_FOLDER = "signal", "noise", "sounds"
 CORPUS_FILE = "corpus.json"
@@ -139,8 +139,8 @@ class SignalAndNoise(ABC):
         if self.keep_sounds and not (self.out / SOUNDS_FOLDER).is_dir():
             return False
         try:
-            made = json.loads((self.out / CORPUS_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            made = read_json(self.out / CORPUS_FILE)
+        except (OSError, TextFileError):
             return False
         if made != request:
             raise BuildError(f"{self.out}: was made with other settings; --overwrite true replaces it")

@@ -6,6 +6,7 @@ three decimals, or milliseconds.
 """
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from datamodules.corpora.ontology import Ontology, read_ontology
 from datamodules.corpora.sounds import CorpusError, corpus_errors, find_sounds, write_manifest
 from datamodules.manifests.manifest import LABEL_SEPARATOR
 from datamodules.sound_folders import PassedOver, passed_over
+from datamodules.text_files import TextFileError, read_text
 
 COLUMN = "audioset"
 
@@ -95,15 +97,18 @@ def read_segments(path: str | Path) -> list[Segment]:
         CorpusError: It is missing, or a line has another form; the message names the line.
     """
     try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            lines = csv.reader(file, skipinitialspace=True)
-            return [
-                _segment(f"{path}, line {lines.line_num}", fields)
-                for fields in lines
-                if fields and not fields[0].startswith("#")
-            ]
+        lines = csv.reader(io.StringIO(read_text(path), newline=""), skipinitialspace=True, strict=True)
+        return [
+            _segment(f"{path}, line {lines.line_num}", fields)
+            for fields in lines
+            if fields and not fields[0].startswith("#")
+        ]
     except OSError as error:
         raise CorpusError(f"{path}: no readable list of segments ({error.strerror})") from error
+    except TextFileError as error:
+        raise CorpusError(str(error)) from error
+    except csv.Error as error:
+        raise CorpusError(f"{path}, line {lines.line_num}: wrong quotes ({error})") from error
 
 
 def exclusion(ids: Iterable[str], ontology: Ontology) -> str | None:

@@ -1,12 +1,12 @@
 """AudioSet's ontology (Gemmeke et al. 2017): categories of sounds, their names and ancestors."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from datamodules.building.build_report import BuildError
+from datamodules.text_files import TextFileError, nfc, read_json
 
 ABSTRACT = "abstract"
 """Restriction of categories that only group others and are never labels."""
@@ -118,10 +118,12 @@ def read_ontology(path: str | Path) -> Ontology:
         BuildError: It is missing, broken or inconsistent.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(path)
         return Ontology(
-            Category(item["id"], item["name"], tuple(item["child_ids"]), ABSTRACT in item.get("restrictions", []))
+            Category(item["id"], nfc(item["name"]), tuple(item["child_ids"]), ABSTRACT in item.get("restrictions", []))
             for item in content
         )
+    except TextFileError as error:
+        raise BuildError(str(error)) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BuildError(f"{path}: not AudioSet's ontology ({type(error).__name__}: {error})") from error

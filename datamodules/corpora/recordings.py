@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from datamodules.corpora.layouts import corpus_rows
 from datamodules.corpora.sounds import CorpusError, Row, find_sounds
-from datamodules.sound_folders import nfc
+from datamodules.tables import TableError, read_table
+from datamodules.text_files import TextFileError, nfc
 
 COMMON_VOICE_TABLE = "validated.tsv"
 ARTICLES_TABLE = "speakers.csv"
@@ -78,16 +79,14 @@ def listed(root: Path) -> Iterator[Row]:
 
 
 def _table(path: Path, separator: str, columns: tuple[str, str]) -> list[dict[str, str]]:
-    import pandas as pd
-
     try:
-        table = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, quoting=3 if separator == "\t" else 0
-        )
-        rows = table[list(columns)].to_dict("records")
-    except (OSError, ValueError, KeyError) as error:
-        raise CorpusError(f"{path}: expected a table with the columns {', '.join(columns)} ({error})") from error
-    lacking = [number for number, row in enumerate(rows, start=1) if not all(row.values())]
+        # Sentences of Common Voice have single quotes, which enclose nothing.
+        table = read_table(path, separator=separator, required=columns, is_quoted=separator != "\t")
+    except (OSError, TableError, TextFileError) as error:
+        reason = str(error).removeprefix(str(path)).lstrip(",: ")
+        raise CorpusError(f"{path}: expected a table with the columns {', '.join(columns)} ({reason})") from error
+    rows = [{str(name): nfc(value.strip()) for name, value in row.items()} for row in table.to_dict("records")]
+    lacking = [number for number, row in enumerate(rows, start=1) if not all(row[name] for name in columns)]
     if lacking:
         raise CorpusError(f"{path}, row {lacking[0]}: needs both {' and '.join(columns)}")
-    return [{str(name): value for name, value in row.items()} for row in rows]
+    return rows

@@ -6,26 +6,29 @@ from pathlib import Path
 
 from datamodules.manifests.manifest import ManifestEntry, ManifestError, RowError
 from datamodules.tasks import NULL_LABEL, LabelSet
+from datamodules.text_files import TextFileError, nfc, read_text, text_lines
 
 
 def read_label_list(path: str | Path) -> tuple[str, ...]:
     """Read the labels of a task, in the order of its classes, from a text file with one per line.
 
     Args:
-        path: UTF-8 text file; empty lines are skipped. If it does not list the null label `<null>`, that becomes the
-            first class.
+        path: Text file in UTF-8 or UTF-16, see `datamodules.text_files.read_text`; empty lines are skipped. If it does
+            not list the null label `<null>`, that becomes the first class.
 
     Returns:
         The labels, including the null label.
 
     Raises:
-        ManifestError: The file is missing, has no label, or has one twice.
+        ManifestError: The file is missing or has another encoding, has no label, or has one twice.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = text_lines(read_text(path))
     except OSError as error:
         raise ManifestError(f"{path}: no readable list of labels ({error.strerror})") from error
-    labels = [line.strip() for line in lines if line.strip()]
+    except TextFileError as error:
+        raise ManifestError(str(error)) from error
+    labels = [nfc(line.strip()) for line in lines if line.strip()]
     double = sorted(label for label, times in Counter(labels).items() if times > 1)
     if double:
         raise ManifestError(f"{path}: labels {double} are listed twice")

@@ -1,6 +1,6 @@
 """Manifests: tables of stretches of sound files with their labels.
 
-A manifest is a CSV or Parquet file with one row per clip and the columns
+A manifest is a CSV, TSV or Parquet file with one row per clip and the columns
 
 - `path`: the sound file, absolute or relative to the manifest;
 - `start_s`, `end_s` (optional, each may be empty): the stretch to keep, in seconds; the default is the whole file;
@@ -10,15 +10,18 @@ A manifest is a CSV or Parquet file with one row per clip and the columns
 - `key` (optional): a name of letters, digits, `_` and `-`; the default is made of path and times;
 - `hdf5_dataset`, `hdf5_row`, `hdf5_sample_rate_hz` (optional): if `path` is an HDF5 file, the clip's dataset in it, its
   row there, and the sample rate of the samples, which HDF5 does not store;
-- label columns, named by the caller: one label each, or several separated by `;`. An empty cell is an error unless the
-  caller allows unlabelled clips in the column; such a clip has no target for that task.
+- label columns, named by the caller: one label each, or several separated by `;` or another separator. An empty cell is
+  an error unless the caller allows unlabelled clips in the column; such a clip has no target for that task.
 
-Other columns (licence, source, ...) are ignored, except one that a split rule names.
+Other columns (licence, source, ...) are ignored, except one that a split rule names. Cells are text, and labels such as
+`null`, `NA` and `007` stay as they are; a time that is `NA` or the like is empty. Labels are brought to Unicode's form
+NFC, and paths are found in either form.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -28,12 +31,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from datamodules.tables import SEPARATORS, is_missing, read_table, separator_hint
 from datamodules.tasks import NULL_LABEL
+from datamodules.text_files import in_either_form, nfc
 
 if TYPE_CHECKING:
     import pandas
 
 LABEL_SEPARATOR = ";"
+USUAL_SEPARATORS = (";", ",", "|", "\t")
+"""Characters that separate labels in tables of corpora."""
 DEFAULT_SPLIT = "train"
 HDF5_COLUMNS = ("hdf5_dataset", "hdf5_row", "hdf5_sample_rate_hz")
 RESERVED_COLUMNS = ("path", "start_s", "end_s", "midpoint_s", "split", "key", *HDF5_COLUMNS)
@@ -45,6 +52,9 @@ MAX_KEY_LENGTH = 80
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _MAX_STEM_LENGTH = 48
 _DIGEST_LENGTH = 12
+
+
+_log = logging.getLogger(__name__)
 
 
 class ManifestError(ValueError):
@@ -113,16 +123,19 @@ def read_manifest(
     many_labels: Sequence[str] = (),
     group_column: str | None = None,
     may_be_unlabelled: Sequence[str] = (),
+    label_separator: str | None = None,
     skipped: list[RowError] | None = None,
 ) -> list[ManifestEntry]:
     """Read and check a manifest.
 
     Args:
-        path: CSV (`.csv`) or Parquet (`.parquet`) file, see the module's description.
+        path: CSV (`.csv`), TSV (`.tsv`) or Parquet (`.parquet`) file, see the module's description.
         one_label: Columns that hold one label per clip.
-        many_labels: Columns that hold labels separated by `;`.
+        many_labels: Columns that hold several labels per clip.
         group_column: Column to keep as the entries' `group`.
         may_be_unlabelled: Label columns whose cells may be empty.
+        label_separator: What separates the labels of a cell of `many_labels`; None is `;`, and refuses a column that
+            seems to have another separator.
         skipped: If given, rows that cannot be used are left out and their errors appended to it.
 
     Returns:
@@ -130,23 +143,33 @@ def read_manifest(
 
     Raises:
         ManifestError: The file is missing, empty or of another type, a column is missing, or a row lacks its path or a
-            label, or has an invalid number, an end before its start, or a key that was used before.
+            label, has more or fewer cells than the header, an invalid number, an end before its start, or a key that
+            was used before, or labels seem to be separated by another character.
     """
     manifest = Path(path)
+    if label_separator is not None and not label_separator:
+        raise ManifestError(f"{manifest}: the separator of labels must be at least one character")
     _check_label_columns(manifest, one_label, many_labels, may_be_unlabelled)
     table = _read_table(manifest)
     groups = () if group_column is None else (group_column,)
     missing = [name for name in ("path", *one_label, *many_labels, *groups) if name not in table.columns]
     if missing:
-        raise ManifestError(f"{manifest}: no column {', '.join(map(repr, missing))}; it has {list(table.columns)}")
+        names = list(map(str, table.columns))
+        raise ManifestError(
+            f"{manifest}: no column {', '.join(map(repr, missing))}; it has {names}{separator_hint(names)}"
+        )
     if not len(table):
         raise ManifestError(f"{manifest}: has no rows, so there is nothing to build")
     columns = {name: table[name].tolist() for name in table.columns}
+    for name in many_labels:
+        _check_separator(manifest, name, columns[name], label_separator)
+    separator = LABEL_SEPARATOR if label_separator is None else label_separator
+    separators = dict.fromkeys(one_label) | dict.fromkeys(many_labels, separator)
     entries = []
     for number in range(len(table)):
         row = _Row(manifest, number + 1, {name: column[number] for name, column in columns.items()})
         try:
-            entries.append(_entry(row, one_label, many_labels, group_column, may_be_unlabelled))
+            entries.append(_entry(row, separators, group_column, may_be_unlabelled))
         except RowError as error:
             if skipped is None:
                 raise
@@ -187,7 +210,7 @@ class _Row:
 
     def seconds(self, column: str) -> float | None:
         text = self.text(column)
-        if not text:
+        if is_missing(text):
             return None
         try:
             value = float(text)
@@ -197,10 +220,16 @@ class _Row:
             raise self.error(f"{column} must be a time in seconds, at least 0, got {text!r}")
         return value
 
-    def labels(self, column: str, *, many: bool, may_be_none: bool) -> tuple[str, ...]:
-        text = self.text(column)
-        parts = [part.strip() for part in text.split(LABEL_SEPARATOR)] if many else [text]
-        labels = tuple(dict.fromkeys(part for part in parts if part))
+    def labels(self, column: str, separator: str | None, *, may_be_none: bool) -> tuple[str, ...]:
+        """The labels of a cell: those of a list of a Parquet file, those between separators, or the one label."""
+        cell, text = self.cells.get(column), self.text(column)
+        if separator is None:
+            parts = [text]
+        elif isinstance(cell, list | tuple | np.ndarray):
+            parts = [str(item) for item in cell]
+        else:
+            parts = text.split(separator)
+        labels = tuple(dict.fromkeys(nfc(part.strip()) for part in parts if part.strip()))
         if not labels and not may_be_none:
             raise self.error(f"no label in column {column!r}", kind="mislabelled")
         if NULL_LABEL in labels:
@@ -208,7 +237,8 @@ class _Row:
         return labels
 
     def hdf5(self) -> Hdf5Row | None:
-        dataset, *numbers = (self.text(column) for column in HDF5_COLUMNS)
+        dataset, *cells = (self.text(column) for column in HDF5_COLUMNS)
+        numbers = ["" if is_missing(cell) else cell for cell in cells]
         if not dataset and not any(numbers):
             return None
         if not dataset or not all(number.isascii() and number.isdigit() for number in numbers):
@@ -224,11 +254,11 @@ class _Row:
 
 def _entry(
     row: _Row,
-    one_label: Sequence[str],
-    many_labels: Sequence[str],
+    separators: Mapping[str, str | None],
     group_column: str | None,
     may_be_unlabelled: Sequence[str],
 ) -> ManifestEntry:
+    """The entry of a row; `separators` has what separates the labels of each label column, None for one label."""
     path_text = row.text("path")
     if not path_text:
         raise row.error("no path")
@@ -240,13 +270,13 @@ def _entry(
     hdf5 = row.hdf5()
     identity = (start_s, end_s, midpoint_s) if hdf5 is None else (*hdf5[:2], start_s, end_s, midpoint_s)
     labels = {
-        column: row.labels(column, many=column in many_labels, may_be_none=column in may_be_unlabelled)
-        for column in (*one_label, *many_labels)
+        column: row.labels(column, separator, may_be_none=column in may_be_unlabelled)
+        for column, separator in separators.items()
     }
     return ManifestEntry(
         row=row.number,
         key=row.name("key", _default_key(path_text, identity), MAX_KEY_LENGTH),
-        path=row.manifest.parent / path_text,
+        path=in_either_form(row.manifest.parent / path_text),
         source=path_text,
         start_s=start_s,
         end_s=end_s,
@@ -254,7 +284,7 @@ def _entry(
         split=row.name("split", DEFAULT_SPLIT, MAX_KEY_LENGTH),
         labels=labels,
         hdf5=hdf5,
-        group="" if group_column is None else row.text(group_column),
+        group="" if group_column is None else nfc(row.text(group_column)),
     )
 
 
@@ -296,17 +326,49 @@ def _check_label_columns(
         )
 
 
+def _check_separator(manifest: Path, column: str, cells: Sequence[Any], given: str | None) -> None:
+    """Refuse a column whose labels seem to be separated by another character; with a given separator, warn."""
+    separator = LABEL_SEPARATOR if given is None else given
+    others: dict[str, str] = {}
+    for cell in cells:
+        if not isinstance(cell, str):
+            continue
+        if separator in cell:
+            return
+        for mark in USUAL_SEPARATORS:
+            if mark in cell.strip():
+                others.setdefault(mark, cell)
+    if not others:
+        return
+    other, cell = next(iter(others.items()))
+    message = (
+        f"{manifest}: column {column!r} should hold labels separated by {separator!r}, which never occurs, but holds "
+        f"{cell!r}"
+    )
+    if given is not None:
+        _log.warning("%s; is the separator %r?", message, other)
+        return
+    raise ManifestError(
+        f"{message}; give the separator with --label_separator {_as_option(other)}, or --label_separator "
+        f"{_as_option(separator)} if this is one label"
+    )
+
+
+def _as_option(separator: str) -> str:
+    return "'" + separator.replace("\t", "\\t") + "'"
+
+
 def _read_table(manifest: Path) -> pandas.DataFrame:
     import pandas
 
     if not manifest.is_file():
         raise ManifestError(f"{manifest}: no such manifest")
     try:
-        if manifest.suffix.lower() == ".csv":
-            # Cells stay text, as "null", "nan" and "007" can be labels.
-            return pandas.read_csv(manifest, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8")
+        if manifest.suffix.lower() in SEPARATORS:
+            return read_table(manifest)
         if manifest.suffix.lower() == ".parquet":
             return pandas.read_parquet(manifest)
-    except (ValueError, OSError) as error:  # pandas' and pyarrow's parsing errors are ValueErrors
-        raise ManifestError(f"{manifest}: not readable as a manifest ({error})") from error
-    raise ManifestError(f"{manifest}: a manifest is a .csv or .parquet file")
+    except (ValueError, OSError) as error:  # ours and pyarrow's parsing errors are ValueErrors
+        reason = str(error).removeprefix(str(manifest)).lstrip(",: ")
+        raise ManifestError(f"{manifest}: not readable as a manifest ({reason})") from error
+    raise ManifestError(f"{manifest}: a manifest is a .csv or .parquet file (or .tsv)")

@@ -23,6 +23,7 @@ import numpy as np
 
 from datamodules.files import file_sha256, write_text
 from datamodules.tasks import LabelSet, TaskError
+from datamodules.text_files import TextFileError, read_json
 
 if TYPE_CHECKING:
     import pyarrow
@@ -136,14 +137,14 @@ def read_index_file(folder: Path) -> ShardIndex:
     """
     path = folder / INDEX_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except FileNotFoundError as error:
         others = sorted(path.parent.name for path in folder.parent.glob(f"*/{INDEX_FILE}"))
         there = f"; in {folder.parent} there are {', '.join(others)}" if others else ""
         raise ShardError(
             f"{folder}: no shard set here ({INDEX_FILE} is missing{there}); make one with `python -m datamodules build`"
         ) from error
-    except (OSError, ValueError) as error:  # not readable, or neither UTF-8 nor JSON
+    except (OSError, TextFileError) as error:
         raise ShardError(f"{path}: not readable ({error})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT_NAME:
         raise ShardError(f"{path}: not the index of a shard set (its format is not {FORMAT_NAME!r})")

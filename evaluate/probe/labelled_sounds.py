@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datamodules.class_folders import find_classes
-from datamodules.sound_folders import PassedOver, SoundFolderError, find_file, nfc, passed_over
+from datamodules.sound_folders import PassedOver, SoundFolderError, find_file, passed_over
+from datamodules.tables import TableError, read_table
+from datamodules.text_files import TextFileError, nfc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,12 +147,11 @@ def _name(place: Path) -> str:
 
 
 def _from_table(table: Path, name: str) -> LabelledSounds:
-    import pandas as pd
-
     try:
-        rows = pd.read_csv(table, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise LabelledSoundsError(f"{table}: not a CSV table ({error})") from error
+        rows = read_table(table)
+    except (TableError, TextFileError) as error:
+        reason = str(error).removeprefix(str(table)).lstrip(",: ")
+        raise LabelledSoundsError(f"{table}: not a CSV table ({reason})") from error
     path_column, label_column = (_column(rows, table, names) for names in (PATH_COLUMNS, LABEL_COLUMNS))
     source_column = next((column for column in SOURCE_COLUMNS if column in rows), path_column)
     for column in (path_column, label_column, source_column):
@@ -160,8 +161,8 @@ def _from_table(table: Path, name: str) -> LabelledSounds:
     return LabelledSounds(
         name=name,
         paths=tuple(_existing(table, Path(path), row) for row, path in enumerate(rows[path_column], start=1)),
-        labels=tuple(map(nfc, rows[label_column])),
-        sources=tuple(rows[source_column]),
+        labels=tuple(nfc(label.strip()) for label in rows[label_column]),
+        sources=tuple(map(nfc, rows[source_column])),
         folds=_folds(rows, table) if FOLD_COLUMN in rows else None,
     )
 

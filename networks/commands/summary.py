@@ -137,7 +137,7 @@ def _read(path: Path) -> Any:
     import yaml
 
     try:
-        return yaml.safe_load(path.read_text())
+        return yaml.safe_load(path.read_bytes())  # as bytes, so that a byte order mark is understood
     except yaml.YAMLError as error:
         raise CommandError(f"{path}: expected YAML: {error}") from error
 

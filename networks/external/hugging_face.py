@@ -214,7 +214,7 @@ def _preprocessor(weights: Weights | None) -> dict[str, Any]:
     if path is None or not path.is_file():
         return {}
     try:
-        settings = json.loads(path.read_text())
+        settings = json.loads(path.read_bytes())  # as bytes, so that a byte order mark is understood
     except ValueError as error:
         raise CheckpointError(f"{path}: expected JSON, got something else: {error}") from error
     return settings if isinstance(settings, dict) else {}

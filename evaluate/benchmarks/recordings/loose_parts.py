@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from datamodules.tables import SEPARATORS
+from datamodules.text_files import nfc
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
-from evaluate.benchmarks.recordings.csv_files import parse_csv
+from evaluate.benchmarks.recordings.csv_files import first_non_number, parse_csv
 from evaluate.benchmarks.recordings.npy_files import read_npy
 from evaluate.benchmarks.recordings.recordings import UNIT_TEXTS, Metadata, make_recordings
 from evaluate.benchmarks.sound_files import sounds_in_folder
@@ -37,12 +39,12 @@ def benchmark_from_parts(
     """Build a benchmark from separate files.
 
     Args:
-        metadata: Name and other properties.
-        responses: `.npy` file with (stimuli, units, repetitions) or (stimuli, units), or CSV file with one row per
-            response: `stimulus, subject, unit, response` and optionally `repetition`. Missing rows and empty responses
-            are missing repetitions.
-        units: CSV file with one row per unit: `unit, subject, region`.
-        stimuli: CSV file with one row per stimulus: `name` and optionally `category`.
+        metadata: Name and so on.
+        responses: `.npy` file with (stimuli, units, repetitions) or (stimuli, units), or CSV file with a row per
+            response: `stimulus, subject, unit, response` and, if wanted, `repetition`; rows that are not there and
+            responses that are empty or `NA`, `NaN`, `n/a` are missing repetitions. Tables may be TSV files.
+        units: CSV file with a row per unit: `unit, subject, region`.
+        stimuli: CSV file with a row per stimulus: `name` and, if there are any, `category`.
         sounds: Folder with `NAME.wav` or `NAME.flac` for each stimulus.
         drop_incomplete: Leave out units without any response to some stimulus, see `make_recordings`.
 
@@ -58,7 +60,7 @@ def benchmark_from_parts(
     names = [] if stimulus_rows is None else list(stimulus_rows["name"])
     found = problems.attempt(sounds_in_folder, sounds, names)
     array = None
-    if responses.suffix.lower() == ".csv":
+    if responses.suffix.lower() in SEPARATORS:
         rows = problems.attempt(_read_csv, responses, ROW_COLUMNS, ("stimulus", "subject", "unit", REPETITION))
         if rows is not None and unit_rows is not None and stimulus_rows is not None:
             array = problems.attempt(array_from_rows, rows, names, unit_rows, str(responses))
@@ -93,11 +95,11 @@ def array_from_rows(rows: pd.DataFrame, names: Sequence[str], units: pd.DataFram
     """
     import pandas as pd
 
-    stimuli = pd.Index(names)
+    stimuli = pd.Index([nfc(name) for name in names])
     keys = pd.MultiIndex.from_frame(units[["subject", "unit"]])
     if not stimuli.is_unique or not keys.is_unique:
         raise BenchmarkError(f"{where}: the tables of stimuli and units must have each stimulus and unit once")
-    stimulus = stimuli.get_indexer(pd.Index(rows["stimulus"]))
+    stimulus = stimuli.get_indexer(pd.Index(rows["stimulus"].map(nfc)))
     unit = keys.get_indexer(pd.MultiIndex.from_frame(rows[["subject", "unit"]]))
     for places, what in ((stimulus, "stimulus"), (unit, "unit")):
         if (places < 0).any():
@@ -109,7 +111,7 @@ def array_from_rows(rows: pd.DataFrame, names: Sequence[str], units: pd.DataFram
     else:
         repetition = rows.groupby([stimulus, unit]).cumcount().to_numpy()
     if rows["response"].dtype.kind not in "fiu":
-        raise BenchmarkError(f"{where}: the column 'response' contains values that are not numbers")
+        raise BenchmarkError(_not_numbers(rows["response"], where))
     cells = pd.DataFrame({"stimulus": stimulus, "unit": unit, "repetition": repetition})
     doubled = cells.duplicated().to_numpy()
     if doubled.any():
@@ -121,6 +123,13 @@ def array_from_rows(rows: pd.DataFrame, names: Sequence[str], units: pd.DataFram
     array = np.full((len(names), len(units), int(repetition.max()) + 1), np.nan)
     array[stimulus, unit, repetition] = rows["response"].to_numpy(dtype=np.float64)
     return array
+
+
+def _not_numbers(values: pd.Series, where: str) -> str:
+    found = first_non_number(values)
+    if found is None:
+        return f"{where}: the column 'response' holds no number"
+    return f"{where}, row {found[0]}: the column 'response' holds values that are no numbers, such as {found[1]!r}"
 
 
 def _read_csv(path: Path, required: tuple[str, ...], texts: tuple[str, ...]) -> pd.DataFrame:

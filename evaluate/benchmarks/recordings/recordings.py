@@ -13,7 +13,6 @@ the same files, named `.zip` or `.npz`. It contains no pickles.
 from __future__ import annotations
 
 import io
-import json
 import logging
 import zipfile
 from dataclasses import dataclass
@@ -22,8 +21,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
+from datamodules.text_files import TextFileError, decode_text, parse_json, parse_yaml
 from evaluate.benchmarks.benchmark import Benchmark, incomplete_units
 from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
 from evaluate.benchmarks.recordings.containers import ARCHIVE_ERRORS, Container, open_container
@@ -185,10 +184,10 @@ def _read_metadata(container: Container) -> Metadata:
     name = _first_of(container, METADATA_FILES)
     where = container.path(name)
     try:
-        text = container.read(name).decode("utf-8")
-        content = json.loads(text) if name.endswith(".json") else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        raise BenchmarkError(f"{where} cannot be read: {error}") from error
+        text = decode_text(container.read(name), where)
+        content = parse_json(text, where) if name.endswith(".json") else parse_yaml(text, where)
+    except TextFileError as error:
+        raise BenchmarkError(f"{where} cannot be read: {str(error).removeprefix(where).lstrip(': ')}") from error
     return parse_metadata(content, where)
 
 

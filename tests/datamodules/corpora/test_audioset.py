@@ -147,3 +147,30 @@ def test_what_is_wrong_is_named(audioset, tmp_path):
         Ontology([Category("/a", "A", ("/b",), False), Category("/b", "B", ("/a",), False)])
     with pytest.raises(BuildError, match=r"'A' has unknown children \['/c'\]"):
         Ontology([Category("/a", "A", ("/c",), False)])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_segment_lists_and_ontologies_with_a_mark(tmp_path, encoding):
+    text = '# comment\r\nabcdefghij0, 0.000, 4.000, "/m/a,/m/b"\r\n\r\nb, 1, 2, "/m/b"\r\n'
+    (tmp_path / "s.csv").write_bytes(text.encode(encoding))
+    first, second = read_segments(tmp_path / "s.csv")
+    assert first == Segment("abcdefghij0", 0.0, 4.0, ("/m/a", "/m/b"))
+    assert second.video == "b"
+    content = [{"id": "/m/a", "name": "Cafe\u0301", "child_ids": [], "restrictions": []}]
+    (tmp_path / "o.json").write_bytes(json.dumps(content, ensure_ascii=False).encode(encoding))
+    assert read_ontology(tmp_path / "o.json").id_of("Café") == "/m/a"
+
+
+def test_segment_lists_of_other_encodings_and_wrong_quotes_are_named(tmp_path):
+    path = tmp_path / "s.csv"
+    for content, message in (
+        ('é, 0, 1, "/m/a"\n'.encode("cp1252"), "expected text in UTF-8"),
+        (b'a, 0, 1, "/m/a"\nb, 0, 1, "/m/a\n', "line 2: wrong quotes"),
+        (b'a, 0, 1, "/m/a", 3\n', "line 1: expected YTID"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(CorpusError, match=rf"s\.csv.*{message}"):
+            read_segments(path)
+    (tmp_path / "o.json").write_bytes('[{"id": "é"}]'.encode("latin-1"))
+    with pytest.raises(BuildError, match=r"o\.json: expected text in UTF-8"):
+        read_ontology(tmp_path / "o.json")

@@ -1,3 +1,5 @@
+import unicodedata
+
 import numpy as np
 import pandas
 import pytest
@@ -117,3 +119,95 @@ def test_label_lists(tmp_path):
         read_label_list(path)
     with pytest.raises(ManifestError, match="no readable list"):
         read_label_list(tmp_path / "gone.txt")
+
+
+NFC, NFD = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+
+
+def write_table(path, text, encoding="utf-8"):
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def test_labels_that_look_the_same_are_one_class(tmp_path):
+    text = f"path,word,tags,speaker\na.wav,{NFC},x;{NFD},{NFD}\nb.wav,{NFD},{NFC},{NFC}\n"
+    table = write_table(tmp_path / "m.csv", text)
+    entries = read_manifest(table, one_label=["word"], many_labels=["tags"], group_column="speaker")
+    assert labels_of(entries, "word") == ("<null>", NFC)
+    assert labels_of(entries, "tags") == ("<null>", NFC, "x")
+    assert {entry.group for entry in entries} == {NFC}
+    pandas.DataFrame({"path": ["a.wav"], "tags": [[NFD, "a;b", NFC]]}).to_parquet(tmp_path / "m.parquet")
+    (entry,) = read_manifest(tmp_path / "m.parquet", many_labels=["tags"])
+    assert entry.labels["tags"] == (NFC, "a;b")
+    assert read_label_list(write_table(tmp_path / "list.txt", f"{NFD}\nx\n")) == ("<null>", NFC, "x")
+
+
+@pytest.mark.parametrize(("on_disk", "written"), [(NFC, NFD), (NFD, NFC)])
+def test_sounds_are_found_in_either_form(tmp_path, on_disk, written, make_sound):
+    make_sound(tmp_path / on_disk / f"{on_disk}.wav", seed=0)
+    table = write_table(tmp_path / "m.csv", f"path,word\n{written}/{written}.wav,a\n")
+    assert read_manifest(table, one_label=["word"])[0].path.is_file()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(("suffix", "separator"), [(".csv", ","), (".tsv", "\t")])
+def test_tables_and_lists_of_spreadsheets(tmp_path, encoding, suffix, separator):
+    text = 'path,word\r\n"a.wav",Übung\r\nb.wav,"x"\r\n'.replace(",", separator)
+    table = write_table(tmp_path / f"m{suffix}", text, encoding)
+    assert [entry.labels["word"] for entry in read_manifest(table, one_label=["word"])] == [("Übung",), ("x",)]
+    path = write_table(tmp_path / "list.txt", "<null>\r\nÜbung\r\n\r\nx\r\n", encoding)
+    assert read_label_list(path) == ("<null>", "Übung", "x")
+
+
+def test_other_encodings_are_refused(tmp_path):
+    table = write_table(tmp_path / "m.csv", "path,word\na.wav,café\n", "cp1252")
+    with pytest.raises(ManifestError, match=r"m\.csv: not readable as a manifest \(expected text in UTF-8.*line 2"):
+        read_manifest(table, one_label=["word"])
+    path = write_table(tmp_path / "list.txt", "river\ncafé\n", "latin-1")
+    with pytest.raises(ManifestError, match=r"list\.txt: expected text in UTF-8.*0xe9 in line 2"):
+        read_label_list(path)
+
+
+@pytest.mark.parametrize("row", ["b.wav,well, then,ann", "b.wav,well,ann,", "b.wav,well", "b.wav,river,ann,,"])
+def test_a_row_of_another_length_than_the_header_is_an_error(tmp_path, row):
+    table = write_table(tmp_path / "m.csv", f"path,word,speaker\na.wav,x,bob\n{row}\n")
+    with pytest.raises(ManifestError, match=r"m\.csv: not readable as a manifest \(row 2: has \d cells"):
+        read_manifest(table, one_label=["word", "speaker"])
+
+
+@pytest.mark.parametrize("mark", ["NA", "NaN", "n/a", ""])
+def test_missing_times_are_missing_and_labels_of_that_name_are_labels(tmp_path, mark):
+    table = write_table(tmp_path / "m.csv", f"path,start_s,end_s,midpoint_s,word\na.wav,{mark},2.5,{mark},NA\n")
+    (entry,) = read_manifest(table, one_label=["word"])
+    assert (entry.start_s, entry.end_s, entry.midpoint_s) == (None, 2.5, None)
+    assert entry.labels["word"] == ("NA",)
+
+
+@pytest.mark.parametrize("cell", ["a,b,c", "a|b", "a\tb", "rain, light"])
+def test_labels_with_another_separator_are_refused_and_read_when_it_is_given(tmp_path, make_manifest, cell, caplog):
+    table = make_manifest(tmp_path / "m.csv", [{"path": "1.wav", "tags": "a"}, {"path": "2.wav", "tags": cell}])
+    other = next(mark for mark in ",|\t" if mark in cell)
+    option = repr(other).replace("|", r"\|").replace("\\t", r"\\t")
+    with pytest.raises(ManifestError, match=rf"column 'tags'.*';', which never occurs.*--label_separator {option}"):
+        read_manifest(table, many_labels=["tags"])
+    assert not caplog.records
+    (_, given) = read_manifest(table, many_labels=["tags"], label_separator=other)
+    assert given.labels["tags"] == tuple(part.strip() for part in cell.split(other))
+    (_, one) = read_manifest(table, many_labels=["tags"], label_separator=";")
+    assert one.labels["tags"] == (cell,)
+    assert "is the separator" in caplog.text
+
+
+def test_names_with_commas_are_labels_where_the_separator_occurs(tmp_path, make_manifest, caplog):
+    rows = [
+        {"path": "1.wav", "tags": "Domestic animals, pets"},
+        {"path": "2.wav", "tags": "Domestic animals, pets;Dog"},
+    ]
+    first, _ = read_manifest(make_manifest(tmp_path / "m.csv", rows), many_labels=["tags"])
+    assert first.labels["tags"] == ("Domestic animals, pets",)
+    assert not caplog.records
+
+
+def test_another_separator_of_columns_is_told(tmp_path):
+    with pytest.raises(ManifestError, match=r"no column 'path', 'word'.*separated by ';'"):
+        read_manifest(write_table(tmp_path / "m.csv", "path;word\na.wav;x\n"), one_label=["word"])

@@ -1,0 +1,146 @@
+"""Reading text files of users: UTF-8 or UTF-16, with or without a byte order mark, and labels in one Unicode form.
+
+Every table, list, alignment, JSON and YAML file that a user gives is read here. Stands on the standard library alone.
+"""
+
+import codecs
+import json
+import re
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+class TextFileError(ValueError):
+    """A text file that cannot be read; the message names the file, and says what to do."""
+
+
+def read_text(path: str | Path) -> str:
+    """Read a text file in UTF-8, with or without a byte order mark, or in UTF-16 with one.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its text without the mark, line ends as they are in the file.
+
+    Raises:
+        OSError: The file is missing or cannot be opened.
+        TextFileError: The file has another encoding.
+    """
+    return decode_text(Path(path).read_bytes(), str(path))
+
+
+def decode_text(content: bytes, where: str) -> str:
+    """Decode the content of a text file, see `read_text`.
+
+    Args:
+        content: The bytes of the file.
+        where: The file, for messages.
+
+    Returns:
+        The text.
+
+    Raises:
+        TextFileError: The content has another encoding.
+    """
+    encoding = "utf-16" if content.startswith(_UTF16_MARKS) else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        found = f"byte 0x{content[error.start]:02x} in line {line}"
+        raise TextFileError(_wrong_encoding(where, found)) from error
+    if "\0" in text:  # UTF-16 without a mark decodes as UTF-8, with a zero next to each letter
+        raise TextFileError(
+            _wrong_encoding(where, f"a zero byte in line {text.count(chr(10), 0, text.index(chr(0))) + 1}")
+        )
+    return text
+
+
+def _wrong_encoding(where: str, found: str) -> str:
+    return (
+        f"{where}: expected text in UTF-8 (or UTF-16 with a byte order mark), got {found}; save it as UTF-8, or "
+        "convert it, such as with `iconv -f WINDOWS-1252 -t UTF-8`"
+    )
+
+
+def text_lines(text: str) -> list[str]:
+    r"""Split a text at `\n`, `\r\n` and `\r` only, and not at the other characters that `str.splitlines` splits at."""
+    return _LINE_END.split(text)
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file, see `parse_json`; raises `OSError` if it cannot be opened."""
+    return parse_json(read_text(path), str(path))
+
+
+def parse_json(text: str, where: str) -> Any:
+    """Parse JSON.
+
+    Args:
+        text: The text.
+        where: The file, for messages.
+
+    Returns:
+        Plain values.
+
+    Raises:
+        TextFileError: The text is not JSON; names the line.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TextFileError(f"{where}: not valid JSON: {error}") from error
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Parse YAML of plain values; no tag creates an object.
+
+    Args:
+        text: The text.
+        where: The file, for messages.
+
+    Returns:
+        Plain values.
+
+    Raises:
+        TextFileError: The text is not YAML; names the line.
+    """
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: such as the date 2024-13-01
+        raise TextFileError(f"{where}: not valid YAML: {error}") from error
+
+
+def nfc(text: str) -> str:
+    """Normalise a text, so that labels that look the same are the same: é is one character, not e and an accent."""
+    return unicodedata.normalize("NFC", text)
+
+
+def in_either_form(path: Path) -> Path:
+    """Find a file or folder whose name may be in another Unicode form than the given one.
+
+    File systems and archives differ in whether they keep é as one character (NFC) or as two (NFD).
+
+    Args:
+        path: The path, in any form.
+
+    Returns:
+        The path as it is on the disk; the given one if there is none in either form.
+    """
+    if str(path).isascii() or path.exists():
+        return path
+    found = Path(path.anchor)
+    for part in path.parts[len(found.parts) :]:
+        forms = (part, nfc(part), unicodedata.normalize("NFD", part))
+        here = next((form for form in forms if (found / form).exists()), None)
+        if here is None:
+            return path
+        found /= here
+    return found

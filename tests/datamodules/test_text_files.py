@@ -1,0 +1,88 @@
+"""Text files as users have them: byte order marks, other encodings, and names in both Unicode forms."""
+
+import json
+import unicodedata
+
+import pytest
+
+from datamodules.text_files import (
+    TextFileError,
+    in_either_form,
+    nfc,
+    parse_json,
+    parse_yaml,
+    read_json,
+    read_text,
+    text_lines,
+)
+
+TEXT = "café\r\nÜbung\nλόγος\n"
+NFC, NFD = (unicodedata.normalize(form, "Björk – café") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_utf8_and_utf16_are_read_with_their_marks_and_line_ends(tmp_path, encoding):
+    path = tmp_path / "text.txt"
+    path.write_bytes(TEXT.encode(encoding))
+    assert read_text(path) == TEXT
+    path.write_bytes(b"\xfe\xff" + TEXT.encode("utf-16-be"))
+    assert read_text(path) == TEXT
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("one\ncafé\n".encode("cp1252"), "byte 0xe9 in line 2"),
+        ("Übung\n".encode("latin-1"), "byte 0xdc in line 1"),
+        ("слово\n".encode("cp1251"), "byte 0xf1 in line 1"),
+        ("word\n".encode("utf-16-le"), "a zero byte in line 1"),
+        ("word\n".encode("utf-32"), "a zero byte in line 1"),
+        (b"one\ntwo\0\n", "a zero byte in line 2"),
+        (b"\xff\xfeo", "got byte"),
+    ],
+)
+def test_other_encodings_are_named_in_one_line(tmp_path, content, found):
+    path = tmp_path / "list.txt"
+    path.write_bytes(content)
+    with pytest.raises(
+        TextFileError, match=rf"list\.txt: expected text in UTF-8 .*{found}.*save it as UTF-8"
+    ) as raised:
+        read_text(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_lines_end_where_files_say_so():
+    assert text_lines("a\rb\r\nc\n") == ["a", "b", "c", ""]
+    assert text_lines("one\u2028still one\x0b\x85") == ["one\u2028still one\x0b\x85"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_json_with_a_mark(tmp_path, encoding):
+    (tmp_path / "a.json").write_bytes(json.dumps({"é": 1}, ensure_ascii=False).encode(encoding))
+    assert read_json(tmp_path / "a.json") == {"é": 1}
+
+
+def test_broken_json_and_yaml_are_named():
+    for text in ("{", "[" * 100_000, ""):
+        with pytest.raises(TextFileError, match=r"a\.json: not valid JSON"):
+            parse_json(text, "a.json")
+    for text in ("a: [", "a: 2024-13-01", "!!python/object/apply:os.getcwd []"):
+        with pytest.raises(TextFileError, match=r"a\.yaml: not valid YAML"):
+            parse_yaml(text, "a.yaml")
+
+
+@pytest.mark.parametrize(("on_disk", "asked"), [(NFC, NFD), (NFD, NFC), (NFC, NFC), (NFD, NFD)])
+def test_files_are_found_in_either_form(tmp_path, on_disk, asked):
+    folder = tmp_path / on_disk
+    folder.mkdir()
+    (folder / f"{on_disk}.wav").touch()
+    if (tmp_path / asked / f"{asked}.wav").exists() != (on_disk == asked):
+        pytest.skip("this file system does not distinguish the forms")
+    assert in_either_form(tmp_path / asked / f"{asked}.wav") == folder / f"{on_disk}.wav"
+    assert in_either_form(tmp_path / asked / f"{on_disk}.wav") == folder / f"{on_disk}.wav"
+    absent = tmp_path / asked / "é.flac"
+    assert in_either_form(absent) == absent
+
+
+def test_labels_that_look_the_same_are_the_same():
+    assert nfc(NFD) == nfc(NFC) == NFC
