@@ -78,7 +78,7 @@ class Progress:
             return self
         from rich.console import Console
 
-        self._console = self._console or Console(stderr=True)
+        self._console = self._console or Console(stderr=True, markup=False, emoji=False)
         self._started_s = self._clock()
         self._last_line_s = self._started_s - LINE_EVERY_S + FIRST_LINE_AFTER_S
         if self._console.is_interactive or self._console.is_jupyter:

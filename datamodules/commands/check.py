@@ -9,6 +9,7 @@ from rich.console import Console
 from datamodules.progress import Progress
 from datamodules.shards.index import INDEX_FILE
 from datamodules.shards.verify import damages, disagreements
+from networks.commands.dispatch import plain_console
 
 
 @dataclass(kw_only=True)
@@ -26,7 +27,7 @@ class CheckShards:
 
     def run(self) -> int:
         """Check each shard set, and print what is damaged."""
-        console = Console(soft_wrap=True, highlight=False)
+        console = plain_console(soft_wrap=True, highlight=False)
         is_damaged = False
         for folder in self.folders:
             shard_folders = _shard_folders(folder)

@@ -4,11 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from rich.console import Console
-
 from datamodules.commands.build_options import BuildOptions
 from datamodules.commands.report_tables import print_report
 from datamodules.corpora.genres import COLUMN, make_manifest
+from networks.commands.dispatch import plain_console
 
 
 @dataclass(kw_only=True)
@@ -41,4 +40,4 @@ class Genres(BuildOptions):
         manifest = make_manifest(self.folder, self.manifest_path, column=self.column)
         options = replace(self, split_by=self.split_by or ("given" if manifest.has_splits else "path"))
         report = options.build(manifest.path, one_label=[self.column], passed_over=manifest.passed_over)
-        print_report(report, Console())
+        print_report(report, plain_console())

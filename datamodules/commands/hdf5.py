@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rich.console import Console
-
 from datamodules.commands.build_options import BuildOptions
 from datamodules.commands.report_tables import print_report
 from datamodules.corpora.word_speaker_noise import make_manifest
 from datamodules.manifests.manifest import LABEL_SEPARATOR
 from datamodules.progress import Progress
 from datamodules.tasks import Side
+from networks.commands.dispatch import plain_console
 
 
 @dataclass(kw_only=True)
@@ -52,4 +51,4 @@ class Hdf5(BuildOptions):
                 label_separator=LABEL_SEPARATOR,
                 keep_order=True,
             )
-            print_report(report, Console())
+            print_report(report, plain_console())

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rich.console import Console
-
 from datamodules.building.build import merge_parts
 from datamodules.commands.report_tables import print_report
+from networks.commands.dispatch import plain_console
 
 
 @dataclass(kw_only=True)
@@ -28,4 +27,4 @@ class Merge:
             BuildError: There are no parts, or some are not done.
         """
         for out in self.outs:
-            print_report(merge_parts(out), Console())
+            print_report(merge_parts(out), plain_console())

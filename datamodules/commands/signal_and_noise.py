@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from datamodules.building.build import build_shards
 from datamodules.building.build_report import REQUEST_FILE, BuildError, read_report
 from datamodules.commands.report_tables import print_report
 from datamodules.files import check_writable, remove_leftovers, scratch_folder, write_json
 from datamodules.sound_folders import PassedOver
 from datamodules.text_files import TextFileError, read_json
+from networks.commands.dispatch import plain_console
 
 SIGNAL_FOLDER, NOISE_FOLDER, SOUNDS_FOLDER = "signal", "noise", "sounds"
 CORPUS_FILE = "corpus.json"
@@ -80,7 +79,7 @@ class SignalAndNoise(ABC):
         request = self._request()
         if self._is_up_to_date(request):
             for folder in (SIGNAL_FOLDER, NOISE_FOLDER):
-                print_report(read_report(self.out / folder, is_new=False), Console())
+                print_report(read_report(self.out / folder, is_new=False), plain_console())
             return
         with self._sounds_folder() as sounds:
             signals = self.make_signals(sounds)
@@ -109,7 +108,7 @@ class SignalAndNoise(ABC):
             overwrite=self.overwrite,
             passed_over=passed_over,
         )
-        print_report(report, Console())
+        print_report(report, plain_console())
 
     def _request(self) -> dict[str, Any]:
         recipe, source = self.origin()

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rich.console import Console
 from rich.table import Table
 
 from datamodules.commands.build_options import BuildOptions
@@ -12,6 +11,7 @@ from datamodules.commands.report_tables import print_report
 from datamodules.corpora.aligned_words import WordManifest, make_manifest
 from datamodules.corpora.word_selection import SelectionRules
 from datamodules.progress import Progress
+from networks.commands.dispatch import plain_console
 
 CLIP_DURATION_S = 2.2
 """The published 2 s, and a tenth of a second on either side for jitter."""
@@ -68,7 +68,7 @@ class Words(BuildOptions, SelectionRules):
                 tier=self.tier,
                 rules=self,
             )
-        console = Console()
+        console = plain_console()
         console.print(_removed(manifest))
         print_report(self.build(manifest.path, one_label=_COLUMNS, passed_over=manifest.passed_over), console)
 

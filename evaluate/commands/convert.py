@@ -5,11 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from rich.console import Console
-
 from datamodules.progress import Progress
 from evaluate.benchmarks import Benchmark, load_benchmark
-from networks.commands.dispatch import CommandError
+from networks.commands.dispatch import CommandError, plain_console
 
 PART_OPTIONS = {
     "responses": ("responses.npy", "responses.csv"),
@@ -78,7 +76,7 @@ class ConvertBenchmark:
         """
         from evaluate.benchmarks.recordings.writer import write_recordings
 
-        console = Console(soft_wrap=True, highlight=False, markup=False)
+        console = plain_console(soft_wrap=True, highlight=False)
         if self.destination.exists():
             raise CommandError(f"{self.destination} exists already: choose another name, or remove it first")
         with Progress(f"writing {self.destination}") as display:

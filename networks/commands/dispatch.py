@@ -169,11 +169,16 @@ def _settings(field: dataclasses.Field[Any], hint: Any, *, is_positional: bool) 
     return settings
 
 
+def plain_console(**settings: Any) -> Console:
+    """Make a console that prints all text as it is: names of users, such as `[left]` or `:cat:`, are never markup."""
+    return Console(markup=False, emoji=False, **settings)
+
+
 def report_error(message: str) -> None:
     """Print an error in one line to stderr. Of several processes, only the first prints."""
     if os.environ.get("RANK", "0") == "0":
         line = " ".join(f"error: {message}".split())
-        Console(stderr=True, soft_wrap=True).print(line, style="red", markup=False, highlight=False)
+        plain_console(stderr=True, soft_wrap=True).print(line, style="red", highlight=False)
 
 
 def _overview(package: str, description: str, commands: Mapping[str, str]) -> argparse.ArgumentParser:

@@ -17,28 +17,34 @@ def print_table(table: Table, console: Console) -> None:
         table: Table whose columns of numbers are `no_wrap` and whose other columns have a `min_width`.
         console: Console to print to.
     """
-    unbounded = console.options.update_width(_UNBOUNDED)
-    width = console.measure(table, options=unbounded).maximum
+    unbounded = _plain(console, _UNBOUNDED)
+    width = unbounded.measure(table).maximum
     if console.is_terminal:
-        width = max(min(width, console.width), _narrowest(table, console))
-    wide = Console(
+        width = max(min(width, console.width), _narrowest(table, unbounded))
+    _plain(console, max(width, 1)).print(table)
+
+
+def _plain(console: Console, width: int) -> Console:
+    """A console of another width to the same file, on which names of users are no markup."""
+    return Console(
         file=console.file,
-        width=max(width, 1),
+        width=width,
         force_terminal=console.is_terminal,
         color_system=console.color_system,  # type: ignore[arg-type]
         quiet=console.quiet,
+        markup=False,
+        emoji=False,
     )
-    wide.print(table)
 
 
 def _narrowest(table: Table, console: Console) -> int:
-    """Width of a table when the columns that may wrap are as narrow as possible."""
+    """Width of a table on a console without bounds when the columns that may wrap are as narrow as possible."""
     folding = [column for column in table.columns if not column.no_wrap]
     before = [column.max_width for column in folding]
     try:
         for column in folding:
             column.max_width = column.min_width
-        return console.measure(table, options=console.options.update_width(_UNBOUNDED)).maximum
+        return console.measure(table).maximum
     finally:
         for column, max_width in zip(folding, before, strict=True):
             column.max_width = max_width
