@@ -57,11 +57,12 @@ def read_audio(
     start_s: float = 0.0,
     duration_s: float | None = None,
     min_source_rate_hz: int = 0,
+    channel: int | None = None,
 ) -> np.ndarray:
     """Read a sound, or a stretch of it, as one channel at the wanted sample rate.
 
-    Channels are averaged. Resampling uses a Kaiser-windowed sinc. A stretch is read with enough of its surroundings
-    that its samples equal those of the whole file resampled.
+    Channels are averaged unless one is chosen. Resampling uses a Kaiser-windowed sinc. A stretch is read with enough of
+    its surroundings that its samples equal those of the whole file resampled.
 
     Args:
         source: Path, bytes of a file, or open binary file, in any format that soundfile reads.
@@ -70,6 +71,7 @@ def read_audio(
         duration_s: Duration of the stretch in seconds; None is up to the end. A stretch that extends beyond the end of
             the file is returned shorter.
         min_source_rate_hz: Least sample rate of the file in Hz.
+        channel: Channel to keep, counted from 1; None is the mean of all channels.
 
     Returns:
         (T,) float32.
@@ -90,7 +92,9 @@ def read_audio(
     try:
         with soundfile.SoundFile(_opened(source)) as file:
             check_source_rate(file.samplerate, sample_rate_hz, name, at_least_hz=min_source_rate_hz)
-            return _read_stretch(file, name, sample_rate_hz, start_s, duration_s)
+            if channel is not None and not 1 <= channel <= file.channels:
+                raise AudioError(f"{name}: has {file.channels} channel(s), not a channel {channel}", kind="no channel")
+            return _read_stretch(file, name, sample_rate_hz, start_s, duration_s, channel=channel)
     except soundfile.SoundFileError as error:
         raise AudioError(f"{name}: not readable as audio ({error})") from error
 
@@ -248,7 +252,13 @@ def _resampler(from_hz: int, to_hz: int) -> torch.nn.Module:
 
 
 def _read_stretch(
-    file: soundfile.SoundFile, name: str, sample_rate_hz: int, start_s: float, duration_s: float | None
+    file: soundfile.SoundFile,
+    name: str,
+    sample_rate_hz: int,
+    start_s: float,
+    duration_s: float | None,
+    *,
+    channel: int | None = None,
 ) -> np.ndarray:
     """Read and resample the stretch with a margin on either side, and return the samples of the stretch."""
     from_hz = file.samplerate
@@ -271,7 +281,8 @@ def _read_stretch(
     frames = file.read(num_frames, dtype="float32", always_2d=True)  # (T, channels)
     if not np.isfinite(frames).all():
         raise AudioError(f"{name}: has samples that are not finite (NaN or infinity)", kind="not finite")
-    samples = resample(frames.mean(axis=1), from_hz, sample_rate_hz)[first - first_block * step :]
+    one = frames.mean(axis=1) if channel is None else frames[:, channel - 1]  # (T,)
+    samples = resample(one, from_hz, sample_rate_hz)[first - first_block * step :]
     samples = samples[:num_samples]
     if not len(samples):
         raise AudioError(f"{name}: empty, or its {file.frames} frames end before {start_s} s", kind="empty")

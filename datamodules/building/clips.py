@@ -84,6 +84,7 @@ def _read(entry: ManifestEntry, cutting: Cutting, start_s: float, duration_s: fl
             start_s=start_s,
             duration_s=duration_s,
             min_source_rate_hz=cutting.min_source_rate_hz,
+            channel=entry.sound_channel,
         )
     from datamodules.shards.hdf5 import read_sound
 

@@ -32,7 +32,9 @@ class Words(BuildOptions, SelectionRules):
       2020);
     - articles: ARTICLE/*.ogg, as in the Spoken Wikipedia (Köhn et al. 2016), with a table speakers.csv that has the
       columns article and speaker;
-    - table: any other; a table recordings.csv with the columns path (relative to the folder) and speaker;
+    - table: any other; a table recordings.csv with the columns path (relative to the folder) and speaker. A recording
+      of several speakers has a row for each: the tiers of its TextGrid are named `SPEAKER - words`, or the channels of
+      its CTM file and sound (1, 2 or A, B) are in the column channel;
     - package.module:function or path/file.py:function: your own, whose rows have a path and a speaker; see
       datamodules/corpora/layouts.py.
 
@@ -40,13 +42,17 @@ class Words(BuildOptions, SelectionRules):
         folder: Folder of the recordings.
         layout: Name of the layout, see above.
         alignments: Folder of TextGrid or CTM files; that of the recordings if not given.
-        tier: Tier of words of the TextGrid files; words, word or the only one if not given.
+        tier: Tier of words of the TextGrid files, or what follows "SPEAKER - " in the tiers of several speakers; words,
+            word or the only one if not given.
+        not_words: Names of silence and noise in the alignments, which are no words. The default is the usual ones: sil,
+            sp, spn, nsn, noise, laughter and so on. Marks in brackets such as <unk> or [noise] are never words.
     """
 
     folder: Path
     layout: str
     alignments: Path | None = None
     tier: str | None = None
+    not_words: list[str] | None = None
     split_by: str | None = "path"
     clip_duration_s: float | None = CLIP_DURATION_S
     positionals: ClassVar[tuple[str, ...]] = ("folder", "out")
@@ -66,7 +72,9 @@ class Words(BuildOptions, SelectionRules):
                 layout=self.layout,
                 alignments=self.alignments,
                 tier=self.tier,
+                not_words=self.not_words,
                 rules=self,
+                skip_bad=self.skip_bad,
             )
         console = plain_console()
         console.print(_removed(manifest))

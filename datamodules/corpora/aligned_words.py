@@ -1,27 +1,36 @@
 """Words cut from recordings: alignments and the published rules of selection give a manifest."""
 
-from collections.abc import Iterator, Sequence
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import soundfile
 
-from datamodules.corpora.alignments import AlignedWord, read_ctm, read_textgrid
+from datamodules.corpora.alignment_files import Alignments
+from datamodules.corpora.alignments import NOT_WORDS, AlignedWord, AlignmentError
 from datamodules.corpora.recordings import Recording, find_recordings
 from datamodules.corpora.sounds import CorpusError, corpus_errors, write_manifest
+from datamodules.corpora.voices import voices_of
 from datamodules.corpora.word_selection import Removal, SelectionRules, select_words
-from datamodules.sound_folders import PassedOver, find_files, nfc, passed_over
+from datamodules.sound_folders import PassedOver, passed_over
+from datamodules.text_files import in_either_form, nfc
 
-TEXTGRID_SUFFIX, CTM_SUFFIX = ".textgrid", ".ctm"
+_MOST_MARKS = 5
+"""How many marks of noise the report names."""
 
 
 class WordManifest(NamedTuple):
     """A manifest of words.
 
     Args:
-        path: The manifest; its columns are path, midpoint_s, split ("train"), word and speaker.
+        path: The manifest; its columns are path, midpoint_s, split ("train"), word and speaker, and sound_channel if
+            speakers have channels of their own.
         num_clips: Number of its rows.
-        removals: What was left out, by rule; the first entries are about whole recordings.
+        removals: What was left out, by rule; the first entries are about recordings, alignments and marks.
         passed_over: What the folder of recordings holds in addition to them.
     """
 
@@ -35,56 +44,36 @@ class _SpokenWord(NamedTuple):
     recording: Recording
     word: AlignedWord
     duration_s: float
+    sound_channel: int | None
 
 
-class Alignments:
-    """The alignments of a corpus, by recording.
+@dataclass
+class _LeftOut:
+    """What is left out before the rules of selection apply, counted."""
 
-    A TextGrid is searched next to the recording, then in the folder of alignments at the path of the recording, then
-    anywhere in that folder by name. CTM files hold many recordings, by name.
+    no_alignment: int = 0
+    broken_alignment: int = 0
+    unreadable: int = 0
+    silent_voices: int = 0
+    unused_alignments: int = 0
+    without_duration: int = 0
+    marks: Counter[str] = field(default_factory=Counter)
 
-    Args:
-        root: Folder of the recordings.
-        folder: Folder of the alignments; None is the same folder.
-        tier: Tier of words of the TextGrids; None finds it.
-
-    Raises:
-        CorpusError: There are no alignments, or a CTM file is broken.
-    """
-
-    def __init__(self, root: Path, folder: Path | None = None, *, tier: str | None = None) -> None:
-        self._root = root.resolve()
-        self._folder = self._root if folder is None else folder.resolve()
-        self._tier = tier
-        with corpus_errors():
-            found = find_files(self._folder, lambda path: path.suffix.lower() in (TEXTGRID_SUFFIX, CTM_SUFFIX))
-        if not found:
-            raise CorpusError(f"{self._folder}: has no alignments (*.TextGrid or *.ctm)")
-        grids = [path for path in found if path.suffix.lower() == TEXTGRID_SUFFIX]
-        self._by_path = {nfc(str(path.with_suffix(""))): path for path in grids}
-        self._by_name: dict[str, list[Path]] = {}
-        for path in grids:
-            self._by_name.setdefault(nfc(path.stem), []).append(path)
-        self._words = {
-            nfc(name): words for path in found if path not in grids for name, words in read_ctm(path).items()
-        }
-
-    def words(self, recording: Path) -> list[AlignedWord] | None:
-        """The words of a recording; None if it has no alignment.
-
-        Raises:
-            CorpusError: The alignment is broken, or several have the name of the recording.
-        """
-        name = nfc(recording.stem)
-        places = [recording.with_suffix("")]
-        if recording.is_relative_to(self._root):
-            places.append(self._folder / recording.relative_to(self._root).with_suffix(""))
-        grid = next((self._by_path[nfc(str(place))] for place in places if nfc(str(place)) in self._by_path), None)
-        if grid is None and len(self._by_name.get(name, [])) > 1:
-            raise CorpusError(f"{recording}: several alignments have its name: {self._by_name[name]}")
-        if grid is None and name in self._by_name:
-            grid = self._by_name[name][0]
-        return self._words.get(name) if grid is None else read_textgrid(grid, tier=self._tier)
+    def removals(self) -> tuple[Removal, ...]:
+        """The counts, those of rare things only where there are any."""
+        marks = ", ".join(f"{mark} {times}" for mark, times in self.marks.most_common(_MOST_MARKS))
+        always = (
+            ("recordings without an alignment", self.no_alignment),
+            ("recordings that cannot be read", self.unreadable),
+        )
+        sometimes = (
+            ("recordings with a broken alignment", self.broken_alignment),
+            ("speakers without words in the alignment of their recording", self.silent_voices),
+            ("alignments without a recording", self.unused_alignments),
+            ("words without duration", self.without_duration),
+            (f"marks of silence and noise ({marks})", self.marks.total()),
+        )
+        return tuple(Removal(rule, times, 0) for rule, times in (*always, *(pair for pair in sometimes if pair[1])))
 
 
 def make_manifest(
@@ -94,7 +83,9 @@ def make_manifest(
     layout: str,
     alignments: str | Path | None = None,
     tier: str | None = None,
+    not_words: Collection[str] | None = None,
     rules: SelectionRules | None = None,
+    skip_bad: bool = False,
 ) -> WordManifest:
     """Write a manifest of the words of a corpus that pass the rules.
 
@@ -104,18 +95,29 @@ def make_manifest(
         layout: Name of the layout, see `datamodules.corpora.layouts`.
         alignments: Folder of TextGrid or CTM files; None is `root`.
         tier: Tier of words of the TextGrids; None finds it.
+        not_words: Names of silence and noise in the alignments, which are no words; None are the usual ones, see
+            `datamodules.corpora.alignments.NOT_WORDS`. What is in brackets is never a word.
         rules: The rules; None are the published ones.
+        skip_bad: Leave out, and count, recordings whose alignment is broken. Otherwise it is an error.
 
     Returns:
         The manifest, and what each rule removed.
 
     Raises:
-        CorpusError: The corpus has another form, or no word is left.
+        CorpusError: The corpus has another form, it is not clear who says the words of a recording, or no word is left.
     """
-    recordings = find_recordings(root, layout=layout)
-    known = Alignments(Path(root), None if alignments is None else Path(alignments), tier=tier)
-    skipped = {"recordings without an alignment": 0, "recordings that cannot be read": 0}
-    spoken = list(_spoken(recordings, known, skipped))
+    recordings = [
+        recording._replace(path=in_either_form(recording.path)) for recording in find_recordings(root, layout=layout)
+    ]
+    known = Alignments(
+        Path(root),
+        [recording.path for recording in recordings],
+        None if alignments is None else Path(alignments),
+        tier=tier,
+        not_words=NOT_WORDS if not_words is None else {nfc(name.lower()) for name in not_words},
+    )
+    left_out = _LeftOut(unused_alignments=known.num_unused)
+    spoken = list(_spoken(recordings, known, left_out, skip_bad=skip_bad))
     selection = select_words(
         [row.word.text for row in spoken],
         [row.recording.speaker for row in spoken],
@@ -123,7 +125,7 @@ def make_manifest(
         [row.duration_s for row in spoken],
         rules,
     )
-    removals = (*(Removal(rule, count, 0) for rule, count in skipped.items()), *selection.removals)
+    removals = (*left_out.removals(), *selection.removals)
     rows = [_row(row) for row, is_kept in zip(spoken, selection.kept, strict=True) if is_kept]
     if not rows:
         reasons = "; ".join(f"{removal.rule}: {removal.num_clips}" for removal in removals if removal.num_clips)
@@ -133,19 +135,38 @@ def make_manifest(
     return WordManifest(write_manifest(Path(out), rows), len(rows), removals, others)
 
 
-def _spoken(recordings: Sequence[Recording], alignments: Alignments, skipped: dict[str, int]) -> Iterator[_SpokenWord]:
-    no_alignment, unreadable = skipped
+def _spoken(
+    recordings: Sequence[Recording], alignments: Alignments, left_out: _LeftOut, *, skip_bad: bool
+) -> Iterator[_SpokenWord]:
+    by_path: dict[Path, list[Recording]] = {}
     for recording in recordings:
-        words = alignments.words(recording.path)
-        if words is None:
-            skipped[no_alignment] += 1
+        by_path.setdefault(recording.path, []).append(recording)
+    for path, listed in by_path.items():
+        try:
+            alignment = alignments.of(path)
+        except AlignmentError:
+            if not skip_bad:
+                raise
+            left_out.broken_alignment += 1
+            continue
+        if alignment is None:
+            left_out.no_alignment += 1
             continue
         try:
-            duration_s = float(soundfile.info(recording.path).duration)
+            info = soundfile.info(path)
         except soundfile.SoundFileError:
-            skipped[unreadable] += 1
+            left_out.unreadable += 1
             continue
-        yield from (_SpokenWord(recording, word, duration_s) for word in words)
+        left_out.marks += alignment.marks
+        left_out.without_duration += alignment.num_without_duration
+        voices = voices_of(listed, alignment)
+        left_out.silent_voices += len(listed) - len(voices)
+        for recording, words, channel in voices:
+            if channel is not None and channel > info.channels:
+                raise CorpusError(
+                    f"{path}: has {info.channels} channel(s), but {recording.speaker!r} is listed on channel {channel}"
+                )
+            yield from (_SpokenWord(recording, word, float(info.duration), channel) for word in words)
 
 
 def _row(spoken: _SpokenWord) -> dict[str, object]:
@@ -155,4 +176,5 @@ def _row(spoken: _SpokenWord) -> dict[str, object]:
         "split": "train",
         "word": spoken.word.text,
         "speaker": spoken.recording.speaker,
+        **({} if spoken.sound_channel is None else {"sound_channel": spoken.sound_channel}),
     }

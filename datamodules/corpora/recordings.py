@@ -5,7 +5,8 @@
   (Ardila et al. 2020);
 - `articles`: `ARTICLE/*.ogg`, as in the Spoken Wikipedia (Köhn et al. 2016), with a table `speakers.csv` that has the
   columns `article` and `speaker`;
-- `table`: any other; a table `recordings.csv` with the columns `path` (relative to the folder) and `speaker`.
+- `table`: any other; a table `recordings.csv` with the columns `path` (relative to the folder) and `speaker`. A
+  recording of several speakers has a row for each; a column `channel` (1, 2 or A, B) says which channel is whose.
 """
 
 from collections.abc import Iterator
@@ -20,13 +21,21 @@ from datamodules.text_files import TextFileError, nfc
 COMMON_VOICE_TABLE = "validated.tsv"
 ARTICLES_TABLE = "speakers.csv"
 RECORDINGS_TABLE = "recordings.csv"
+CHANNEL_COLUMN = "channel"
 
 
 class Recording(NamedTuple):
-    """A sound file, and who speaks in it."""
+    """A sound file, and who speaks in it.
+
+    Args:
+        path: The file.
+        speaker: The speaker.
+        channel: Channel of the speaker as in the table, such as "1" or "A"; "" if the table does not name it.
+    """
 
     path: Path
     speaker: str
+    channel: str = ""
 
 
 def find_recordings(root: str | Path, *, layout: str) -> list[Recording]:
@@ -43,7 +52,9 @@ def find_recordings(root: str | Path, *, layout: str) -> list[Recording]:
         CorpusError: The layout is unknown, or the folder has another.
     """
     rows = corpus_rows(root, layout=layout, columns=("speaker",))
-    return sorted(Recording(Path(str(row["path"])), str(row["speaker"])) for row in rows)
+    return sorted(
+        Recording(Path(str(row["path"])), nfc(str(row["speaker"])), str(row.get(CHANNEL_COLUMN) or "")) for row in rows
+    )
 
 
 def librispeech(root: Path) -> Iterator[Row]:
@@ -75,7 +86,8 @@ def articles(root: Path) -> Iterator[Row]:
 def listed(root: Path) -> Iterator[Row]:
     """Rows with path and speaker from a table."""
     for row in _table(root / RECORDINGS_TABLE, ",", ("path", "speaker")):
-        yield {"path": root / row["path"], "speaker": row["speaker"]}
+        channel = {CHANNEL_COLUMN: row[CHANNEL_COLUMN]} if CHANNEL_COLUMN in row else {}
+        yield {"path": root / row["path"], "speaker": row["speaker"], **channel}
 
 
 def _table(path: Path, separator: str, columns: tuple[str, str]) -> list[dict[str, str]]:

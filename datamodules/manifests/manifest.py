@@ -10,6 +10,8 @@ A manifest is a CSV, TSV or Parquet file with one row per clip and the columns
 - `key` (optional): a name of letters, digits, `_` and `-`; the default is made of path and times;
 - `hdf5_dataset`, `hdf5_row`, `hdf5_sample_rate_hz` (optional): if `path` is an HDF5 file, the clip's dataset in it, its
   row there, and the sample rate of the samples, which HDF5 does not store;
+- `sound_channel` (optional, may be empty): the channel of the sound file to keep, counted from 1; the default is the
+  mean of all channels;
 - label columns, named by the caller: one label each, or several separated by `;` or another separator. An empty cell is
   an error unless the caller allows unlabelled clips in the column; such a clip has no target for that task.
 
@@ -43,7 +45,8 @@ USUAL_SEPARATORS = (";", ",", "|", "\t")
 """Characters that separate labels in tables of corpora."""
 DEFAULT_SPLIT = "train"
 HDF5_COLUMNS = ("hdf5_dataset", "hdf5_row", "hdf5_sample_rate_hz")
-RESERVED_COLUMNS = ("path", "start_s", "end_s", "midpoint_s", "split", "key", *HDF5_COLUMNS)
+CHANNEL_COLUMN = "sound_channel"
+RESERVED_COLUMNS = ("path", "start_s", "end_s", "midpoint_s", "split", "key", *HDF5_COLUMNS, CHANNEL_COLUMN)
 
 MAX_KEY_LENGTH = 80
 """With keys of this length, a member's name fits the plain 100-character field of a tar header."""
@@ -101,6 +104,7 @@ class ManifestEntry:
         labels: For each label column the labels (one for a one-label column); empty if unlabelled.
         hdf5: Place of the clip in the file, if that is an HDF5 file.
         group: Value of the column that the split rule names; "" without one.
+        sound_channel: Channel of the file to keep, counted from 1; None is the mean of all channels.
     """
 
     row: int
@@ -114,6 +118,7 @@ class ManifestEntry:
     labels: Mapping[str, tuple[str, ...]]
     hdf5: Hdf5Row | None = None
     group: str = ""
+    sound_channel: int | None = None
 
 
 def read_manifest(
@@ -245,6 +250,15 @@ class _Row:
             raise self.error(f"{', '.join(HDF5_COLUMNS)} belong together: a name and two whole numbers")
         return Hdf5Row(dataset, *map(int, numbers))
 
+    def channel(self) -> int | None:
+        text = self.text(CHANNEL_COLUMN)
+        if is_missing(text):
+            return None
+        number = text.removesuffix(".0")  # a column of whole numbers with gaps, as pandas writes it
+        if not (number.isascii() and number.isdigit() and int(number) > 0):
+            raise self.error(f"{CHANNEL_COLUMN} must be a whole number from 1, got {text!r}")
+        return int(number)
+
     def name(self, column: str, default: str, max_length: int) -> str:
         text = self.text(column) or default
         if not _NAME.fullmatch(text) or len(text) > max_length:
@@ -268,7 +282,9 @@ def _entry(
     if midpoint_s is not None and not (start_s or 0.0) <= midpoint_s <= (math.inf if end_s is None else end_s):
         raise row.error(f"midpoint_s must lie within the clip, got {midpoint_s} for {start_s} to {end_s}")
     hdf5 = row.hdf5()
-    identity = (start_s, end_s, midpoint_s) if hdf5 is None else (*hdf5[:2], start_s, end_s, midpoint_s)
+    channel = row.channel()
+    times = (start_s, end_s, midpoint_s)
+    identity = (*(() if hdf5 is None else hdf5[:2]), *times, *(() if channel is None else (channel,)))
     labels = {
         column: row.labels(column, separator, may_be_none=column in may_be_unlabelled)
         for column, separator in separators.items()
@@ -285,6 +301,7 @@ def _entry(
         labels=labels,
         hdf5=hdf5,
         group="" if group_column is None else nfc(row.text(group_column)),
+        sound_channel=channel,
     )
 
 
