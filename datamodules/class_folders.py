@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.sound_folders import SoundFolderError, find_folders, find_sounds, nfc, printable
+from datamodules.sound_folders import SoundFolderError, find_folders, find_sounds, printable
 from datamodules.split_names import SplitNameError, usual_split, usual_splits
+from datamodules.text_files import nfc
 
 TRAIN = "train"
 """The split of sounds that are in no folder of a split. Also the one name of a split that can be a class: a vehicle."""

@@ -11,12 +11,13 @@
 
 import errno
 import os
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+
+from datamodules.text_files import nfc
 
 # By format of libsndfile. Those without a header or without sound (RAW, MAT4, MAT5) are left out.
 _SUFFIXES_OF_FORMATS = {
@@ -107,11 +108,6 @@ def is_sound(path: Path) -> bool:
 def is_hidden(name: str) -> bool:
     """Whether a name is that of a hidden file or folder, or of something that an operating system left."""
     return name.startswith(".") or name in _LEFT_BY_SYSTEMS
-
-
-def nfc(text: str) -> str:
-    """A text in Unicode's composed form: names and labels that look alike are equal in it."""
-    return unicodedata.normalize("NFC", text)
 
 
 def printable(path: str | Path) -> str:

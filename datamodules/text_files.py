@@ -121,26 +121,3 @@ def parse_yaml(text: str, where: str) -> Any:
 def nfc(text: str) -> str:
     """Normalise a text, so that labels that look the same are the same: é is one character, not e and an accent."""
     return unicodedata.normalize("NFC", text)
-
-
-def in_either_form(path: Path) -> Path:
-    """Find a file or folder whose name may be in another Unicode form than the given one.
-
-    File systems and archives differ in whether they keep é as one character (NFC) or as two (NFD).
-
-    Args:
-        path: The path, in any form.
-
-    Returns:
-        The path as it is on the disk; the given one if there is none in either form.
-    """
-    if str(path).isascii() or path.exists():
-        return path
-    found = Path(path.anchor)
-    for part in path.parts[len(found.parts) :]:
-        forms = (part, nfc(part), unicodedata.normalize("NFD", part))
-        here = next((form for form in forms if (found / form).exists()), None)
-        if here is None:
-            return path
-        found /= here
-    return found

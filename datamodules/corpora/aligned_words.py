@@ -16,8 +16,8 @@ from datamodules.corpora.recordings import Recording, find_recordings
 from datamodules.corpora.sounds import CorpusError, corpus_errors, write_manifest
 from datamodules.corpora.voices import voices_of
 from datamodules.corpora.word_selection import Removal, SelectionRules, select_words
-from datamodules.sound_folders import PassedOver, passed_over
-from datamodules.text_files import in_either_form, nfc
+from datamodules.sound_folders import PassedOver, find_file, passed_over
+from datamodules.text_files import nfc
 
 _MOST_MARKS = 5
 """How many marks of noise the report names."""
@@ -107,7 +107,7 @@ def make_manifest(
         CorpusError: The corpus has another form, it is not clear who says the words of a recording, or no word is left.
     """
     recordings = [
-        recording._replace(path=in_either_form(recording.path)) for recording in find_recordings(root, layout=layout)
+        recording._replace(path=find_file(recording.path)) for recording in find_recordings(root, layout=layout)
     ]
     known = Alignments(
         Path(root),

@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from datamodules.corpora.alignments import NOT_WORDS, Alignment, read_ctm, read_textgrid
-from datamodules.corpora.sounds import CorpusError
+from datamodules.corpora.sounds import CorpusError, corpus_errors
+from datamodules.sound_folders import find_files
 from datamodules.text_files import nfc
 
 TEXTGRID_SUFFIX, CTM_SUFFIX = ".textgrid", ".ctm"
@@ -45,7 +46,8 @@ class Alignments:
         self._root, self._folder = root, root if folder is None else folder
         self._tier, self._not_words = tier, not_words
         self._real_folders: dict[Path, str] = {}
-        found = sorted(_alignment_files(self._folder))
+        with corpus_errors():
+            found = find_files(self._folder, lambda path: path.suffix.lower() in (TEXTGRID_SUFFIX, CTM_SUFFIX))
         if not found:
             raise CorpusError(f"{self._folder}: has no alignments (*.TextGrid or *.ctm)")
         self._grids = [path for path in found if path.suffix.lower() == TEXTGRID_SUFFIX]
@@ -134,19 +136,3 @@ class Alignments:
 
     def _where(self, source: Path | str) -> str:
         return str(source) if isinstance(source, Path) else self._ctm[source].where
-
-
-def _alignment_files(folder: Path) -> Iterator[Path]:
-    """All alignments in a folder and those below, also behind links; hidden files are passed over."""
-    seen = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:  # a loop of links, or a folder that is linked twice
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in names:
-            path = Path(place, name)
-            if not name.startswith(".") and path.suffix.lower() in (TEXTGRID_SUFFIX, CTM_SUFFIX) and path.is_file():
-                yield path

@@ -33,9 +33,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from datamodules.sound_folders import find_file
 from datamodules.tables import SEPARATORS, is_missing, read_table, separator_hint
 from datamodules.tasks import NULL_LABEL
-from datamodules.text_files import in_either_form, nfc
+from datamodules.text_files import nfc
 
 if TYPE_CHECKING:
     import pandas
@@ -292,7 +293,7 @@ def _entry(
     return ManifestEntry(
         row=row.number,
         key=row.name("key", _default_key(path_text, identity), MAX_KEY_LENGTH),
-        path=in_either_form(row.manifest.parent / path_text),
+        path=find_file(row.manifest.parent / path_text),
         source=path_text,
         start_s=start_s,
         end_s=end_s,

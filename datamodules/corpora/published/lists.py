@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from datamodules.corpora.sounds import CorpusError
-from datamodules.sound_folders import nfc
+from datamodules.text_files import nfc
 
 
 def read_rows(path: Path, columns: Sequence[str], *, separator: str = ",") -> list[dict[str, str]]:

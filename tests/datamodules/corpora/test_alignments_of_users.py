@@ -193,13 +193,15 @@ def test_alignments_behind_links_and_in_the_other_form(corpus, tmp_path):
     corpus(f"{NFC}.wav,{NFC}", "r1.wav,bob")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / f"{NFC}.TextGrid").write_text(grid(("words", said(NFD))))
-    (tmp_path / "elsewhere" / "loop").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "._r1.TextGrid").write_bytes(b"\0\5\x16\7")
     (corpus.root / "grids").symlink_to(tmp_path / "elsewhere")
     (corpus.root / "r1.ctm").write_text("r1.wav 1 1 0.5 window\nr7 1 1 0.5 stone\n")
     rows, counts = made(corpus.root)
     assert set(zip(rows["word"], rows["speaker"], strict=True)) == {(NFC, NFC), ("window", "bob")}
     assert counts == {"alignments without a recording": 1}
+    (tmp_path / "elsewhere" / "loop").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CorpusError, match="a loop of links"):
+        made(corpus.root)
 
 
 # Marks and words without duration ------------------------------------------------------------------------------------
