@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from math import ceil, gcd
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import soundfile
+
+from datamodules.decoding import open_sound
+from datamodules.sound import UNKNOWN_LENGTH, AudioError, AudioSource, Sound, ends_before, source_name
 
 if TYPE_CHECKING:
     import torch
@@ -34,20 +36,31 @@ MAX_FILTER_TAPS = 2**26
 # A deviation from the mean this small relative to the largest sample is rounding, not sound (float32 epsilon).
 SILENCE_TOLERANCE = 1.2e-7
 
-AudioSource = str | Path | bytes | BinaryIO
 
-
-class AudioError(ValueError):
-    """A sound that cannot be used; the message names it and the reason.
+class AudioInfo(NamedTuple):
+    """What a sound file holds, as far as its header says.
 
     Args:
-        message: Which sound, and what is wrong with it.
-        kind: The reason in a word or two, to count by: "missing", "broken", "empty", "not finite", ...
+        duration_s: Duration in seconds; NaN if the header does not state it.
+        sample_rate_hz: Sample rate in Hz.
+        num_channels: Number of channels, which are averaged when the sound is read.
     """
 
-    def __init__(self, message: str, *, kind: str = "broken") -> None:
-        super().__init__(message)
-        self.kind = kind
+    duration_s: float
+    sample_rate_hz: int
+    num_channels: int
+
+
+def audio_info(source: AudioSource) -> AudioInfo:
+    """Read the header of a sound.
+
+    Raises:
+        AudioError: The sound is missing, broken, or in a format that nothing here decodes.
+    """
+    with open_sound(source) as sound:
+        is_known = sound.num_samples != UNKNOWN_LENGTH
+        duration_s = sound.num_samples / sound.sample_rate_hz if is_known else math.nan
+        return AudioInfo(duration_s, sound.sample_rate_hz, sound.num_channels)
 
 
 def read_audio(
@@ -65,7 +78,8 @@ def read_audio(
     its surroundings that its samples equal those of the whole file resampled.
 
     Args:
-        source: Path, bytes of a file, or open binary file, in any format that soundfile reads.
+        source: Path, bytes of a file, or open binary file, in any format that libsndfile reads, or FFmpeg if that
+            is installed.
         sample_rate_hz: Sample rate of the result in Hz.
         start_s: Start of the stretch in seconds, at least 0.
         duration_s: Duration of the stretch in seconds; None is up to the end. A stretch that extends beyond the end of
@@ -77,26 +91,20 @@ def read_audio(
         (T,) float32.
 
     Raises:
-        AudioError: The sound is missing, broken or empty (or ends before the start), its samples are not finite, or its
-            sample rate is too low or cannot be resampled.
+        AudioError: The sound is missing, broken or empty (or ends before the start), the stretch reaches what is
+            missing of a file that holds less than it claims, its samples are not finite, or its sample rate is too low
+            or cannot be resampled.
     """
-    name = _name(source)
     if sample_rate_hz <= 0:
         raise ValueError(f"sample_rate_hz must be positive, got {sample_rate_hz}")
-    if start_s < 0 or (duration_s is not None and duration_s <= 0):
+    if not (0 <= start_s < math.inf and (duration_s is None or 0 < duration_s < math.inf)):
         raise AudioError(
-            f"{name}: a stretch of sound needs start_s >= 0 and duration_s > 0, got {start_s}, {duration_s}"
+            f"{source_name(source)}: a stretch of sound needs start_s >= 0 and duration_s > 0, got {start_s}, "
+            f"{duration_s}"
         )
-    if isinstance(source, str | Path) and not Path(source).is_file():
-        raise AudioError(f"{name}: no such audio file", kind="missing")
-    try:
-        with soundfile.SoundFile(_opened(source)) as file:
-            check_source_rate(file.samplerate, sample_rate_hz, name, at_least_hz=min_source_rate_hz)
-            if channel is not None and not 1 <= channel <= file.channels:
-                raise AudioError(f"{name}: has {file.channels} channel(s), not a channel {channel}", kind="no channel")
-            return _read_stretch(file, name, sample_rate_hz, start_s, duration_s, channel=channel)
-    except soundfile.SoundFileError as error:
-        raise AudioError(f"{name}: not readable as audio ({error})") from error
+    with open_sound(source) as sound:
+        check_source_rate(sound.sample_rate_hz, sample_rate_hz, sound.name, at_least_hz=min_source_rate_hz)
+        return _read_stretch(sound, sample_rate_hz, start_s, duration_s)
 
 
 def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
@@ -114,7 +122,7 @@ def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
         InstallationError: The rates differ and torchaudio does not load.
     """
     samples = np.ascontiguousarray(waveform, dtype=np.float32)
-    if from_hz == to_hz:
+    if from_hz == to_hz or not samples.size:
         return samples
     import torch
 
@@ -251,17 +259,9 @@ def _resampler(from_hz: int, to_hz: int) -> torch.nn.Module:
     return resampler
 
 
-def _read_stretch(
-    file: soundfile.SoundFile,
-    name: str,
-    sample_rate_hz: int,
-    start_s: float,
-    duration_s: float | None,
-    *,
-    channel: int | None = None,
-) -> np.ndarray:
+def _read_stretch(sound: Sound, sample_rate_hz: int, start_s: float, duration_s: float | None) -> np.ndarray:
     """Read and resample the stretch with a margin on either side, and return the samples of the stretch."""
-    from_hz = file.samplerate
+    from_hz = sound.sample_rate_hz
     # Output sample k of the whole file is at k / sample_rate_hz: the stretch is cut on that grid.
     first = round(start_s * sample_rate_hz)
     num_samples = None if duration_s is None else round(duration_s * sample_rate_hz)
@@ -272,32 +272,11 @@ def _read_stretch(
     # Reading starts at a multiple of `block` source frames, where the two grids coincide.
     first_block = max(0, (first * block // step - margin) // block)
     first_frame = first_block * block
-    if first_frame >= file.frames:
-        raise AudioError(f"{name}: empty, or its {file.frames} frames end before {start_s} s", kind="empty")
-    file.seek(first_frame)
-    num_frames = -1
+    num_frames = None
     if num_samples is not None:
         num_frames = ceil((first + num_samples) * block / step) + margin - first_frame
-    frames = file.read(num_frames, dtype="float32", always_2d=True)  # (T, channels)
-    if not np.isfinite(frames).all():
-        raise AudioError(f"{name}: has samples that are not finite (NaN or infinity)", kind="not finite")
-    one = frames.mean(axis=1) if channel is None else frames[:, channel - 1]  # (T,)
-    samples = resample(one, from_hz, sample_rate_hz)[first - first_block * step :]
+    samples = resample(sound.read(first_frame, num_frames), from_hz, sample_rate_hz)[first - first_block * step :]
     samples = samples[:num_samples]
     if not len(samples):
-        raise AudioError(f"{name}: empty, or its {file.frames} frames end before {start_s} s", kind="empty")
+        raise ends_before(sound.name, sound.num_samples, round(start_s * from_hz), from_hz)
     return samples
-
-
-def _opened(source: AudioSource) -> str | BinaryIO:
-    if isinstance(source, bytes):
-        from io import BytesIO
-
-        return BytesIO(source)
-    return str(source) if isinstance(source, str | Path) else source
-
-
-def _name(source: AudioSource) -> str:
-    if isinstance(source, bytes):
-        return f"<{len(source)} bytes of audio>"
-    return str(source) if isinstance(source, str | Path) else str(getattr(source, "name", "<audio stream>"))
