@@ -29,6 +29,37 @@ from datamodules.sound import (
 _UNKNOWN_FORMAT = "it is in a format that libsndfile does not read"
 HOW_TO_INSTALL = "install ffmpeg, or the extra `media` of this package (torchcodec), to read it"
 
+MEDIA_SUFFIXES = frozenset(
+    (
+        ".m4a",
+        ".m4b",
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".3gp",
+        ".aac",
+        ".mkv",
+        ".mka",
+        ".webm",
+        ".avi",
+        ".flv",
+        ".wma",
+        ".wmv",
+        ".asf",
+        ".mpg",
+        ".mpeg",
+        ".ts",
+        ".mts",
+        ".amr",
+        ".rm",
+        ".ape",
+        ".wv",
+        ".dsf",
+        ".ac3",
+    )
+)
+"""Usual endings of these formats, for those who look for sounds; what a file is, its first bytes say."""
+
 _STARTS = {
     b"\x1a\x45\xdf\xa3": "Matroska or WebM",
     b"FLV\x01": "Flash video",
@@ -52,6 +83,11 @@ _BLOCK_BYTES = 2**24
 _WAIT_S = 30.0
 _TOLERANCE_S = 0.1
 """Containers state durations to about a frame of the codec."""
+
+
+def can_decode() -> bool:
+    """Whether torchcodec or the program ffmpeg is installed."""
+    return shutil.which("ffmpeg") is not None or _audio_decoder() is not None
 
 
 def is_media(head: bytes) -> bool:
