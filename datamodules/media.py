@@ -1,15 +1,17 @@
-"""Sounds in formats that libsndfile does not read, such as AAC and the sound of videos: with torchcodec or FFmpeg."""
+"""Sounds in formats that libsndfile does not read, such as AAC and the sound of videos: with FFmpeg."""
 
 from __future__ import annotations
 
 import importlib.util
 import io
+import re
 import shutil
 import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -80,6 +82,7 @@ _TS_SYNC, _TS_PACKET = 0x47, 188
 _HEADER = struct.Struct(">4sIIIII")
 """Of an AU file: magic, offset of the data, size, encoding, sample rate, channels."""
 _BLOCK_BYTES = 2**24
+_SOURCE_PLACE = re.compile(r"^\w+, \S+:\d+, ")
 _WAIT_S = 30.0
 _TOLERANCE_S = 0.1
 """Containers state durations to about a frame of the codec."""
@@ -103,7 +106,9 @@ def is_media(head: bytes) -> bool:
 def open_media(
     source: AudioSource, name: str, *, why: str = "it is in a format that libsndfile does not read"
 ) -> Iterator[Sound]:
-    """Open a sound or a video with torchcodec, or else with the program ffmpeg.
+    """Open a sound or a video with the program ffmpeg, or else with torchcodec.
+
+    The program comes first, as it cuts what codecs add at the end, and reports damage that torchcodec does not.
 
     Args:
         source: Path, bytes of a file, or open binary file.
@@ -116,15 +121,14 @@ def open_media(
     Raises:
         AudioError: Neither is installed (the kind is "no decoder"), or the file is broken.
     """
-    decoder = _audio_decoder()
     program = shutil.which("ffmpeg")
+    decoder = None if program else _audio_decoder()
     if decoder is None and program is None:
         raise AudioError(f"{name}: {why}; {HOW_TO_INSTALL}", kind="no decoder")
     with _as_path(source) as path:
-        if decoder is not None:
+        if program is None:
             yield _TorchcodecSound(decoder, path, name)
         else:
-            assert program is not None
             with _ffmpeg(program, path, name) as sound:
                 yield sound
 
@@ -137,34 +141,34 @@ class _TorchcodecSound:
         try:
             self._decoder = decoder(str(path))
         except (RuntimeError, ValueError) as error:
-            raise AudioError(f"{name}: not readable as audio ({_first_line(error)})") from error
+            raise AudioError(f"{name}: not readable as audio ({_reason(error)})") from error
         metadata = self._decoder.metadata
         self.sample_rate_hz = int(metadata.sample_rate)
         self.num_channels = int(metadata.num_channels)
         self.num_samples = UNKNOWN_LENGTH
-        self._claimed_s = float(metadata.duration_seconds_from_header or 0.0)
+        self._claimed_s = float(metadata.duration_seconds or 0.0)
+        with path.open("rb") as file:
+            self._is_mp4 = file.read(8)[4:] == b"ftyp"
 
     def read(self, first: int, num_samples: int | None) -> np.ndarray:
-        """See `Sound.read`; decoded from the start, as only then are the samples exact."""
-        end = None if num_samples is None else first + num_samples
-        end_s = self._claimed_s if end is None else min(end / self.sample_rate_hz, self._claimed_s)
-        check_length(round(end_s * self.sample_rate_hz * self.num_channels), self.name)
+        """See `Sound.read`; all is decoded, as torchcodec's stretches are not exact in every format."""
+        check_length(round(self._claimed_s * self.sample_rate_hz * self.num_channels), self.name)
         try:
-            # One sample more, as times are rounded.
-            stop_s = None if end is None else (end + 1) / self.sample_rate_hz
-            decoded = self._decoder.get_samples_played_in_range(0.0, stop_s)
+            samples = self._decoder.get_all_samples().data.numpy().T  # (T, channels)
         except (RuntimeError, ValueError) as error:
-            raise AudioError(f"{self.name}: damaged or cut short ({_first_line(error)})") from error
-        samples = decoded.data.numpy().T[:end]  # (T, channels)
-        if len(samples) / self.sample_rate_hz < end_s - _TOLERANCE_S:
+            raise AudioError(f"{self.name}: damaged or cut short ({_reason(error)})") from error
+        found_s = len(samples) / self.sample_rate_hz
+        if found_s < self._claimed_s - _TOLERANCE_S:
             raise AudioError(
-                f"{self.name}: cut short: it holds {len(samples) / self.sample_rate_hz:.3f} of the "
-                f"{self._claimed_s:.3f} s that it claims",
+                f"{self.name}: cut short: it holds {found_s:.3f} of the {self._claimed_s:.3f} s that it claims",
                 kind="cut short",
             )
+        if self._is_mp4 and found_s < self._claimed_s + _TOLERANCE_S:
+            # The codec fills its last frame, and the container states how much of it is sound.
+            samples = samples[: round(self._claimed_s * self.sample_rate_hz)]
         if first >= len(samples):
             raise ends_before(self.name, len(samples), first, self.sample_rate_hz)
-        return to_mono(samples[first:], self.name)
+        return to_mono(samples[first : None if num_samples is None else first + num_samples], self.name)
 
 
 class _FfmpegSound:
@@ -233,14 +237,18 @@ def _ffmpeg(program: str, path: Path, name: str) -> Iterator[_FfmpegSound]:
             process.kill()
 
 
+@cache
 def _audio_decoder() -> Any:
     """Decoder of torchcodec; None if it is not installed, or does not find FFmpeg's libraries."""
     if importlib.util.find_spec("torchcodec") is None:
         return None
     try:
         from torchcodec.decoders import AudioDecoder
-    except (ImportError, RuntimeError, OSError):
-        return None
+
+        AudioDecoder(b"no sound")  # which loads the libraries, in releases whose import does not
+    except (ImportError, RuntimeError, OSError, ValueError) as error:
+        if "libtorchcodec" in str(error) or isinstance(error, ImportError | OSError):
+            return None
     return AudioDecoder
 
 
@@ -258,5 +266,7 @@ def _as_path(source: AudioSource) -> Iterator[Path]:
         yield path
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _reason(error: Exception) -> str:
+    """First line of an error of torchcodec, without the place in its source that comes first."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return _SOURCE_PLACE.sub("", lines[0])

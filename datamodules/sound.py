@@ -71,7 +71,7 @@ def to_mono(samples: np.ndarray, name: str) -> np.ndarray:
     """
     if not np.isfinite(samples).all():
         raise AudioError(f"{name}: has samples that are not finite (NaN or infinity)", kind="not finite")
-    return samples.mean(axis=1)
+    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
 
 
 def join(pieces: list[np.ndarray]) -> np.ndarray:

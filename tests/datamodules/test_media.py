@@ -90,28 +90,41 @@ def test_what_ffmpeg_complains_of_is_one_line(tmp_path, monkeypatch, only_ffmpeg
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("num_lost", [0, 2000])
-def test_torchcodec_is_asked_first(monkeypatch, sound, num_lost):
+@pytest.mark.parametrize("num_more", [0, 500, -2000])
+def test_torchcodec_is_asked_where_the_program_is_missing(monkeypatch, sound, num_more):
     class Decoder:
-        metadata = SimpleNamespace(sample_rate=8000, num_channels=2, duration_seconds_from_header=0.75)
+        metadata = SimpleNamespace(sample_rate=8000, num_channels=2, duration_seconds=0.75)
 
         def __init__(self, path):
             with open(path, "rb") as file:
                 assert file.read() == M4A
 
-        def get_samples_played_in_range(self, start_s, stop_s):
-            stop = len(sound) - num_lost if stop_s is None else min(round(stop_s * 8000), len(sound) - num_lost)
-            return SimpleNamespace(data=torch.from_numpy(sound[round(start_s * 8000) : stop].T.copy()))
+        def get_all_samples(self):
+            more = np.zeros((max(0, num_more), 2), dtype=np.float32)
+            samples = np.concatenate([sound, more])[: len(sound) + num_more]
+            return SimpleNamespace(data=torch.from_numpy(samples.T.copy()))
 
+    monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(media, "_audio_decoder", lambda: Decoder)
-    stretch = read_audio(M4A, sample_rate_hz=8000, start_s=0.25, duration_s=0.25)
-    np.testing.assert_allclose(stretch, sound.mean(axis=1)[2000:4000], atol=1e-6)
-    if num_lost:
+    if num_more < 0:
         with pytest.raises(AudioError, match=r"cut short: it holds 0\.500 of the 0\.750 s") as raised:
             read_audio(M4A, sample_rate_hz=8000)
         assert raised.value.kind == "cut short"
-    else:
-        np.testing.assert_allclose(read_audio(M4A, sample_rate_hz=8000), sound.mean(axis=1), atol=1e-6)
+        return
+    np.testing.assert_allclose(read_audio(M4A, sample_rate_hz=8000), sound.mean(axis=1), atol=1e-6)
+    stretch = read_audio(M4A, sample_rate_hz=8000, start_s=0.25, duration_s=0.25)
+    np.testing.assert_allclose(stretch, sound.mean(axis=1)[2000:4000], atol=1e-6)
+
+
+def test_errors_of_torchcodec_are_one_line(monkeypatch):
+    class Decoder:
+        def __init__(self, path):
+            raise RuntimeError("Decoder, /src/decoder.cpp:41, Could not open the file\nTraceback: ...")
+
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(media, "_audio_decoder", lambda: Decoder)
+    with pytest.raises(AudioError, match=r"not readable as audio \(Could not open the file\)$"):
+        read_audio(M4A, sample_rate_hz=8000)
 
 
 @pytest.mark.parametrize("text", [b"#EXTM3U\nhttp://example.org/a.ts\n", b"ffconcat version 1.0\nfile a\n", b"text"])
