@@ -8,7 +8,7 @@ from networks.commands.dispatch import dispatch
 COMMANDS = {
     "build": "datamodules.commands.build:Build",
     "merge": "datamodules.commands.merge:Merge",
-    "check": "datamodules.commands.check:Check",
+    "check": "datamodules.commands.check:CheckSounds",
     "audioset": "datamodules.commands.audioset:AudioSet",
     "words": "datamodules.commands.words:Words",
     "genres": "datamodules.commands.genres:Genres",

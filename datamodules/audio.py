@@ -104,6 +104,11 @@ def read_audio(
         )
     with open_sound(source) as sound:
         check_source_rate(sound.sample_rate_hz, sample_rate_hz, sound.name, at_least_hz=min_source_rate_hz)
+        if channel is not None and not 1 <= channel <= sound.num_channels:
+            raise AudioError(
+                f"{sound.name}: has {sound.num_channels} channel(s), not a channel {channel}", kind="no channel"
+            )
+        sound.channel = channel
         return _read_stretch(sound, sample_rate_hz, start_s, duration_s)
 
 

@@ -79,6 +79,8 @@ def open_sound(source: AudioSource) -> Iterator[Sound]:
 class _LibsndfileSound:
     """A sound that libsndfile reads."""
 
+    channel: int | None = None
+
     def __init__(self, file: soundfile.SoundFile, name: str, source: AudioSource) -> None:
         self._file, self._source, self.name = file, source, name
         self.sample_rate_hz: int = file.samplerate
@@ -131,7 +133,7 @@ class _LibsndfileSound:
         while num_read < num_samples:
             wanted = min(num_samples - num_read, self._block)
             samples = self._file.read(wanted, dtype="float32", always_2d=True)  # (T, channels)
-            pieces.append(to_mono(samples, self.name))
+            pieces.append(to_mono(samples, self.name, self.channel))
             num_read += len(samples)
             check_length(num_read, self.name)
             if len(samples) < wanted:

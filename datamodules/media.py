@@ -136,6 +136,8 @@ def open_media(
 class _TorchcodecSound:
     """The first sound of a file, as torchcodec decodes it."""
 
+    channel: int | None = None
+
     def __init__(self, decoder: Any, path: Path, name: str) -> None:
         self.name = name
         try:
@@ -168,11 +170,13 @@ class _TorchcodecSound:
             samples = samples[: round(self._claimed_s * self.sample_rate_hz)]
         if first >= len(samples):
             raise ends_before(self.name, len(samples), first, self.sample_rate_hz)
-        return to_mono(samples[first : None if num_samples is None else first + num_samples], self.name)
+        return to_mono(samples[first : None if num_samples is None else first + num_samples], self.name, self.channel)
 
 
 class _FfmpegSound:
     """The first sound of a file, as the program ffmpeg writes it into a pipe."""
+
+    channel: int | None = None
 
     def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes], name: str) -> None:
         self._process, self._errors, self.name = process, errors, name
@@ -193,7 +197,7 @@ class _FfmpegSound:
             start, num_read = num_read, num_read + len(samples)
             kept = samples[max(0, first - start) : None if end is None else max(0, end - start)]
             if len(kept):
-                pieces.append(to_mono(kept, self.name))
+                pieces.append(to_mono(kept, self.name, self.channel))
             check_length(min(num_read, num_read if end is None else end) - first, self.name)
         # Decoded to the end of the file, also if less is wanted: ffmpeg leaves out what is damaged, which shifts the
         # rest, and only at the end is it certain to have said so.

@@ -39,7 +39,10 @@ class Sound(Protocol):
         sample_rate_hz: Its sample rate in Hz.
         num_channels: Number of channels.
         num_samples: Samples per channel; `UNKNOWN_LENGTH` if that is not known before all are decoded.
+        channel: Channel to decode, counted from 1; None is the mean of all channels.
     """
+
+    channel: int | None
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -63,15 +66,17 @@ def source_name(source: AudioSource) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def to_mono(samples: np.ndarray, name: str) -> np.ndarray:
-    """Average (T, channels) samples over channels.
+def to_mono(samples: np.ndarray, name: str, channel: int | None = None) -> np.ndarray:
+    """Average (T, channels) samples over channels, or keep one channel, counted from 1.
 
     Raises:
         AudioError: Some are not finite.
     """
     if not np.isfinite(samples).all():
         raise AudioError(f"{name}: has samples that are not finite (NaN or infinity)", kind="not finite")
-    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+    if channel is not None or samples.shape[1] == 1:
+        return samples[:, (channel or 1) - 1]
+    return samples.mean(axis=1)
 
 
 def join(pieces: list[np.ndarray]) -> np.ndarray:

@@ -94,10 +94,11 @@ def sound_suffixes() -> frozenset[str]:
     """Endings of sounds that can be read, in lower case."""
     import soundfile
 
+    from datamodules.media import MEDIA_SUFFIXES, can_decode
+
     formats = {name.upper() for name in soundfile.available_formats()}
-    return frozenset(
-        suffix for name, suffixes in _SUFFIXES_OF_FORMATS.items() if name in formats for suffix in suffixes
-    )
+    suffixes = {suffix for name, group in _SUFFIXES_OF_FORMATS.items() if name in formats for suffix in group}
+    return frozenset(suffixes | MEDIA_SUFFIXES if can_decode() else suffixes)
 
 
 def is_sound(path: Path) -> bool:

@@ -13,7 +13,7 @@ from datamodules.shards.index import INDEX_FILE
 from datamodules.shards.verify import damages, disagreements
 from networks.commands.dispatch import plain_console
 
-MANIFEST_SUFFIXES = (".csv", ".parquet")
+MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet")
 
 
 @dataclass(kw_only=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,18 +17,15 @@ from datamodules.manifests.manifest import (
     RowError,
     read_manifest,
 )
+from datamodules.split_names import usual_split
+from datamodules.tables import TableError, read_table
+from datamodules.text_files import TextFileError
 
 FOLDER_COLUMN = "folder"
 """What the classes of a folder of folders are called: the column that a layout would make of them."""
 
-_SPLIT_OF_NAME = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing", "eval"), "test"),
-}
 _MAX_DISTINCT = 0.5
 """A column with more different values than this fraction of the rows is no column of labels."""
-_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 def rows_of_folder(folder: Path) -> list[InspectedRow]:
@@ -42,7 +37,7 @@ def rows_of_folder(folder: Path) -> list[InspectedRow]:
     rows = []
     for path in find_sounds(folder):
         names = list(_relative(path, folder).parts[:-1])
-        split = _SPLIT_OF_NAME.get(names[0].casefold(), "") if names else ""
+        split = usual_split(names[0]) if names else None
         labels = names[1:2] if split else names[:1]
         columns = {FOLDER_COLUMN: tuple(labels)} if labels else {}
         rows.append(InspectedRow(str(_relative(path, folder)), path, split or DEFAULT_SPLIT, columns))
@@ -108,14 +103,10 @@ def _columns(manifest: Path) -> list[str]:
             return list(parquet.read_schema(manifest).names)
         except (ValueError, OSError) as error:
             raise ManifestError(f"{manifest}: not readable as a manifest ({error})") from error
-    with manifest.open("rb") as file:
-        start = file.read(4)
-    encoding = next((name for bom, name in _BOMS if start.startswith(bom)), "utf-8")
     try:
-        with manifest.open(encoding=encoding, newline="") as file:
-            return next(csv.reader(file), [])
-    except (UnicodeError, csv.Error) as error:
-        raise ManifestError(f"{manifest}: not readable as a manifest ({error})") from error
+        return list(read_table(manifest).columns)
+    except (TableError, TextFileError) as error:
+        raise ManifestError(str(error)) from error
 
 
 def _relative(path: Path, folder: Path) -> Path:

@@ -5,9 +5,9 @@ import unicodedata
 
 import pytest
 
+from datamodules.sound_folders import find_file
 from datamodules.text_files import (
     TextFileError,
-    in_either_form,
     nfc,
     parse_json,
     parse_yaml,
@@ -72,16 +72,16 @@ def test_broken_json_and_yaml_are_named():
 
 
 @pytest.mark.parametrize(("on_disk", "asked"), [(NFC, NFD), (NFD, NFC), (NFC, NFC), (NFD, NFD)])
-def test_files_are_found_in_either_form(tmp_path, on_disk, asked):
+def test_files_are_found_find_file(tmp_path, on_disk, asked):
     folder = tmp_path / on_disk
     folder.mkdir()
     (folder / f"{on_disk}.wav").touch()
     if (tmp_path / asked / f"{asked}.wav").exists() != (on_disk == asked):
         pytest.skip("this file system does not distinguish the forms")
-    assert in_either_form(tmp_path / asked / f"{asked}.wav") == folder / f"{on_disk}.wav"
-    assert in_either_form(tmp_path / asked / f"{on_disk}.wav") == folder / f"{on_disk}.wav"
+    assert find_file(tmp_path / asked / f"{asked}.wav") == folder / f"{on_disk}.wav"
+    assert find_file(tmp_path / asked / f"{on_disk}.wav") == folder / f"{on_disk}.wav"
     absent = tmp_path / asked / "é.flac"
-    assert in_either_form(absent) == absent
+    assert find_file(absent) == absent
 
 
 def test_labels_that_look_the_same_are_the_same():

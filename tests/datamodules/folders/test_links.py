@@ -9,7 +9,7 @@ from datamodules.__main__ import main
 from datamodules.building.build import build_shards
 from datamodules.building.build_report import BuildError
 from datamodules.class_folders import find_classes
-from datamodules.corpora.aligned_words import Alignments
+from datamodules.corpora.alignment_files import Alignments
 from datamodules.corpora.layouts import corpus_rows
 from datamodules.corpora.recordings import find_recordings
 from datamodules.manifests.splitting import SplitRule
@@ -54,8 +54,9 @@ def test_linked_alignments_are_found(annex, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     link(tmp_path / "elsewhere" / "words.ctm", tmp_path / "x1")
     (tmp_path / "x1").write_text("cat-0-7 1 0.1 0.1 meow\n")
-    words = Alignments(annex, tmp_path / "grids").words(find_sounds(annex)[0])
-    assert [word.text for word in words] == ["meow"]
+    sounds = find_sounds(annex)
+    alignment = Alignments(annex, sounds, tmp_path / "grids").of(sounds[0])
+    assert [word.text for word in alignment.words] == ["meow"]
 
 
 def test_relative_paths_of_tables_keep_the_names_of_links(annex, tmp_path):

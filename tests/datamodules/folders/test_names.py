@@ -9,7 +9,7 @@ import pytest
 from datamodules.__main__ import main
 from datamodules.building.build import build_shards
 from datamodules.class_folders import find_classes
-from datamodules.corpora.aligned_words import Alignments
+from datamodules.corpora.alignment_files import Alignments
 from datamodules.corpora.fsdd import digits
 from datamodules.corpora.layouts import corpus_rows
 from datamodules.corpora.recordings import find_recordings
@@ -98,7 +98,7 @@ def test_alignments_and_speakers_are_found_in_either_form(tmp_path, make_sound):
     (tmp_path / "c" / "a.ctm").write_text(f"{NFC.replace(' ', '_')} 1 0.1 0.1 word\n", encoding="utf-8")
     assert [recording.speaker for recording in find_recordings(tmp_path / "c", layout="articles")] == ["ann"]
     spaceless = sound.with_name(f"{NFD.replace(' ', '_')}.wav")
-    assert [word.text for word in Alignments(tmp_path / "c").words(spaceless)] == ["word"]
+    assert [word.text for word in Alignments(tmp_path / "c", [spaceless]).of(spaceless).words] == ["word"]
 
 
 @pytest.mark.parametrize("hidden", ["._0.wav", ".hidden.wav", ".trash/0.wav", "__MACOSX/0.wav", "@eaDir/0.wav"])
@@ -122,7 +122,7 @@ def test_hidden_alignments_and_digits_are_not_read(tmp_path, make_sound):
     assert [row["word"] for row in digits(tmp_path)] == ["seven", "seven"]
     (tmp_path / "._a.TextGrid").write_bytes(bytes(100))
     with pytest.raises(CorpusError, match="has no alignments"):
-        Alignments(tmp_path)
+        Alignments(tmp_path, [])
 
 
 def test_endings_in_upper_case_are_sounds(tmp_path):
