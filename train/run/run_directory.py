@@ -19,6 +19,7 @@ from typing import IO
 from datamodules.files import check_writable, replacing
 from evaluate.watch.checkpoint_folder import CHECKPOINTS_FOLDER
 from evaluate.watch.wandb_scores import WANDB_ID_FILE
+from networks.write_once import write_once
 
 EARLIER_CONFIG_FILE = "config.until-step-{step:07d}.yaml"
 """Configuration up to that step, if a run resumed with another one."""
@@ -76,14 +77,5 @@ def wandb_run_id(run_dir: str | Path) -> str:
         Eight characters, drawn at random the first time.
     """
     path = Path(run_dir) / WANDB_ID_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-        partial.write_text(uuid.uuid4().hex[:8])
-        try:
-            os.link(partial, path)  # the first of several ranks decides; replacing the file would let the last one
-        except FileExistsError:
-            pass
-        finally:
-            partial.unlink()
+    write_once(path, uuid.uuid4().hex[:8])  # the first of several ranks decides
     return path.read_text().strip()
