@@ -165,8 +165,7 @@ class BrainScoreCallback(pl.Callback):
         """Score the untrained network; if training resumes from a later step, bring the table to that step."""
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger) and trainer.is_global_zero:
-                logger.experiment.define_metric(STEP_KEY)
-                logger.experiment.define_metric(f"{PREFIX}/*", step_metric=STEP_KEY)
+                _plot_over_steps(logger)
         if not self._plan.benchmarks:
             return
         has_rows = self._resume_table(trainer, pl_module)
@@ -330,6 +329,15 @@ def is_last_epoch(trainer: pl.Trainer) -> bool:
     max_epochs, max_steps = trainer.max_epochs, trainer.max_steps
     at_limit = max_epochs not in (None, -1) and trainer.current_epoch + 1 >= max_epochs
     return at_limit or (max_steps != -1 and trainer.global_step >= max_steps) or trainer.should_stop
+
+
+def _plot_over_steps(logger: WandbLogger) -> None:
+    """Make the step of the checkpoint the x axis of brain scores; if that fails, scores are logged all the same."""
+    try:
+        logger.experiment.define_metric(STEP_KEY)
+        logger.experiment.define_metric(f"{PREFIX}/*", step_metric=STEP_KEY)
+    except Exception as error:  # wandb fails in many ways
+        _log.warning("Weights & Biases has no axis for brain scores: %s", " ".join(str(error).split()))
 
 
 def _network_of(pl_module: pl.LightningModule) -> Any:

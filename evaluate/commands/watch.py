@@ -56,10 +56,11 @@ class Watch(ScoringOptions):
         until_step: Stop after a checkpoint of this step or a later one is scored.
         idle_minutes: Stop if there is no new checkpoint for this many minutes.
         pattern: File names of checkpoints to score, such as 'step-*.ckpt' to leave out last.ckpt.
-        figures: Whether to draw figures.
-        wandb: Also log to this Weights & Biases project, as a separate run in the group named like RUN_DIR.
-        wandb_join: With --wandb, log to the training run itself. Use it only if training was started with
-            WANDB_MODE=shared; otherwise, values of training are lost.
+        figures: Whether to draw pictures.
+        wandb: Also log to this Weights & Biases project (PROJECT or TEAM/PROJECT), as a separate run in the group
+            named as RUN_DIR.
+        wandb_join: With --wandb, log into the training run itself. Only if training was started with
+            WANDB_MODE=shared; otherwise wandb loses values of training.
     """
 
     run_dir: Path

@@ -1,4 +1,4 @@
-"""Brain scores of a watcher in Weights & Biases, over the steps of the checkpoints."""
+"""Brain scores of a watcher next to a training run, in Weights & Biases, over the step of the checkpoint."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evaluate.callback.logged import PREFIX, STEP_KEY, logged_values
 from evaluate.metrics.metric import ScoreKind
@@ -18,28 +18,63 @@ if TYPE_CHECKING:
 
 
 WANDB_ID_FILE = "wandb_id.txt"
-"""File in a run directory with the id of its Weights & Biases run."""
+"""File of a run directory with the ID of its run at Weights & Biases."""
 JOB_TYPE = "watch"
 
 _log = logging.getLogger(__name__)
 
 
+class WandbProject(NamedTuple):
+    """Where runs go at Weights & Biases.
+
+    Attributes:
+        entity: User or team; None for the user's default.
+        project: Name of the project.
+    """
+
+    entity: str | None
+    project: str
+
+
+def parse_wandb_project(name: str) -> WandbProject:
+    """Parse the name of a project as the pages of Weights & Biases write it.
+
+    Args:
+        name: `project` or `team/project`.
+
+    Returns:
+        Its parts.
+
+    Raises:
+        ValueError: The name has another form.
+    """
+    *teams, project = (part.strip() for part in name.split("/"))
+    if len(teams) > 1 or not all((*teams, project)):
+        raise ValueError(f"expected the name of a project as PROJECT or TEAM/PROJECT, got {name!r}")
+    return WandbProject(teams[0] if teams else None, project)
+
+
+def first_line(error: BaseException) -> str:
+    """Say in one line what went wrong."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class WandbScores:
     """Logs scores to a separate run in the training run's group, or to the training run itself.
 
-    If two processes write to the same run, rows of its history are lost, unless both have opened it in wandb's shared
-    mode. By default, scores therefore go to a separate run "NAME scores" in the group NAME (that of the run directory),
-    whose curves have the same steps as those of training. A restarted watcher continues this run. Offline, only a
-    separate run is possible.
+    If a second process writes into a run that another one has open, rows of that run's history are lost, unless both
+    opened it in wandb's shared mode. So the default is a separate run, "NAME scores", in the group NAME (that of the
+    run directory), with curves over the same steps as those of training; it resumes when the watcher is started again.
+    Offline, this is the only way.
 
-    Errors of Weights & Biases are logged as warnings; scoring continues.
+    An error of Weights & Biases is logged as a warning of one line; scores are still written to the table.
 
     Args:
         run_dir: The run directory.
-        project: Name of the project.
-        key: Distinguishes watchers of the same run.
-        kinds: Scores to log.
-        is_joined: Whether to log to the training run itself, which was started with `WANDB_MODE=shared`.
+        project: Name of the project, as `project` or `team/project`.
+        key: Distinguishes watchers of one run.
+        kinds: Scores that are logged.
+        is_joined: Whether to log into the training run itself, which was started with `WANDB_MODE=shared`.
     """
 
     def __init__(
@@ -48,9 +83,10 @@ class WandbScores:
         self._kinds = kinds
         self._run: Any = None
         try:
-            self._run = _start(run_dir, project=project, key=key, is_joined=is_joined)
-        except Exception:  # of any kind: scores are still written to the table
-            _log.warning("Weights & Biases is left out: scores are written only to the table", exc_info=True)
+            where = parse_wandb_project(project)
+            self._run = _start(run_dir, where, key=key, is_joined=is_joined)
+        except Exception as error:  # wandb fails in many ways
+            self._leave_out(error)
 
     def log(self, rows: pd.DataFrame) -> None:
         """Log the scores of a checkpoint.
@@ -66,16 +102,24 @@ class WandbScores:
                     name: value for name, value in logged_values(of_step, self._kinds).items() if not isnan(value)
                 }
                 self._run.log(values | {STEP_KEY: step})
-        except Exception:  # as above
-            _log.warning("logging to Weights & Biases failed", exc_info=True)
+        except Exception as error:
+            self._leave_out(error)
 
     def finish(self) -> None:
         """Send the last values."""
-        if self._run is not None:
+        if self._run is None:
+            return
+        try:
             self._run.finish()
+        except Exception as error:
+            self._leave_out(error)
+
+    def _leave_out(self, error: Exception) -> None:
+        self._run = None
+        _log.warning("Weights & Biases is left out (%s): scores are only in the table", first_line(error))
 
 
-def _start(run_dir: Path, *, project: str, key: str, is_joined: bool) -> Any:
+def _start(run_dir: Path, where: WandbProject, *, key: str, is_joined: bool) -> Any:
     import wandb
 
     name, id_path = run_dir.resolve().name, run_dir / WANDB_ID_FILE
@@ -87,12 +131,15 @@ def _start(run_dir: Path, *, project: str, key: str, is_joined: bool) -> Any:
         settings = wandb.Settings(
             mode="shared", x_primary=False, x_label=JOB_TYPE, x_update_finish_state=False, **quiet
         )
-        run = wandb.init(project=project, id=training_id, dir=str(run_dir), settings=settings)
+        run = wandb.init(
+            entity=where.entity, project=where.project, id=training_id, dir=str(run_dir), settings=settings
+        )
     else:
         if is_joined:
-            _log.warning("the training run cannot be joined (offline, or no %s): using a separate run", id_path)
+            _log.warning("the training run cannot be joined (offline, or no %s): a separate run is started", id_path)
         run = wandb.init(
-            project=project,
+            entity=where.entity,
+            project=where.project,
             id=f"{training_id or name}-{key[:8]}",
             name=f"{name} scores",
             group=name,

@@ -43,7 +43,7 @@ def write_and_read(file, text, has_links, barrier, found):
 
 
 @pytest.mark.parametrize("has_links", [True, False])
-def test_of_several_processes_the_first_wins(tmp_path, has_links, one_thread):
+def test_of_several_processes_the_first_wins(tmp_path, has_links):
     fork = multiprocessing.get_context("fork")
     num_processes = 6
     barrier, found = fork.Barrier(num_processes), fork.Queue()

@@ -93,7 +93,10 @@ class TrainCLI(LightningCLI):
             "if that is given",
         )
         parser.add_argument(
-            "--wandb", type=str | None, default=None, help="also log to this Weights & Biases project (offline works)"
+            "--wandb",
+            type=str | None,
+            default=None,
+            help="also log to this Weights & Biases project, as PROJECT or TEAM/PROJECT (offline works)",
         )
         parser.add_argument(
             "--run_page", type=bool, default=True, help="write a page about the run to run_dir/index.html"

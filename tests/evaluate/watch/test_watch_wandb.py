@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from evaluate import __main__ as command
+from evaluate.scoring import table
 from evaluate.watch.wandb_scores import WandbScores
 from tests.helpers.watched import save, scored, words
 
@@ -78,3 +79,26 @@ def test_without_wandb_scores_are_in_the_table(run_dir, monkeypatch, caplog):
     assert command.main(words(run_dir, "--until_step", "20", "--wandb", "project")) == 0
     assert "Weights & Biases is left out" in caplog.text
     assert len(scored(run_dir)) == 1
+
+
+def test_a_team_may_be_named(run_dir, fake_wandb):
+    WandbScores(run_dir, project="lab/coch", key="k" * 64, kinds=())
+    assert (fake_wandb[0].options["entity"], fake_wandb[0].options["project"]) == ("lab", "coch")
+
+
+def test_each_error_of_wandb_is_one_line(run_dir, fake_wandb, monkeypatch, caplog):
+    def broken(self, *_):
+        raise ConnectionError("the service\nhas ended")
+
+    rows = table.make_table([{name: name for name in table.COLUMNS} | {"step": 20, "epoch": 1, "value": 0.5}])
+    WandbScores(run_dir, project="a/b/c", key="k" * 64, kinds=())
+    for method in ("log", "finish"):
+        with monkeypatch.context() as patch:
+            patch.setattr(FakeRun, method, broken)
+            scores = WandbScores(run_dir, project="lab/coch", key="k" * 64, kinds=())
+            scores.log(rows)
+            scores.finish()
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 3
+    assert all(line.startswith("Weights & Biases is left out (") and "\n" not in line for line in lines)
+    assert not any(record.exc_info for record in caplog.records)
