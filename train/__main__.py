@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from networks.installation import InstallationError, check_evaluate
+from train.cli.launchers import check_numbers
 from train.display.quiet import rank
+from train.errors import TrainingError
 
 COMMANDS = {
     "fit": "Train a network, or resume a run.",
@@ -69,6 +71,10 @@ def _show(arguments: list[str]) -> None:
 
 
 def _train() -> None:
+    try:
+        check_numbers()  # before Lightning is imported, which reads them
+    except TrainingError as error:
+        _exit(str(error))
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
     from train.cli.command_line import TrainCLI

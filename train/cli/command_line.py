@@ -12,6 +12,7 @@ from pytorch_lightning.utilities import rank_zero_info
 from datamodules.data_module import AuditoryDataModule
 from evaluate.callback.callback import BrainScoreCallback
 from networks import CochCNN9, Cochleagram, CochResNet, CochResNet50, MelSpectrogram
+from train.cli.launchers import check_launcher, check_num_processes
 from train.cli.parser import TrainingParser, whole_numbers_first
 from train.cli.recipes import PARSER_MODE, register_recipes
 from train.display.loggers import loggers_of
@@ -138,6 +139,9 @@ class TrainCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Decide where to start, before anything is made. Checkpoints are read without running code from them."""
         config = self.config[self.subcommand]
+        if not _chooses_launcher(config.trainer.plugins):
+            check_launcher()
+            check_num_processes(config.trainer.devices, config.trainer.num_nodes)
         config.weights_only = True
         self._saved_config = config.clone()
         # The saved configuration describes the run, not where one of its commands starts.
@@ -192,3 +196,9 @@ class TrainCLI(LightningCLI):
         if is_fit:
             result.callbacks.append(stop)  # type: ignore[attr-defined]  # last, because it saves what all others did
         return result
+
+
+def _chooses_launcher(plugins: Any) -> bool:
+    """Whether the configuration names a cluster environment, so that Lightning looks for none."""
+    given = plugins if isinstance(plugins, list) else [plugins]
+    return any("Environment" in str(getattr(plugin, "class_path", plugin)) for plugin in given)

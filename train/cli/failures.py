@@ -15,6 +15,8 @@ RESUME = "the same command with `--resume true` resumes from the last checkpoint
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 _DEAD_WORKER = re.compile(r"DataLoader worker \(pid\(?s?\)?.*?(is killed by signal: [^.]*|exited unexpectedly)")
+_LAUNCHED_OTHERWISE = "You set `"
+"""How Lightning's messages begin when devices or nodes differ from what SLURM or torchrun started."""
 _DEAD_RANK = re.compile(
     r"Connection (reset|closed) by (peer|remote)|Connection refused|Timed out waiting", re.IGNORECASE
 )
@@ -26,7 +28,7 @@ def ignore_children() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
-def explain(error: BaseException) -> str | None:
+def explain(error: BaseException) -> str | None:  # noqa: PLR0911 - one for each failure
     """Explain a failure of the disk, a loading process, another rank, the installation or the machine in one line.
 
     Args:
@@ -47,6 +49,8 @@ def explain(error: BaseException) -> str | None:
         return f"a loading process {match[1]} (usually out of memory; fewer --data.num_workers need less): {RESUME}"
     if isinstance(error, DistBackendError | DistError) or (isinstance(error, RuntimeError) and _DEAD_RANK.search(text)):
         return f"another rank has ended, see what it printed ({text}): {RESUME}"
+    if text.startswith(_LAUNCHED_OTHERWISE):
+        return text.replace("HINT: ", "").rstrip(".!") + " (`--trainer.devices`, `--trainer.num_nodes`)"
     return _installation(error)
 
 

@@ -65,4 +65,5 @@ def _is_of_use(record: logging.LogRecord) -> bool:
 
 def rank() -> int:
     """Return the rank of this process, even before processes are connected."""
-    return next((int(os.environ[name]) for name in _RANK_VARIABLES if name in os.environ), 0)
+    number = next((os.environ[name] for name in _RANK_VARIABLES if name in os.environ), "0")
+    return int(number) if number.strip().isdecimal() else 0  # train.cli.launchers reports what is no number
