@@ -13,6 +13,7 @@ from rich.table import Table
 from networks.commands.dispatch import CommandError
 from networks.commands.tables import print_table
 from networks.named_objects import load_object
+from networks.strict_yaml import StrictYamlError, read_yaml
 from networks.weights.source_names import Source, SourceError, parse_source
 
 if TYPE_CHECKING:
@@ -134,12 +135,10 @@ def _part(settings: Any, name: str, path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Any:
-    import yaml
-
     try:
-        return yaml.safe_load(path.read_bytes())  # as bytes, so that a byte order mark is understood
-    except yaml.YAMLError as error:
-        raise CommandError(f"{path}: expected YAML: {error}") from error
+        return read_yaml(path)
+    except StrictYamlError as error:
+        raise CommandError(str(error)) from error
 
 
 def _table(title: str, rows: list[StageSummary], note: str) -> Table:

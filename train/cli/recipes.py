@@ -7,10 +7,14 @@ import jsonargparse
 import yaml
 from jsonargparse.typing import Path_fr
 
+from networks.strict_yaml import check_yaml, decode
 from train.cli.class_paths import dotted_in_values
+from train.run.lightning_internals import read_files_with
 
 PARSER_MODE = "recipe"
 """Name of the loader in jsonargparse."""
+
+YAML_SUFFIXES = (".yaml", ".yml")
 
 BASE = "config"
 """Key that names the file to build on, relative to the file that contains it."""
@@ -32,8 +36,14 @@ def load_recipe(text: str) -> Any:
 
     Returns:
         The loaded values.
+
+    Raises:
+        StrictYamlError: YAML that does not mean what it looks like.
     """
-    loaded = dotted_in_values(jsonargparse.get_loader("yaml")(text))
+    loaded = jsonargparse.get_loader("yaml")(text)
+    if isinstance(loaded, dict | list):
+        check_yaml(text, "this value", has_any_keys=True)  # the keys of files are checked as they are read
+    loaded = dotted_in_values(loaded)
     if not (isinstance(loaded, dict) and isinstance(loaded.get(BASE), str)):
         return loaded
     loaded = {BASE: find_recipe(loaded.pop(BASE)), **loaded}
@@ -44,6 +54,24 @@ def load_recipe(text: str) -> Any:
         else:
             single[group] = values
     return single
+
+
+def read_configuration(path: Path) -> str:
+    """Read a file that jsonargparse asks for; of YAML, check that it means what it looks like.
+
+    Args:
+        path: The file, with UTF-8 or UTF-16 text.
+
+    Returns:
+        Its text.
+
+    Raises:
+        StrictYamlError: It is something else; the message names the file.
+    """
+    text = decode(path.read_bytes(), str(path))
+    if path.suffix in YAML_SUFFIXES:
+        check_yaml(text, str(path))
+    return text
 
 
 def find_recipe(name: str) -> str:
@@ -75,5 +103,6 @@ class RecipeFile(jsonargparse.ActionConfigFile):
 
 
 def register_recipes() -> None:
-    """Register the loader as a parser mode."""
+    """Register the loader as a parser mode, and how files are read."""
+    read_files_with(read_configuration)
     jsonargparse.set_loader(PARSER_MODE, load_recipe, exceptions=(yaml.YAMLError,))

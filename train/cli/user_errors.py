@@ -13,6 +13,7 @@ def user_errors() -> tuple[type[Exception], ...]:
     from evaluate.metrics import MetricError
     from networks import CheckpointError
     from networks.installation import InstallationError
+    from networks.strict_yaml import StrictYamlError
     from train.errors import TrainingError
     from train.learning.non_finite import NonFiniteLossError
     from train.learning.schedules import ScheduleError
@@ -31,6 +32,7 @@ def user_errors() -> tuple[type[Exception], ...]:
         MetricError,
         CheckpointError,
         InstallationError,
+        StrictYamlError,
         NonFiniteLossError,
         ScheduleError,
         CheckpointWriteError,

@@ -6,15 +6,19 @@ must hold: if a new release breaks a test there, this file is the one to change.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jsonargparse
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
 if TYPE_CHECKING:
     from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
     from torch import Tensor
+
+_READ_TEXT = jsonargparse.Path.read_text
 
 
 def batches_completed(trainer: pl.Trainer) -> int:
@@ -73,6 +77,16 @@ def failed_parser(error: Exception | None, parser: LightningArgumentParser) -> L
     """Get the parser in which an error occurred: that of a subcommand if jsonargparse names one, otherwise `parser`."""
     found: LightningArgumentParser = getattr(error, "subcommand_parser", None) or parser
     return found
+
+
+def read_files_with(read: Callable[[Path], str]) -> None:
+    """Let jsonargparse read local files with a function of this project; it has no setting for encodings and checks."""
+
+    def read_text(self: jsonargparse.Path) -> str:
+        path = Path(self.absolute)
+        return read(path) if path.is_file() else _READ_TEXT(self)
+
+    jsonargparse.Path.read_text = read_text  # type: ignore[method-assign]
 
 
 class OpenEarlyStopping(EarlyStopping):

@@ -29,6 +29,7 @@ from evaluate.benchmarks.recordings.containers import ARCHIVE_ERRORS, Container,
 from evaluate.benchmarks.recordings.csv_files import parse_csv
 from evaluate.benchmarks.recordings.npy_files import read_npy_bytes
 from evaluate.benchmarks.sound_files import SoundFile, SoundSet, match_names
+from networks.strict_yaml import StrictYamlError, decode, parse_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -184,10 +185,12 @@ def _read_metadata(container: Container) -> Metadata:
     name = _first_of(container, METADATA_FILES)
     where = container.path(name)
     try:
-        text = decode_text(container.read(name), where)
-        content = parse_json(text, where) if name.endswith(".json") else parse_yaml(text, where)
-    except TextFileError as error:
-        raise BenchmarkError(f"{where} cannot be read: {str(error).removeprefix(where).lstrip(': ')}") from error
+        text = decode(container.read(name), where)
+        content = json.loads(text) if name.endswith(".json") else parse_yaml(text, where)
+    except StrictYamlError as error:
+        raise BenchmarkError(str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise BenchmarkError(f"{where} cannot be read: {error}") from error
     return parse_metadata(content, where)
 
 

@@ -181,6 +181,14 @@ def text(name, content):
     return lambda folder: (folder / name).write_text(content)
 
 
+def yaml_metadata(content):
+    def spoil(folder):
+        (folder / "benchmark.json").unlink()
+        (folder / "benchmark.yaml").write_text(content)
+
+    return spoil
+
+
 def with_value(place, value):
     def change(array):
         array[place] = value
@@ -199,6 +207,13 @@ BAD = {
     "no responses": (lambda f: (f / "responses.npy").unlink(), r"responses\.npy does not exist"),
     "no units": (lambda f: (f / "units.csv").unlink(), r"units\.csv cannot be read"),
     "broken metadata": (text("benchmark.json", "{"), r"benchmark\.json cannot be read"),
+    "truth as a key": (yaml_metadata("name: a\non: b"), r"benchmark\.yaml, line 2: .*the key 'on' as a truth value"),
+    "an entry twice": (yaml_metadata("name: a\nname: b"), r"line 2: the key 'name' occurs twice"),
+    "code": (yaml_metadata("name: !!python/object/apply:os.getcwd []"), "the tag !!python/object/apply:os.getcwd"),
+    "metadata in Latin-1": (
+        lambda f: (f / "benchmark.json").write_bytes('{"name": "ä"}'.encode("latin-1")),
+        r"benchmark\.json: expected text in UTF-8",
+    ),
     "metadata is a list": (text("benchmark.json", "[]"), "holds a list"),
     "no name": (text("benchmark.json", "{}"), "lacks the entry 'name'"),
     "unknown entry": (
