@@ -239,7 +239,7 @@ class Step:
 
 def write_line(line: str, console: "Console") -> None:
     """Write a line of a log, after the time of day."""
-    console.print(f"{time.strftime('%H:%M:%S')} {line}", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"{time.strftime('%H:%M:%S')} {line}", soft_wrap=True, markup=False, emoji=False, highlight=False)
 
 
 def duration(seconds: float | None) -> str:

@@ -104,7 +104,7 @@ def _exit(message: str, *, status: int = 2) -> NoReturn:
     if rank() != 0:
         # The first process most likely has the same error. When it ends, torchrun ends this one, too.
         time.sleep(FIRST_RANK_REPORTS_WITHIN_S)
-    Console(stderr=True).print(f"error: {message}", style="red", markup=False, soft_wrap=True)
+    Console(stderr=True, markup=False, emoji=False).print(f"error: {message}", style="red", soft_wrap=True)
     sys.exit(status)
 
 

@@ -37,6 +37,7 @@ def draw_report(
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
     num_columns = 3
     num_rows = 1 + -(-len(label_sets) // num_columns)
@@ -50,6 +51,8 @@ def draw_report(
         _draw_classes(panel, outcomes, name, label_set)
     for panel in panels[3 + len(label_sets) :]:
         panel.set_axis_off()
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # splits and labels are names of users, and no formulas
     with replacing(path) as temporary:
         FigureCanvasAgg(figure).print_png(temporary, metadata={"Software": None})
 
@@ -57,7 +60,7 @@ def draw_report(
 def _draw_durations(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]], sample_rate_hz: int) -> None:
     for split, jobs in outcomes.items():
         durations = [clip.num_samples / sample_rate_hz for job in jobs for clip in job.clips]
-        panel.hist(durations, bins=_NUM_BINS, histtype="step", label=f"{split}: {len(durations)} clips")
+        panel.hist(durations, bins=_NUM_BINS, histtype="step", label=_named(f"{split}: {len(durations)} clips"))
     panel.set(xlabel="duration (s)", ylabel="clips", title="Durations")
     panel.legend()
     _count(panel.yaxis)
@@ -69,7 +72,7 @@ def _draw_levels(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]]) -> No
         levels = 20 * np.log10(np.maximum([quality.rms for quality in qualities], 10 ** (_SILENCE_DB / 20)))
         clipped = sum(quality.clipped_fraction > MANY_CLIPPED for quality in qualities)
         silent = sum(quality.zero_fraction > MANY_ZEROS for quality in qualities)
-        label = f"{split}: {clipped} clipped, {silent} partly silent"
+        label = _named(f"{split}: {clipped} clipped, {silent} partly silent")
         panel.hist(levels, bins=_NUM_BINS, histtype="step", label=label)
     panel.set(xlabel="level (dB re full scale)", ylabel="clips", title="Levels")
     panel.legend()
@@ -98,10 +101,15 @@ def _draw_classes(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]], name
         total += counts[split]
     ordered = sorted(labels, key=lambda label: (-total[label], label))
     for split, count in counts.items():
-        panel.plot(np.arange(len(ordered)) + 1, [count[label] for label in ordered], ".-", label=split)
+        panel.plot(np.arange(len(ordered)) + 1, [count[label] for label in ordered], ".-", label=_named(split))
     panel.set(xlabel="class, by number of clips", ylabel="clips", title=f"{name}: {len(labels)} classes")
     panel.legend()
     _count(panel.xaxis, panel.yaxis)
+
+
+def _named(label: str) -> str:
+    """Keep a label in the legend: matplotlib leaves out those that start with an underscore."""
+    return f" {label}" if label.startswith("_") else label
 
 
 def _count(*axes: Any) -> None:

@@ -11,7 +11,7 @@ from datamodules.commands.report_tables import print_report
 from datamodules.corpora.audioset import COLUMN, MAX_ZERO_FRACTION, AudioSetManifest, make_manifest
 from datamodules.manifests.manifest import LABEL_SEPARATOR
 from datamodules.progress import Progress
-from networks.commands.dispatch import plain_console
+from networks.commands.dispatch import text_console
 
 
 @dataclass(kw_only=True)
@@ -52,7 +52,7 @@ class AudioSet(BuildOptions):
             manifest = make_manifest(
                 {"train": self.train, "val": self.val}, self.ontology, self.clips, self.manifest_path
             )
-        console = plain_console()
+        console = text_console()
         console.print(_left_out(manifest))
         lists = {} if self.label_list is None else {COLUMN: self.label_list}
         report = self.build(

@@ -8,7 +8,7 @@ from datamodules.commands.build_options import BuildOptions
 from datamodules.commands.report_tables import print_report
 from datamodules.corpora.layouts import CorpusManifest, make_manifest
 from datamodules.progress import Progress
-from networks.commands.dispatch import CommandError, plain_console
+from networks.commands.dispatch import CommandError, text_console
 
 
 @dataclass(kw_only=True)
@@ -81,7 +81,7 @@ class Build(BuildOptions):
             keep_order=self.keep_order,
             passed_over=passed_over,
         )
-        print_report(report, plain_console())
+        print_report(report, text_console())
 
 
 def _column_and_file(pair: str) -> tuple[str, str]:

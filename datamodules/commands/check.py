@@ -11,9 +11,7 @@ from rich.console import Console
 from datamodules.progress import Progress
 from datamodules.shards.index import INDEX_FILE
 from datamodules.shards.verify import damages, disagreements
-from networks.commands.dispatch import plain_console
-
-MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet")
+from networks.commands.dispatch import text_console
 
 
 @dataclass(kw_only=True)
@@ -47,14 +45,9 @@ class CheckSounds:
     positionals: ClassVar[tuple[str, ...]] = ("folders",)
 
     def run(self) -> int:
-        """Check each shard set or corpus, and print what is damaged or suspicious.
-
-        Raises:
-            ManifestError: A manifest cannot be used.
-            CorpusError: A folder of sounds cannot be used.
-        """
-        console = plain_console(soft_wrap=True, highlight=False)
-        is_wrong = False
+        """Check each shard set, and print what is damaged."""
+        console = text_console(soft_wrap=True, highlight=False)
+        is_damaged = False
         for folder in self.folders:
             is_wrong |= self._inspect(folder, console) if _is_corpus(folder) else _verify(folder, console)
         return int(is_wrong)

@@ -10,7 +10,7 @@ from datamodules.corpora.word_speaker_noise import make_manifest
 from datamodules.manifests.manifest import LABEL_SEPARATOR
 from datamodules.progress import Progress
 from datamodules.tasks import Side
-from networks.commands.dispatch import plain_console
+from networks.commands.dispatch import text_console
 
 
 @dataclass(kw_only=True)
@@ -51,4 +51,4 @@ class Hdf5(BuildOptions):
                 label_separator=LABEL_SEPARATOR,
                 keep_order=True,
             )
-            print_report(report, plain_console())
+            print_report(report, text_console())

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from datamodules.building.build import merge_parts
 from datamodules.commands.report_tables import print_report
-from networks.commands.dispatch import plain_console
+from networks.commands.dispatch import text_console
 
 
 @dataclass(kw_only=True)
@@ -27,4 +27,4 @@ class Merge:
             BuildError: There are no parts, or some are not done.
         """
         for out in self.outs:
-            print_report(merge_parts(out), plain_console())
+            print_report(merge_parts(out), text_console())

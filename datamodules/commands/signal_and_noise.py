@@ -14,9 +14,7 @@ from datamodules.building.build import build_shards
 from datamodules.building.build_report import REQUEST_FILE, BuildError, read_report
 from datamodules.commands.report_tables import print_report
 from datamodules.files import check_writable, remove_leftovers, scratch_folder, write_json
-from datamodules.sound_folders import PassedOver
-from datamodules.text_files import TextFileError, read_json
-from networks.commands.dispatch import plain_console
+from networks.commands.dispatch import text_console
 
 SIGNAL_FOLDER, NOISE_FOLDER, SOUNDS_FOLDER = "signal", "noise", "sounds"
 CORPUS_FILE = "corpus.json"
@@ -79,7 +77,7 @@ class SignalAndNoise(ABC):
         request = self._request()
         if self._is_up_to_date(request):
             for folder in (SIGNAL_FOLDER, NOISE_FOLDER):
-                print_report(read_report(self.out / folder, is_new=False), plain_console())
+                print_report(read_report(self.out / folder, is_new=False), text_console())
             return
         with self._sounds_folder() as sounds:
             signals = self.make_signals(sounds)
@@ -108,7 +106,7 @@ class SignalAndNoise(ABC):
             overwrite=self.overwrite,
             passed_over=passed_over,
         )
-        print_report(report, plain_console())
+        print_report(report, text_console())
 
     def _request(self) -> dict[str, Any]:
         recipe, source = self.origin()

@@ -11,7 +11,7 @@ from datamodules.commands.report_tables import print_report
 from datamodules.corpora.aligned_words import WordManifest, make_manifest
 from datamodules.corpora.word_selection import SelectionRules
 from datamodules.progress import Progress
-from networks.commands.dispatch import plain_console
+from networks.commands.dispatch import text_console
 
 CLIP_DURATION_S = 2.2
 """The published 2 s, and a tenth of a second on either side for jitter."""
@@ -76,7 +76,7 @@ class Words(BuildOptions, SelectionRules):
                 rules=self,
                 skip_bad=self.skip_bad,
             )
-        console = plain_console()
+        console = text_console()
         console.print(_removed(manifest))
         print_report(self.build(manifest.path, one_label=_COLUMNS, passed_over=manifest.passed_over), console)
 

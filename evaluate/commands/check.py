@@ -14,7 +14,7 @@ from datamodules.audio import AudioError
 from datamodules.progress import Progress
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.benchmarks.problems import BenchmarkError
-from networks.commands.dispatch import EXIT_IN_PART, plain_console
+from networks.commands.dispatch import EXIT_IN_PART, text_console
 from networks.commands.tables import print_table
 
 if TYPE_CHECKING:
@@ -43,8 +43,12 @@ class CheckBenchmarks:
     positionals: ClassVar[tuple[str, ...]] = ("benchmarks",)
 
     def run(self) -> int:
-        """Check each benchmark; return the exit code."""
-        console = plain_console(soft_wrap=True, highlight=False)
+        """Check each benchmark.
+
+        Returns:
+            Exit code, see the description of the command.
+        """
+        console = text_console(soft_wrap=True, highlight=False)
         return max(_check(name, console) for name in self.benchmarks)
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from datamodules.progress import Progress
 from evaluate.benchmarks import Benchmark, load_benchmark
-from networks.commands.dispatch import CommandError, plain_console
+from networks.commands.dispatch import CommandError, text_console
 
 PART_OPTIONS = {
     "responses": ("responses.npy", "responses.csv"),
@@ -76,7 +76,7 @@ class ConvertBenchmark:
         """
         from evaluate.benchmarks.recordings.writer import write_recordings
 
-        console = plain_console(soft_wrap=True, highlight=False)
+        console = text_console(soft_wrap=True, highlight=False)
         if self.destination.exists():
             raise CommandError(f"{self.destination} exists already: choose another name, or remove it first")
         with Progress(f"writing {self.destination}") as display:

@@ -8,7 +8,7 @@ from datamodules.progress import BYTES, Progress
 from evaluate.benchmarks import load_benchmark
 from evaluate.benchmarks.problems import BenchmarkError
 from evaluate.benchmarks.published.release_download import RELEASE_URL, fetch_release
-from networks.commands.dispatch import EXIT_IN_PART, CommandError, plain_console
+from networks.commands.dispatch import EXIT_IN_PART, CommandError, text_console
 
 NUM_SHA256_DIGITS = 64
 
@@ -43,7 +43,7 @@ class Fetch:
             CommandError: `sha256` is not a checksum.
             BenchmarkError: The archive cannot be downloaded or is not the release.
         """
-        console = plain_console(soft_wrap=True, highlight=False)
+        console = text_console(soft_wrap=True, highlight=False)
         digits = (self.sha256 or "").lower()
         if self.sha256 is not None and (len(digits) != NUM_SHA256_DIGITS or set(digits) - set("0123456789abcdef")):
             raise CommandError(f"--sha256 must have {NUM_SHA256_DIGITS} hexadecimal digits, got {self.sha256!r}")

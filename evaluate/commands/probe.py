@@ -22,7 +22,7 @@ from evaluate.options import DEFAULT_BATCH_SIZE, NO_VALUE, PUBLISHED_NUM_CROPS, 
 from evaluate.probe import probe as p
 from evaluate.probe.labelled_sounds import LabelledSounds, LabelledSoundsError, find_labelled_sounds
 from evaluate.scoring import table as t
-from networks.commands.dispatch import CommandError, plain_console
+from networks.commands.dispatch import CommandError, text_console
 from networks.commands.tables import print_table
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Probe(NetworksOption):
         check_writable(self.out)
         device = find_device(self.device)
         named = networks_named(self.networks)
-        console = plain_console()
+        console = text_console()
         for text in named.remarks:
             remark(text, console)
         results = []

@@ -20,7 +20,7 @@ from evaluate.commands.shown_scores import show_scores
 from evaluate.options import FIGURES_FOLDER, SEED_PATTERN
 from evaluate.report.short_names import short_names
 from evaluate.scoring import table as t
-from networks.commands.dispatch import CommandError, plain_console
+from networks.commands.dispatch import CommandError, text_console
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,7 @@ class ReportRuns:
         from evaluate.metrics.score_kinds import load_kinds
         from evaluate.report.sections import FILE_KINDS
 
-        console = plain_console()
+        console = text_console()
         if self.out is None and len(self.run_dirs) > 1:
             raise CommandError(f"give a folder for the report on {len(self.run_dirs)} runs: --out DIR")
         try:

@@ -19,7 +19,7 @@ from evaluate.commands.scoring_options import PARTS_FOLDER, ScoringOptions
 from evaluate.commands.shown_scores import show_scores
 from evaluate.options import FIGURES_FOLDER
 from evaluate.scoring import table as t
-from networks.commands.dispatch import EXIT_IN_PART, EXIT_USER_ERROR, CommandError, plain_console
+from networks.commands.dispatch import EXIT_IN_PART, EXIT_USER_ERROR, CommandError, text_console
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,8 +122,8 @@ def _score(plan: ScoringPlan, named: NamedNetworks, folder: Path, cache: Activat
     from evaluate.scoring.parts import Parts
 
     is_first = ranks.rank == 0
-    console = plain_console(quiet=not is_first)
-    errors = plain_console(stderr=True, soft_wrap=True, quiet=not is_first)
+    console = text_console(quiet=not is_first)
+    errors = text_console(stderr=True, soft_wrap=True, quiet=not is_first)
     for text in named.remarks:
         remark(text, console)
     scored: list[pd.DataFrame] = []

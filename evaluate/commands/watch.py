@@ -19,7 +19,7 @@ from evaluate.benchmarks import ALL
 from evaluate.commands.scoring_options import PARTS_FOLDER, ScoringOptions
 from evaluate.options import CHECKPOINT_PATTERN, FIGURES_FOLDER
 from evaluate.scoring import table as t
-from networks.commands.dispatch import EXIT_IN_PART, CommandError, plain_console
+from networks.commands.dispatch import EXIT_IN_PART, CommandError, text_console
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +93,7 @@ class Watch(ScoringOptions):
         self._check()
         plan = self.make_plan()
         with _stopped_by_sigterm():
-            if not self._wait_for_first(plain_console(soft_wrap=True, highlight=False)):
+            if not self._wait_for_first(text_console(soft_wrap=True, highlight=False)):
                 return 0
             self.run_dir = run_dir_of(self.run_dir)  # the folder may not have existed before
             key = plan_key(plan)
@@ -144,7 +144,7 @@ class Watch(ScoringOptions):
         from evaluate.watch.wandb_scores import WandbScores
         from evaluate.watch.watching import Watcher
 
-        console = plain_console()
+        console = text_console()
         wandb = None
         if self.wandb:
             wandb = WandbScores(self.run_dir, project=self.wandb, key=key, kinds=plan.kinds, is_joined=self.wandb_join)

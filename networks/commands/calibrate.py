@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.console import Console
+from networks.commands.dispatch import text_console
 
 
 @dataclass(kw_only=True)
@@ -22,9 +22,9 @@ class Calibrate:
         from networks.front_ends.multirate import chosen
 
         chosen.store_groups({})
-        errors = Console(stderr=True, highlight=False)
+        errors = text_console(stderr=True, highlight=False)
         for number, tolerance in enumerate(chosen.TOLERANCES, start=1):
             errors.print(f"measuring tolerance {tolerance:g} ({number} of {len(chosen.TOLERANCES)})")
             Cochleagram(method="multirate", tolerance=tolerance)
         chosen.store_groups(chosen.CHOSEN)
-        Console().print(f"wrote {chosen.FILE}")
+        text_console().print(f"wrote {chosen.FILE}")

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from rich.console import Console
-
-from networks.commands.dispatch import CommandError
+from networks.commands.dispatch import CommandError, text_console
 
 
 @dataclass(kw_only=True)
@@ -53,4 +51,4 @@ class Convert:
         save_checkpoint(network, self.out, run=self.run_name or self.published.stem, tasks=tasks)
         heads = ", ".join(f"{task} ({number} classes)" for task, number in network.num_classes.items())
         line = f"wrote {self.out}: {type(network.backbone).__name__} with {heads}"
-        Console(soft_wrap=True).print(line, markup=False, highlight=False)
+        text_console(soft_wrap=True).print(line, highlight=False)

@@ -19,8 +19,11 @@ from typing import Any, ClassVar, Protocol, Union
 import docstring_parser
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from rich.console import Console
+from rich.text import Text
 
 from networks.installation import InstallationError, check_evaluate
+
+_ESCAPE, _SHOWN_ESCAPE = "\x1b", "␛"
 
 EXIT_IN_PART = 1
 """Done in part, or problems were found; each command says which."""
@@ -169,16 +172,33 @@ def _settings(field: dataclasses.Field[Any], hint: Any, *, is_positional: bool) 
     return settings
 
 
-def plain_console(**settings: Any) -> Console:
-    """Make a console that prints all text as it is: names of users, such as `[left]` or `:cat:`, are never markup."""
-    return Console(markup=False, emoji=False, **settings)
+class _TextConsole(Console):
+    """A console that also shows the character that starts codes of terminals, instead of sending it."""
+
+    def render_str(self, text: str, **settings: Any) -> Text:
+        """Make text of a string, such as a cell of a table."""
+        return super().render_str(text.replace(_ESCAPE, _SHOWN_ESCAPE), **settings)
+
+
+def text_console(**settings: Any) -> Console:
+    """Make a console on which all text is text: `[left]` is no style, and `:cat:` no picture.
+
+    Names of users are in nearly everything that is printed, so all consoles of this project are made here.
+
+    Args:
+        settings: Further arguments of `rich.console.Console`.
+
+    Returns:
+        The console; also cells, titles and bars that are printed to it are text.
+    """
+    return _TextConsole(markup=False, emoji=False, **settings)
 
 
 def report_error(message: str) -> None:
     """Print an error in one line to stderr. Of several processes, only the first prints."""
     if os.environ.get("RANK", "0") == "0":
         line = " ".join(f"error: {message}".split())
-        plain_console(stderr=True, soft_wrap=True).print(line, style="red", highlight=False)
+        text_console(stderr=True, soft_wrap=True).print(line, style="red", highlight=False)
 
 
 def _overview(package: str, description: str, commands: Mapping[str, str]) -> argparse.ArgumentParser:

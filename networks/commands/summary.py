@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rich.console import Console
 from rich.table import Table
 
-from networks.commands.dispatch import CommandError
+from networks.commands.dispatch import CommandError, text_console
 from networks.commands.tables import print_table
 from networks.named_objects import load_object
 from networks.strict_yaml import StrictYamlError, read_yaml
@@ -60,7 +59,7 @@ class ShowSummary:
         if is_configuration:
             rows = [row for row in rows if row.name != REST]
         note = "without heads, which depend on the data" if is_configuration else ""
-        print_table(_table(self.network, rows, note), Console())
+        print_table(_table(self.network, rows, note), text_console())
 
 
 def _of_name(name: str) -> nn.Module:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 import soundfile
-from rich.console import Console
 
 from datamodules.batches.clip_pairs import ClipPair, training_order
 from datamodules.batches.mixing import DEFAULT_JITTER_S, PUBLISHED_SNR_DB
@@ -22,6 +21,7 @@ from datamodules.shards.clip_sources import ClipSource, open_clips
 from datamodules.shards.index import INDEX_FILE, ShardError
 from datamodules.shards.reader import ShardSet
 from datamodules.tasks import UNLABELLED, Side
+from networks.commands.dispatch import text_console
 from train.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -98,7 +98,9 @@ class Show:
         draws = islice(chain.from_iterable(order.batches(self.epoch)), self.num)
         shown = [_shown(number, draw, dataset, pair) for number, draw in enumerate(draws)]
         self._write(shown, rate_hz)
-        Console(soft_wrap=True).print(f"wrote {len(shown)} mixtures and {MIXTURES_PICTURE} to {self.out}", markup=False)
+        text_console(soft_wrap=True).print(
+            f"wrote {len(shown)} mixtures and {MIXTURES_PICTURE} to {self.out}", markup=False
+        )
 
     def _checked_options(self) -> tuple[float, float]:
         """The range of signal-to-noise ratios; raises for options out of range."""
@@ -131,6 +133,7 @@ class Show:
                 soundfile.write(temporary, factor * one.waveform, rate_hz, subtype="PCM_16")
         figure = draw_mixtures(shown, rate_hz, title=f"{self.shards}: mixtures of epoch {self.epoch}")
         with replacing(self.out / MIXTURES_PICTURE) as temporary:
+            style.as_plain_text(figure)
             figure.savefig(temporary, dpi=style.DPI)
 
 

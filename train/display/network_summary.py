@@ -4,8 +4,9 @@ from typing import Any
 
 from pytorch_lightning.callbacks import RichModelSummary
 from pytorch_lightning.utilities.model_summary import get_human_readable_count
-from rich.console import Console
 from rich.table import Table
+
+from networks.commands.dispatch import text_console
 
 
 class NetworkSummary(RichModelSummary):
@@ -23,6 +24,6 @@ class NetworkSummary(RichModelSummary):
         total, trained = (
             get_human_readable_count(number).strip() for number in (total_parameters, trainable_parameters)
         )
-        console = Console()
+        console = text_console()
         console.print(table)
         console.print(f"{total} parameters, {trained} of them trained")

@@ -178,7 +178,9 @@ def _draw_rates(panel: Axes, history: History) -> None:
 
 
 def _plot(panel: Axes, values: pd.Series, colour: str, label: str) -> None:
-    panel.plot(values.index.to_numpy(), values.to_numpy(), ".-", color=colour, lw=1.6, ms=5, label=label)
+    panel.plot(
+        values.index.to_numpy(), values.to_numpy(), ".-", color=colour, lw=1.6, ms=5, label=style.legend_label(label)
+    )
 
 
 def _coloured(conditions: Sequence[str]) -> list[tuple[str, str]]:

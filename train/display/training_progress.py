@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.progress import ProgressColumn, Task, TaskID
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from datamodules.progress import FIRST_LINE_AFTER_S, LINE_EVERY_S, Step, duration, write_line
 from evaluate.callback.callback import BrainScoreCallback
+from networks.commands.dispatch import text_console
 from train.display.live_view import LiveView
 from train.display.logged_values import values_of
 from train.display.pace import Pace
@@ -45,9 +46,10 @@ class TrainingProgress(RichProgressBar):
         console_kwargs: dict[str, Any] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(refresh_rate=REFRESHES_PER_S, leave=False, console_kwargs=console_kwargs)
+        as_text = {"markup": False, "emoji": False}  # names of tasks and conditions are those of users
+        super().__init__(refresh_rate=REFRESHES_PER_S, leave=False, console_kwargs=(console_kwargs or {}) | as_text)
         self.pace = pace
-        self._plain = Console(**(console_kwargs or {}))
+        self._plain = text_console(**(console_kwargs or {}))
         self._has_terminal = self._plain.is_terminal or self._plain.is_jupyter
         self._shown: RenderableType = ""
         self._last_values_s = self._last_line_s = float("-inf")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytorch_lightning as pl
 from jsonargparse import Namespace
 from pytorch_lightning.cli import LightningArgumentParser
-from rich.console import Console
 from rich.table import Table
 
 from evaluate.callback.logged import PREFIX
 from evaluate.scoring.table import BEST
 from evaluate.watch.checkpoint_folder import CONFIG_FILE
+from networks.commands.dispatch import text_console
 from train.display.logged_values import brain_scores, values_of
 from train.run.metric_history import read_history
 from train.run.run_directory import (
@@ -89,7 +89,7 @@ class RunSummary(pl.Callback):
             return
         folder = Path(trainer.default_root_dir)
         if not self._has_trained:
-            Console().print(f"{folder}: nothing is left to train", soft_wrap=True)
+            text_console().print(f"{folder}: nothing is left to train", soft_wrap=True)
             return
         metrics = values_of(trainer)
         for name, values in read_history(folder).items():
@@ -100,7 +100,7 @@ class RunSummary(pl.Callback):
             _write(folder / SUMMARY_FILE, rows.to_csv(index=False).encode())
             show_summary(held_out, "Held-out examples")
             show_summary(brain, "Brain scores at the best stage")
-        Console().print(f"run directory: {folder}", soft_wrap=True)
+        text_console().print(f"run directory: {folder}", soft_wrap=True)
 
 
 def held_out_rows(metrics: dict[str, float]) -> pd.DataFrame:
@@ -154,7 +154,7 @@ def show_summary(rows: pd.DataFrame, title: str) -> None:
         table.add_column(str(column), justify="right" if column in ("value", "chance") else "left")
     for row in shown.itertuples(index=False):
         table.add_row(*(f"{value:.3f}" if isinstance(value, float) else value for value in row))
-    Console().print(table)
+    text_console().print(table)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -87,7 +87,13 @@ def stage_curves_figure(entries: Sequence[Entry], benchmark: str, kind: ScoreKin
             error = np.array([summary.errors[0] for summary in summaries])
             drawn += list(curve)
             if len(own_stages) == 1 and len(set(stages)) > 1:
-                panel.axhline(curve[0], color=entry.series.colour, ls=entry.series.line, lw=1.4, label=entry.label)
+                panel.axhline(
+                    curve[0],
+                    color=entry.series.colour,
+                    ls=entry.series.line,
+                    lw=1.4,
+                    label=style.legend_label(entry.label),
+                )
                 continue
             x = np.arange(len(own_stages)) / (1 if len(axis_stages) == 1 else len(own_stages) - 1)
             line_style = "--" if entry.state == "untrained" else entry.series.line

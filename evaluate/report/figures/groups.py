@@ -89,7 +89,7 @@ def group_trajectories_figure(
     for panel, region in zip(panels, regions, strict=True):
         for name, (steps, means, errors) in curves[region].items():
             colour = colours.get(name, "black")
-            panel.plot(steps, means, "o-", color=colour, lw=1.6, ms=3.5, label=name)
+            panel.plot(steps, means, "o-", color=colour, lw=1.6, ms=3.5, label=style.legend_label(name))
             panel.fill_between(steps, means - errors, means + errors, color=colour, alpha=style.BAND_ALPHA, lw=0)
             drawn += list(means)
         style.title_panel(panel, region, regions)

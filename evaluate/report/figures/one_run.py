@@ -77,13 +77,13 @@ def training_figure(rows: pd.DataFrame) -> Figure:
         here = rows[rows[t.REGION] == region]
         for stage, colour in zip(stages, colours, strict=True):
             line = here[here[t.STAGE] == stage]
-            panel.plot(line[t.STEP], line[t.VALUE], ".-", color=colour, lw=1.2, ms=4, label=stage)
+            panel.plot(line[t.STEP], line[t.VALUE], ".-", color=colour, lw=1.2, ms=4, label=style.legend_label(stage))
         best = here[here[t.STAGE] == t.BEST]
         panel.plot(best[t.STEP], best[t.VALUE], "o-", color="black", lw=1.8, ms=3.5, label="best stage")
         baseline = s.published_score(s.kind_of(rows), benchmark, region)
         if baseline is not None:
             label = f"{BASELINE_MODEL}\n(published)"
-            panel.axhline(baseline, color=style.BASELINE_COLOUR, ls="--", lw=1.2, label=label)
+            panel.axhline(baseline, color=style.BASELINE_COLOUR, ls="--", lw=1.2, label=style.legend_label(label))
         style.title_panel(panel, region, regions)
         style.tidy_axes(panel)
         style.set_step_axis(panel)
@@ -113,7 +113,7 @@ def stage_figure(rows: pd.DataFrame) -> Figure:
             style_of: dict[str, Any] = {"lw": 2.2, "marker": "o", "ms": 4} if is_last else {"lw": 0.9, "ls": "--"}
             label = style.region_title(region, regions) if is_last else None
             colour = REGION_COLOURS[number % len(REGION_COLOURS)]
-            axes.plot(range(len(stages)), curve, color=colour, label=label, **style_of)
+            axes.plot(range(len(stages)), curve, color=colour, label=style.legend_label(label), **style_of)
     style.tidy_axes(axes)
     style.label_stages(axes, stages)
     axes.set_xlabel("stage", fontsize=style.LABEL_SIZE)

@@ -49,7 +49,7 @@ def probe_figure(entries: Sequence[Entry], sounds: str) -> Figure | None:
             lw=1.6,
             capsize=2.5,
             **marker_look(entry.series, entry.fill) | {"ms": 4.5},
-            label=entry.label,
+            label=style.legend_label(entry.label),
         )
     chances = sorted({float(chance) for _, curve in curves for chance in curve[t.PROBE_CHANCE].dropna()})
     for chance in chances:

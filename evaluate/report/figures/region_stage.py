@@ -90,7 +90,7 @@ def _draw_position(axes: Axes, x: float, summary: Summary, number: int, *, entry
         color=entry.series.colour,
         capsize=3,
         ls="none",
-        label=label,
+        label=style.legend_label(label),
         **marker_look(entry.series, entry.fill),
     )
 

@@ -12,6 +12,7 @@ from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from datamodules.files import write_bytes
@@ -37,9 +38,10 @@ RUN_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 """Their number is coprime to that of the colours, so that 42 runs differ in colour or marker."""
 
 _FILE_SETTINGS: dict[Any, Any] = {
-    "svg.fonttype": "path",  # looks the same in every browser, independent of its fonts
-    "svg.hashsalt": "evaluate",  # equal figures give equal files
-    "pdf.fonttype": 42,  # text is editable in drawing programs
+    "text.parse_math": False,  # of ticks that are made while drawing
+    "svg.fonttype": "path",  # looks alike in every browser, whatever fonts it has
+    "svg.hashsalt": "evaluate",  # the same figure gives the same file
+    "pdf.fonttype": 42,  # text stays text in drawing programs
 }
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 
@@ -213,6 +215,21 @@ def title_panel(panel: Axes, region: str, regions: Sequence[str]) -> None:
         panel.set_title(region_title(region, regions), fontsize=LABEL_SIZE)
 
 
+def as_plain_text(figure: Figure) -> None:
+    """Show the text of a figure as it is, `$` included: names of users are no formulas, and none could be drawn wrong.
+
+    Args:
+        figure: Changed in place, once all of its text is there.
+    """
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+
+
+def legend_label(name: str | None) -> str | None:
+    """Keep a name in the legend: matplotlib leaves out labels that start with an underscore. None stays None."""
+    return f" {name}" if name is not None and name.startswith("_") else name
+
+
 def figure_bytes(figure: Figure, kind: str) -> bytes:
     """Render a figure.
 
@@ -223,11 +240,12 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
     Returns:
         The content of a file of this kind; equal figures give equal bytes.
     """
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # the layout is slow: other kinds of files reuse it
     buffer = io.BytesIO()
     with mpl.rc_context(_FILE_SETTINGS):
+        as_plain_text(figure)
+        if figure.get_layout_engine() is not None:
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # so that the next kind of file does not cost it again
         figure.savefig(buffer, format=kind, dpi=DPI, metadata=_NO_DATE[kind])
     return buffer.getvalue()
 
