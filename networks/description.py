@@ -3,6 +3,7 @@
 import functools
 import importlib
 import inspect
+import sys
 from typing import Any
 
 from torch import nn
@@ -86,7 +87,10 @@ def build(description: Description) -> Any:
     Raises:
         ValueError: If the class is not found, is not derived from `Described`, or does not accept its arguments.
     """
+    if not isinstance(description, dict) or not isinstance(description.get("class_path", ""), str):
+        raise ValueError(f"expected a description with class_path and init_args, got {type(description).__name__}")
     path = description.get("class_path", "")
+    _check_module(path)
     try:
         cls = _find_class(path)
     except (ImportError, AttributeError, ValueError) as error:
@@ -118,6 +122,17 @@ def _find_class(path: str) -> Any:
         if not module_name.startswith("networks."):
             raise
     return getattr(importlib.import_module("networks"), class_name)
+
+
+def _check_module(path: str) -> None:
+    """Check that a description names no module whose import alone does something: it may be somebody else's."""
+    first, *others = path.replace(":", ".").split(".")
+    # A package runs its command as its `__main__` is imported; `antigravity` of the standard library opens a browser.
+    if "__main__" in others or (first in sys.stdlib_module_names and first != "__main__"):
+        raise ValueError(
+            f"expected a class derived from networks.Described, got {path!r}: no network is defined in Python's "
+            "standard library or in the command of a package"
+        )
 
 
 def _built(value: Any) -> Any:

@@ -114,7 +114,12 @@ def network_of(checkpoint: Any, *, source: str) -> LoadedCheckpoint:
             "published weights are read by networks.load_published"
         )
     saved = checkpoint[NETWORK_KEY]
-    network: AuditoryNetwork = build(saved["network"])
+    try:
+        network: AuditoryNetwork = build(saved["network"])
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, MemoryError) as error:
+        raise CheckpointError(f"{source}: its network cannot be built: {error}") from error
+    if not isinstance(network, AuditoryNetwork):
+        raise CheckpointError(f"{source}: expected the description of a network, got that of {type(network).__name__}")
     weights = {
         name.removeprefix(PREFIX): tensor
         for name, tensor in checkpoint["state_dict"].items()

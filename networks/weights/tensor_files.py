@@ -48,7 +48,10 @@ _OF_DILL = [
     "collections.defaultdict",
 ]
 _CODE = re.compile(r"\bGLOBAL (\S+)|unrecognized (function .*)")
-"""Finds the name that the file would call in PyTorch's errors."""
+"""Where PyTorch's errors name what the file would have called."""
+MAX_EXPANSION = 20
+"""An archive may hold this many times its own size; PyTorch does not compress what it saves."""
+_FREE_BYTES = 1 << 20  # whatever the size of the archive
 _READABLE: list[Any] = [*_NUMPY, *((Skipped, name) for name in _OF_DILL)]
 
 
@@ -66,18 +69,20 @@ def read_tensor_file(path: str | Path) -> Any:
         Its content, usually a dictionary.
 
     Raises:
-        FileNotFoundError: The file does not exist.
-        CheckpointError: The file is damaged, was not written by PyTorch, or would run code on loading; the message says
-            which.
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If the file is damaged, is no file of PyTorch's, would run code on loading (names what), or
+            would need far more memory than its size.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint")
     try:
+        _check_archive(path)
         with torch.serialization.safe_globals(_READABLE):
-            return torch.load(str(path), map_location="cpu", weights_only=True)
-    # Damaged pickles raise errors of many types. Those of the operating system (OSError) are not caught here, as they
-    # do not mean that the file is damaged.
+            content = torch.load(str(path), map_location="cpu", weights_only=True)
+        _check_tensors(content)
+        return content
+    # Damaged pickles raise all kinds of errors; those of the operating system (OSError) are no fault of the file.
     except (
         pickle.UnpicklingError,
         RuntimeError,
@@ -87,10 +92,36 @@ def read_tensor_file(path: str | Path) -> Any:
         ValueError,
         TypeError,
         AttributeError,
+        MemoryError,
+        RecursionError,
     ) as error:
         raise CheckpointError(
             f"{path}: expected a checkpoint of plain tensors and values, but loading it failed: {_reason(error)}"
         ) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Check that an archive does not expand to many times its size as it is read."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        num_bytes = sum(member.file_size for member in archive.infolist())
+    if num_bytes > MAX_EXPANSION * path.stat().st_size + _FREE_BYTES:
+        raise ValueError(f"it would expand to {num_bytes / 1e9:.1f} GB, more than {MAX_EXPANSION} times its size")
+
+
+def _check_tensors(content: Any) -> None:
+    """Check that no tensor repeats its memory: a copy of one with strides of 0 has any size."""
+    found, waiting = set(), [content]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, torch.Tensor) and value.layout == torch.strided:
+            num_bytes = value.numel() * value.element_size()
+            if num_bytes > MAX_EXPANSION * value.untyped_storage().nbytes() + _FREE_BYTES:
+                raise ValueError(f"a tensor of shape {tuple(value.shape)} has far fewer values than that")
+        elif isinstance(value, dict | list | tuple) and id(value) not in found:
+            found.add(id(value))
+            waiting += value.values() if isinstance(value, dict) else value
 
 
 def _reason(error: Exception) -> str:

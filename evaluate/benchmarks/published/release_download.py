@@ -18,6 +18,9 @@ is published."""
 ARCHIVE_FILE = "data.tar"
 DATA_FOLDER = "data"
 
+MAX_RELEASE_BYTES = 20 * 10**9
+"""Most that is unpacked, a hundred times the size of the release."""
+
 _Report = Callable[[str, int, int | None], None]
 
 
@@ -94,7 +97,11 @@ def _unpack(archive: Path, folder: Path, progress: _Report | None) -> None:
     """Unpack into a folder; paths and links that lead out of it, and devices, raise an error."""
     try:
         with tarfile.open(archive) as members:
+            num_bytes = 0
             for num_done, member in enumerate(members, start=1):
+                num_bytes += member.size
+                if num_bytes > MAX_RELEASE_BYTES:
+                    raise tarfile.ReadError(f"it unpacks to more than {MAX_RELEASE_BYTES / 1e9:.0f} GB")
                 members.extract(member, folder, filter="data")
                 if progress:
                     progress("unpacking", num_done, None)

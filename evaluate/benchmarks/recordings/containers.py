@@ -8,8 +8,35 @@ from typing import Protocol
 
 from evaluate.benchmarks.problems import BenchmarkError
 
-ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
-"""Errors that `zipfile` raises for archives that are truncated, damaged, encrypted or of unknown compression."""
+ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, MemoryError)
+"""What `zipfile` raises on archives that are cut short, damaged, encrypted or of an unknown compression."""
+
+
+MAX_EXPANSION, FREE_BYTES = 200, 1 << 28
+"""A file in an archive may have 256 MiB, and more if it is at most this many times as large as its compressed form."""
+
+
+def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Read a file of an archive.
+
+    Args:
+        archive: The archive.
+        name: The file.
+
+    Returns:
+        Its content.
+
+    Raises:
+        KeyError: There is no such file.
+        ValueError: It expands to more than the limits above.
+    """
+    member = archive.getinfo(name)
+    if member.file_size > max(FREE_BYTES, MAX_EXPANSION * member.compress_size):
+        raise ValueError(
+            f"it would expand from {member.compress_size / 1e6:.1f} MB to {member.file_size / 1e6:.1f} MB, more than "
+            f"{FREE_BYTES >> 20} MiB and {MAX_EXPANSION} times as much"
+        )
+    return archive.read(member)
 
 
 class Container(Protocol):
@@ -84,7 +111,7 @@ class _Archive:
     def read(self, name: str) -> bytes:
         try:
             with zipfile.ZipFile(self._path) as archive:
-                return archive.read(self._prefix + name)
+                return read_member(archive, self._prefix + name)
         except KeyError as error:
             raise BenchmarkError(f"{self.path(name)} does not exist") from error
         except (*ARCHIVE_ERRORS, OSError) as error:

@@ -19,6 +19,7 @@ MAT_ERRORS = (
     NotImplementedError,
     EOFError,
     OSError,
+    MemoryError,
 )
 """Errors that scipy's reader raises for files that are truncated, damaged, or of MATLAB 7.3."""
 

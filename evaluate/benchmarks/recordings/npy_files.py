@@ -24,7 +24,7 @@ def read_npy(path: Path) -> np.ndarray:
         raise BenchmarkError(f"{path} does not exist")
     try:
         return np.asarray(np.load(path, allow_pickle=False))
-    except (ValueError, EOFError, OSError, TypeError, SyntaxError, UnicodeDecodeError) as error:
+    except (ValueError, EOFError, OSError, TypeError, SyntaxError, UnicodeDecodeError, MemoryError) as error:
         raise _unreadable(str(path), error) from error
 
 
@@ -43,7 +43,7 @@ def read_npy_bytes(content: bytes, source: str) -> np.ndarray:
     """
     try:
         return np.asarray(np.lib.format.read_array(io.BytesIO(content), allow_pickle=False))
-    except (ValueError, EOFError, OSError, TypeError, SyntaxError, UnicodeDecodeError) as error:
+    except (ValueError, EOFError, OSError, TypeError, SyntaxError, UnicodeDecodeError, MemoryError) as error:
         raise _unreadable(source, error) from error
 
 

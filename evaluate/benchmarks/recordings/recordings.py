@@ -25,7 +25,7 @@ import numpy as np
 from datamodules.text_files import TextFileError, decode_text, parse_json, parse_yaml
 from evaluate.benchmarks.benchmark import Benchmark, incomplete_units
 from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
-from evaluate.benchmarks.recordings.containers import ARCHIVE_ERRORS, Container, open_container
+from evaluate.benchmarks.recordings.containers import ARCHIVE_ERRORS, Container, open_container, read_member
 from evaluate.benchmarks.recordings.csv_files import parse_csv
 from evaluate.benchmarks.recordings.npy_files import read_npy_bytes
 from evaluate.benchmarks.sound_files import SoundFile, SoundSet, match_names
@@ -251,7 +251,7 @@ def _read_array(content: bytes, where: str) -> np.ndarray:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
-            array = archive.read(f"{RESPONSES_ARRAY}.npy") if f"{RESPONSES_ARRAY}.npy" in names else None
+            array = read_member(archive, f"{RESPONSES_ARRAY}.npy") if f"{RESPONSES_ARRAY}.npy" in names else None
     except ARCHIVE_ERRORS as error:
         raise BenchmarkError(f"{where} is cut short or no archive of arrays: {error}") from error
     if array is None:

@@ -231,7 +231,16 @@ def member(name, **changes):
 
 @pytest.mark.parametrize(
     "bad",
-    [member("../outside"), member("data/link", type=tarfile.SYMTYPE, linkname="/etc", size=0)],
+    [
+        member("../outside"),
+        member("data/../../outside"),
+        member("data/link", type=tarfile.SYMTYPE, linkname="/etc", size=0),
+        member("data/link", type=tarfile.SYMTYPE, linkname="../../outside", size=0),
+        member("data/hard", type=tarfile.LNKTYPE, linkname="../outside", size=0),
+        member("data/device", type=tarfile.CHRTYPE, size=0),
+        member("data/pipe", type=tarfile.FIFOTYPE, size=0),
+    ],
+    ids=lambda bad: f"{bad.name} {bad.type}",
 )
 def test_archive_that_would_write_elsewhere(server, tmp_path, bad):
     server.content = tar_of(member("data/neural/a"), bad)
@@ -239,6 +248,14 @@ def test_archive_that_would_write_elsewhere(server, tmp_path, bad):
         fetch_release(tmp_path / "in" / "side", url=server.url)
     assert not (tmp_path / "in" / "outside").exists()
     assert not (tmp_path / "in" / "side" / "data").exists()
+
+
+def test_archive_that_would_fill_the_disk(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("evaluate.benchmarks.published.release_download.MAX_RELEASE_BYTES", 5000)
+    server.content = tar_of(member("data/neural/a"), member("data/neural/b", size=6000))
+    with pytest.raises(BenchmarkError, match="unpacks to more than"):
+        fetch_release(tmp_path, url=server.url)
+    assert not (tmp_path / "data").exists()
 
 
 def test_archive_of_something_else(server, tmp_path):
