@@ -97,27 +97,6 @@ def parse_json(text: str, where: str) -> Any:
         raise TextFileError(f"{where}: not valid JSON: {error}") from error
 
 
-def parse_yaml(text: str, where: str) -> Any:
-    """Parse YAML of plain values; no tag creates an object.
-
-    Args:
-        text: The text.
-        where: The file, for messages.
-
-    Returns:
-        Plain values.
-
-    Raises:
-        TextFileError: The text is not YAML; names the line.
-    """
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: such as the date 2024-13-01
-        raise TextFileError(f"{where}: not valid YAML: {error}") from error
-
-
 def nfc(text: str) -> str:
     """Normalise a text, so that labels that look the same are the same: é is one character, not e and an accent."""
     return unicodedata.normalize("NFC", text)

@@ -13,6 +13,8 @@ from datamodules.shards.index import INDEX_FILE
 from datamodules.shards.verify import damages, disagreements
 from networks.commands.dispatch import text_console
 
+MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet")
+
 
 @dataclass(kw_only=True)
 class CheckSounds:
@@ -45,9 +47,14 @@ class CheckSounds:
     positionals: ClassVar[tuple[str, ...]] = ("folders",)
 
     def run(self) -> int:
-        """Check each shard set, and print what is damaged."""
+        """Check each shard set or corpus, and print what is damaged or suspicious.
+
+        Raises:
+            ManifestError: A manifest cannot be used.
+            CorpusError: A folder of sounds cannot be used.
+        """
         console = text_console(soft_wrap=True, highlight=False)
-        is_damaged = False
+        is_wrong = False
         for folder in self.folders:
             is_wrong |= self._inspect(folder, console) if _is_corpus(folder) else _verify(folder, console)
         return int(is_wrong)

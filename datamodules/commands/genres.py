@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from datamodules.commands.build_options import BuildOptions
 from datamodules.commands.report_tables import print_report
-from datamodules.corpora.genres import COLUMN, has_splits, make_manifest
+from datamodules.corpora.genres import COLUMN, make_manifest
 from networks.commands.dispatch import text_console
 
 
@@ -38,5 +38,6 @@ class Genres(BuildOptions):
         """
         self.check()
         manifest = make_manifest(self.folder, self.manifest_path, column=self.column)
-        split_by = self.split_by or ("given" if has_splits(self.folder) else "path")
-        print_report(replace(self, split_by=split_by).build(manifest, one_label=[self.column]), text_console())
+        options = replace(self, split_by=self.split_by or ("given" if manifest.has_splits else "path"))
+        report = options.build(manifest.path, one_label=[self.column], passed_over=manifest.passed_over)
+        print_report(report, text_console())

@@ -43,11 +43,7 @@ class CheckBenchmarks:
     positionals: ClassVar[tuple[str, ...]] = ("benchmarks",)
 
     def run(self) -> int:
-        """Check each benchmark.
-
-        Returns:
-            Exit code, see the description of the command.
-        """
+        """Check each benchmark; return the exit code."""
         console = text_console(soft_wrap=True, highlight=False)
         return max(_check(name, console) for name in self.benchmarks)
 

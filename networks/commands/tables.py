@@ -22,15 +22,18 @@ def print_table(table: Table, console: Console) -> None:
     unbounded = _plain(console, _UNBOUNDED)
     width = unbounded.measure(table).maximum
     if console.is_terminal:
-        width = max(min(width, console.width), _narrowest(table, console))
-    wide = text_console(
+        width = max(min(width, console.width), _narrowest(table, unbounded))
+    _plain(console, max(width, 1)).print(table)
+
+
+def _plain(console: Console, width: int) -> Console:
+    """A console of another width to the same file."""
+    return text_console(
         file=console.file,
         width=width,
         force_terminal=console.is_terminal,
         color_system=console.color_system,
         quiet=console.quiet,
-        markup=False,
-        emoji=False,
     )
 
 

@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datamodules.text_files import TextFileError, decode_text, parse_json, parse_yaml
+from datamodules.text_files import TextFileError, decode_text, parse_json
 from evaluate.benchmarks.benchmark import Benchmark, incomplete_units
 from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
 from evaluate.benchmarks.recordings.containers import ARCHIVE_ERRORS, Container, open_container, read_member
 from evaluate.benchmarks.recordings.csv_files import parse_csv
 from evaluate.benchmarks.recordings.npy_files import read_npy_bytes
 from evaluate.benchmarks.sound_files import SoundFile, SoundSet, match_names
-from networks.strict_yaml import StrictYamlError, decode, parse_yaml
+from networks.strict_yaml import StrictYamlError, parse_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,10 +185,12 @@ def _read_metadata(container: Container) -> Metadata:
     name = _first_of(container, METADATA_FILES)
     where = container.path(name)
     try:
-        text = decode(container.read(name), where)
-        content = json.loads(text) if name.endswith(".json") else parse_yaml(text, where)
+        text = decode_text(container.read(name), where)
+        content = parse_json(text, where) if name.endswith(".json") else parse_yaml(text, where)
     except StrictYamlError as error:
         raise BenchmarkError(str(error)) from error
+    except TextFileError as error:
+        raise BenchmarkError(f"{where} cannot be read: {str(error).removeprefix(where).lstrip(': ')}") from error
     except (ValueError, RecursionError) as error:
         raise BenchmarkError(f"{where} cannot be read: {error}") from error
     return parse_metadata(content, where)

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from datamodules.__main__ import main
 from evaluate.__main__ import main as evaluate
-from networks.commands.dispatch import plain_console
+from networks.commands.dispatch import text_console
 from networks.commands.tables import print_table
 
 NAMES = ("[left]", "[/STS]", ":cat:", "[link=a]b[/link]")
@@ -21,7 +21,7 @@ def test_consoles_and_tables_print_text_as_it_is(name):
     table.add_row("a row that is wider than its title", name)
     for show in (lambda console: console.print(table), lambda console: print_table(table, Console(file=console.file))):
         file = io.StringIO()
-        console = plain_console(file=file, width=80)
+        console = text_console(file=file, width=80)
         console.print(name)
         show(console)
         assert file.getvalue().count(name) == 5
