@@ -106,10 +106,10 @@ def test_a_lie_about_the_size_is_an_error(tmp_path):
 def test_arrays_that_claim_to_be_gigantic_are_one_line(tmp_path, shape):
     header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
     content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(16)
-    with pytest.raises(BenchmarkError, match="cut short or no NumPy file"):
+    with pytest.raises(BenchmarkError, match="cut short or not a NumPy file"):
         read_npy_bytes(content, "a.npy")
     (tmp_path / "a.npy").write_bytes(content)
-    with pytest.raises(BenchmarkError, match="cut short or no NumPy file"):
+    with pytest.raises(BenchmarkError, match="cut short or not a NumPy file"):
         read_npy(tmp_path / "a.npy")
 
 

@@ -212,7 +212,7 @@ BAD = {
     "code": (yaml_metadata("name: !!python/object/apply:os.getcwd []"), "the tag !!python/object/apply:os.getcwd"),
     "metadata in Latin-1": (
         lambda f: (f / "benchmark.json").write_bytes('{"name": "ä"}'.encode("latin-1")),
-        r"benchmark\.json: expected text in UTF-8",
+        r"benchmark\.json cannot be read: expected text in UTF-8",
     ),
     "metadata is a list": (text("benchmark.json", "[]"), "holds a list"),
     "no name": (text("benchmark.json", "{}"), "lacks the entry 'name'"),

@@ -414,7 +414,7 @@ def test_convert_an_array(parts, tmp_path):
         (lambda t: t.assign(stimulus="d"), "1 stimulus names are not in their table: 'd'"),
         (lambda t: t.assign(unit=9), "1 unit names are not in their table: '9'"),
         (lambda t: t.assign(repetition=1), "responses occur twice; the first is that of unit"),
-        (lambda t: t.assign(response="loud"), "column 'response' contains values that are not numbers"),
+        (lambda t: t.assign(response="loud"), "column 'response' holds values that are no numbers"),
         (lambda t: t.drop(columns="subject"), "lacks the column 'subject'"),
         (lambda t: t[t["stimulus"] != "c"], "3 of 3 units have stimuli without any response"),
     ],
