@@ -11,6 +11,8 @@ import numpy as np
 import soundfile
 
 from datamodules.audio import PUBLISHED_RMS, AudioError, fit_length, read_audio, set_rms
+from datamodules.sound_folders import is_hidden, is_sound
+from datamodules.text_files import nfc
 from evaluate.benchmarks.problems import BenchmarkError, shorten
 
 AUDIO_SUFFIXES = (".wav", ".flac")
@@ -112,6 +114,9 @@ def sounds_in_folder(folder: Path, names: Sequence[str]) -> SoundSet:
 def match_names(names: Sequence[str], files: Sequence[str], folder: str) -> list[str]:
     """Find the audio file of every stimulus among file names.
 
+    A name may include the suffix of its file. Suffixes may be in capitals, and names in either Unicode form. Hidden
+    files are not sounds.
+
     Args:
         names: Names of stimuli.
         files: Names of the existing files.
@@ -123,8 +128,11 @@ def match_names(names: Sequence[str], files: Sequence[str], folder: str) -> list
     Raises:
         BenchmarkError: Some are missing; the message counts them and names the first.
     """
-    existing = set(files)
-    found = {name: next((name + s for s in AUDIO_SUFFIXES if name + s in existing), None) for name in names}
+    by_name = {nfc(file): file for file in sorted(files) if is_sound(Path(file)) and not is_hidden(file)}
+    by_stem: dict[str, list[str]] = {}
+    for file in by_name.values():
+        by_stem.setdefault(nfc(Path(file).stem), []).append(file)
+    found = {name: by_name.get(nfc(name)) or _preferred(by_stem.get(nfc(name), [])) for name in names}
     missing = [name for name, file in found.items() if file is None]
     if missing:
         raise BenchmarkError(
@@ -132,6 +140,12 @@ def match_names(names: Sequence[str], files: Sequence[str], folder: str) -> list
             f"(expected NAME.wav or NAME.flac): {shorten(missing)}"
         )
     return [file for file in found.values() if file is not None]
+
+
+def _preferred(files: Sequence[str]) -> str | None:
+    """The WAV or FLAC file of several that differ in their ending alone, else the first; None if there is none."""
+    order = {suffix: number for number, suffix in enumerate(AUDIO_SUFFIXES)}
+    return min(files, key=lambda file: order.get(Path(file).suffix.lower(), len(order)), default=None)
 
 
 def _heard(file: SoundFile, sample_rate_hz: int, num_samples: int) -> np.ndarray:

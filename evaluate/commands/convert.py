@@ -10,7 +10,7 @@ from evaluate.benchmarks import Benchmark, load_benchmark
 from networks.commands.dispatch import CommandError, text_console
 
 PART_OPTIONS = {
-    "responses": ("responses.npy", "responses.csv"),
+    "responses": ("responses.npy", "responses.csv", "responses.tsv", "responses.npz", "responses.mat"),
     "units": ("units.csv",),
     "stimuli": ("stimuli.csv",),
     "sounds": ("stimuli",),
@@ -40,7 +40,9 @@ class ConvertBenchmark:
     Attributes:
         source: A benchmark, or a folder with separate parts.
         destination: A new folder, or a new .zip or .npz file.
-        responses: Default: SOURCE/responses.npy or SOURCE/responses.csv.
+        responses: Array (.npy, .npz or .mat) or table (.csv, .tsv). Default: SOURCE/responses with one of these
+            suffixes.
+        variable: Name of the array in a .npz or .mat file. Default: responses, or the only array.
         units: Default: SOURCE/units.csv.
         stimuli: Default: SOURCE/stimuli.csv.
         sounds: Default: SOURCE/stimuli.
@@ -56,6 +58,7 @@ class ConvertBenchmark:
     source: str
     destination: Path
     responses: Path | None = None
+    variable: str | None = None
     units: Path | None = None
     stimuli: Path | None = None
     sounds: Path | None = None
@@ -114,7 +117,7 @@ class ConvertBenchmark:
         for part, names in PART_OPTIONS.items():
             options = [Path(self.source, name) for name in names]
             paths[part] = getattr(self, part) or next((path for path in options if path.exists()), options[0])
-        return benchmark_from_parts(metadata, **paths, drop_incomplete=self.drop_incomplete)
+        return benchmark_from_parts(metadata, **paths, variable=self.variable, drop_incomplete=self.drop_incomplete)
 
     def _loaded(self) -> Benchmark:
         from evaluate.benchmarks.recordings.recordings import recordings_benchmark

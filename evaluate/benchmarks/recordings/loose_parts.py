@@ -12,8 +12,8 @@ from datamodules.tables import SEPARATORS
 from datamodules.text_files import nfc
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
+from evaluate.benchmarks.recordings.array_files import read_array
 from evaluate.benchmarks.recordings.csv_files import first_non_number, parse_csv
-from evaluate.benchmarks.recordings.npy_files import read_npy
 from evaluate.benchmarks.recordings.recordings import UNIT_TEXTS, Metadata, make_recordings
 from evaluate.benchmarks.sound_files import sounds_in_folder
 
@@ -34,18 +34,20 @@ def benchmark_from_parts(
     units: Path,
     stimuli: Path,
     sounds: Path,
+    variable: str | None = None,
     drop_incomplete: bool = False,
 ) -> Benchmark:
     """Build a benchmark from separate files.
 
     Args:
-        metadata: Name and so on.
-        responses: `.npy` file with (stimuli, units, repetitions) or (stimuli, units), or CSV file with a row per
-            response: `stimulus, subject, unit, response` and, if wanted, `repetition`; rows that are not there and
-            responses that are empty or `NA`, `NaN`, `n/a` are missing repetitions. Tables may be TSV files.
-        units: CSV file with a row per unit: `unit, subject, region`.
-        stimuli: CSV file with a row per stimulus: `name` and, if there are any, `category`.
-        sounds: Folder with `NAME.wav` or `NAME.flac` for each stimulus.
+        metadata: Name and other properties.
+        responses: `.npy`, `.npz` or `.mat` file with (stimuli, units, repetitions) or (stimuli, units), or table with
+            one row per response: `stimulus, subject, unit, response` and optionally `repetition`. Missing rows and
+            responses that are empty or `NA`, `NaN`, `n/a` are missing repetitions. Tables are CSV or TSV files.
+        units: Table with one row per unit: `unit, subject, region`.
+        stimuli: Table with one row per stimulus: `name` and optionally `category`.
+        sounds: Folder with a sound file of its name for each stimulus.
+        variable: Name of the array in a `.npz` or `.mat` file; None for `responses`, or the only one.
         drop_incomplete: Leave out units without any response to some stimulus, see `make_recordings`.
 
     Returns:
@@ -65,7 +67,7 @@ def benchmark_from_parts(
         if rows is not None and unit_rows is not None and stimulus_rows is not None:
             array = problems.attempt(array_from_rows, rows, names, unit_rows, str(responses))
     else:
-        array = problems.attempt(read_npy, responses)
+        array = problems.attempt(_read_responses, responses, variable)
     benchmark = None
     if unit_rows is not None and stimulus_rows is not None and found is not None and array is not None:
         parts = (metadata, stimulus_rows, unit_rows, array, found)
@@ -74,6 +76,12 @@ def benchmark_from_parts(
     if benchmark is None:
         raise BenchmarkError(f"{responses} cannot be read")
     return benchmark
+
+
+def _read_responses(path: Path, variable: str | None) -> np.ndarray:
+    if not path.is_file():
+        raise BenchmarkError(f"{path} does not exist")
+    return read_array(path.read_bytes(), str(path), variable)
 
 
 def array_from_rows(rows: pd.DataFrame, names: Sequence[str], units: pd.DataFrame, where: str) -> np.ndarray:

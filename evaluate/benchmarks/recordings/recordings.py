@@ -6,15 +6,14 @@
     responses.npy       numbers (stimuli, units, repetitions), or (stimuli, units); NaN is a missing repetition
     stimuli/NAME.wav    one WAV or FLAC file per stimulus
 
-Instead of `responses.npy`, `responses.npz` with the array `responses` is accepted. The single file is a ZIP archive of
+Instead of `responses.npy`, `responses.npz` or `responses.mat` with the array `responses`, or one array alone, is
+accepted. The single file is a ZIP archive of
 the same files, named `.zip` or `.npz`. It contains no pickles.
 """
 
 from __future__ import annotations
 
-import io
 import logging
-import zipfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -25,9 +24,9 @@ import numpy as np
 from datamodules.text_files import TextFileError, decode_text, parse_json
 from evaluate.benchmarks.benchmark import Benchmark, incomplete_units
 from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
-from evaluate.benchmarks.recordings.containers import ARCHIVE_ERRORS, Container, open_container, read_member
+from evaluate.benchmarks.recordings.array_files import ARRAY_SUFFIXES, RESPONSES_ARRAY, read_array
+from evaluate.benchmarks.recordings.containers import Container, open_container
 from evaluate.benchmarks.recordings.csv_files import parse_csv
-from evaluate.benchmarks.recordings.npy_files import read_npy_bytes
 from evaluate.benchmarks.sound_files import SoundFile, SoundSet, match_names
 from networks.strict_yaml import StrictYamlError, parse_yaml
 
@@ -36,11 +35,10 @@ if TYPE_CHECKING:
 
 
 METADATA_FILES = ("benchmark.json", "benchmark.yaml", "benchmark.yml")
-RESPONSES_FILES = ("responses.npy", "responses.npz")
+RESPONSES_FILES = tuple(f"{RESPONSES_ARRAY}{suffix}" for suffix in ARRAY_SUFFIXES)
 STIMULI_FILE = "stimuli.csv"
 UNITS_FILE = "units.csv"
 SOUNDS_FOLDER = "stimuli"
-RESPONSES_ARRAY = "responses"
 
 _log = logging.getLogger(__name__)
 
@@ -237,28 +235,13 @@ def _read_units(container: Container) -> pd.DataFrame:
 
 def _read_responses(container: Container) -> np.ndarray:
     name = _first_of(container, RESPONSES_FILES)
-    responses = _read_array(container.read(name), container.path(name))
+    responses = read_array(container.read(name), container.path(name))
     if responses.dtype.kind not in "fiu" or responses.ndim not in (2, 3):
         raise BenchmarkError(
             f"{container.path(name)} holds {responses.dtype} of shape {responses.shape}, expected numbers "
             "(stimuli, units, repetitions) or (stimuli, units)"
         )
     return responses
-
-
-def _read_array(content: bytes, where: str) -> np.ndarray:
-    """Read the array of a `.npy` file, or the array named `responses` of a `.npz` file."""
-    if not where.endswith(".npz"):
-        return read_npy_bytes(content, where)
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = archive.namelist()
-            array = read_member(archive, f"{RESPONSES_ARRAY}.npy") if f"{RESPONSES_ARRAY}.npy" in names else None
-    except ARCHIVE_ERRORS as error:
-        raise BenchmarkError(f"{where} is cut short or no archive of arrays: {error}") from error
-    if array is None:
-        raise BenchmarkError(f"{where} lacks the array {RESPONSES_ARRAY!r}; it has {shorten(names, 10)}")
-    return read_npy_bytes(array, where)
 
 
 def _find_sounds(container: Container, names: list[str]) -> SoundSet:

@@ -252,8 +252,8 @@ BAD = {
     ),
     "truncated responses": (lambda f: os.truncate(f / "responses.npy", 300), r"responses\.npy is cut short"),
     "npz without responses": (
-        lambda f: ((f / "responses.npy").unlink(), np.savez(f / "responses.npz", a=np.zeros(3))),
-        r"lacks the array 'responses'; it has 'a\.npy'",
+        lambda f: ((f / "responses.npy").unlink(), np.savez(f / "responses.npz", a=np.zeros(3), b=np.zeros(3))),
+        r"lacks the array 'responses'; it has 'a', 'b'",
     ),
     "truncated npz": (
         lambda f: ((f / "responses.npy").unlink(), (f / "responses.npz").write_bytes(b"PK\x03\x04")),
