@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from datamodules.decoding import open_sound
-from datamodules.sound import UNKNOWN_LENGTH, AudioError, AudioSource, Sound, ends_before, source_name
+from datamodules.decoding.libsndfile import open_sound
+from datamodules.decoding.sound import UNKNOWN_LENGTH, AudioError, AudioSource, Sound, ends_before, source_name
 
 if TYPE_CHECKING:
     import torch

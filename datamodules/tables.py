@@ -29,11 +29,11 @@ _MOST_NAMES = 10
 """How many columns an error names."""
 
 
-class TableError(ValueError):
+class TextTableError(ValueError):
     """A table that cannot be used; the message names the file, the row (counted from 1 below the header) or column."""
 
 
-def read_table(
+def read_text_table(
     source: str | Path | bytes,
     *,
     where: str | None = None,
@@ -57,7 +57,8 @@ def read_table(
     Raises:
         OSError: The file is missing or cannot be opened.
         TextFileError: The file has another encoding.
-        TableError: The table is empty, has a column twice or lacks one, or a row is longer or shorter than the header
+        TextTableError: The table is empty, has a column twice or lacks one, or a row is longer or shorter than the
+            header
             or has open quotes.
     """
     import pandas as pd
@@ -68,7 +69,7 @@ def read_table(
     lines = _lines(decode_text(content, where), where, separator, is_quoted=is_quoted)
     header = next(lines, None)
     if header is None:
-        raise TableError(f"{where}: empty, expected a line with the names of the columns")
+        raise TextTableError(f"{where}: empty, expected a line with the names of the columns")
     names = list(map(nfc, header))
     rows = list(_checked(lines, where, names))
     columns: list[tuple[str, ...]] = list(zip(*rows, strict=True)) if rows else [()] * len(names)
@@ -110,14 +111,14 @@ def _lines(text: str, where: str, separator: str, *, is_quoted: bool) -> Iterato
                 number += 1
     except csv.Error as error:
         place = f"row {number}" if number else "the header"
-        raise TableError(f"{where}, {place}: wrong quotes ({error}); inside quotes, write a quote twice") from error
+        raise TextTableError(f"{where}, {place}: wrong quotes ({error}); inside quotes, write a quote twice") from error
 
 
 def _checked(lines: Iterator[list[str]], where: str, names: list[str]) -> Iterator[list[str]]:
     for number, cells in enumerate(lines, start=1):
         if len(cells) != len(names):
             more = "more" if len(cells) > len(names) else "fewer"
-            raise TableError(
+            raise TextTableError(
                 f"{where}, row {number}: has {len(cells)} cells, {more} than the {len(names)} columns of the header "
                 f"({_listed(names)}): {_listed(cells)}; enclose a cell that has the separator in it in double quotes"
             )
@@ -128,20 +129,22 @@ def _named(where: str, names: list[str], columns: list[tuple[str, ...]]) -> Iter
     """The columns by name. One without a name is the first, an index that pandas wrote, or has nothing in it."""
     double = sorted(name for name, times in Counter(names).items() if times > 1 and name)
     if double:
-        raise TableError(f"{where}: the column {double[0]!r} occurs twice; its columns are {_listed(names)}")
+        raise TextTableError(f"{where}: the column {double[0]!r} occurs twice; its columns are {_listed(names)}")
     for place, (name, cells) in enumerate(zip(names, columns, strict=True)):
         if name:
             yield name, cells
         elif place == 0 and len(names) > 1:
             yield "Unnamed: 0.1" if "Unnamed: 0" in names else "Unnamed: 0", cells  # as pandas calls it
         elif row := next((row for row, cell in enumerate(cells, start=1) if cell), None):
-            raise TableError(f"{where}, row {row}: column {place + 1} has no name, but the value {cells[row - 1]!r}")
+            raise TextTableError(
+                f"{where}, row {row}: column {place + 1} has no name, but the value {cells[row - 1]!r}"
+            )
 
 
 def _check_columns(where: str, names: list[str], required: Sequence[str]) -> None:
     missing = [name for name in required if name not in names]
     if missing:
-        raise TableError(
+        raise TextTableError(
             f"{where}: no column {', '.join(map(repr, missing))}; it has {_listed(names)}{separator_hint(names)}"
         )
 

@@ -22,11 +22,11 @@ MAY_IMPORT = {
     "evaluate": {
         "networks",
         "datamodules.audio",
-        "datamodules.class_folders",
+        "datamodules.folders.class_folders",
         "datamodules.demo",
         "datamodules.files",
         "datamodules.progress",
-        "datamodules.sound_folders",
+        "datamodules.folders.sound_folders",
         "datamodules.tables",
         "datamodules.text_files",
     },

@@ -16,8 +16,8 @@ from datamodules.progress import Progress, write_line
 from datamodules.tasks import LabelSet
 from evaluate.commands.check import _units_table
 from evaluate.report.figures import style
+from networks.commands.console_tables import print_table
 from networks.commands.dispatch import report_error, text_console
-from networks.commands.tables import print_table
 from tests.test_architecture import PACKAGES, ROOT
 from train.display.live_view import LiveView
 from train.display.pace import Pace

@@ -20,12 +20,12 @@ from datamodules.building.nothing_left import check_left
 from datamodules.building.records import Problem
 from datamodules.building.working_folder import remove_finished, taking_up, up_to_date, working_on
 from datamodules.files import check_writable, file_sha256
+from datamodules.folders.sound_folders import PassedOver, find_file
 from datamodules.manifests.label_lists import label_sets_of
 from datamodules.manifests.manifest import LABEL_SEPARATOR, ManifestEntry, RowError, read_manifest
 from datamodules.manifests.splitting import SplitRule, check_splits, name_splits, split_entries
 from datamodules.progress import Progress
 from datamodules.shards.index import FORMAT_VERSION
-from datamodules.sound_folders import PassedOver, find_file
 
 DEFAULT_CLIPS_PER_SHARD = 512
 MIN_SAMPLE_RATE_HZ = 1000

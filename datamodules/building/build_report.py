@@ -23,8 +23,8 @@ from typing import Any
 from datamodules.building.clip_quality import MANY_CLIPPED, MANY_ZEROS
 from datamodules.building.records import JobOutcome, Problem
 from datamodules.files import write_json, write_text
+from datamodules.folders.sound_folders import PassedOver
 from datamodules.shards.reader import ShardSet
-from datamodules.sound_folders import PassedOver
 from datamodules.tasks import LabelSet
 
 REQUEST_FILE = "build.json"

@@ -13,8 +13,8 @@ from datamodules.building.nothing_left import reasons
 from datamodules.building.records import JobOutcome, Problem, read_outcome
 from datamodules.building.working_folder import PLAN_FILE, final_folder, publish, record_path
 from datamodules.files import write_json
+from datamodules.folders.sound_folders import PassedOver
 from datamodules.shards.writer import write_index
-from datamodules.sound_folders import PassedOver
 from datamodules.tasks import LabelSet
 
 _NUM_NAMED = 5

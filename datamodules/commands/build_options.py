@@ -15,7 +15,7 @@ from networks.commands.dispatch import CommandError
 
 if TYPE_CHECKING:
     from datamodules.building.build_report import BuildReport
-    from datamodules.sound_folders import PassedOver
+    from datamodules.folders.sound_folders import PassedOver
 
 
 @dataclass(kw_only=True)

@@ -61,9 +61,9 @@ class CheckSounds:
 
     def _inspect(self, place: Path, console: Console) -> bool:
         from datamodules.commands.inspection_tables import print_inspection
-        from datamodules.corpora.inspected_rows import rows_of_folder, rows_of_manifest
-        from datamodules.corpora.inspecting import inspect
-        from datamodules.manifests.inspection import SPEAKER_COLUMNS
+        from datamodules.inspection.findings import SPEAKER_COLUMNS
+        from datamodules.inspection.inspected_rows import rows_of_folder, rows_of_manifest
+        from datamodules.inspection.inspecting import inspect
 
         with Progress(f"checking {place}") as display:
             display.report(f"looking for sounds in {place}")

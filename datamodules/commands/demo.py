@@ -9,7 +9,7 @@ from datamodules.corpora import fsdd
 from datamodules.corpora.sounds import CorpusError
 from datamodules.demo import corpus
 from datamodules.demo.speech import Synthesiser
-from datamodules.sound_folders import PassedOver
+from datamodules.folders.sound_folders import PassedOver
 
 
 @dataclass(kw_only=True)

@@ -8,7 +8,7 @@ def user_errors() -> tuple[type[Exception], ...]:
     from datamodules.building.build_report import BuildError
     from datamodules.manifests.manifest import ManifestError
     from datamodules.shards.index import ShardError
-    from datamodules.tables import TableError
+    from datamodules.tables import TextTableError
     from datamodules.tasks import TaskError
     from datamodules.text_files import TextFileError
     from networks.installation import InstallationError
@@ -19,7 +19,7 @@ def user_errors() -> tuple[type[Exception], ...]:
         DataSettingsError,
         ManifestError,
         ShardError,
-        TableError,
+        TextTableError,
         TaskError,
         TextFileError,
         InstallationError,

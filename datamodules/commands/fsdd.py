@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from datamodules.commands.signal_and_noise import SignalAndNoise
 from datamodules.corpora import fsdd
-from datamodules.sound_folders import PassedOver
+from datamodules.folders.sound_folders import PassedOver
 
 
 @dataclass(kw_only=True)

@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from datamodules.corpora.inspecting import Inspection
+    from datamodules.inspection.inspecting import CorpusInspection
 
 _MAX_CLASSES_NAMED = 8
 
 
-def print_inspection(name: str, inspection: Inspection, console: Console) -> None:
+def print_inspection(name: str, inspection: CorpusInspection, console: Console) -> None:
     """Print what is in a corpus, and what is suspicious; texts of users are never markup."""
     table = Table("", "", title=Text(name), show_header=False)
     for quantity, value in _contents(inspection):
@@ -37,7 +37,7 @@ def print_inspection(name: str, inspection: Inspection, console: Console) -> Non
     console.print(f"{name}: {'SUSPICIOUS' if inspection.findings else 'nothing suspicious'}", markup=False)
 
 
-def _contents(inspection: Inspection) -> list[tuple[str, str]]:
+def _contents(inspection: CorpusInspection) -> list[tuple[str, str]]:
     sounds = list(inspection.measured.values())
     durations_s = [sound.duration_s for sound in sounds]
     lines = [("rows", str(len(inspection.rows))), ("sound files", str(inspection.num_files))]

@@ -42,7 +42,7 @@ def print_report(report: BuildReport, console: Console) -> None:
         console.print(_duplicates_line(report), markup=False)
     if report.passed_over:
         from datamodules.building.build_report import PASSED_OVER_FILE
-        from datamodules.sound_folders import describe
+        from datamodules.folders.sound_folders import describe
 
         line = f"passed over: {describe(report.passed_over)} (all are in {report.folder / PASSED_OVER_FILE})"
         console.print(line, markup=False, highlight=False, soft_wrap=True)

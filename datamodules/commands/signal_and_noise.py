@@ -14,7 +14,7 @@ from datamodules.building.build import build_shards
 from datamodules.building.build_report import REQUEST_FILE, BuildError, read_report
 from datamodules.commands.report_tables import print_report
 from datamodules.files import check_writable, remove_leftovers, scratch_folder, write_json
-from datamodules.sound_folders import PassedOver
+from datamodules.folders.sound_folders import PassedOver
 from datamodules.text_files import TextFileError, read_json
 from networks.commands.dispatch import text_console
 

@@ -16,7 +16,7 @@ from datamodules.corpora.recordings import Recording, find_recordings
 from datamodules.corpora.sounds import CorpusError, corpus_errors, write_manifest
 from datamodules.corpora.voices import voices_of
 from datamodules.corpora.word_selection import Removal, SelectionRules, select_words
-from datamodules.sound_folders import PassedOver, find_file, passed_over
+from datamodules.folders.sound_folders import PassedOver, find_file, passed_over
 from datamodules.text_files import nfc
 
 _MOST_MARKS = 5

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from datamodules.corpora.alignments import NOT_WORDS, Alignment, read_ctm, read_textgrid
 from datamodules.corpora.sounds import CorpusError, corpus_errors
-from datamodules.sound_folders import find_files
+from datamodules.folders.sound_folders import find_files
 from datamodules.text_files import nfc
 
 TEXTGRID_SUFFIX, CTM_SUFFIX = ".textgrid", ".ctm"

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from datamodules.building.build_report import BuildError
 from datamodules.corpora.ontology import Ontology, read_ontology
-from datamodules.corpora.sounds import CorpusError, corpus_errors, find_sounds, write_manifest
+from datamodules.corpora.sounds import CorpusError, corpus_errors, sounds_of, write_manifest
+from datamodules.folders.sound_folders import PassedOver, passed_over
 from datamodules.manifests.manifest import LABEL_SEPARATOR
-from datamodules.sound_folders import PassedOver, passed_over
 from datamodules.text_files import TextFileError, read_text
 
 COLUMN = "audioset"
@@ -68,7 +68,7 @@ def make_manifest(
     try:
         known = read_ontology(ontology)
         sounds: dict[str, list[Path]] = {}
-        for sound in find_sounds(Path(clips)):
+        for sound in sounds_of(Path(clips)):
             sounds.setdefault(sound.stem, []).append(sound)
         rows: list[dict[str, object]] = []
         removed: dict[str, Counter[str]] = {}

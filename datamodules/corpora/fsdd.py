@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from datamodules.corpora.sounds import CorpusError, Row, corpus_errors, write_manifest
-from datamodules.sound_folders import PassedOver, find_files, is_sound, passed_over
+from datamodules.folders.sound_folders import PassedOver, find_files, is_sound, passed_over
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 VAL_TAKES = range(15, 20)

@@ -1,12 +1,12 @@
-"""Folders of sounds, one folder per class, with or without folders of splits; see `datamodules.class_folders`."""
+"""Folders of sounds, one folder per class, with or without folders of splits; see `class_folders`."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.class_folders import ClassFolders, find_classes
 from datamodules.corpora.sounds import Row, corpus_errors, write_manifest
-from datamodules.sound_folders import PassedOver, passed_over
+from datamodules.folders.class_folders import ClassFolders, find_classes
+from datamodules.folders.sound_folders import PassedOver, passed_over
 
 COLUMN = "genre"
 

@@ -8,7 +8,7 @@ iterated, named as `package.module:name` or `path/file.py:name`:
     # instruments.py
     from pathlib import Path
 
-    from datamodules.sound_folders import find_sounds
+    from datamodules.folders.sound_folders import find_sounds
 
     def takes(folder: Path):
         \"\"\"INSTRUMENT/TAKE.wav; take 0 is for validation.\"\"\"
@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from datamodules.corpora.sounds import CorpusError, Row, corpus_errors, write_manifest
+from datamodules.folders.sound_folders import PassedOver, located, passed_over, printable
 from datamodules.manifests.manifest import DEFAULT_SPLIT
-from datamodules.sound_folders import PassedOver, located, passed_over, printable
 from networks.named_objects import load_object, parse_object_name
 
 Layout = Callable[[Path], Iterable[Mapping[str, Any]]]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.corpora.layouts import corpus_rows
-from datamodules.corpora.sounds import CorpusError, Row, find_sounds
-from datamodules.tables import TableError, read_table
+from datamodules.corpora.sounds import CorpusError, Row, sounds_of
+from datamodules.tables import TextTableError, read_text_table
 from datamodules.text_files import TextFileError, nfc
 
 COMMON_VOICE_TABLE = "validated.tsv"
@@ -59,7 +59,7 @@ def find_recordings(root: str | Path, *, layout: str) -> list[Recording]:
 
 def librispeech(root: Path) -> Iterator[Row]:
     """Rows with path and speaker from names like SPEAKER-CHAPTER-NUMBER."""
-    for path in find_sounds(root):
+    for path in sounds_of(root):
         speaker, *rest = path.stem.split("-")
         if len(rest) != 2:
             raise CorpusError(f"{path}: expected a name like SPEAKER-CHAPTER-NUMBER, as in LibriSpeech")
@@ -76,7 +76,7 @@ def articles(root: Path) -> Iterator[Row]:
     """Rows with path and speaker, one speaker per folder."""
     table = _table(root / ARTICLES_TABLE, ",", ("article", "speaker"))
     speakers = {nfc(row["article"]): row["speaker"] for row in table}
-    for path in find_sounds(root):
+    for path in sounds_of(root):
         article = nfc(path.parent.name)
         if article not in speakers:
             raise CorpusError(f"{root / ARTICLES_TABLE}: does not name the speaker of the article {article!r}")
@@ -92,9 +92,9 @@ def listed(root: Path) -> Iterator[Row]:
 
 def _table(path: Path, separator: str, columns: tuple[str, str]) -> list[dict[str, str]]:
     try:
-        # Sentences of Common Voice have single quotes, which enclose nothing.
-        table = read_table(path, separator=separator, required=columns, is_quoted=separator != "\t")
-    except (OSError, TableError, TextFileError) as error:
+        # Sentences of Common SpeakerVoice have single quotes, which enclose nothing.
+        table = read_text_table(path, separator=separator, required=columns, is_quoted=separator != "\t")
+    except (OSError, TextTableError, TextFileError) as error:
         reason = str(error).removeprefix(str(path)).lstrip(",: ")
         raise CorpusError(f"{path}: expected a table with the columns {', '.join(columns)} ({reason})") from error
     rows = [{str(name): nfc(value.strip()) for name, value in row.items()} for row in table.to_dict("records")]

@@ -12,11 +12,11 @@ from typing import TypeVar
 import numpy as np
 import soundfile
 
-from datamodules import sound_folders
 from datamodules.building.build_report import BuildError
 from datamodules.files import remove_leftovers, replacing, write_bytes
+from datamodules.folders import sound_folders
+from datamodules.folders.split_names import SplitNameError
 from datamodules.progress import Progress
-from datamodules.split_names import SplitNameError
 
 PEAK = 0.99
 """Sounds with larger peaks are scaled to this before they become 16-bit samples; mixing sets their level again."""
@@ -60,8 +60,8 @@ def corpus_errors() -> Iterator[None]:
         raise CorpusError(str(error)) from error
 
 
-def find_sounds(folder: Path, *, depth: int | None = None) -> list[Path]:
-    """Find the sounds of a folder, as `datamodules.sound_folders.find_sounds`, with its errors as `CorpusError`."""
+def sounds_of(folder: Path, *, depth: int | None = None) -> list[Path]:
+    """Find the sounds of a folder, see `sound_folders.find_sounds`; its errors are `CorpusError`s."""
     with corpus_errors():
         return sound_folders.find_sounds(folder, depth=depth)
 

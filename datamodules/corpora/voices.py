@@ -10,7 +10,7 @@ from datamodules.corpora.sounds import CorpusError
 _LETTERS = "ABCDEFGH"
 
 
-class Voice(NamedTuple):
+class SpeakerVoice(NamedTuple):
     """What a speaker says in a recording.
 
     Args:
@@ -24,7 +24,7 @@ class Voice(NamedTuple):
     sound_channel: int | None
 
 
-def voices_of(listed: Sequence[Recording], alignment: Alignment) -> list[Voice]:
+def voices_of(listed: Sequence[Recording], alignment: Alignment) -> list[SpeakerVoice]:
     """Match the speakers of a recording with the voices of its alignment.
 
     One speaker and one voice belong together. Otherwise the tiers of a TextGrid are named after the speakers, and the
@@ -46,14 +46,14 @@ def voices_of(listed: Sequence[Recording], alignment: Alignment) -> list[Voice]:
     is_one = len(voices) == 1 and len(listed) == 1
     if is_one and not (alignment.is_by_channel and listed[0].channel):
         (words,) = voices.values()
-        return [Voice(listed[0], words, _channel_number(listed[0].channel))]
+        return [SpeakerVoice(listed[0], words, _channel_number(listed[0].channel))]
     kind = _channel_key if alignment.is_by_channel else str
     found = {kind(each.channel if alignment.is_by_channel else each.speaker): each for each in listed}
     keys = {kind(name) for name in voices}
     if len(found) < len(listed) or len(keys) < len(voices) or "" in keys or not keys <= set(found):
         raise _unclear(listed, alignment, voices)
     matched = [(found[kind(name)], words) for name, words in voices.items()]
-    return [Voice(recording, words, _channel_number(recording.channel)) for recording, words in matched]
+    return [SpeakerVoice(recording, words, _channel_number(recording.channel)) for recording, words in matched]
 
 
 def _channel_key(channel: str) -> str:

@@ -18,7 +18,7 @@ from datamodules.demo.phrases import phrase_around
 from datamodules.demo.rooms import in_a_room
 from datamodules.demo.speech import Synthesiser, Utterance
 from datamodules.demo.words import WORDS
-from datamodules.tables import read_table
+from datamodules.tables import read_text_table
 
 MANIFEST_NAME = "words.csv"
 
@@ -128,7 +128,7 @@ def join_manifests(words: Path, digits: Path) -> Path:
     """Add the rows of the digits' manifest, whose paths are absolute, to that of the words; returns the latter."""
     import pandas as pd
 
-    tables = [read_table(manifest) for manifest in (words, digits)]
+    tables = [read_text_table(manifest) for manifest in (words, digits)]
     joined = pd.concat(tables, ignore_index=True)
     return write_manifest(words, [{str(k): v for k, v in row.items()} for row in joined.to_dict("records")])
 

@@ -33,8 +33,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from datamodules.sound_folders import find_file
-from datamodules.tables import SEPARATORS, is_missing, read_table, separator_hint
+from datamodules.folders.sound_folders import find_file
+from datamodules.tables import SEPARATORS, is_missing, read_text_table, separator_hint
 from datamodules.tasks import NULL_LABEL
 from datamodules.text_files import nfc
 
@@ -383,7 +383,7 @@ def _read_table(manifest: Path) -> pandas.DataFrame:
         raise ManifestError(f"{manifest}: no such manifest")
     try:
         if manifest.suffix.lower() in SEPARATORS:
-            return read_table(manifest)
+            return read_text_table(manifest)
         if manifest.suffix.lower() == ".parquet":
             return pandas.read_parquet(manifest)
     except (ValueError, OSError) as error:  # ours and pyarrow's parsing errors are ValueErrors

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from datamodules.folders.sound_folders import real_names
+from datamodules.folders.split_names import USUAL_NAMES, SplitNameError, usual_splits
 from datamodules.manifests.manifest import DEFAULT_SPLIT, ManifestEntry, ManifestError, RowError
-from datamodules.sound_folders import real_names
-from datamodules.split_names import USUAL_NAMES, SplitNameError, usual_splits
 
 VAL_SPLIT = "val"
 SPLITS = tuple(USUAL_NAMES)

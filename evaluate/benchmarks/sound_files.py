@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from datamodules.audio import PUBLISHED_RMS, AudioError, fit_length, read_audio, set_rms
-from datamodules.sound_folders import is_hidden, is_sound
+from datamodules.folders.sound_folders import is_hidden, is_sound
 from datamodules.text_files import nfc
 from evaluate.benchmarks.problems import BenchmarkError, shorten
 

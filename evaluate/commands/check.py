@@ -14,8 +14,8 @@ from datamodules.audio import AudioError
 from datamodules.progress import Progress
 from evaluate.benchmarks import Benchmark, load_benchmark
 from evaluate.benchmarks.problems import BenchmarkError
+from networks.commands.console_tables import print_table
 from networks.commands.dispatch import EXIT_IN_PART, text_console
-from networks.commands.tables import print_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from datamodules.files import check_writable
+from datamodules.folders.sound_folders import describe
 from datamodules.progress import Progress, ReportProgress
-from datamodules.sound_folders import describe
 from evaluate.benchmarks import ALL
 from evaluate.commands.errors import find_device, remark
 from evaluate.commands.named_networks import NetworksOption, networks_named
@@ -22,8 +22,8 @@ from evaluate.options import DEFAULT_BATCH_SIZE, NO_VALUE, PUBLISHED_NUM_CROPS, 
 from evaluate.probe import probe as p
 from evaluate.probe.labelled_sounds import LabelledSounds, LabelledSoundsError, find_labelled_sounds
 from evaluate.scoring import table as t
+from networks.commands.console_tables import print_table
 from networks.commands.dispatch import CommandError, text_console
-from networks.commands.tables import print_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from evaluate.benchmarks.benchmark import ALL
 from evaluate.options import NO_VALUE
 from evaluate.report.published_values import BASELINE_MODEL
 from evaluate.scoring import table as t
-from networks.commands.tables import print_table
+from networks.commands.console_tables import print_table
 
 if TYPE_CHECKING:
     import pandas as pd

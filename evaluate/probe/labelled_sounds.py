@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datamodules.class_folders import find_classes
-from datamodules.sound_folders import PassedOver, SoundFolderError, find_file, passed_over
-from datamodules.tables import TableError, read_table
+from datamodules.folders.class_folders import find_classes
+from datamodules.folders.sound_folders import PassedOver, SoundFolderError, find_file, passed_over
+from datamodules.tables import TextTableError, read_text_table
 from datamodules.text_files import TextFileError, nfc
 
 if TYPE_CHECKING:
@@ -148,8 +148,8 @@ def _name(place: Path) -> str:
 
 def _from_table(table: Path, name: str) -> LabelledSounds:
     try:
-        rows = read_table(table)
-    except (TableError, TextFileError) as error:
+        rows = read_text_table(table)
+    except (TextTableError, TextFileError) as error:
         reason = str(error).removeprefix(str(table)).lstrip(",: ")
         raise LabelledSoundsError(f"{table}: not a CSV table ({reason})") from error
     path_column, label_column = (_column(rows, table, names) for names in (PATH_COLUMNS, LABEL_COLUMNS))

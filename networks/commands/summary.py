@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.table import Table
 
+from networks.commands.console_tables import print_table
 from networks.commands.dispatch import CommandError, text_console
-from networks.commands.tables import print_table
 from networks.named_objects import load_object
 from networks.strict_yaml import StrictYamlError, read_yaml
 from networks.weights.source_names import Source, SourceError, parse_source

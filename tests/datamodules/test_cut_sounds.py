@@ -149,7 +149,7 @@ def tagless(bit_rates: list[int]) -> bytes:
 def test_mp3_without_a_header_is_read_if_its_bit_rate_is_constant(monkeypatch):
     assert len(read_audio(tagless([5] * 40), sample_rate_hz=44_100)) == 40 * 1152
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr("datamodules.media._audio_decoder", lambda: None)
+    monkeypatch.setattr("datamodules.decoding.media._audio_decoder", lambda: None)
     with pytest.raises(AudioError, match=r"varying bit rate.*install ffmpeg") as raised:
         read_audio(tagless([9] * 20 + [1] * 100), sample_rate_hz=44_100)
     assert raised.value.kind == "no decoder"
@@ -210,14 +210,14 @@ def test_a_stream_that_claims_the_longest_sound_of_all_is_read_as_far_as_it_goes
 
 
 def test_long_stretches_are_refused_before_they_fill_the_memory(monkeypatch):
-    monkeypatch.setattr("datamodules.sound.MAX_SAMPLES", 3000)
+    monkeypatch.setattr("datamodules.decoding.sound.MAX_SAMPLES", 3000)
     with pytest.raises(AudioError, match="more than 3000 samples, too many to read at once"):
         read_audio(wav(), sample_rate_hz=8000)
     assert len(read_audio(wav(), sample_rate_hz=8000, start_s=0.4)) == 800
 
 
 def test_sounds_are_read_in_blocks(monkeypatch):
-    monkeypatch.setattr("datamodules.decoding._BLOCK_SIZE", 1000)
+    monkeypatch.setattr("datamodules.decoding.libsndfile._BLOCK_SIZE", 1000)
     for kind in (
         ("WAV", "PCM_16"),
         ("FLAC", "PCM_16"),

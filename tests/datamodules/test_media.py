@@ -9,9 +9,9 @@ import pytest
 import soundfile
 import torch
 
-from datamodules import media
 from datamodules.audio import AudioError, audio_info, read_audio
 from datamodules.building.build import build_shards
+from datamodules.decoding import media
 
 M4A = b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(400)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from datamodules.tables import TableError, is_missing, parse_number, read_table
+from datamodules.tables import TextTableError, is_missing, parse_number, read_text_table
 from datamodules.text_files import TextFileError
 
 CELLS = st.text(
@@ -56,8 +56,8 @@ def test_what_pandas_writes_reads_back_or_is_refused(tmp_path_factory, table, qu
 
 def read_or_refusal(path):
     try:
-        return read_table(path)
-    except (TableError, TextFileError) as error:
+        return read_text_table(path)
+    except (TextTableError, TextFileError) as error:
         return str(error)
 
 
@@ -71,12 +71,12 @@ def test_a_row_of_another_length_is_refused_with_its_number(tmp_path_factory, ta
     path = tmp_path_factory.mktemp("table") / "t.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, quoting=csv.QUOTE_ALL).writerows([list(table.columns), *rows])
-    with pytest.raises(TableError, match=rf"t\.csv, row {row}: has {len(rows[row - 1])} cells"):
-        read_table(path)
+    with pytest.raises(TextTableError, match=rf"t\.csv, row {row}: has {len(rows[row - 1])} cells"):
+        read_text_table(path)
 
 
 def test_cells_stay_text():
-    table = read_table(b'path,word\n007,null\n NA ,"a ""b"", c"\n')
+    table = read_text_table(b'path,word\n007,null\n NA ,"a ""b"", c"\n')
     assert table.to_dict("list") == {"path": ["007", " NA "], "word": ["null", 'a "b", c']}
 
 
@@ -99,19 +99,19 @@ def test_cells_stay_text():
     ],
 )
 def test_tables_that_cannot_be_used_are_named(content, message):
-    with pytest.raises(TableError, match=rf"^t\.csv.*{message}"):
-        read_table(content, where="t.csv", required=("path", "word"))
+    with pytest.raises(TextTableError, match=rf"^t\.csv.*{message}"):
+        read_text_table(content, where="t.csv", required=("path", "word"))
 
 
 def test_columns_without_names():
     """Spreadsheets append empty columns; pandas writes its index first."""
-    assert list(read_table(b"path,word,,\na,b,,\n").columns) == ["path", "word"]
-    assert list(read_table(b",path\n0,a\n").columns) == ["Unnamed: 0", "path"]
-    assert list(read_table(b",Unnamed: 0,path\n0,0,a\n").columns) == ["Unnamed: 0.1", "Unnamed: 0", "path"]
+    assert list(read_text_table(b"path,word,,\na,b,,\n").columns) == ["path", "word"]
+    assert list(read_text_table(b",path\n0,a\n").columns) == ["Unnamed: 0", "path"]
+    assert list(read_text_table(b",Unnamed: 0,path\n0,0,a\n").columns) == ["Unnamed: 0.1", "Unnamed: 0", "path"]
 
 
 def test_quotes_can_be_plain_characters():
-    table = read_table(b'path\tsentence\na.mp3\t"Well\nb.mp3\tsay "so"\n', separator="\t", is_quoted=False)
+    table = read_text_table(b'path\tsentence\na.mp3\t"Well\nb.mp3\tsay "so"\n', separator="\t", is_quoted=False)
     assert table["sentence"].tolist() == ['"Well', 'say "so"']
 
 

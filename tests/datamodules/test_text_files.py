@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from datamodules.sound_folders import find_file
+from datamodules.folders.sound_folders import find_file
 from datamodules.text_files import (
     TextFileError,
     nfc,

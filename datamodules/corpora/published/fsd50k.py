@@ -10,8 +10,8 @@ from pathlib import Path
 
 from datamodules.corpora.published.lists import read_rows
 from datamodules.corpora.sounds import CorpusError, Row
+from datamodules.folders.split_names import usual_split
 from datamodules.manifests.manifest import LABEL_SEPARATOR
-from datamodules.split_names import usual_split
 
 TABLES = Path("FSD50K.ground_truth")
 COLUMNS = ("fname", "labels", "mids")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datamodules.corpora.published.lists import read_lines
-from datamodules.corpora.sounds import CorpusError, Row, find_sounds
+from datamodules.corpora.sounds import CorpusError, Row, sounds_of
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 PLACES = ("genres", "genres_original", "Data/genres_original")
@@ -31,7 +31,7 @@ def gtzan(root: Path) -> Iterator[Row]:
         raise CorpusError(f"{place}: has none of the folders {', '.join(GENRES)}")
     splits = _splits([root, place])
     for folder in folders:
-        for path in find_sounds(folder):
+        for path in sounds_of(folder):
             row: dict[str, object] = {"path": path, "genre": folder.name}
             if path.stem == KNOWN_BROKEN and not _opens(path):
                 yield row | {"left_out": BROKEN}

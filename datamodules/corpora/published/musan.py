@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datamodules.corpora.published.lists import read_lines
-from datamodules.corpora.sounds import CorpusError, Row, find_sounds
+from datamodules.corpora.sounds import CorpusError, Row, sounds_of
 from datamodules.manifests.manifest import LABEL_SEPARATOR
 
 KINDS = ("music", "noise", "speech")
@@ -26,7 +26,7 @@ def musan(root: Path) -> Iterator[Row]:
         raise CorpusError(f"{root}: has none of the folders {', '.join(KINDS)}")
     for kind in kinds:
         notes: dict[Path, dict[str, tuple[str, str]]] = {}
-        for path in find_sounds(root / kind):
+        for path in sounds_of(root / kind):
             folder = path.parent
             if folder not in notes:
                 notes[folder] = _music(folder / ANNOTATIONS) if kind == "music" else {}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datamodules.corpora.published.lists import read_lines
-from datamodules.corpora.sounds import CorpusError, Row, find_sounds
+from datamodules.corpora.sounds import CorpusError, Row, sounds_of
 
 LISTS = {"val": "validation_list.txt", "test": "testing_list.txt"}
 NOISE_FOLDER = "_background_noise_"
@@ -21,7 +21,7 @@ _NAME = re.compile(r"(?P<speaker>[0-9a-f]+)_nohash_\d+")
 def speech_commands(root: Path) -> Iterator[Row]:
     """Rows with path, split, word and speaker: the layout `speech_commands`."""
     splits = {line: split for split, name in LISTS.items() for line in read_lines(root / name)}
-    found = {path.relative_to(root.resolve()).as_posix(): path for path in find_sounds(root, depth=1)}
+    found = {path.relative_to(root.resolve()).as_posix(): path for path in sounds_of(root, depth=1)}
     lost = sorted(set(splits) - set(found))
     if lost:
         raise CorpusError(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datamodules.corpora.published.lists import read_lines
-from datamodules.corpora.sounds import CorpusError, Row, find_sounds
+from datamodules.corpora.sounds import CorpusError, Row, sounds_of
 
 SPLIT_LIST = "iden_split.txt"
 SPLITS = {"1": "train", "2": "val", "3": "test"}
@@ -23,7 +23,7 @@ _SPEAKER = re.compile(r"id\d{5}")
 def voxceleb(root: Path) -> Iterator[Row]:
     """Rows with path, split, speaker and video: the layout `voxceleb`."""
     splits = _splits(root)
-    for path in find_sounds(root):
+    for path in sounds_of(root):
         speaker, video = path.parts[-3:-1]
         if not _SPEAKER.fullmatch(speaker):
             raise CorpusError(f"{path}: expected .../SPEAKER/VIDEO/NUMBER.wav with a speaker such as id10001")

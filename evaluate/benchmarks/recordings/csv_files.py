@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datamodules.tables import TableError, is_missing, read_table, separator_hint
+from datamodules.tables import TextTableError, is_missing, read_text_table, separator_hint
 from datamodules.text_files import TextFileError, nfc
 from evaluate.benchmarks.problems import BenchmarkError, shorten
 
@@ -33,8 +33,8 @@ def parse_csv(content: bytes, where: str, required: tuple[str, ...], texts: tupl
             names it.
     """
     try:
-        table = read_table(content, where=where)
-    except (TableError, TextFileError) as error:
+        table = read_text_table(content, where=where)
+    except (TextTableError, TextFileError) as error:
         reason = str(error).removeprefix(where).lstrip(",: ")
         raise BenchmarkError(f"{where} cannot be read as a table: {reason}") from error
     missing = [column for column in required if column not in table.columns]

@@ -12,7 +12,7 @@ from datamodules.tables import SEPARATORS
 from datamodules.text_files import nfc
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
-from evaluate.benchmarks.recordings.array_files import read_array
+from evaluate.benchmarks.recordings.array_formats import read_responses_array
 from evaluate.benchmarks.recordings.csv_files import first_non_number, parse_csv
 from evaluate.benchmarks.recordings.recordings import UNIT_TEXTS, Metadata, make_recordings
 from evaluate.benchmarks.sound_files import sounds_in_folder
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-ROW_COLUMNS = ("stimulus", "subject", "unit", "response")
+_ROW_COLUMNS = ("stimulus", "subject", "unit", "response")
 """Columns of a table with one row per response; `repetition` is optional."""
 
 REPETITION = "repetition"
@@ -63,7 +63,7 @@ def benchmark_from_parts(
     found = problems.attempt(sounds_in_folder, sounds, names)
     array = None
     if responses.suffix.lower() in SEPARATORS:
-        rows = problems.attempt(_read_csv, responses, ROW_COLUMNS, ("stimulus", "subject", "unit", REPETITION))
+        rows = problems.attempt(_read_csv, responses, _ROW_COLUMNS, ("stimulus", "subject", "unit", REPETITION))
         if rows is not None and unit_rows is not None and stimulus_rows is not None:
             array = problems.attempt(array_from_rows, rows, names, unit_rows, str(responses))
     else:
@@ -81,7 +81,7 @@ def benchmark_from_parts(
 def _read_responses(path: Path, variable: str | None) -> np.ndarray:
     if not path.is_file():
         raise BenchmarkError(f"{path} does not exist")
-    return read_array(path.read_bytes(), str(path), variable)
+    return read_responses_array(path.read_bytes(), str(path), variable)
 
 
 def array_from_rows(rows: pd.DataFrame, names: Sequence[str], units: pd.DataFrame, where: str) -> np.ndarray:

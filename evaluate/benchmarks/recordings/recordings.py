@@ -24,7 +24,7 @@ import numpy as np
 from datamodules.text_files import TextFileError, decode_text, parse_json
 from evaluate.benchmarks.benchmark import Benchmark, incomplete_units
 from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
-from evaluate.benchmarks.recordings.array_files import ARRAY_SUFFIXES, RESPONSES_ARRAY, read_array
+from evaluate.benchmarks.recordings.array_formats import ARRAY_SUFFIXES, RESPONSES_ARRAY, read_responses_array
 from evaluate.benchmarks.recordings.containers import Container, open_container
 from evaluate.benchmarks.recordings.csv_files import parse_csv
 from evaluate.benchmarks.sound_files import SoundFile, SoundSet, match_names
@@ -235,7 +235,7 @@ def _read_units(container: Container) -> pd.DataFrame:
 
 def _read_responses(container: Container) -> np.ndarray:
     name = _first_of(container, RESPONSES_FILES)
-    responses = read_array(container.read(name), container.path(name))
+    responses = read_responses_array(container.read(name), container.path(name))
     if responses.dtype.kind not in "fiu" or responses.ndim not in (2, 3):
         raise BenchmarkError(
             f"{container.path(name)} holds {responses.dtype} of shape {responses.shape}, expected numbers "

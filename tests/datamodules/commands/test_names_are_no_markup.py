@@ -9,8 +9,8 @@ from rich.table import Table
 
 from datamodules.__main__ import main
 from evaluate.__main__ import main as evaluate
+from networks.commands.console_tables import print_table
 from networks.commands.dispatch import text_console
-from networks.commands.tables import print_table
 
 NAMES = ("[left]", "[/STS]", ":cat:", "[link=a]b[/link]")
 

@@ -9,8 +9,8 @@ import soundfile
 
 from datamodules.__main__ import main
 from datamodules.corpora.sounds import CorpusError
-from datamodules.corpora.sounds import find_sounds as find_corpus_sounds
-from datamodules.sound_folders import SoundFolderError, describe, find_sounds, passed_over, sound_suffixes
+from datamodules.corpora.sounds import sounds_of as find_corpus_sounds
+from datamodules.folders.sound_folders import SoundFolderError, describe, find_sounds, passed_over, sound_suffixes
 
 WRITTEN = {
     "au": "AU", "snd": "AU", "caf": "CAF", "w64": "W64", "rf64": "RF64", "sph": "NIST", "nist": "NIST", "aifc": "AIFF",

@@ -8,12 +8,12 @@ import pytest
 from datamodules.__main__ import main
 from datamodules.building.build import build_shards
 from datamodules.building.build_report import BuildError
-from datamodules.class_folders import find_classes
 from datamodules.corpora.alignment_files import Alignments
 from datamodules.corpora.layouts import corpus_rows
 from datamodules.corpora.recordings import find_recordings
+from datamodules.folders.class_folders import find_classes
+from datamodules.folders.sound_folders import SoundFolderError, find_sounds, located, passed_over
 from datamodules.manifests.splitting import SplitRule
-from datamodules.sound_folders import SoundFolderError, find_sounds, located, passed_over
 from evaluate.probe.labelled_sounds import LabelledSoundsError, find_labelled_sounds
 
 

@@ -8,13 +8,13 @@ import pytest
 
 from datamodules.__main__ import main
 from datamodules.building.build import build_shards
-from datamodules.class_folders import find_classes
 from datamodules.corpora.alignment_files import Alignments
 from datamodules.corpora.fsdd import digits
 from datamodules.corpora.layouts import corpus_rows
 from datamodules.corpora.recordings import find_recordings
 from datamodules.corpora.sounds import CorpusError, write_manifest
-from datamodules.sound_folders import SoundFolderError, find_file, find_sounds, passed_over
+from datamodules.folders.class_folders import find_classes
+from datamodules.folders.sound_folders import SoundFolderError, find_file, find_sounds, passed_over
 from evaluate.probe.labelled_sounds import LabelledSoundsError, find_labelled_sounds
 
 NFC, NFD = (unicodedata.normalize(form, "Škoda café") for form in ("NFC", "NFD"))

@@ -7,10 +7,10 @@ import pytest
 
 from datamodules.__main__ import main
 from datamodules.building.build import build_shards
-from datamodules.class_folders import find_classes
+from datamodules.folders.class_folders import find_classes
+from datamodules.folders.sound_folders import SoundFolderError
+from datamodules.folders.split_names import SplitNameError, usual_split, usual_splits
 from datamodules.manifests.manifest import ManifestError
-from datamodules.sound_folders import SoundFolderError
-from datamodules.split_names import SplitNameError, usual_split, usual_splits
 
 
 def files(root, *names):

@@ -8,15 +8,15 @@ import soundfile
 
 from datamodules.__main__ import main
 from datamodules.audio import resample
-from datamodules.corpora.inspecting import inspect
-from datamodules.manifests.inspection import (
+from datamodules.inspection.findings import (
     InspectedRow,
     missing_classes,
     shared_across_splits,
     similar_labels,
     wrong_stretches,
 )
-from datamodules.manifests.sound_measures import band_edge, measure
+from datamodules.inspection.inspecting import inspect
+from datamodules.inspection.sound_measures import band_edge, measure
 from datamodules.progress import Progress
 
 RATE_HZ = 16_000

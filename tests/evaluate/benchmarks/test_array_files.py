@@ -8,7 +8,7 @@ import pytest
 from scipy.io import savemat
 
 from evaluate.benchmarks.problems import BenchmarkError
-from evaluate.benchmarks.recordings.array_files import read_array
+from evaluate.benchmarks.recordings.array_formats import read_responses_array
 from evaluate.benchmarks.sound_files import match_names
 
 RESPONSES = np.random.default_rng(0).standard_normal((4, 3, 2))
@@ -40,14 +40,14 @@ def mat_7_3(**arrays):
 @pytest.mark.parametrize(("write", "where"), [(npz, "r.npz"), (mat, "r.mat"), (mat_7_3, "r.mat")])
 def test_arrays_are_found_by_name(write, where):
     others = {"baseline": np.zeros((2, 2)), "rate": np.array([[3.0]])}
-    np.testing.assert_array_equal(read_array(write(responses=RESPONSES, **others), where), RESPONSES)
-    np.testing.assert_array_equal(read_array(write(betas=RESPONSES), where), RESPONSES)  # the only one
-    named = read_array(write(betas=RESPONSES, **others), where, "betas")
+    np.testing.assert_array_equal(read_responses_array(write(responses=RESPONSES, **others), where), RESPONSES)
+    np.testing.assert_array_equal(read_responses_array(write(betas=RESPONSES), where), RESPONSES)  # the only one
+    named = read_responses_array(write(betas=RESPONSES, **others), where, "betas")
     np.testing.assert_array_equal(named, RESPONSES)
     with pytest.raises(BenchmarkError, match=r"lacks the array 'responses'; it has .*'baseline'.*--variable"):
-        read_array(write(betas=RESPONSES, **others), where)
+        read_responses_array(write(betas=RESPONSES, **others), where)
     with pytest.raises(BenchmarkError, match="lacks the array 'beta'; it has 'betas'"):
-        read_array(write(betas=RESPONSES), where, "beta")
+        read_responses_array(write(betas=RESPONSES), where, "beta")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_arrays_are_found_by_name(write, where):
 )
 def test_what_cannot_be_read_is_one_line(content, where, message):
     with pytest.raises(BenchmarkError, match=message):
-        read_array(content, where)
+        read_responses_array(content, where)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from networks.commands.tables import print_table
+from networks.commands.console_tables import print_table
 
 NUMBERS = [f"0.{number:03d}" for number in range(12)]
 

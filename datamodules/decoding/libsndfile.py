@@ -12,10 +12,10 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from datamodules.length_claims import NIST_HEADER_BYTES, NO_OGG_END, samples_of_gsm, shortfall
-from datamodules.media import is_media, open_media
-from datamodules.mp3_length import num_samples_of, num_samples_of_file
-from datamodules.sound import (
+from datamodules.decoding.length_claims import NIST_HEADER_BYTES, NO_OGG_END, samples_of_gsm, shortfall
+from datamodules.decoding.media import is_media, open_media
+from datamodules.decoding.mp3_length import num_samples_of, num_samples_of_file
+from datamodules.decoding.sound import (
     UNKNOWN_LENGTH,
     AudioError,
     AudioSource,

@@ -94,7 +94,7 @@ def sound_suffixes() -> frozenset[str]:
     """Endings of sounds that can be read, in lower case."""
     import soundfile
 
-    from datamodules.media import MEDIA_SUFFIXES, can_decode
+    from datamodules.decoding.media import MEDIA_SUFFIXES, can_decode
 
     formats = {name.upper() for name in soundfile.available_formats()}
     suffixes = {suffix for name, group in _SUFFIXES_OF_FORMATS.items() if name in formats for suffix in group}

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from datamodules.corpora.sounds import find_sounds
-from datamodules.manifests.inspection import SPEAKER_COLUMNS, InspectedRow
+from datamodules.corpora.sounds import sounds_of
+from datamodules.folders.split_names import usual_split
+from datamodules.inspection.findings import SPEAKER_COLUMNS, InspectedRow
 from datamodules.manifests.manifest import (
     DEFAULT_SPLIT,
     LABEL_SEPARATOR,
@@ -17,8 +18,7 @@ from datamodules.manifests.manifest import (
     RowError,
     read_manifest,
 )
-from datamodules.split_names import usual_split
-from datamodules.tables import TableError, read_table
+from datamodules.tables import TextTableError, read_text_table
 from datamodules.text_files import TextFileError
 
 FOLDER_COLUMN = "folder"
@@ -35,7 +35,7 @@ def rows_of_folder(folder: Path) -> list[InspectedRow]:
         CorpusError: There are no sounds in it.
     """
     rows = []
-    for path in find_sounds(folder):
+    for path in sounds_of(folder):
         names = list(_relative(path, folder).parts[:-1])
         split = usual_split(names[0]) if names else None
         labels = names[1:2] if split else names[:1]
@@ -104,8 +104,8 @@ def _columns(manifest: Path) -> list[str]:
         except (ValueError, OSError) as error:
             raise ManifestError(f"{manifest}: not readable as a manifest ({error})") from error
     try:
-        return list(read_table(manifest).columns)
-    except (TableError, TextFileError) as error:
+        return list(read_text_table(manifest).columns)
+    except (TextTableError, TextFileError) as error:
         raise ManifestError(str(error)) from error
 
 

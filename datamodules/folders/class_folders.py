@@ -1,6 +1,6 @@
 """Folders of sounds, one folder per class, with or without folders of splits.
 
-These arrangements are known, where SPLIT is a usual name of a split (`datamodules.split_names`):
+These arrangements are known, where SPLIT is a usual name of a split (`datamodules.folders.split_names`):
 
 - `CLASS/.../SOUND`;
 - `SPLIT/CLASS/.../SOUND`;
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.sound_folders import SoundFolderError, find_folders, find_sounds, printable
-from datamodules.split_names import SplitNameError, usual_split, usual_splits
+from datamodules.folders.sound_folders import SoundFolderError, find_folders, find_sounds, printable
+from datamodules.folders.split_names import SplitNameError, usual_split, usual_splits
 from datamodules.text_files import nfc
 
 TRAIN = "train"

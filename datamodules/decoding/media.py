@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from datamodules.sound import (
+from datamodules.decoding.sound import (
     UNKNOWN_LENGTH,
     AudioError,
     AudioSource,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from datamodules.audio import AudioError
 from datamodules.batches.order import Purpose, permutation
-from datamodules.manifests.inspection import (
+from datamodules.inspection.findings import (
     SPEAKER_COLUMNS,
     Finding,
     InspectedRow,
@@ -23,13 +23,13 @@ from datamodules.manifests.inspection import (
     similar_labels,
     wrong_stretches,
 )
+from datamodules.inspection.sound_measures import SoundMeasures, measure_file
 from datamodules.manifests.manifest import RowError
-from datamodules.manifests.sound_measures import SoundMeasures, measure_file
 from datamodules.progress import Progress
 
 
 @dataclass(frozen=True)
-class Inspection:
+class CorpusInspection:
     """What is in a corpus, and what is suspicious about it.
 
     Args:
@@ -64,7 +64,7 @@ def inspect(
     max_duration_s: float,
     seed: int,
     display: Progress,
-) -> Inspection:
+) -> CorpusInspection:
     """Inspect a corpus.
 
     Args:
@@ -94,7 +94,7 @@ def inspect(
         *flawed_sounds(measured),
     ]
     num_heard = len(measured) + sum(map(len, problems.values()))
-    return Inspection(tuple(rows), len(paths), measured, num_heard, tuple(findings))
+    return CorpusInspection(tuple(rows), len(paths), measured, num_heard, tuple(findings))
 
 
 def _label_findings(rows: Sequence[InspectedRow], speakers: Sequence[str]) -> list[Finding]:

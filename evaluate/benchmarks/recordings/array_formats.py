@@ -23,7 +23,7 @@ _MATLAB_HEADER_BYTES = 512
 """A file of MATLAB 7.3 is an HDF5 file after a header of text."""
 
 
-def read_array(content: bytes, where: str, variable: str | None = None) -> np.ndarray:
+def read_responses_array(content: bytes, where: str, variable: str | None = None) -> np.ndarray:
     """Read an array.
 
     Args:

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datamodules.manifests.sound_measures import SoundMeasures
+from datamodules.inspection.sound_measures import SoundMeasures
 
 SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id", "talker", "singer", "spk", "spk_id")
 """Usual names of columns with speakers."""

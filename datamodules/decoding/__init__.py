@@ -1,0 +1,1 @@
+"""Decoders of sounds: libsndfile, ffmpeg and torchcodec, and how much of a file is there."""

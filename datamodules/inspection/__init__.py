@@ -1,0 +1,1 @@
+"""What is in a corpus, and what is suspicious, before it is built."""
