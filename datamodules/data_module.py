@@ -283,7 +283,7 @@ class AuditoryDataModule(lightning.LightningDataModule):
                     f"{self.sample_rate_hz} Hz: set it to that of the shards, or build them again"
                 )
             if not len(shards):
-                raise ShardError(f"{shards.folder}: has no clips")
+                raise ShardError(f"{shards.folder} has no clips")
         pair = ClipPair(opened["signal"], opened.get("noise"))
         for ours, theirs in zip(pair, like or pair, strict=True):
             if ours is not None and theirs is not None and ours.label_sets != theirs.label_sets:

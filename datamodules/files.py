@@ -55,7 +55,9 @@ class NotWritableError(OSError):
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Yield a path to write to, and move it to `path` if the block succeeds; otherwise remove it.
+    """Context manager that yields a temporary path.
+
+    On success, it atomically replaces `path`; on failure, it is deleted.
 
     Args:
         path: File to make or to replace; its folder exists.

@@ -69,7 +69,7 @@ def _wrong_encoding(where: str, found: str) -> str:
 
 
 def text_lines(text: str) -> list[str]:
-    r"""Split a text at `\n`, `\r\n` and `\r` only, and not at the other characters that `str.splitlines` splits at."""
+    r"""Split a string at `\n`, `\r\n` and `\r` only, and not at the other line ends of `str.splitlines`."""
     return _LINE_END.split(text)
 
 
@@ -98,5 +98,5 @@ def parse_json(text: str, where: str) -> Any:
 
 
 def nfc(text: str) -> str:
-    """Normalise a text, so that labels that look the same are the same: é is one character, not e and an accent."""
+    """Normalise a string, so that labels that look the same are the same: é is one character, not e and an accent."""
     return unicodedata.normalize("NFC", text)

@@ -18,7 +18,7 @@ CHECKPOINT_PATTERN = "*.ckpt"
 """Names of the checkpoints in a run directory."""
 
 FIGURES_FOLDER = "figures"
-"""Folder of pictures in a run directory."""
+"""Folder of figures in a run directory."""
 
 NO_VALUE = "–"
 """What tables show for a missing or undefined value."""

@@ -183,7 +183,7 @@ def _loader() -> "type[yaml.SafeLoader]":
         first: [(tag, pattern) for tag, pattern in resolvers if tag not in changed]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
-    # After that of whole numbers, which fit this pattern, too.
+    # After that of integers, which fit this pattern, too.
     Loader.add_implicit_resolver(f"{_STANDARD}float", re.compile(rf"^(?:{_FLOAT.pattern})$"), list("-+0123456789."))
     return Loader
 

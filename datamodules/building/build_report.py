@@ -8,7 +8,7 @@ The folder of a build holds
 - `statistics.csv`: columns split, quantity, name, value; clips, durations, clips per class, clips left out by reason,
   clipped clips, partly silent clips, copies;
 - `duplicates.csv`: clips with the same sound, which share a value of `content`;
-- `report.png`: the same as a picture.
+- `report.png`: the same as a figure.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""The report of a build as a picture."""
+"""The report of a build as a figure."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -113,7 +113,7 @@ def _named(label: str) -> str:
 
 
 def _count(*axes: Any) -> None:
-    """Put ticks at whole numbers."""
+    """Put ticks at integers."""
     from matplotlib.ticker import MaxNLocator
 
     for axis in axes:

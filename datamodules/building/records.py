@@ -37,13 +37,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """What a job made of its rows.
+    """Result of processing one job's rows.
 
     Args:
-        record: The tar file; None if none of the rows could be used.
-        qualities: Measures of each clip in the tar file.
+        record: The tar file written, or None if no row was usable.
+        qualities: Quality measurements of each clip.
         sources: Sound file of each clip.
-        problems: Rows that were left out.
+        problems: Rows that were skipped.
     """
 
     record: ShardRecord | None

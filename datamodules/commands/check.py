@@ -89,7 +89,7 @@ def _verify(folder: Path, console: Console) -> bool:
         with Progress(f"checking {shard_folder}") as progress:
             found = list(damages(shard_folder, progress=progress))
         is_damaged |= _print_errors(console, found)
-        console.print(f"{shard_folder}: {'DAMAGED' if found else 'sound'}", markup=False)
+        console.print(f"{shard_folder}: {'DAMAGED' if found else 'OK'}", markup=False)
     return is_damaged | _print_errors(console, list(disagreements(shard_folders)))
 
 

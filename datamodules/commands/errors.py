@@ -2,7 +2,7 @@
 
 
 def user_errors() -> tuple[type[Exception], ...]:
-    """All of them, imported when a command runs rather than for its help."""
+    """Return all exception types that count as user errors. Imported lazily so that `--help` stays fast."""
     from datamodules.audio import AudioError
     from datamodules.batches.order import DataSettingsError
     from datamodules.building.build_report import BuildError

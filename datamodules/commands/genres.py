@@ -20,8 +20,8 @@ class Genres(BuildOptions):
         folder: FOLDER/GENRE/*.wav, FOLDER/SPLIT/GENRE/*.wav or FOLDER/GENRE/SPLIT/*.wav, where splits have their usual
             names (train, training, val, valid, validation, dev, test, eval, ...).
         column: Name of the labels and of the task.
-        split_by: What to split by: given (the folders of the splits), path (the clips of a sound file stay
-            together) or the name of a column. The default is given if there are such folders, else path.
+        split_by: How to split: `given` (use the train, val and test folders), `path` (keep all clips of a file
+            together) or a column name. Default: `given` if those folders exist, otherwise `path`.
     """
 
     folder: Path
@@ -33,7 +33,7 @@ class Genres(BuildOptions):
         """Build, and print what was built.
 
         Raises:
-            CorpusError: The folder is of another form.
+            CorpusError: The folder has an unexpected layout.
             BuildError: Clips are bad, or the output is in use.
         """
         self.check()

@@ -17,7 +17,7 @@ _MAX_CLASSES_NAMED = 8
 
 
 def print_inspection(name: str, inspection: CorpusInspection, console: Console) -> None:
-    """Print what is in a corpus, and what is suspicious; texts of users are never markup."""
+    """Print what is in a corpus, and what is suspicious; strings from users are never markup."""
     table = Table("", "", title=Text(name), show_header=False)
     for quantity, value in _contents(inspection):
         table.add_row(Text(quantity), Text(_printable(value)))

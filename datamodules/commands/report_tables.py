@@ -53,7 +53,7 @@ def print_report(report: BuildReport, console: Console) -> None:
             skipped.add_row(reason, str(times))
         console.print(skipped)
     if (report.folder / PICTURE_FILE).is_file():
-        console.print(f"a picture of all this: {report.folder / PICTURE_FILE}", markup=False)
+        console.print(f"figure: {report.folder / PICTURE_FILE}", markup=False)
 
 
 def _sets(report: BuildReport) -> Table:

@@ -33,7 +33,7 @@ class SignalAndNoise(ABC):
         clips_per_class: Training clips of each texture.
         texture_duration_s: Duration of a texture clip in seconds.
         rooms: Fraction of the synthesised sounds that are recorded in rooms that echo and colour them, 0 to 1.
-        seed: Another number makes other sounds.
+        seed: Random seed.
         num_workers: Number of processes; null is one per core.
         overwrite: Replace an earlier build at OUT.
         keep_sounds: Keep the synthesised sounds and the manifests in OUT/sounds.

@@ -61,7 +61,7 @@ class Words(BuildOptions, SelectionRules):
         """Select and build, and print what each rule removed and what was built.
 
         Raises:
-            CorpusError: The corpus is of another form, or no word is left.
+            CorpusError: The corpus has an unexpected layout, or no word is left.
             BuildError: Clips are bad, or the output is in use.
         """
         self.check()

@@ -49,7 +49,7 @@ class Alignments:
         with corpus_errors():
             found = find_files(self._folder, lambda path: path.suffix.lower() in (TEXTGRID_SUFFIX, CTM_SUFFIX))
         if not found:
-            raise CorpusError(f"{self._folder}: has no alignments (*.TextGrid or *.ctm)")
+            raise CorpusError(f"{self._folder} has no alignments (*.TextGrid or *.ctm)")
         self._grids = [path for path in found if path.suffix.lower() == TEXTGRID_SUFFIX]
         self._ctm = self._read_ctm([path for path in found if path.suffix.lower() == CTM_SUFFIX])
         self._sources = self._assign(list(dict.fromkeys(recordings)))

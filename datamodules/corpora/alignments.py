@@ -1,4 +1,4 @@
-"""Reading when each word of a recording was said, and by whom: Praat's TextGrid and NIST's CTM files."""
+"""Reading when each word of a recording was spoken, and by whom: Praat's TextGrid and NIST's CTM files."""
 
 import math
 import re
@@ -50,7 +50,7 @@ class AlignmentError(CorpusError):
 
 
 class AlignedWord(NamedTuple):
-    """A word, in lower case and Unicode's form NFC, and when it was said."""
+    """A word, in lower case and Unicode's form NFC, and when it was spoken."""
 
     text: str
     start_s: float
@@ -97,7 +97,9 @@ class Alignment:
             if is_mark(word.text, not_words):
                 self.marks[word.text] += bool(word.text)
             elif not (math.isfinite(word.end_s) and 0 <= word.start_s <= word.end_s):
-                raise AlignmentError(f"{self.where}: word {word.text!r} is said from {word.start_s} to {word.end_s} s")
+                raise AlignmentError(
+                    f"{self.where}: word {word.text!r} is spoken from {word.start_s} to {word.end_s} s"
+                )
             elif word.start_s == word.end_s:
                 self.num_without_duration += 1
             else:
@@ -188,7 +190,7 @@ def _interval_tiers(path: str | Path) -> list[tuple[str, list[AlignedWord]]]:
         raise AlignmentError(f"{path}: not a TextGrid")
     values.number(), values.number()  # the file's first and last second
     if values.flag() != "<exists>":
-        raise AlignmentError(f"{path}: has no tiers")
+        raise AlignmentError(f"{path} has no tiers")
     tiers: list[tuple[str, list[AlignedWord]]] = []
     for _ in range(values.count()):
         kind, name = values.text(), nfc(values.text())
@@ -217,7 +219,7 @@ def _text(path: str | Path) -> str:
     try:
         return read_text(path)
     except OSError as error:
-        raise AlignmentError(f"{path}: not readable as an alignment ({error.strerror})") from error
+        raise AlignmentError(f"{path} cannot be read as an alignment ({error.strerror})") from error
     except TextFileError as error:
         raise AlignmentError(str(error)) from error
 

@@ -104,7 +104,7 @@ def read_segments(path: str | Path) -> list[Segment]:
             if fields and not fields[0].startswith("#")
         ]
     except OSError as error:
-        raise CorpusError(f"{path}: no readable list of segments ({error.strerror})") from error
+        raise CorpusError(f"{path} cannot be read as a list of segments ({error.strerror})") from error
     except TextFileError as error:
         raise CorpusError(str(error)) from error
     except csv.Error as error:
@@ -166,7 +166,9 @@ def _segment(where: str, fields: list[str]) -> Segment:
     except ValueError as error:
         raise CorpusError(f"{where}: expected YTID, start_seconds, end_seconds, labels; got {fields}") from error
     if not segment.ids or not segment.video or not 0 <= segment.start_s < segment.end_s:
-        raise CorpusError(f"{where}: expected a video, a start before an end, and labels; got {fields}")
+        raise CorpusError(
+            f"{where}: expected a non-empty video ID, 0 <= start < end, and at least one label; got {fields}"
+        )
     return segment
 
 

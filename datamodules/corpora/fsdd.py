@@ -75,7 +75,7 @@ def _find_recordings(folder: Path) -> list[Path]:
     with corpus_errors():
         paths = find_files(folder, is_sound, depth=0)
     if not paths:
-        raise CorpusError(f"{folder}: has no WAV files; expected names like 7_jackson_0.wav")
+        raise CorpusError(f"{folder} has no WAV files; expected names like 7_jackson_0.wav")
     misnamed = [path.name for path in paths if not _NAME.fullmatch(path.stem)]
     if misnamed:
         more = f" and {len(misnamed) - _NUM_SHOWN} more" if len(misnamed) > _NUM_SHOWN else ""

@@ -66,7 +66,7 @@ class Ontology:
             BuildError: There is no such category.
         """
         if name not in self._id_of_name:
-            raise BuildError(f"ontology: has no category named {name!r}")
+            raise BuildError(f"the ontology has no category named {name!r}")
         return self._id_of_name[name]
 
     def ancestors(self, id: str) -> frozenset[str]:
@@ -87,7 +87,7 @@ class Ontology:
         given = frozenset(ids)
         unknown = sorted(given - set(self.categories))
         if unknown:
-            raise BuildError(f"ontology: has no categories {unknown}")
+            raise BuildError(f"the ontology has no categories {unknown}")
         closed = given.union(*(self.ancestors(id) for id in given))
         return frozenset(id for id in closed if not self.categories[id].is_abstract)
 

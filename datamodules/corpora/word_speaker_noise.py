@@ -34,7 +34,7 @@ def make_manifest(folder: str | Path, out: str | Path, *, side: Side) -> Hdf5Man
 
     Args:
         folder: The folder, see `datamodules.shards.published_hdf5`.
-        out: Folder for the manifest `SIDE.parquet` and the lists of labels; made if missing.
+        out: Folder for the manifest `SIDE.parquet` and the lists of labels; created if it does not exist.
         side: "signal" or "noise".
 
     Returns:

@@ -182,7 +182,7 @@ def _other_decoder(source: AudioSource, name: str, error: Exception) -> Abstract
         raise AudioError(
             f"{name}: a pointer of Git LFS, not the sound itself; fetch it with `git lfs pull`", kind="missing"
         ) from error
-    raise AudioError(f"{name}: not readable as audio{reason_of(error)}") from error
+    raise AudioError(f"{name}: cannot be read as audio{reason_of(error)}") from error
 
 
 def _opened(source: AudioSource) -> str | bytes | BinaryIO:

@@ -143,7 +143,7 @@ class _TorchcodecSound:
         try:
             self._decoder = decoder(str(path))
         except (RuntimeError, ValueError) as error:
-            raise AudioError(f"{name}: not readable as audio ({_reason(error)})") from error
+            raise AudioError(f"{name}: cannot be read as audio ({_reason(error)})") from error
         metadata = self._decoder.metadata
         self.sample_rate_hz = int(metadata.sample_rate)
         self.num_channels = int(metadata.num_channels)
@@ -184,7 +184,7 @@ class _FfmpegSound:
         self._pipe = process.stdout
         header = self._pipe.read(_HEADER.size)
         if len(header) < _HEADER.size:
-            raise self._failed("not readable as audio")
+            raise self._failed("cannot be read as audio")
         _, offset, _, _, self.sample_rate_hz, self.num_channels = _HEADER.unpack(header)
         self._pipe.read(offset - _HEADER.size)
         self.num_samples = UNKNOWN_LENGTH

@@ -63,19 +63,19 @@ def make_words(
     """Synthesise words as WAV files, with a manifest.
 
     Args:
-        folder: Folder for `words/*.wav` and `words.csv`; made if missing.
-        num_words: Number of words, the first of `WORDS`.
-        num_voices: Number of voices, the first of the synthesiser's; the most different ones come first.
+        folder: Folder for `words/*.wav` and `words.csv`; created if it does not exist.
+        num_words: Number of words; the first `num_words` of `WORDS` are used.
+        num_voices: Number of voices; the first of the synthesiser's are used, the most different ones first.
         num_renditions: Training clips of each word in each voice.
         num_val_renditions: Validation clips of each word in each voice.
         val_part: Fraction of the pairs of word and voice, chosen at random, that have validation clips. If it is small,
             some words and voices may have none.
-        phrases: Fraction of the renditions, chosen at random, in which the word is said between other words; the clip
-            is then 2.5 s around its middle.
+        phrases: Fraction of the renditions, chosen at random, in which the word is spoken within a carrier phrase; the
+            clip is then 2.5 s around its middle.
         manners: Fraction of the renditions, chosen at random, that are whispered, shouted or sung, see
             `datamodules.demo.manners`.
         rooms: Fraction of the renditions, chosen at random, that are recorded in rooms, see `datamodules.demo.rooms`.
-        seed: Another number makes other renditions.
+        seed: Random seed.
         num_workers: Number of processes.
         show_progress: Whether to show a progress bar.
 

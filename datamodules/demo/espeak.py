@@ -85,7 +85,7 @@ def library_paths() -> tuple[str, str]:
 
 
 def speak_once(text: str, voice: str, words_per_minute: int, pitch: int, pitch_range: int) -> RawSpeech:
-    """Load the library, speak a text, and unload the library.
+    """Load the library, speak a string, and unload the library.
 
     Args:
         text: Plain text.

@@ -15,7 +15,7 @@ COMMA_PROBABILITY = 0.15
 
 
 def phrase_around(word: str, rng: np.random.Generator) -> str:
-    """Make a text in which a word occurs once, between other words drawn at random.
+    """Make a string in which a word occurs once, between other words drawn at random.
 
     Args:
         word: The word, in lower case.

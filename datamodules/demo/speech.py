@@ -32,7 +32,7 @@ RATE_STEP_HZ = 50
 
 
 class WordTime(NamedTuple):
-    """A word of an utterance, and when it is said."""
+    """A word of an utterance, and when it is spoken."""
 
     text: str
     start_s: float
@@ -48,11 +48,11 @@ class Utterance(NamedTuple):
 
 
 class Synthesiser:
-    """Speaks English text in about two hundred voices.
+    """Synthesises English speech in about two hundred voices.
 
-    The same call gives the same bytes on systems that can unload a library (tested on Linux with glibc). Threads wait
-    for each other; use processes to speak in parallel. A process must not use espeak-ng in any other way at the same
-    time, as there is one library per process.
+    On systems that can unload a library (tested on Linux with glibc), the same call returns the same bytes. Calls from
+    several threads run one at a time; use processes to synthesise in parallel. The library is loaded once per process,
+    so a process must not use espeak-ng in any other way at the same time.
 
     Raises:
         ImportError: The package espeakng-loader is missing; the message names the extra to install.
@@ -63,7 +63,7 @@ class Synthesiser:
         self._variants = {path.name for path in (Path(data_path) / "voices" / "!v").iterdir()}
 
     def voices(self) -> list[str]:
-        """Names of the voices, "accent+variant" or "accent+variant@scale".
+        """Return the names of the voices, "accent+variant" or "accent+variant@scale".
 
         A voice combines a variant of espeak-ng (vocal tract, pitch, phonation) with one of four accents. Variants of
         people come first, the most different ones at the beginning, then machines, whispers and toys. The second
@@ -81,7 +81,7 @@ class Synthesiser:
     def speak(
         self, text: str, *, voice: str, words_per_minute: int = 175, pitch: int = 50, pitch_range: int = 50
     ) -> Utterance:
-        """Speak a text.
+        """Speak a string.
 
         Args:
             text: Plain English text.

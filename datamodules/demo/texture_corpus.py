@@ -52,11 +52,11 @@ def make_textures(
     Training clips, validation clips and the stimuli of the simulated cortex all come from different seeds.
 
     Args:
-        folder: Folder for `textures/*.wav` and `textures.csv`; made if missing.
+        folder: Folder for `textures/*.wav` and `textures.csv`; created if it does not exist.
         clips_per_class: Training clips of each class, at least 1.
         val_clips_per_class: Validation clips of each class, at least 1; None is a quarter of the training clips.
         labels: Classes to make.
-        seed: Another number makes other clips.
+        seed: Random seed.
         sample_rate_hz: Sample rate in Hz, at least 8000.
         duration_s: Length of a clip in seconds.
         rooms: Fraction of the clips, chosen at random, that are recorded in rooms, see `datamodules.demo.rooms`.

@@ -63,7 +63,7 @@ def find_classes(folder: str | Path) -> ClassFolders:
     tops = [top.name for top in find_folders(root)]
     if not tops:
         raise SoundFolderError(
-            f"{printable(root)}: has no folders; expected one per class, or train, val (test) with those in them"
+            f"{printable(root)} has no folders; expected one per class, or train, val (test) with those in them"
         )
     place = root.resolve()
     found = {path: path.relative_to(place).parts[:-1] for path in find_sounds(root)}
@@ -95,7 +95,7 @@ def _check_alone(root: Path, splits: Sequence[str], tops: Sequence[str], filled:
     _splits_of(root, splits)
     empty = [top for top in tops if usual_split(top) and top not in filled]
     if empty:
-        raise SoundFolderError(f"{root / empty[0]}: has no sounds, although it names a split")
+        raise SoundFolderError(f"{root / empty[0]} has no sounds, although it names a split")
     others = sorted(filled - set(splits))
     if others:
         raise SoundFolderError(
@@ -109,7 +109,7 @@ def _check_flat(root: Path, tops: Sequence[str]) -> None:
     named = [top for top in tops if usual_split(top)]
     if named and len(named) == len(tops):
         raise SoundFolderError(
-            f"{root / named[0]}: has no folders; expected one per class, as {named[0]!r} names a split"
+            f"{root / named[0]} has no folders; expected one per class, as {named[0]!r} names a split"
         )
     if [name.casefold() for name in named] not in ([], [TRAIN]):
         raise SoundFolderError(

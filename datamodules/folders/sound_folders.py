@@ -153,7 +153,7 @@ def find_sounds(folder: Path, *, depth: int | None = None) -> list[Path]:
     """
     sounds = find_files(folder, is_sound, depth=depth)
     if not sounds:
-        raise SoundFolderError(f"{printable(folder)}: has no sounds{_what_is_there(folder, depth)}")
+        raise SoundFolderError(f"{printable(folder)} has no sounds{_what_is_there(folder, depth)}")
     return sounds
 
 
@@ -174,7 +174,7 @@ def find_folders(folder: Path) -> list[Path]:
 def passed_over(folder: Path, used: Iterable[str | Path]) -> tuple[PassedOver, ...]:
     """What a folder holds that is not used: sounds in other places or formats, hidden ones, and unknown files.
 
-    Tables, texts, alignments, pictures and programs are left out, as a corpus has them in addition to its sounds.
+    Tables, texts, alignments, images and programs are left out, as a corpus has them in addition to its sounds.
 
     Args:
         folder: Folder of a corpus.

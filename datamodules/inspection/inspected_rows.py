@@ -102,7 +102,7 @@ def _columns(manifest: Path) -> list[str]:
         try:
             return list(parquet.read_schema(manifest).names)
         except (ValueError, OSError) as error:
-            raise ManifestError(f"{manifest}: not readable as a manifest ({error})") from error
+            raise ManifestError(f"{manifest} cannot be read as a manifest ({error})") from error
     try:
         return list(read_text_table(manifest).columns)
     except (TextTableError, TextFileError) as error:

@@ -25,7 +25,7 @@ def read_label_list(path: str | Path) -> tuple[str, ...]:
     try:
         lines = text_lines(read_text(path))
     except OSError as error:
-        raise ManifestError(f"{path}: no readable list of labels ({error.strerror})") from error
+        raise ManifestError(f"{path} cannot be read as a list of labels ({error.strerror})") from error
     except TextFileError as error:
         raise ManifestError(str(error)) from error
     labels = [nfc(line.strip()) for line in lines if line.strip()]

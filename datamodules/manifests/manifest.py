@@ -148,9 +148,9 @@ def read_manifest(
         The entries in the order of the rows.
 
     Raises:
-        ManifestError: The file is missing, empty or of another type, a column is missing, or a row lacks its path or a
-            label, has more or fewer cells than the header, an invalid number, an end before its start, or a key that
-            was used before, or labels seem to be separated by another character.
+        ManifestError: The file is missing, empty or of an unsupported type, a column is missing, or a row lacks its
+            path or a label, has more or fewer cells than the header, an invalid number, an end before its
+            start, or a key that was used before, or labels seem to be separated by another character.
     """
     manifest = Path(path)
     if label_separator is not None and not label_separator:
@@ -165,7 +165,7 @@ def read_manifest(
             f"{manifest}: no column {', '.join(map(repr, missing))}; it has {names}{separator_hint(names)}"
         )
     if not len(table):
-        raise ManifestError(f"{manifest}: has no rows, so there is nothing to build")
+        raise ManifestError(f"{manifest} has no rows, so there is nothing to build")
     columns = {name: table[name].tolist() for name in table.columns}
     for name in many_labels:
         _check_separator(manifest, name, columns[name], label_separator)
@@ -248,16 +248,16 @@ class _Row:
         if not dataset and not any(numbers):
             return None
         if not dataset or not all(number.isascii() and number.isdigit() for number in numbers):
-            raise self.error(f"{', '.join(HDF5_COLUMNS)} belong together: a name and two whole numbers")
+            raise self.error(f"{', '.join(HDF5_COLUMNS)} belong together: a name and two integers")
         return Hdf5Row(dataset, *map(int, numbers))
 
     def channel(self) -> int | None:
         text = self.text(CHANNEL_COLUMN)
         if is_missing(text):
             return None
-        number = text.removesuffix(".0")  # a column of whole numbers with gaps, as pandas writes it
+        number = text.removesuffix(".0")  # a column of integers with gaps, as pandas writes it
         if not (number.isascii() and number.isdigit() and int(number) > 0):
-            raise self.error(f"{CHANNEL_COLUMN} must be a whole number from 1, got {text!r}")
+            raise self.error(f"{CHANNEL_COLUMN} must be an integer of at least 1, got {text!r}")
         return int(number)
 
     def name(self, column: str, default: str, max_length: int) -> str:
@@ -388,5 +388,5 @@ def _read_table(manifest: Path) -> pandas.DataFrame:
             return pandas.read_parquet(manifest)
     except (ValueError, OSError) as error:  # ours and pyarrow's parsing errors are ValueErrors
         reason = str(error).removeprefix(str(manifest)).lstrip(",: ")
-        raise ManifestError(f"{manifest}: not readable as a manifest ({reason})") from error
+        raise ManifestError(f"{manifest} cannot be read as a manifest ({reason})") from error
     raise ManifestError(f"{manifest}: a manifest is a .csv or .parquet file (or .tsv)")

@@ -51,7 +51,7 @@ def split_entries(entries: Sequence[ManifestEntry], rule: SplitRule, *, seed: in
     Args:
         entries: The clips; `group` holds the value of the rule's column.
         rule: The rule.
-        seed: Another number chooses other groups.
+        seed: Random seed.
 
     Returns:
         The clips in the same order.

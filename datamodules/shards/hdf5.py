@@ -82,7 +82,7 @@ def _dataset(file: Any, name: str) -> Any:
     for part in name.split("/"):
         link = node.get(part, getlink=True) if isinstance(node, h5py.Group) and part in node else None
         if link is None:
-            raise AudioError(f"{file.filename}: has no dataset {name!r}", kind="missing")
+            raise AudioError(f"{file.filename} has no dataset {name!r}", kind="missing")
         if not isinstance(link, h5py.HardLink):
             raise AudioError(f"{file.filename}: {name!r} is a link to elsewhere, which is not followed")
         node = node[part]
@@ -124,4 +124,4 @@ def _opened(path: Path) -> Any:
     try:
         return h5py.File(path, "r", locking=False)  # network file systems often cannot lock
     except OSError as error:
-        raise AudioError(f"{path}: not readable as HDF5 ({error})") from error
+        raise AudioError(f"{path} cannot be read as HDF5 ({error})") from error

@@ -46,7 +46,7 @@ _SHARD_FILE = re.compile(r"shard-\d{6,}\.tar")
 
 
 class ShardError(ValueError):
-    """A shard set that is missing, damaged, or of another format; the message names shard and clip."""
+    """A shard set that is missing, damaged, or in an unsupported format; the message names shard and clip."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def read_index_file(folder: Path) -> ShardIndex:
             f"{folder}: no shard set here ({INDEX_FILE} is missing{there}); make one with `python -m datamodules build`"
         ) from error
     except (OSError, TextFileError) as error:
-        raise ShardError(f"{path}: not readable ({error})") from error
+        raise ShardError(f"{path} cannot be read ({error})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT_NAME:
         raise ShardError(f"{path}: not the index of a shard set (its format is not {FORMAT_NAME!r})")
     if content.get("version") != FORMAT_VERSION:
@@ -184,12 +184,14 @@ def read_clips_file(folder: Path, index: ShardIndex) -> pyarrow.Table:
     if not path.is_file():
         raise ShardError(f"{path}: missing")
     if file_sha256(path) != index.clips_sha256:
-        raise ShardError(f"{path}: does not match the checksum in {INDEX_FILE}: restore it, or build again")
+        raise ShardError(
+            f"{path}: does not match the checksum in {INDEX_FILE}: restore the file or rebuild the shard set"
+        )
     try:
         with pyarrow.OSFile(str(path)) as file:  # given a path, its threads may close the file after this returns
             table = pyarrow.parquet.read_table(file)
     except (pyarrow.ArrowException, OSError) as error:
-        raise ShardError(f"{path}: not readable ({error})") from error
+        raise ShardError(f"{path} cannot be read ({error})") from error
     _check_columns(path, table, index)
     num_indexed = sum(shard.num_clips for shard in index.shards)
     if not table.num_rows == index.num_clips == num_indexed:
@@ -274,7 +276,7 @@ def _parsed(content: dict[str, Any]) -> ShardIndex:
 
 def _whole(value: Any) -> int:
     if type(value) is not int or value < 0:
-        raise ValueError(f"expected a whole number of at least 0, got {value!r}")
+        raise ValueError(f"expected an integer of at least 0, got {value!r}")
     return value
 
 

@@ -138,7 +138,7 @@ def _signal_rows(path: Path, number: int, num_rows: int, label_sets: dict[str, L
         size = len(label_sets[name].labels)
         if values.shape != (num_rows,) or values.dtype.kind not in "iu" or not ((values >= 0) & (values < size)).all():
             raise AudioError(
-                f"{path}: {NUMBER_DATASETS[name]} must be ({num_rows},) whole numbers from 0 to {size - 1}, got "
+                f"{path}: {NUMBER_DATASETS[name]} must be ({num_rows},) integers from 0 to {size - 1}, got "
                 f"{values.dtype}, {values.shape}"
             )
         has_clip &= values != label_sets[name].labels.index(NULL_LABEL)

@@ -123,7 +123,7 @@ class BrainScoreCallback(pl.Callback):
         self._unwritten: list[pd.DataFrame] = []
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Load benchmarks and their sounds, so that faults in them raise before training starts."""
+        """Load benchmarks and their sounds, so that problems in them raise before training starts."""
         if stage != "fit":
             return
         net = _network_of(pl_module)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def user_errors() -> tuple[type[Exception], ...]:
-    """Return the errors that are reported in one line; they are imported when a command runs, not for its help."""
+    """Return all exception types that count as user errors. Imported lazily so that `--help` stays fast."""
     from datamodules.audio import AudioError
     from evaluate.benchmarks import BenchmarkError
     from evaluate.features.activations import StageError

@@ -154,7 +154,7 @@ def _score(plan: ScoringPlan, named: NamedNetworks, folder: Path, cache: Activat
 def _finish(
     scored: list[pd.DataFrame], plan: ScoringPlan, cache: ActivationCache | None, folder: Path, console: Console
 ) -> None:
-    """Show the scores, draw the pictures, list the files; on rank 0, which has the rows."""
+    """Show the scores, draw the figures, list the files; on rank 0, which has the rows."""
     import pandas as pd
 
     from evaluate.report.figures import write_figures

@@ -56,7 +56,7 @@ class Watch(ScoringOptions):
         until_step: Stop after a checkpoint of this step or a later one is scored.
         idle_minutes: Stop if there is no new checkpoint for this many minutes.
         pattern: File names of checkpoints to score, such as 'step-*.ckpt' to leave out last.ckpt.
-        figures: Whether to draw pictures.
+        figures: Whether to draw figures.
         wandb: Also log to this Weights & Biases project (PROJECT or TEAM/PROJECT), as a separate run in the group
             named as RUN_DIR.
         wandb_join: With --wandb, log into the training run itself. Only if training was started with

@@ -241,7 +241,7 @@ def failures(series: Sequence[Series]) -> Iterator[Part]:
 
 
 def sentence(text: str) -> str:
-    """Capitalise the first letter of a text, without changing the others."""
+    """Capitalise the first letter of a string, without changing the others."""
     return text[:1].upper() + text[1:]
 
 

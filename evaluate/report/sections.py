@@ -59,6 +59,7 @@ class Shown(NamedTuple):
         data: The benchmark itself, if available: its matrix of sounds is drawn.
         features: Features (S, D) by title, whose matrices are drawn next to it.
         seed_pattern: Pattern to remove from names of runs, to find those that differ only in their seed.
+        kinds: Score kinds of user-defined metrics, drawn in addition to the built-in ones.
     """
 
     benchmark: str

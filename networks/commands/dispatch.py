@@ -181,7 +181,7 @@ class _TextConsole(Console):
 
 
 def text_console(**settings: Any) -> Console:
-    """Make a console on which all text is text: `[left]` is no style, and `:cat:` no picture.
+    """Make a console on which all text is text: `[left]` is no style, and `:cat:` no emoji.
 
     Names of users are in nearly everything that is printed, so all consoles of this project are made here.
 

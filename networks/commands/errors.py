@@ -2,7 +2,7 @@
 
 
 def user_errors() -> tuple[type[Exception], ...]:
-    """Return all user errors. They are imported when a command runs, not for its help."""
+    """Return all exception types that count as user errors. Imported lazily so that `--help` stays fast."""
     from networks.installation import InstallationError
     from networks.weights.source_names import SourceError
     from networks.weights.strict import CheckpointError

@@ -26,7 +26,7 @@ A new network is one builder and one entry in this table.
 def external_network(
     name: str, weights: "str | Path | Mapping[str, Tensor] | None" = None, *, gain: float = 1.0, **settings: Any
 ) -> "nn.Module":
-    """Make a network of another package, ready to be scored.
+    """Load a network from another package so that it can be scored.
 
     ```python
     from networks import external_network
@@ -39,12 +39,14 @@ def external_network(
 
     Args:
         name: Name of a known network (see `EXTERNAL_NETWORKS`), or a function or class as `package.module:function` or
-            `path/file.py:function`. Yours is called as `function(weights, gain=gain, **settings)`; weights and gain
-            are left out if they are not given. It returns a network with stages, such as a `StagedNetwork`.
+            `path/file.py:function`. A custom function is called as `function(weights, gain=gain, **settings)`;
+            weights and gain are omitted if they are not given. It returns a network with stages, such as a
+            `StagedNetwork`.
         weights: File or folder of the weights, a state dict, or None for an untrained network. Nothing is downloaded.
-            An untrained network draws its weights from PyTorch's random numbers: call `torch.manual_seed` first.
-        gain: Factor on the waveforms. Sounds are presented at an RMS of 0.1; the published evaluation of external
-            networks used an RMS of 0.01, hence `gain=0.1`.
+            An untrained network is initialised from PyTorch's global random generator: call `torch.manual_seed`
+            first.
+        gain: Factor by which waveforms are multiplied. Sounds are presented at an RMS of 0.1; the published
+            evaluation of external networks used an RMS of 0.01, hence `gain=0.1`.
         settings: Settings of the builder, such as `num_samples`.
 
     Returns:

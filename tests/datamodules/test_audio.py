@@ -62,7 +62,7 @@ def test_errors_name_the_file_and_the_reason(tmp_path):
         read_audio(tmp_path / "gone.wav", sample_rate_hz=8000)
     assert raised.value.kind == "missing"
     (tmp_path / "text.wav").write_text("this is no sound")
-    with pytest.raises(AudioError, match=r"text\.wav: not readable as audio"):
+    with pytest.raises(AudioError, match=r"text\.wav: cannot be read as audio"):
         read_audio(tmp_path / "text.wav", sample_rate_hz=8000)
     (tmp_path / "zero.wav").write_bytes(b"")
     with pytest.raises(AudioError, match=r"zero\.wav"):

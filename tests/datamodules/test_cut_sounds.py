@@ -178,12 +178,12 @@ def hostile_wav(num_channels: int, rate_hz: int, data: int) -> bytes:
         (hostile_wav(1, 8000, 0xFFFF_FFFF), "holds 56 of the 4294967295 bytes"),
         (hostile_wav(1, 8000, 0xFFFF_FF00), "holds 56 of the 4294967040 bytes"),
         (hostile_wav(10_000, 8000, 56), "channels"),
-        (hostile_wav(0, 8000, 56), "not readable as audio"),
+        (hostile_wav(0, 8000, 56), "cannot be read as audio"),
         (hostile_wav(1, 0xFFFF_FFFF, 56), "hostile"),
         (hostile_wav(1, 2_000_000_000, 56), "sample rate of 2000000000 Hz"),
         (hostile_wav(1, 0, 56), "hostile"),
-        (b"fLaC" + bytes(100), "not readable as audio"),
-        (b"RIFF", "not readable as audio"),
+        (b"fLaC" + bytes(100), "cannot be read as audio"),
+        (b"RIFF", "cannot be read as audio"),
     ],
 )
 def test_headers_that_lie_cost_no_memory(data, reason):
@@ -255,6 +255,6 @@ def test_names_that_are_not_utf8(tmp_path):
         pytest.skip("this file system has no such names")
     assert len(read_audio(path, sample_rate_hz=8000)) == NUM_SAMPLES
     path.write_bytes(b"no sound")
-    with pytest.raises(AudioError, match=r"caf.\.wav: not readable") as raised:
+    with pytest.raises(AudioError, match=r"caf.\.wav: cannot be read") as raised:
         read_audio(path, sample_rate_hz=8000)
     assert "caf\ufffd.wav" in str(raised.value)

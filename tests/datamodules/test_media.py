@@ -75,10 +75,10 @@ def test_ffmpeg_gives_the_samples_of_any_stretch(tmp_path, monkeypatch, only_ffm
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        ("echo '[mov @ 0x1] moov atom not found' >&2; exit 1", "not readable as audio (ffmpeg: moov atom not found)"),
+        ("echo '[mov @ 0x1] moov atom not found' >&2; exit 1", "cannot be read as audio (ffmpeg: moov atom not found)"),
         ("cat {sound}; echo '[mov @ 0x1] partial file' >&2", "damaged or cut short (ffmpeg: partial file)"),
         ("cat {sound}; exit 1", "damaged or cut short (ffmpeg"),
-        ("exit 0", "not readable as audio (ffmpeg: it has no sound)"),
+        ("exit 0", "cannot be read as audio (ffmpeg: it has no sound)"),
     ],
 )
 def test_what_ffmpeg_complains_of_is_one_line(tmp_path, monkeypatch, only_ffmpeg, sound, script, reason):
@@ -123,7 +123,7 @@ def test_errors_of_torchcodec_are_one_line(monkeypatch):
 
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(media, "_audio_decoder", lambda: Decoder)
-    with pytest.raises(AudioError, match=r"not readable as audio \(Could not open the file\)$"):
+    with pytest.raises(AudioError, match=r"cannot be read as audio \(Could not open the file\)$"):
         read_audio(M4A, sample_rate_hz=8000)
 
 
@@ -131,7 +131,7 @@ def test_errors_of_torchcodec_are_one_line(monkeypatch):
 def test_playlists_and_other_text_never_reach_ffmpeg(tmp_path, monkeypatch, only_ffmpeg, text):
     stand_in(tmp_path, monkeypatch, f"touch {tmp_path / 'was-run'}")
     (tmp_path / "list.mp4").write_bytes(text)
-    with pytest.raises(AudioError, match=r"list\.mp4: not readable as audio"):
+    with pytest.raises(AudioError, match=r"list\.mp4: cannot be read as audio"):
         read_audio(tmp_path / "list.mp4", sample_rate_hz=8000)
     assert not (tmp_path / "was-run").exists()
 

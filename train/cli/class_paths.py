@@ -72,6 +72,6 @@ def _dotted_entry(key: str, value: Any) -> Any:
 
 
 def _dotted_names(value: Any) -> Any:
-    """The same for a value directly in a group: a class, a list of classes, or something else."""
+    """Convert a value one level inside a group (`model`, `trainer`): a class path, a list of them, or another value."""
     inside = dotted_in_values(value)
     return [dotted(item) for item in inside] if isinstance(inside, list) else dotted(inside)

@@ -28,7 +28,7 @@ NUMBERS = (
     "JSM_NAMESPACE_LOCAL_RANK",
     "JSM_NAMESPACE_SIZE",
 )
-"""Variables that Lightning or this project read as whole numbers."""
+"""Variables that Lightning or this project read as integers."""
 
 _TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
 _SRUN = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID")
@@ -41,7 +41,7 @@ _NOT_A_JOB = ("bash", "interactive")
 
 
 def check_numbers(environment: Mapping[str, str] = os.environ) -> None:
-    """Check that the variables that must be whole numbers are; some are read while Lightning is imported.
+    """Check that the variables that must be integers are; some are read while Lightning is imported.
 
     Raises:
         TrainingError: One is not.
@@ -50,7 +50,7 @@ def check_numbers(environment: Mapping[str, str] = os.environ) -> None:
         value = environment.get(name)
         if value is not None and not value.strip().isdecimal():
             raise TrainingError(
-                f"the environment variable {name} must be a whole number, got {value!r}: `unset {name}`, unless a "
+                f"the environment variable {name} must be an integer, got {value!r}: `unset {name}`, unless a "
                 "launcher needs it"
             )
 

@@ -18,7 +18,7 @@ _UNKNOWN_OPTION = re.compile(r"unrecognized arguments: (?:.*? )??(--[^\s=]+)")
 
 
 def whole_numbers_first() -> None:
-    """Try whole numbers before fractions for options that take both: 1 is one batch, 1.0 is all of them.
+    """Try integers before fractions for options that take both: 1 is one batch, 1.0 is all of them.
 
     Lightning's annotations have this order, but `typing` shares one object among all unions of the same types, with the
     order of whichever module used it first: a "float, int" in another package turns 1 into 1.0.

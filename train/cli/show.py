@@ -48,14 +48,14 @@ class ShownMixture(NamedTuple):
 
 @dataclass(kw_only=True)
 class Show:
-    """Write a few mixtures as training hears them: WAV files and a picture of their cochleagrams.
+    """Write a few mixtures as training hears them: WAV files and a figure of their cochleagrams.
 
     All files are scaled by the same factor, so that none clips and their levels compare as in training.
 
     Attributes:
         shards: Folder of the signals: a shard set, a folder with one shard set per split, or published HDF5 files.
         noise: Folder of the noises. By default, signals are in quiet.
-        out: Folder for the WAV files and the picture.
+        out: Folder for the WAV files and the figure.
         num: Number of mixtures.
         split: Split of folders with one shard set per split.
         duration_s: Duration of a mixture.

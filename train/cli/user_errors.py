@@ -1,8 +1,8 @@
-"""Errors of users, which are reported in one line, without a traceback."""
+"""User errors, which are reported in one line, without a traceback."""
 
 
 def user_errors() -> tuple[type[Exception], ...]:
-    """Errors that are reported in one line; imported when a command runs, not for its help."""
+    """Return all exception types that count as user errors. Imported lazily so that `--help` stays fast."""
     from datamodules.audio import AudioError
     from datamodules.batches.mixing import MixingError
     from datamodules.batches.order import DataSettingsError

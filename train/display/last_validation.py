@@ -14,11 +14,11 @@ from train.run.run_directory import PAGE_STATE_FILE
 
 @dataclass
 class LastValidation:
-    """Values and pictures of the last validation.
+    """Values and figures of the last validation.
 
     Attributes:
         values: Logged values by name, such as "val/mixed/loss".
-        pictures: Pictures by the title of their section.
+        pictures: Figures by the title of their section.
     """
 
     values: dict[str, float] = field(default_factory=dict)

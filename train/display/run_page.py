@@ -83,7 +83,7 @@ class RunPage(pl.Callback):
         if _counts(trainer) and dataloader_idx == 0 and self._sample is not None and isinstance(outputs, Mapping):
             try:
                 self._sample.add(batch, outputs)
-            except Exception:  # a picture is not worth stopping for
+            except Exception:  # a figure is not worth stopping for
                 self._sample = None
                 _log.warning("gathering for the run page failed; training continues", exc_info=True)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CONFUSIONS, MIXTURES = "Confusions", "Mixtures"
-"""Sections of pictures of the last validation."""
+"""Sections of figures of the last validation."""
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def _validation_values(trainer: pl.Trainer) -> dict[str, float]:
 
 
 def _accuracies(values: Mapping[str, float], conditions: list[str]) -> Iterator[Part]:
-    """The last accuracies, next to chance."""
+    """The last accuracies, with chance levels."""
     rows = held_out_rows(dict(values))
     if rows.empty:
         return
@@ -138,7 +138,7 @@ def brain_section(table: pd.DataFrame, name: str, kinds: Iterable[ScoreKind] = (
         kinds: Kinds of users' metrics.
 
     Yields:
-        Pictures, and a warning for each benchmark whose scoring failed.
+        Figures, and a warning for each benchmark whose scoring failed.
     """
     series = series_of({name: table})
     for benchmark in dict.fromkeys(table[t.BENCHMARK]):

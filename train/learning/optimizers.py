@@ -21,7 +21,7 @@ def keep_settings(optimizer: Optimizer, *, but: Collection[str] = ()) -> None:
 
     Raises:
         TrainingError: Later, from `load_state_dict`, if the state is that of another kind of optimizer, or has
-            another number of parameters.
+            a different number of parameters.
     """
     names = set(inspect.signature(type(optimizer)).parameters) - {"params", *but}
     settings = [{name: group[name] for name in names & group.keys()} for group in optimizer.param_groups]

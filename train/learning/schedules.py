@@ -173,16 +173,16 @@ class ScheduledRate(LRScheduler):
 
 
 def order_of(data: OrderedData | None) -> TrainingOrder:
-    """Get the order of the training data.
+    """Return the order of the training examples.
 
     Raises:
-        ScheduleError: The data module does not have it.
+        ScheduleError: The training loader has no `order`.
     """
     order = getattr(data.train_dataloader(), "order", None) if data is not None else None
     if not isinstance(order, TrainingOrder):
         raise ScheduleError(
-            "a schedule in passes, and scale_lr_from_batch, need a data module whose training loader has an `order` "
-            f"(datamodules.AuditoryDataModule is one), got {type(data).__name__}; count in steps: unit: step"
+            "a schedule counted in passes, or scale_lr_from_batch, needs a training loader with an `order` (as in "
+            f"datamodules.AuditoryDataModule), got {type(data).__name__}; otherwise set `unit: step`"
         )
     return order
 

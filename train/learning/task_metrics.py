@@ -44,7 +44,7 @@ def accuracy(task: Task, *, top_k: int = 1) -> "Accuracy":
 
 
 class Accuracy(Metric):
-    """Share of labelled examples whose class is among the `top_k` largest logits.
+    """Top-k accuracy: the fraction of labelled examples whose class is among the `top_k` largest logits.
 
     Args:
         top_k: Number of logits that count.

@@ -78,7 +78,7 @@ def frozen_modules(network: nn.Module, patterns: Iterable[str]) -> list[nn.Modul
         matching = [name for name in names if fnmatchcase(name, pattern)]
         if not matching:
             shown = ", ".join(names[:NUM_PARTS_LISTED])
-            raise TrainingError(f"freeze: no part of the network is named {pattern!r}; there are {shown}, ...")
+            raise TrainingError(f"freeze: no module matches {pattern!r}; available modules include {shown}, ...")
         found |= {name: network.get_submodule(name) for name in matching}
     return list(found.values())
 

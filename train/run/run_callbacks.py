@@ -72,7 +72,7 @@ class SaveUntrained(pl.Callback):
 
 
 class RunSummary(pl.Callback):
-    """Writes `summary.csv` at the end of training, and shows accuracies next to chance, and the brain scores."""
+    """Writes `summary.csv` at the end of training, and shows accuracies with chance levels, and the brain scores."""
 
     def __init__(self) -> None:
         self._has_trained = False

@@ -28,7 +28,7 @@ def gtzan(root: Path) -> Iterator[Row]:
     place = next((root / name for name in PLACES if (root / name).is_dir()), root)
     folders = [place / genre for genre in GENRES if (place / genre).is_dir()]
     if not folders:
-        raise CorpusError(f"{place}: has none of the folders {', '.join(GENRES)}")
+        raise CorpusError(f"{place} has none of the folders {', '.join(GENRES)}")
     splits = _splits([root, place])
     for folder in folders:
         for path in sounds_of(folder):

@@ -23,7 +23,7 @@ def musan(root: Path) -> Iterator[Row]:
     """
     kinds = [kind for kind in KINDS if (root / kind).is_dir()]
     if not kinds:
-        raise CorpusError(f"{root}: has none of the folders {', '.join(KINDS)}")
+        raise CorpusError(f"{root} has none of the folders {', '.join(KINDS)}")
     for kind in kinds:
         notes: dict[Path, dict[str, tuple[str, str]]] = {}
         for path in sounds_of(root / kind):

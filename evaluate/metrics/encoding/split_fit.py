@@ -129,7 +129,7 @@ def _train_r2(model: SplitModel, coordinates: Tensor, coefficients: Tensor, trai
 
 
 def _published_rule(raw: Tensor, measured_norm: Tensor) -> Tensor:
-    """Replace a negative correlation or that of a constant prediction by 0; NaN only if the response is constant."""
+    """Set negative correlations, and those of constant predictions, to 0; NaN only where the response is constant."""
     return torch.where(measured_norm > 0, raw.nan_to_num(nan=0.0).clamp(min=0.0), torch.nan)
 
 

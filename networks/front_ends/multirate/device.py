@@ -1,4 +1,4 @@
-"""The multirate envelopes on GPUs: few kernels over the whole batch and little memory traffic.
+"""The multirate envelopes on GPUs: a few kernels over the whole batch, with little memory traffic.
 
 All bands whose inverse FFTs have the same length are computed together, whatever their numbers of points. One kernel
 takes their bins, one batched FFT makes their subbands, and one kernel interpolates, takes magnitudes and applies the

@@ -340,4 +340,4 @@ def test_checking_without_a_terminal_shows_how_far_it_is(signal_folder, capsys):
     assert main(["check", str(signal_folder)]) == 0
     out, log = capsys.readouterr()
     assert f"checking {signal_folder / 'train'}: 23 of 23 clips (100 %)" in log
-    assert out.splitlines() == [f"{signal_folder / split}: sound" for split in ("train", "val")]
+    assert out.splitlines() == [f"{signal_folder / split}: OK" for split in ("train", "val")]

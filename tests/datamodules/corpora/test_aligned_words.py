@@ -82,13 +82,13 @@ def test_broken_alignments_are_named(tmp_path):
     for text, message in (
         ("hello", "not a TextGrid: it ends too early"),
         (long_form(WORDS, 2.0)[:-60], "ends too early|expected a"),
-        (short_form([("word", 1.0, 0.5)], 2.0), "word 'word' is said from 1.0 to 0.5 s"),
+        (short_form([("word", 1.0, 0.5)], 2.0), "word 'word' is spoken from 1.0 to 0.5 s"),
         (short_form(WORDS, 2.0).replace("<exists>", "<absent>"), "has no tiers"),
     ):
         path.write_text(text)
         with pytest.raises(CorpusError, match=message):
             read_textgrid(path)
-    with pytest.raises(CorpusError, match="not readable as an alignment"):
+    with pytest.raises(CorpusError, match="cannot be read as an alignment"):
         read_textgrid(tmp_path / "none.TextGrid")
     (tmp_path / "a.ctm").write_text("rec 1 0.5 x word\n")
     with pytest.raises(CorpusError, match=r"a\.ctm, line 1: expected RECORDING CHANNEL START"):

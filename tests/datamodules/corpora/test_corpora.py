@@ -61,7 +61,7 @@ def test_fsdd_errors_name_the_culprit(digits, tmp_path):
     with pytest.raises(CorpusError, match="nowhere: no such folder"):
         make_manifest(tmp_path / "nowhere", tmp_path / "fsdd.csv")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CorpusError, match=r"empty: has no WAV files; expected names like 7_jackson_0\.wav"):
+    with pytest.raises(CorpusError, match=r"empty has no WAV files; expected names like 7_jackson_0\.wav"):
         make_manifest(tmp_path / "empty", tmp_path / "fsdd.csv")
     with pytest.raises(CorpusError, match=r"no recordings for the split 'val' with takes \[3\].*takes 0 to 19"):
         make_manifest(digits, tmp_path / "fsdd.csv", val_takes=[3])

@@ -114,7 +114,7 @@ def test_sounds_are_found_at_any_depth_or_the_depth_is_said(tmp_path, make_sound
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "1.m4a").touch()
     with pytest.raises(
-        CorpusError, match=r"empty: has no sounds at any depth \(there is 1 .*\(\.m4a\): 1\.m4a; .*\.wav"
+        CorpusError, match=r"empty has no sounds at any depth \(there is 1 .*\(\.m4a\): 1\.m4a; .*\.wav"
     ):
         find_corpus_sounds(tmp_path / "empty")
 

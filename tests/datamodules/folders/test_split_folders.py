@@ -82,7 +82,7 @@ def test_a_single_folder_within_a_class_is_no_split(tmp_path):
         (("train/a/1.wav", "extra/1.wav"), "'train' name splits, but 'extra' next to them"),
         (("train/a/1.wav", "test/1.wav"), "'train' name splits, but 'test' next to them do not, or have no folders"),
         (("val/a/1.wav", "dev/a/1.wav"), "'dev' and 'val' are both usual names of the split 'val'"),
-        (("train/a/1.wav", "test/notes.txt"), "test: has no sounds, although it names a split"),
+        (("train/a/1.wav", "test/notes.txt"), "test has no sounds, although it names a split"),
         (("train/1.wav", "test/1.wav"), "has no folders; expected one per class, as 'test' names a split"),
         (("cat/1.wav", "train/1.wav", "test/1.wav"), "'test', 'train' name splits, but have no folders of classes"),
         (("cat/1.wav", "Eval/1.wav"), "'Eval' name splits, but have no folders of classes"),

@@ -98,7 +98,7 @@ def test_bad_manifests(tmp_path, make_manifest):
         read_manifest(tmp_path / "rows.csv", one_label=["word"])
     for name, content in [("empty.csv", ""), ("uneven.csv", "path,word\na,b\nc,d,e,f\n"), ("broken.parquet", "x")]:
         (tmp_path / name).write_text(content)
-        with pytest.raises(ManifestError, match=f"{name}: not readable"):
+        with pytest.raises(ManifestError, match=f"{name} cannot be read"):
             read_manifest(tmp_path / name, one_label=["word"])
     (tmp_path / "m.txt").write_text("path,word\na,b\n")
     with pytest.raises(ManifestError, match=r"is a \.csv or \.parquet"):
@@ -117,7 +117,7 @@ def test_label_lists(tmp_path):
     path.write_text("\n")
     with pytest.raises(ManifestError, match="lists no label"):
         read_label_list(path)
-    with pytest.raises(ManifestError, match="no readable list"):
+    with pytest.raises(ManifestError, match="cannot be read as a list"):
         read_label_list(tmp_path / "gone.txt")
 
 
@@ -161,7 +161,7 @@ def test_tables_and_lists_of_spreadsheets(tmp_path, encoding, suffix, separator)
 
 def test_other_encodings_are_refused(tmp_path):
     table = write_table(tmp_path / "m.csv", "path,word\na.wav,café\n", "cp1252")
-    with pytest.raises(ManifestError, match=r"m\.csv: not readable as a manifest \(expected text in UTF-8.*line 2"):
+    with pytest.raises(ManifestError, match=r"m\.csv cannot be read as a manifest \(expected text in UTF-8.*line 2"):
         read_manifest(table, one_label=["word"])
     path = write_table(tmp_path / "list.txt", "river\ncafé\n", "latin-1")
     with pytest.raises(ManifestError, match=r"list\.txt: expected text in UTF-8.*0xe9 in line 2"):
@@ -171,7 +171,7 @@ def test_other_encodings_are_refused(tmp_path):
 @pytest.mark.parametrize("row", ["b.wav,well, then,ann", "b.wav,well,ann,", "b.wav,well", "b.wav,river,ann,,"])
 def test_a_row_of_another_length_than_the_header_is_an_error(tmp_path, row):
     table = write_table(tmp_path / "m.csv", f"path,word,speaker\na.wav,x,bob\n{row}\n")
-    with pytest.raises(ManifestError, match=r"m\.csv: not readable as a manifest \(row 2: has \d cells"):
+    with pytest.raises(ManifestError, match=r"m\.csv cannot be read as a manifest \(row 2: has \d cells"):
         read_manifest(table, one_label=["word", "speaker"])
 
 

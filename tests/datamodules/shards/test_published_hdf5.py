@@ -145,7 +145,7 @@ def test_what_is_wrong_is_named(tree, tmp_path, capsys):
     assert "row 2: has samples that are not finite" in " ".join(capsys.readouterr().err.split())
     path.unlink()
     path.write_bytes(b"no HDF5")
-    with pytest.raises(ShardError, match="not readable as HDF5"):
+    with pytest.raises(ShardError, match="cannot be read as HDF5"):
         open_clips(tmp_path, "train", side="signal")
 
 

@@ -73,7 +73,7 @@ def test_a_link_in_an_archive_is_not_followed(tmp_path):
     with zipfile.ZipFile(path, "a") as archived:
         archived.writestr(link, str(tmp_path / "secret.wav"))
     benchmark = load_benchmark(str(path))
-    with pytest.raises(AudioError, match=r"a\.wav: not readable as audio"):
+    with pytest.raises(AudioError, match=r"a\.wav: cannot be read as audio"):
         benchmark.stimuli(8000, 4000)
 
 

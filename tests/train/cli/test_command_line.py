@@ -180,7 +180,7 @@ def test_a_run_that_could_not_start_does_not_take_the_directory(train, config, c
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--model.freeze", "[nonsense]"), "no part of the network is named 'nonsense'"),
+        (("--model.freeze", "[nonsense]"), "no module matches 'nonsense'"),
         (("--data.snr_db", "[10,-10]"), "snr_db"),
         (("--ckpt_path", "nowhere.ckpt"), "there is no checkpoint nowhere.ckpt"),
     ],

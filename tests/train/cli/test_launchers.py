@@ -92,7 +92,7 @@ def test_half_a_set_is_one_line(environment, message):
 @pytest.mark.parametrize("value", ["", "4(x2)", "one", "-1", "1.0"])
 def test_what_is_no_number_is_named(value):
     for name in NUMBERS:
-        with pytest.raises(TrainingError, match=f"{name} must be a whole number"):
+        with pytest.raises(TrainingError, match=f"{name} must be an integer"):
             check_numbers({name: value})
 
 

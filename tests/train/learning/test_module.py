@@ -88,7 +88,7 @@ def test_gradient_norms_are_written_at_their_steps(fit_here, config, every, log_
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"freeze": ["head.word"]}, "no part of the network is named 'head.word'"),
+        ({"freeze": ["head.word"]}, "no module matches 'head.word'"),
         ({"freeze": ["front_end", "backbone", "heads"]}, "`freeze` leaves nothing to train"),
         ({"loss_weights": {"words": 2.0}}, "loss_weights names unknown tasks ['words']"),
         (

@@ -172,7 +172,7 @@ def test_a_warm_start_takes_what_fits(tmp_path):
 
 
 def test_unknown_parts_to_freeze_are_named():
-    with pytest.raises(ValueError, match=r"no part of the network is named 'backbone\.nothing'; there are front_end"):
+    with pytest.raises(ValueError, match=r"no module matches 'backbone\.nothing'; available modules include front_end"):
         frozen_modules(make_module().network, ["backbone.nothing"])
 
 

@@ -140,7 +140,7 @@ def test_numbers_out_of_range(settings, message):
 
 def test_data_that_do_not_tell_their_order():
     for data in (None, SimpleNamespace(train_dataloader=list)):
-        with pytest.raises(ValueError, match="loader has an `order`"):
+        with pytest.raises(ValueError, match="training loader with an `order`"):
             order_of(data)
 
 
