@@ -78,7 +78,9 @@ class _Folder:
         self._folder = folder
 
     def names(self) -> list[str]:
-        return sorted(path.relative_to(self._folder).as_posix() for path in self._folder.rglob("*") if path.is_file())
+        # Two levels, as the format has them; unlike `rglob`, this looks into linked folders as well.
+        files = (path for pattern in ("*", "*/*") for path in self._folder.glob(pattern) if path.is_file())
+        return sorted(path.relative_to(self._folder).as_posix() for path in files)
 
     def read(self, name: str) -> bytes:
         try:

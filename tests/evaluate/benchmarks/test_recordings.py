@@ -370,3 +370,10 @@ def test_missing_repetitions_are_scored(make_benchmark):
     inspection = inspect_benchmark(benchmark)
     assert inspection.is_constant.tolist() == [False, False, True, False, False, False]
     assert any("1 units have fewer than two repetitions" in remark for remark in inspection.remarks)
+
+
+def test_sounds_may_lie_in_a_linked_folder(folder, tmp_path):
+    expected = recordings_benchmark(folder).content_hash()
+    (folder / "stimuli").rename(tmp_path / "elsewhere")
+    (folder / "stimuli").symlink_to(tmp_path / "elsewhere")
+    assert recordings_benchmark(folder).content_hash() == expected
