@@ -278,7 +278,8 @@ def _acquired(file: Path, protected: Path, timeout_s: float) -> "BaseFileLock | 
     """The lock of a file; None if the file system has no locks."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(file, thread_local=False)
+    # Without flock, filelock would take the file itself for the lock: it is there, so the lock would never be free.
+    lock = FileLock(file, thread_local=False, fallback_to_soft=False)
     while True:
         with file.open("ab") as opened:
             try:

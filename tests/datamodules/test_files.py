@@ -1,5 +1,6 @@
 """Files put in place whole, locks between processes, and what killed processes leave."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -250,6 +251,23 @@ def test_without_locks_the_work_continues_with_a_warning(tmp_path, monkeypatch, 
     with locked(tmp_path / "table.csv"):
         pass
     assert "has no locks" in caplog.text
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems do not lock by flock")
+@pytest.mark.parametrize("shared", [False, True])
+def test_without_flock_the_work_continues_with_a_warning(tmp_path, monkeypatch, caplog, shared):
+    """As on some network file systems; what filelock does then must not hide it."""
+    import fcntl
+
+    def fail(*_args) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    for _ in range(2):
+        caplog.clear()
+        with locked(tmp_path / "table.csv", shared=shared, timeout_s=0), locked(tmp_path / "other.csv", timeout_s=0):
+            pass
+        assert "has no locks" in caplog.text
 
 
 def test_folders_that_can_be_written(tmp_path):
