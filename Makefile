@@ -1,5 +1,5 @@
 # Each target sets up what it needs in a fresh clone, in a virtual environment of its own, from the lock files in
-# requirements/: exact versions, checked by hash. `make lock` renews them.
+# requirements/: exact versions, checked by hash. `make lock` regenerates them.
 PYTHON ?= python3
 VENV ?= .venv
 OLDEST_PYTHON ?= python3.11
@@ -17,7 +17,7 @@ help:
 	@echo "make test-oldest      the tests with the oldest releases that pyproject.toml allows (OLDEST_PYTHON, Python 3.11)"
 	@echo "make test-newest      the tests with the newest releases that it allows"
 	@echo "make docs             build the documentation site in site/"
-	@echo "make lock             renew the lock files"
+	@echo "make lock             regenerate the lock files"
 	@echo "make gpu-check        tests, speed and memory on a GPU (8 minutes); a rehearsal where there is no GPU"
 	@echo "make gpu-packages     pack what that needs for a machine with PyTorch and Python 3.12 but no network"
 

@@ -205,7 +205,7 @@ class Step:
     num_at_start: int = 0
 
     def then(self, now_s: float, what: str, num_done: int, num_total: int | None, unit: str) -> "Step":
-        """Move on: to another number, or to another step."""
+        """Move on to a new number or a new step."""
         if (what, unit) != (self.what, self.unit) or num_done < self.num_done:
             return Step(now_s, what, num_done, num_total, unit, num_at_start=num_done)
         return replace(self, num_done=num_done, num_total=num_total)

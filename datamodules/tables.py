@@ -56,10 +56,9 @@ def read_text_table(
 
     Raises:
         OSError: The file is missing or cannot be opened.
-        TextFileError: The file has another encoding.
+        TextFileError: The file has an unsupported encoding.
         TextTableError: The table is empty, has a column twice or lacks one, or a row is longer or shorter than the
-            header
-            or has open quotes.
+            header or has open quotes.
     """
     import pandas as pd
 

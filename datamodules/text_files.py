@@ -29,7 +29,7 @@ def read_text(path: str | Path) -> str:
 
     Raises:
         OSError: The file is missing or cannot be opened.
-        TextFileError: The file has another encoding.
+        TextFileError: The file has an unsupported encoding.
     """
     return decode_text(Path(path).read_bytes(), str(path))
 
@@ -45,7 +45,7 @@ def decode_text(content: bytes, where: str) -> str:
         The text.
 
     Raises:
-        TextFileError: The content has another encoding.
+        TextFileError: The content has an unsupported encoding.
     """
     encoding = "utf-16" if content.startswith(_UTF16_MARKS) else "utf-8-sig"
     try:

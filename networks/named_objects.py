@@ -68,7 +68,8 @@ def load_object(name: str | ObjectName) -> Any:
         The object.
 
     Raises:
-        ValueError: The name has another form, the module or the object does not exist, or the module raises an error.
+        ValueError: The name has an unexpected format, the module or object does not exist, or the module raises an
+            error.
             The message lists what the module defines, or says where the error is.
     """
     parsed = name if isinstance(name, ObjectName) else parse_object_name(name)

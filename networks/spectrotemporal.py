@@ -196,7 +196,7 @@ class ModulationPower(nn.Module):
         """(B, F, N) cochleagrams -> (B, D) mean power, filter after filter, each over all bands.
 
         Raises:
-            ValueError: If the cochleagrams have another size.
+            ValueError: If the cochleagrams have the wrong size.
         """
         if cochleagram.ndim != 3 or cochleagram.shape[1:] != (self.num_bands, self.num_frames):
             raise ValueError(

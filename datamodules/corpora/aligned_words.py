@@ -104,7 +104,7 @@ def make_manifest(
         The manifest, and what each rule removed.
 
     Raises:
-        CorpusError: The corpus has another form, it is not clear who says the words of a recording, or no word is left.
+        CorpusError: The corpus has an unexpected layout, it is not clear who speaks in a recording, or no word is left.
     """
     recordings = [
         recording._replace(path=find_file(recording.path)) for recording in find_recordings(root, layout=layout)

@@ -157,8 +157,8 @@ def read_ctm(path: str | Path, *, not_words: Collection[str] = NOT_WORDS) -> dic
         The words of each channel of each recording.
 
     Raises:
-        AlignmentError: The file is missing, a line has another form, or a word has impossible times; names the line or
-            the recording.
+        AlignmentError: The file is missing, a line has an unexpected format, or a word has impossible times; names the
+            line or the recording.
     """
     words: dict[str, dict[str, list[AlignedWord]]] = {}
     for number, line in enumerate(text_lines(_text(path)), start=1):

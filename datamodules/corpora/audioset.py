@@ -94,7 +94,7 @@ def read_segments(path: str | Path) -> list[Segment]:
     """Read a segment list.
 
     Raises:
-        CorpusError: It is missing, or a line has another form; the message names the line.
+        CorpusError: It is missing, or a line has an unexpected format; the message names the line.
     """
     try:
         lines = csv.reader(io.StringIO(read_text(path), newline=""), skipinitialspace=True, strict=True)

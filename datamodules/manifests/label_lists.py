@@ -20,7 +20,7 @@ def read_label_list(path: str | Path) -> tuple[str, ...]:
         The labels, including the null label.
 
     Raises:
-        ManifestError: The file is missing or has another encoding, has no label, or has one twice.
+        ManifestError: The file is missing or has an unsupported encoding, has no label, or has one twice.
     """
     try:
         lines = text_lines(read_text(path))

@@ -133,7 +133,7 @@ def read_index_file(folder: Path) -> ShardIndex:
         Its content.
 
     Raises:
-        ShardError: It is missing or broken, or has another format or version.
+        ShardError: It is missing or broken, or has an unsupported format or version.
     """
     path = folder / INDEX_FILE
     try:

@@ -63,7 +63,7 @@ class ShardSet:
         check_files: Compare the sizes of the files, which the full check does itself.
 
     Raises:
-        ShardError: The index is missing or damaged, or a shard is missing or has another size.
+        ShardError: The index is missing or damaged, or a shard is missing or has the wrong size.
     """
 
     def __init__(self, folder: str | Path, *, check_files: bool = True) -> None:
@@ -117,7 +117,7 @@ class ShardSet:
         """Class numbers of all clips in a one-label set, (num_clips,) int.
 
         Raises:
-            KeyError: There is no such label set, or it has another kind.
+            KeyError: There is no such label set, or it has the wrong kind.
         """
         if self.label_sets[name].kind != "one_label":
             raise KeyError(f"label set {name!r} of {self.folder} has many labels per clip")

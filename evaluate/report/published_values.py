@@ -65,9 +65,6 @@ PUBLISHED_MODELS: dict[str, PublishedModel] = {
 }
 # fmt: on
 
-RSA_CEILING_NH2015 = 0.777
-"""Similarity of a participant's sounds-by-sounds matrix with that of the others."""
-
 PERMUTED_COMPONENTS: dict[str, tuple[float, ...]] = {
     "CochCNN9-Word": (0.69, 0.72, 0.40, 0.52, 0.44, 0.31),
     "CochResNet50-Word": (0.63, 0.58, 0.36, 0.36, 0.08, 0.24),

@@ -46,7 +46,7 @@ def parse_wandb_project(name: str) -> WandbProject:
         Its parts.
 
     Raises:
-        ValueError: The name has another form.
+        ValueError: The name has an unexpected format.
     """
     *teams, project = (part.strip() for part in name.split("/"))
     if len(teams) > 1 or not all((*teams, project)):

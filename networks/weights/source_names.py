@@ -91,7 +91,7 @@ def parse_source(name: str) -> Source:
     - `untrained:BACKBONE[:SEED]`: a backbone of `networks` by name, or a `package.Class`, with random initial weights;
     - `untrained:NAME[:SEED]`: a network of another package with random initial weights.
 
-    The default seed is 0. Write `./NAME` for a checkpoint with a name like another form.
+    The default seed is 0. Write `./NAME` for a checkpoint whose name looks like one of these.
 
     Args:
         name: The name.
@@ -122,7 +122,7 @@ def parse_source(name: str) -> Source:
 
 
 def _parse_trained(name: str) -> Source | None:
-    """Parse the name of a network that is not a control or the baseline; None if it has another form."""
+    """Parse the name of a network that is not a control or the baseline; None if it has a different format."""
     if Path(name).is_file():
         return Source("checkpoint", name)
     form, _, rest = name.partition(":")

@@ -20,7 +20,7 @@ def keep_settings(optimizer: Optimizer, *, but: Collection[str] = ()) -> None:
         but: Settings to take from the state, see `set_by`.
 
     Raises:
-        TrainingError: Later, from `load_state_dict`, if the state is that of another kind of optimizer, or has
+        TrainingError: Later, from `load_state_dict`, if the state is from a different kind of optimizer, or has
             a different number of parameters.
     """
     names = set(inspect.signature(type(optimizer)).parameters) - {"params", *but}

@@ -21,7 +21,7 @@ def read_rows(path: Path, columns: Sequence[str], *, separator: str = ",") -> li
         The cells of each row by their columns.
 
     Raises:
-        CorpusError: The file is missing or not UTF-8, lacks a column, or a row has another number of cells.
+        CorpusError: The file is missing or not UTF-8, lacks a column, or a row has the wrong number of cells.
     """
     header, *rows = list(csv.reader(io.StringIO(_text(path), newline=""), delimiter=separator)) or [[]]
     lacking = [column for column in columns if column not in header]

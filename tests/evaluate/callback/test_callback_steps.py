@@ -291,8 +291,8 @@ def test_rows_beyond_the_checkpoint_are_dropped_those_of_others_stay(fit, keep, 
     fit(keep(4), brain(every_n_steps=2))
     path = tmp_path / "run" / t.SCORES_FILE
     others = [t.failed_row("tiny", NetworkIdentity(run=run, step=step)) for run, step in (("other", 100), ("run", 100))]
-    beside = t.failed_row("tiny", NetworkIdentity(run="run", checkpoint="checkpoints/step-99.ckpt", step=99))
-    t.append_rows(path, pd.concat([*others, beside]))
+    of_checkpoint = t.failed_row("tiny", NetworkIdentity(run="run", checkpoint="checkpoints/step-99.ckpt", step=99))
+    t.append_rows(path, pd.concat([*others, of_checkpoint]))
     fit(brain(every_n_steps=5, at_end=False), epochs=3, ckpt_path=resume_from(tmp_path))
     table = table_of(tmp_path / "run")
     assert list(dict.fromkeys(zip(table[t.RUN], table[t.STEP], strict=True))) == [

@@ -1,4 +1,4 @@
-"""Tiny benchmarks, and files that stand for networks."""
+"""Tiny benchmarks, a small release, and files that stand for networks."""
 
 import pytest
 import torch
@@ -6,6 +6,7 @@ import torch
 from evaluate.benchmarks import BENCHMARKS
 from evaluate.scoring import engine
 from networks import LoadedNetwork, NetworkIdentity
+from tests.helpers.release_layout import write_release
 from tests.helpers.score_commands import network_file
 
 
@@ -33,3 +34,9 @@ def tiny(make_benchmark, tiny_network_class, monkeypatch):
 def networks(tmp_path):
     """Three networks."""
     return [network_file(tmp_path, seed) for seed in range(3)]
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory):
+    """The folder of a small release."""
+    return write_release(tmp_path_factory.mktemp("release") / "data")

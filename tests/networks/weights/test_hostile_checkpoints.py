@@ -79,7 +79,7 @@ def test_a_class_of_the_running_script_is_found(monkeypatch):
     assert isinstance(build(described("__main__.Mine", width=0.05)), CochCNN9)
 
 
-@pytest.mark.parametrize("path", ["trap.py:Network", "/tmp/trap.py:Network", "../trap.py:Network"])
+@pytest.mark.parametrize("path", ["trap.py:Network", "/nowhere/trap.py:Network", "../trap.py:Network"])
 def test_a_checkpoint_chooses_no_file_to_run(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "trap.py").write_text("open('pwned', 'w')")

@@ -28,7 +28,7 @@ class Steps(torch.optim.SGD):
     pass
 
 
-class Told(Callback):
+class Named(Callback):
     seen = []
 
     def __init__(self, name: str = "none") -> None:
@@ -51,15 +51,15 @@ def mine(tmp_path, monkeypatch):
 
 
 def seen(module):
-    return sys.modules[module].Told.seen
+    return sys.modules[module].Named.seen
 
 
 def test_classes_of_users_train_from_yaml(mine, config, fit_here):
     config["model"]["backbone"] = {"class_path": f"{mine}:Mine", "init_args": {"width": 0.04}}
     config["model"]["front_end"]["class_path"] = f"{mine}:Front"
     config["model"]["optimizer"]["class_path"] = f"{mine}:Steps"
-    told = {"class_path": f"{mine}:Told", "init_args": {"name": "package.module:name"}}
-    config["trainer"] |= {"max_epochs": 1, "callbacks": [told]}
+    configured = {"class_path": f"{mine}:Named", "init_args": {"name": "package.module:name"}}
+    config["trainer"] |= {"max_epochs": 1, "callbacks": [configured]}
     run_dir = fit_here(config)
     assert seen(mine) == [("package.module:name", "Mine", "Steps")]
     saved = yaml.safe_load((run_dir / "config.yaml").read_text())
@@ -84,7 +84,7 @@ def test_classes_of_users_train_from_yaml(mine, config, fit_here):
 def test_classes_of_users_train_from_the_command_line(mine, config, fit_here, backbone):
     del config["model"]["backbone"]
     config["trainer"]["max_epochs"] = 1
-    fit_here(config, *backbone, "--trainer.callbacks+=users_package.parts:Told", "--trainer.callbacks.name", "mine")
+    fit_here(config, *backbone, "--trainer.callbacks+=users_package.parts:Named", "--trainer.callbacks.name", "mine")
     assert seen(mine) == [("mine", "Mine", "AdamW")]
 
 
