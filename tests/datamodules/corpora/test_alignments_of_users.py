@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import tgt
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from praatio import textgrid
 
 from datamodules.__main__ import main
 from datamodules.corpora.aligned_words import make_manifest
@@ -331,7 +333,6 @@ def expected(words):
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
 )
 def test_what_praatio_writes_reads_the_same(tmp_path_factory, words, form, encoding):
-    textgrid = pytest.importorskip("praatio.textgrid", reason="needs praatio: pip install praatio")
     path = tmp_path_factory.mktemp("grid") / "a.TextGrid"
     written = textgrid.Textgrid(0, DURATION_S)
     intervals = [(a, b, text) for text, a, b in words]
@@ -345,7 +346,6 @@ def test_what_praatio_writes_reads_the_same(tmp_path_factory, words, form, encod
 @settings(max_examples=60, deadline=None)
 @given(word_tiers(), st.sampled_from(["short", "long"]), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
 def test_what_tgt_writes_reads_the_same(tmp_path_factory, words, form, encoding):
-    tgt = pytest.importorskip("tgt", reason="needs tgt: pip install tgt")
     path = tmp_path_factory.mktemp("grid") / "a.TextGrid"
     written = tgt.TextGrid()
     tier = tgt.IntervalTier(0, DURATION_S, "words", [tgt.Interval(a, b, text) for text, a, b in words])
