@@ -15,6 +15,7 @@ COMMANDS = {
     "hdf5": "datamodules.commands.hdf5:Hdf5",
     "fsdd": "datamodules.commands.fsdd:Fsdd",
     "demo": "datamodules.commands.demo:Demo",
+    "packaged": "datamodules.commands.packaged:Packaged",
 }
 """Class of each command, imported when it is needed."""
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from datamodules.decoding.libsndfile import open_sound
 from datamodules.decoding.sound import UNKNOWN_LENGTH, AudioError, AudioSource, Sound, ends_before, source_name
+from networks.text.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +21,9 @@ PUBLISHED_RMS = 0.1
 
 PUBLISHED_SAMPLE_RATE_HZ = 20_000
 """Sample rate of the published networks' sounds (Kell et al. 2018)."""
+
+PUBLISHED_DURATION_S = 2.0
+"""Duration of the published networks' sounds in seconds (Kell et al. 2018)."""
 
 # "Kaiser best" of the resampy package (McFee 2016), as torchaudio's documentation translates it.
 RESAMPLING_FILTER_WIDTH = 64
@@ -51,19 +55,43 @@ class AudioInfo(NamedTuple):
     num_channels: int
 
 
-def audio_info(source: AudioSource) -> AudioInfo:
+class Stretch(NamedTuple):
+    """A stretch of a sound.
+
+    Args:
+        waveform: (T,) float32 at the wanted sample rate.
+        source_rate_hz: Sample rate of the file in Hz.
+    """
+
+    waveform: np.ndarray
+    source_rate_hz: int
+
+
+def audio_info(source: AudioSource, *, decodes: bool = False) -> AudioInfo:
     """Read the header of a sound.
+
+    Args:
+        source: Path, bytes of a file, or open binary file.
+        decodes: Decode the sound if its header does not state its length, as those of videos and some streams.
 
     Raises:
         AudioError: The sound is missing, broken, or in a format that nothing here decodes.
     """
     with open_sound(source) as sound:
-        is_known = sound.num_samples != UNKNOWN_LENGTH
-        duration_s = sound.num_samples / sound.sample_rate_hz if is_known else math.nan
-        return AudioInfo(duration_s, sound.sample_rate_hz, sound.num_channels)
+        num_samples: float = sound.num_samples
+        if num_samples == UNKNOWN_LENGTH:
+            num_samples = len(sound.read(0, None)) if decodes else math.nan
+        return AudioInfo(num_samples / sound.sample_rate_hz, sound.sample_rate_hz, sound.num_channels)
 
 
 def read_audio(
+    source: AudioSource, *, sample_rate_hz: int, start_s: float = 0.0, duration_s: float | None = None
+) -> np.ndarray:
+    """Read a sound, or a stretch of it, as the mean of its channels: (T,) float32; see `read_stretch`."""
+    return read_stretch(source, sample_rate_hz=sample_rate_hz, start_s=start_s, duration_s=duration_s).waveform
+
+
+def read_stretch(
     source: AudioSource,
     *,
     sample_rate_hz: int,
@@ -71,7 +99,7 @@ def read_audio(
     duration_s: float | None = None,
     min_source_rate_hz: int = 0,
     channel: int | None = None,
-) -> np.ndarray:
+) -> Stretch:
     """Read a sound, or a stretch of it, as one channel at the wanted sample rate.
 
     Channels are averaged unless one is chosen. Resampling uses a Kaiser-windowed sinc. A stretch is read with enough of
@@ -88,7 +116,7 @@ def read_audio(
         channel: Channel to keep, counted from 1; None is the mean of all channels.
 
     Returns:
-        (T,) float32.
+        The stretch.
 
     Raises:
         AudioError: The sound is missing, broken or empty (or ends before the start), the stretch reaches what is
@@ -106,10 +134,12 @@ def read_audio(
         check_source_rate(sound.sample_rate_hz, sample_rate_hz, sound.name, at_least_hz=min_source_rate_hz)
         if channel is not None and not 1 <= channel <= sound.num_channels:
             raise AudioError(
-                f"{sound.name}: has {sound.num_channels} channel(s), not a channel {channel}", kind="no channel"
+                f"{sound.name}: has {counted(sound.num_channels, 'channel')}, not a channel {channel}",
+                kind="no channel",
             )
         sound.channel = channel
-        return _read_stretch(sound, sample_rate_hz, start_s, duration_s)
+        waveform = _read_stretch(sound, sample_rate_hz, start_s, duration_s)
+        return Stretch(waveform, sound.sample_rate_hz)
 
 
 def resample(waveform: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
@@ -280,8 +310,15 @@ def _read_stretch(sound: Sound, sample_rate_hz: int, start_s: float, duration_s:
     num_frames = None
     if num_samples is not None:
         num_frames = ceil((first + num_samples) * block / step) + margin - first_frame
-    samples = resample(sound.read(first_frame, num_frames), from_hz, sample_rate_hz)[first - first_block * step :]
-    samples = samples[:num_samples]
+    asked_frame = round(start_s * from_hz)
+    try:
+        read = sound.read(first_frame, num_frames)
+    except AudioError as error:
+        if error.kind == "empty" and 0 < sound.num_samples < UNKNOWN_LENGTH:
+            # Name the start of the stretch, without its margin.
+            raise ends_before(sound.name, sound.num_samples, asked_frame, from_hz) from None
+        raise
+    samples = resample(read, from_hz, sample_rate_hz)[first - first_block * step :][:num_samples]
     if not len(samples):
-        raise ends_before(sound.name, sound.num_samples, round(start_s * from_hz), from_hz)
+        raise ends_before(sound.name, sound.num_samples, asked_frame, from_hz)
     return samples

@@ -2,12 +2,15 @@
 
 - `replacing`, `write_bytes`, `write_text`, `write_json`: a file is there whole or not at all;
 - `new_folder`, `replace_folder`: the same for a whole folder;
+- `undoing`, `without_new_parents`: a request that is refused leaves nothing behind;
 - `locked`: one writer at a time, or several that share;
 - `check_writable`: an error before long work rather than after it;
 - `scratch_folder`, `remove_leftovers`: temporary files and folders, also those of processes that were killed.
 """
 
+import difflib
 import errno
+import filecmp
 import functools
 import glob
 import hashlib
@@ -21,7 +24,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -36,7 +39,9 @@ DEFAULT_LOCK_TIMEOUT_S = 60.0
 
 _SHARING_TIMEOUT_S = 5.0  # to join others that share a lock; each of them holds the lock itself for a moment only
 _RETRY_S = 0.02
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+_NO_LOCKS = (errno.ENOLCK, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+_SIMILARITY = 0.75  # of names that may be meant, 0 to 1, as difflib measures it
 _MAX_STEM_LENGTH = 40  # the whole name stays below 255 bytes, in any alphabet
 
 # Which process on which machine writes this: see `_temporary`.
@@ -54,7 +59,7 @@ class NotWritableError(OSError):
 
 
 @contextmanager
-def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = False, keep_others: bool = False) -> Iterator[Path]:
     """Context manager that yields a temporary path.
 
     On success, it atomically replaces `path`; on failure, it is deleted.
@@ -62,19 +67,34 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     Args:
         path: File to make or to replace; its folder exists.
         durable: Wait until the disk has the content. Without it, a crash of the machine may leave an empty file.
+        keep_others: Do not replace what has other content.
 
     Yields:
         A hidden path in the same folder with the same ending, which no other writer uses.
+
+    Raises:
+        FileExistsError: There is something with other content, after the block.
     """
     temporary = _temporary(path)
     try:
         yield temporary
+        if keep_others and path.exists() and not (path.is_file() and filecmp.cmp(path, temporary, shallow=False)):
+            raise FileExistsError(f"{path} exists and has other content")
         if durable:
             with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
+                wait_for_disk(file)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def wait_for_disk(file: IO[bytes]) -> None:
+    """Wait until the disk has the content of an open file, on file systems that offer this."""
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def write_bytes(path: Path, content: bytes, *, durable: bool = False) -> None:
@@ -83,9 +103,10 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = False) -> None:
         temporary.write_bytes(content)
 
 
-def write_text(path: Path, text: str, *, durable: bool = False) -> None:
-    """Write a UTF-8 text file with the line breaks as given, whole or not at all."""
-    write_bytes(path, text.encode(), durable=durable)
+def write_text(path: Path, text: str, *, durable: bool = False, keep_others: bool = False) -> None:
+    """Write a UTF-8 text file with the line breaks as given, whole or not at all; see `replacing`."""
+    with replacing(path, durable=durable, keep_others=keep_others) as temporary:
+        temporary.write_bytes(text.encode())
 
 
 def write_json(path: Path, content: Any, *, durable: bool = False) -> None:
@@ -133,6 +154,51 @@ def replace_folder(finished: Path, path: Path, *, aside: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
         os.rename(path, aside)
     os.rename(finished, path)
+
+
+@contextmanager
+def without_new_parents(path: Path) -> Iterator[None]:
+    """If the block fails, remove the folders above `path` that it has made, unless something is in them."""
+    made = [parent for parent in path.absolute().parents if not parent.exists()]
+    try:
+        yield
+    except BaseException:
+        for parent in made:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+@contextmanager
+def undoing(*paths: Path) -> Iterator[None]:
+    """If the block refuses its request, undo what it has done at `paths`: what was not there goes, files are put back.
+
+    Requests are refused with a `ValueError`, or with an `ImportError` if a package is missing. After any other error,
+    such as that of a full disk, work is kept to resume from. Folders that were made for the paths are removed if empty.
+
+    Args:
+        paths: Files and folders that the block may make or replace; folders that exist are left as they are.
+    """
+    with ExitStack() as stack:
+        for path in paths:
+            stack.enter_context(without_new_parents(path))
+        missing = [path for path in paths if not path.exists()]
+        copies = {path: _temporary(path) for path in paths if path.is_file()}
+        for copy in copies.values():
+            stack.callback(copy.unlink, missing_ok=True)
+        for path, copy in copies.items():
+            shutil.copy2(path, copy)
+        try:
+            yield
+        except (ValueError, ImportError):
+            for path in missing:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+            for path, copy in copies.items():
+                os.replace(copy, path)
+            raise
 
 
 @contextmanager
@@ -212,6 +278,14 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def did_you_mean(path: Path) -> str:
+    """The end of a message about a path that is missing: what is there and has a similar name; "" if nothing does."""
+    folder = path.parent
+    there = sorted(os.listdir(folder)) if folder.is_dir() else []
+    similar = difflib.get_close_matches(path.name, there, cutoff=_SIMILARITY)
+    return f" (did you mean {', '.join(str(folder / name) for name in similar)}?)" if similar else ""
 
 
 def remove_leftovers(folder: Path, *, recursive: bool = False, is_alone: bool = False) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from networks.text.wording import shortened
+
 if TYPE_CHECKING:
     from rich import progress as bars
     from rich.console import Console
@@ -23,7 +25,8 @@ HEARTBEAT_S = 1.0
 """How often to check whether a line is due while the work itself reports nothing."""
 BYTES = "bytes"
 """The unit of downloads, shown in MB."""
-_BAR_WIDTH = 20
+_BAR_WIDTH, _NUMBERS_WIDTH, _LEAST_WIDTH = 20, 36, 24
+"""Characters of a bar, of the numbers after it, and of the words before it in a narrow terminal."""
 
 
 ReportProgress = Callable[[str, int, int], None]
@@ -64,7 +67,7 @@ class Progress:
     ) -> None:
         self._what, self._num_parts, self._part = what, num_parts, part
         self._is_shown, self._console, self._clock = is_shown, console, clock
-        self._started_s = self._last_line_s = clock()
+        self._started_s = self._last_line_s = self._part_started_s = clock()
         self._num_parts_done = 0
         self._step = Step(self._started_s, what)
         self._bars: bars.Progress | None = None
@@ -79,7 +82,7 @@ class Progress:
         from rich.console import Console
 
         self._console = self._console or Console(stderr=True, markup=False, emoji=False)
-        self._started_s = self._clock()
+        self._started_s = self._part_started_s = self._clock()
         self._last_line_s = self._started_s - LINE_EVERY_S + FIRST_LINE_AFTER_S
         if self._console.is_interactive or self._console.is_jupyter:
             self._start_bars(self._console)
@@ -118,6 +121,7 @@ class Progress:
         """Count a part as done."""
         with self._lock:
             self._num_parts_done += 1
+            self._part_started_s = self._clock()
             if self._bars is not None and self._num_parts > 1:
                 self._bars.update(self._bars.task_ids[0], advance=1, counted=self._counted_parts())
 
@@ -130,7 +134,7 @@ class Progress:
                 # A new step has a new bar, with a clock of its own.
                 if step.started_s != before.started_s or step.what != before.what:
                     self._bars.remove_task(self._bars.task_ids[-1])
-                    self._bars.add_task(what, counted="")
+                    self._bars.add_task(self._fitting(what), counted="")
                 counted = step.counted(now_s, is_short=True)
                 total = step.num_total or None
                 self._bars.update(self._bars.task_ids[-1], total=total, completed=num_done, counted=counted)
@@ -153,6 +157,11 @@ class Progress:
         self._bars.add_task("" if self._num_parts > 1 else self._what, total=None, counted="")
         self._bars.start()
 
+    def _fitting(self, what: str) -> str:
+        """Shorten words, so that bar and numbers are in the same line."""
+        width = self._console.width if self._console is not None else 0
+        return shortened(what, max(_LEAST_WIDTH, width - _BAR_WIDTH - _NUMBERS_WIDTH))
+
     def _counted_parts(self) -> str:
         return f"{self._num_parts_done} of {self._num_parts}"
 
@@ -174,8 +183,11 @@ class Progress:
             return line
         left = ""
         if self._num_parts_done:
-            per_part_s = (now_s - self._started_s) / self._num_parts_done
-            left = f" (about {duration(per_part_s * (self._num_parts - self._num_parts_done))} left in all)"
+            per_part_s = (self._part_started_s - self._started_s) / self._num_parts_done
+            in_part_s = now_s - self._part_started_s
+            if in_part_s <= per_part_s:  # a part that takes longer than those before says nothing about the rest
+                left_s = per_part_s * (self._num_parts - self._num_parts_done) - in_part_s
+                left = f" (about {duration(left_s)} left in all)"
         number = min(self._num_parts_done + 1, self._num_parts)
         return f"{self._part} {number} of {self._num_parts}{left}, {line}"
 

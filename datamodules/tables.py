@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datamodules.text_files import decode_text, nfc
+from networks.text.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MISSING_VALUES = frozenset({"", "na", "nan", "n/a", "null", "none", "nil", "<na>", "#n/a", "#na", "-nan", "1.#qnan"})
 """Marks of a missing number in lower case, as R, MATLAB, pandas and spreadsheets write them."""
+
+MISSING_LABELS = frozenset(("NA", "N/A", "n/a", "NaN", "<NA>", "#N/A", "#NA", "NULL"))
+"""Marks that are hardly ever labels, unlike `null` or `none`, which are words."""
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 """Separator of the columns by the suffix of the file."""
@@ -118,7 +122,8 @@ def _checked(lines: Iterator[list[str]], where: str, names: list[str]) -> Iterat
         if len(cells) != len(names):
             more = "more" if len(cells) > len(names) else "fewer"
             raise TextTableError(
-                f"{where}, row {number}: has {len(cells)} cells, {more} than the {len(names)} columns of the header "
+                f"{where}, row {number}: has {counted(len(cells), 'cell')}, {more} than the "
+                f"{counted(len(names), 'column')} of the header "
                 f"({_listed(names)}): {_listed(cells)}; enclose a cell that has the separator in it in double quotes"
             )
         yield cells

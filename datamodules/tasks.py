@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from networks.named_objects import load_object, parse_object_name
+from networks.named_objects import make_object, parse_object_name
 
 TaskKind = Literal["one_label", "many_labels"]
 Side = Literal["signal", "noise"]
@@ -134,6 +134,11 @@ def resolve_task(task: str | Mapping[str, Any] | Task, label_sets: Mapping[str, 
     """
     defined = task if isinstance(task, Task) else _defined(task, label_sets)
     label_set = label_sets.get(defined.side, {}).get(defined.name)
+    if label_set is None and defined.side not in label_sets:
+        raise TaskError(
+            f"task {defined.name!r} is about the {defined.side}, and `data.{defined.side}` is null: set it to the "
+            f"folder of the {defined.side} shards, or leave the task out of `data.tasks`"
+        )
     if label_set is None:
         raise TaskError(
             f"task {defined.name!r} is about the {defined.side}, whose shards have no such label column. "
@@ -186,14 +191,13 @@ def _defined(task: str | Mapping[str, Any], label_sets: Mapping[str, Mapping[str
 
 def _named_task(name: str) -> Task:
     try:
-        task = load_object(name)
+        task: Task = make_object(name, lambda made: isinstance(made, Task), expected="a datamodules.tasks.Task")
     except ValueError as error:
         raise TaskError(f"task {name!r}: {error}") from error
-    if not isinstance(task, Task):
-        raise TaskError(f"task {name!r}: expected a datamodules.tasks.Task, got {task!r}")
     return task
 
 
 def _available(label_sets: Mapping[str, Mapping[str, LabelSet]]) -> str:
     found = [f"{side}: {sorted(label_sets[side])}" for side in get_args(Side) if side in label_sets]
-    return f"Label columns of the shards: {', '.join(found) or 'none'}."
+    quiet = "" if "noise" in label_sets else " Noise is left out, as `data.noise` is null."
+    return f"Label columns of the shards: {', '.join(found) or 'none'}.{quiet}"

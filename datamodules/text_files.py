@@ -10,8 +10,26 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+from networks.files.lfs_pointers import IS_POINTER, is_pointer
+
+_MARK = "\ufeff"
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_MARKS_OF_PARTS = re.compile("(?:\\A|(?<=[\r\n]))\ufeff+")  # at the start of files that were joined to one
+
+_NO_TEXT = {
+    b"PK\x03\x04": "a ZIP archive, such as a workbook of Excel; save the table as CSV, or unpack the archive",
+    b"\xd0\xcf\x11\xe0": "a workbook of Excel or another Office file; save the table as CSV",
+    b"\x1f\x8b": "compressed by gzip; unpack it",
+    b"BZh": "compressed by bzip2; unpack it",
+    b"\xfd7zXZ": "compressed by xz; unpack it",
+    b"(\xb5/\xfd": "compressed by zstd; unpack it",
+    b"PAR1": "a Parquet file; its name must end in .parquet",
+    b"\x89HDF": "an HDF5 file, not text",
+    b"%PDF": "a PDF file, not text",
+    b"SQLite format 3": "a database of SQLite, not text",
+}
+"""What a file is that begins with these bytes."""
 
 
 class TextFileError(ValueError):
@@ -45,26 +63,30 @@ def decode_text(content: bytes, where: str) -> str:
         The text.
 
     Raises:
-        TextFileError: The content has an unsupported encoding.
+        TextFileError: The content has an unsupported encoding, is compressed or binary, or is a pointer of Git LFS.
     """
+    if is_pointer(content):
+        raise TextFileError(f"{where}: {IS_POINTER}")
     encoding = "utf-16" if content.startswith(_UTF16_MARKS) else "utf-8-sig"
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         found = f"byte 0x{content[error.start]:02x} in line {line}"
-        raise TextFileError(_wrong_encoding(where, found)) from error
+        raise TextFileError(_no_text(content, where, found)) from error
     if "\0" in text:  # UTF-16 without a mark decodes as UTF-8, with a zero next to each letter
-        raise TextFileError(
-            _wrong_encoding(where, f"a zero byte in line {text.count(chr(10), 0, text.index(chr(0))) + 1}")
-        )
-    return text
+        found = f"a zero byte in line {text.count(chr(10), 0, text.index(chr(0))) + 1}"
+        raise TextFileError(_no_text(content, where, found))
+    return _MARKS_OF_PARTS.sub("", text) if _MARK in text else text
 
 
-def _wrong_encoding(where: str, found: str) -> str:
+def _no_text(content: bytes, where: str, found: str) -> str:
+    kind = next((kind for start, kind in _NO_TEXT.items() if content.startswith(start)), None)
+    if kind is not None:
+        return f"{where}: expected text, but it is {kind}"
     return (
-        f"{where}: expected text in UTF-8 (or UTF-16 with a byte order mark), got {found}; save it as UTF-8, or "
-        "convert it, such as with `iconv -f WINDOWS-1252 -t UTF-8`"
+        f"{where}: expected text in UTF-8 (or UTF-16 with a byte order mark), got {found}; save it as "
+        "UTF-8, such as with `iconv -f ITS-ENCODING -t UTF-8`"
     )
 
 

@@ -30,9 +30,14 @@ def mix_batch(signal: Tensor, noise: Tensor, snr_db: Tensor, *, rms_level: float
     # If one side is absent, the noise's level is 0 or its weight undefined: both are replaced before they are used.
     noise_level = torch.where(has_both, _rms(noise) * 10 ** (ratio_db.where(has_both, 0.0) / 20), 1.0)
     weight = torch.where(has_both, _rms(signal) / noise_level, (ratio_db == -torch.inf).to(precision))
-    total = _centred(torch.where(ratio_db == -torch.inf, 0.0, signal) + weight * noise)
+    return set_rms_of_batch(torch.where(ratio_db == -torch.inf, 0.0, signal) + weight * noise, rms_level).float()
+
+
+def set_rms_of_batch(waveform: Tensor, rms_level: Tensor | float) -> Tensor:
+    """Demean sounds (B, T) and scale each to an RMS, a number or (B, 1); silence stays silent."""
+    total = _centred(waveform)
     level = _rms(total)
-    return (total * (rms_level / level.where(level > 0, 1.0))).float()
+    return total * (rms_level / level.where(level > 0, 1.0))
 
 
 def mixed(batch: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """Loaders that follow an order and can resume in the middle of an epoch."""
 
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
 
 from datamodules.batches.examples import MixtureDataset, collate
-from datamodules.batches.order import DataSettingsError, Draw, TrainingOrder, ValidationOrder
+from datamodules.batches.order import HOW_STREAMED, Draw, TrainingOrder, ValidationOrder
+from datamodules.batches.settings_error import DataSettingsError
 
 
 class ExampleLoader:
@@ -68,7 +71,25 @@ class ExampleLoader:
 
     def _iterate(self, *, epoch: int, first: int) -> Iterator[dict[str, Any]]:
         self._batches.epoch, self._batches.first = epoch, first
-        yield from self._loader
+        with _interrupts_blocked():
+            batches = iter(self._loader)
+        yield from batches
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Block Ctrl-C in the processes that are started meanwhile: a terminal sends it to them, too.
+
+    They would end, and with them the training, before its process has saved. They end when that process does.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class TrainingLoader(ExampleLoader):
@@ -110,8 +131,8 @@ class TrainingLoader(ExampleLoader):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """Number of batches of the epoch that were returned, and what the order was made from."""
-        return {**self._progress, **self.order.identity()}
+        """Number of batches of the epoch that were returned, and what they were made from."""
+        return {**self._progress, **self._identity()}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Resume the next pass where a state was taken, if it is a pass through the same epoch.
@@ -122,18 +143,25 @@ class TrainingLoader(ExampleLoader):
         self._resumed = dict(state)
         self._progress = {name: int(state[name]) for name in self._progress}
 
+    def _identity(self) -> dict[str, int]:
+        return {**self.order.identity(), **self.dataset.augmentation.identity()}
+
     def _first_batch(self, epoch: int) -> int:
         state = self._resumed
         if state is None or state["epoch"] != epoch:
             return 0
         first = state["batches"] % state["num_batches"]  # a complete epoch starts again
-        identity = self.order.identity()
-        differing = {name: state.get(name) for name, value in identity.items() if state.get(name) != value}
+        identity = self._identity()
+        # From a folder, a state of streamed clips is as good: how they were read is left out.
+        left_out = {*self._progress, *(HOW_STREAMED if identity.keys().isdisjoint(HOW_STREAMED) else ())}
+        names = [name for name in dict.fromkeys((*identity, *state)) if name not in left_out]
+        differing = [name for name in names if state.get(name) != identity.get(name)]
         if first and differing:
+            before, now = ({name: found.get(name) for name in differing} for found in (state, identity))
             raise DataSettingsError(
-                f"cannot resume after batch {first} of epoch {epoch}: the checkpoint was made with {differing}, "
-                f"now it is { {name: identity[name] for name in differing} }. Use the same data, seed and "
-                "batch_size times number of ranks (for streamed shards, the same numbers of ranks and of "
+                f"cannot resume after batch {first} of epoch {epoch}: the checkpoint was made with {before}, "
+                f"now it is {now}. Use the same data, sampling, augmentation, seed "
+                "and batch_size times number of ranks (for streamed shards, the same numbers of ranks and of "
                 "workers), or a checkpoint from the end of an epoch"
             )
         return first

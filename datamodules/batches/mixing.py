@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from datamodules.audio import PUBLISHED_RMS, demean, is_audible, rms, set_rms
+from datamodules.shards.undecoded import Waveform
 
 PUBLISHED_SNR_DB = (-10.0, 10.0)
 """Range of signal-to-noise ratios in training (Feather et al. 2019)."""
@@ -61,6 +62,8 @@ def mix(
     Raises:
         MixingError: Both sides are silent, or the lengths differ.
     """
+    if signal is not None and noise is not None and signal.shape != noise.shape:
+        raise MixingError(f"{names}: signal has shape {signal.shape}, noise {noise.shape}; both must be equal")
     ratio_db = heard_ratio(signal, noise, snr_db, names=names)
     if ratio_db == np.inf:
         assert signal is not None
@@ -103,10 +106,8 @@ def heard_ratio(
         `snr_db` if both are heard; +inf for the signal alone, -inf for the noise alone.
 
     Raises:
-        MixingError: Both sides are silent, or the lengths differ.
+        MixingError: Both sides are silent.
     """
-    if signal is not None and noise is not None and signal.shape != noise.shape:
-        raise MixingError(f"{names}: signal has shape {signal.shape}, noise {noise.shape}; both must be equal")
     hears_signal = signal is not None and snr_db != -np.inf and is_audible(signal)
     hears_noise = noise is not None and snr_db != np.inf and is_audible(noise)
     if hears_signal and hears_noise:
@@ -118,7 +119,9 @@ def heard_ratio(
     )
 
 
-def place_signal(waveform: np.ndarray, midpoint: int, num_samples: int, *, shift: int = 0) -> np.ndarray:
+def place_signal(
+    waveform: Waveform, midpoint: int, num_samples: int, *, shift: int = 0, middle: int | None = None
+) -> np.ndarray:
     """Cut the window of a clip whose middle is the clip's midpoint; zero beyond the ends of the clip.
 
     Args:
@@ -127,12 +130,13 @@ def place_signal(waveform: np.ndarray, midpoint: int, num_samples: int, *, shift
         num_samples: Length of the window in samples.
         shift: Samples of the clip from its midpoint to the window's middle. It is limited so that the window's middle
             stays on the clip, and with it a word that fills the clip.
+        middle: Sample of the window that counts as its middle; by default half its length.
 
     Returns:
         (num_samples,) of the waveform's dtype.
     """
     centre = min(max(midpoint + shift, 0), len(waveform) - 1)
-    first = centre - num_samples // 2
+    first = centre - (num_samples // 2 if middle is None else middle)
     window = np.zeros(num_samples, dtype=waveform.dtype)
     stretch = waveform[max(first, 0) : max(first + num_samples, 0)]
     start = max(-first, 0)
@@ -146,7 +150,26 @@ def draw_shift(rng: np.random.Generator, jitter_s: float, sample_rate_hz: int) -
     return int(rng.integers(-jitter, jitter, endpoint=True))
 
 
-def crop_noise(waveform: np.ndarray, num_samples: int, rng: np.random.Generator) -> np.ndarray:
+def crop_signal(waveform: Waveform, num_samples: int, rng: np.random.Generator) -> np.ndarray:
+    """Cut a stretch of a signal at a random place; a shorter signal is put whole at a random place in silence.
+
+    Args:
+        waveform: (T,) float.
+        num_samples: Wanted length in samples.
+        rng: Source of random numbers.
+
+    Returns:
+        (num_samples,) of the waveform's dtype.
+    """
+    if len(waveform) >= num_samples:
+        return crop_noise(waveform, num_samples, rng)
+    window = np.zeros(num_samples, dtype=waveform.dtype)
+    first = int(rng.integers(0, num_samples - len(waveform), endpoint=True))
+    window[first : first + len(waveform)] = waveform
+    return window
+
+
+def crop_noise(waveform: Waveform, num_samples: int, rng: np.random.Generator) -> np.ndarray:
     """Cut a stretch of a noise at a random place.
 
     A shorter noise is repeated in a loop from a random place. A silent stretch is drawn again, up to `MAX_CROP_DRAWS`

@@ -5,29 +5,21 @@ r-th of W equal slices of the B * W positions of global batch k. So each global 
 B * W is the same, and a run can be resumed from the number of batches seen.
 """
 
-from collections.abc import Iterator
-from enum import IntEnum
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from datamodules.batches.random_streams import Purpose, permutation
+from datamodules.batches.sampling.weighted_order import fingerprint, weighted_order
+from datamodules.batches.settings_error import DataSettingsError
+from datamodules.tasks import Side
+from networks.text.wording import counted
 
-class Purpose(IntEnum):
-    """What random numbers are for: each purpose has its own stream, independent of the others."""
-
-    SIGNAL_ORDER = 0
-    NOISE_ORDER = 1
-    TRAINING_EXAMPLE = 2
-    VALIDATION_NOISE_ORDER = 3
-    VALIDATION_EXAMPLE = 4
-    BUILD_ORDER = 5
-    STREAM_WINDOW = 6
-
-
-class DataSettingsError(ValueError):
-    """Settings of the data that are out of range, contradict each other, or do not fit the clips."""
+HOW_STREAMED = ("num_ranks", "num_streams")
+"""What only the identity of an order of streamed clips has."""
 
 
 class Draw(NamedTuple):
@@ -38,66 +30,38 @@ class Draw(NamedTuple):
         position: Index in the epoch's order.
         signal: Index of the signal clip in its shard set.
         noise: Index of the noise clip in its shard set; -1 without noise.
+        more_noises: Indices of further noise clips.
     """
 
     epoch: int
     position: int
     signal: int
     noise: int
+    more_noises: tuple[int, ...] = ()
 
 
-def check_seed(seed: int) -> None:
-    """Raise `DataSettingsError` if a seed does not fit the generator's key."""
-    if not 0 <= seed < 2**64:
-        raise DataSettingsError(f"seed must be between 0 and 2^64 - 1, got {seed}")
-
-
-def generator(*, seed: int, purpose: Purpose, epoch: int = 0, position: int = 0) -> np.random.Generator:
-    """Make a generator of random numbers that are a pure function of the arguments.
-
-    The counter-based Philox generator (Salmon et al. 2011) is keyed by the seed; purpose, epoch and position set its
-    counter, whose lowest 64 bits count the numbers drawn.
+class ClipWeights(NamedTuple):
+    """How often each training clip is drawn relative to others of its side; None: each once per pass.
 
     Args:
-        seed: 0 to 2^64 - 1.
-        purpose: What the numbers are for.
-        epoch: Epoch or cycle.
-        position: Position within it.
-
-    Returns:
-        The generator, at its start.
+        signal: (num_signals,) float.
+        noise: (num_noises,) float.
     """
-    check_seed(seed)
-    counter = np.array([0, position, epoch, int(purpose)], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(key=np.array([seed, 0], dtype=np.uint64), counter=counter))
+
+    signal: np.ndarray | None = None
+    noise: np.ndarray | None = None
 
 
-@lru_cache(maxsize=4)
-def permutation(num_items: int, *, seed: int, purpose: Purpose, cycle: int = 0) -> np.ndarray:
-    """Shuffle items, as a pure function of the arguments.
-
-    Args:
-        num_items: Number of items.
-        seed: Seed of the run.
-        purpose: What is shuffled.
-        cycle: Index of the shuffle; for signals, the epoch.
-
-    Returns:
-        (num_items,) int64, read-only.
-    """
-    order = generator(seed=seed, purpose=purpose, epoch=cycle).permutation(num_items)
-    order.flags.writeable = False
-    return order
+EQUAL_WEIGHTS = ClipWeights()
 
 
-def cycled(positions: np.ndarray, num_items: int, *, seed: int, purpose: Purpose) -> np.ndarray:
-    """Give the items for counters 0, 1, 2, ...: all items in shuffled order, then all of them in another, and so on.
+def cycled(positions: np.ndarray, num_items: int, one_pass: Callable[[int], np.ndarray]) -> np.ndarray:
+    """Give the items for counters 0, 1, 2, ...: those of one pass, then those of the next, and so on.
 
     Args:
         positions: (B,) int, values of the counter.
-        num_items: Number of items.
-        seed: Seed of the run.
-        purpose: What is shuffled.
+        num_items: Number of items in a pass.
+        one_pass: Returns the items (num_items,) of a pass, by its index.
 
     Returns:
         (B,) int64.
@@ -105,8 +69,7 @@ def cycled(positions: np.ndarray, num_items: int, *, seed: int, purpose: Purpose
     items = np.empty(len(positions), dtype=np.int64)
     cycles, places = np.divmod(positions, num_items)
     for cycle in np.unique(cycles):
-        order = permutation(num_items, seed=seed, purpose=purpose, cycle=int(cycle))
-        items[cycles == cycle] = order[places[cycles == cycle]]
+        items[cycles == cycle] = one_pass(int(cycle))[places[cycles == cycle]]
     return items
 
 
@@ -139,27 +102,53 @@ class Order:
         self.rank = rank
         self.num_ranks = num_ranks
 
+    def _pass(self, side: Side, purpose: Purpose, cycle: int) -> np.ndarray:
+        """All clips of a side in the order of one pass, (num_clips,) int64."""
+        num_clips = self.num_signals if side == "signal" else self.num_noises
+        return permutation(num_clips, seed=self.seed, purpose=purpose, cycle=cycle)
+
+    def _noises(self, counters: np.ndarray, purpose: Purpose) -> np.ndarray:
+        if self.num_noises == 0:
+            return np.full(len(counters), -1)
+        return cycled(counters, self.num_noises, lambda cycle: self._pass("noise", purpose, cycle))
+
 
 class TrainingOrder(Order):
     """The batches of training, for one rank.
 
     Every signal clip comes once per epoch, in another order each epoch. The noise clips all come before any repeats,
-    across epochs. The last global batch of an epoch is dropped if it is incomplete.
+    across epochs. With weights, clips come more or less often than that, see
+    `datamodules.batches.sampling.weighted_order`; epochs stay as long. The last global batch of an epoch is dropped if
+    it is incomplete.
 
-    The arguments are those of `Order`.
+    Args:
+        num_signals: N, number of signal clips.
+        num_noises: Number of noise clips; 0 for quiet.
+        weights: How often clips are drawn.
+        noises_per_example: Noise clips for each example.
+        settings: `batch_size`, `seed`, `rank` and `num_ranks`, see `Order`.
 
     Raises:
         DataSettingsError: There are too few clips for one global batch.
     """
 
     def __init__(
-        self, num_signals: int, num_noises: int, *, batch_size: int, seed: int, rank: int = 0, num_ranks: int = 1
+        self,
+        num_signals: int,
+        num_noises: int,
+        *,
+        weights: ClipWeights = EQUAL_WEIGHTS,
+        noises_per_example: int = 1,
+        **settings: Any,
     ) -> None:
-        super().__init__(num_signals, num_noises, batch_size=batch_size, seed=seed, rank=rank, num_ranks=num_ranks)
+        super().__init__(num_signals, num_noises, **settings)
+        self.weights = weights
+        self.noises_per_example = noises_per_example
+        self._weighted_pass = lru_cache(maxsize=4)(self._drawn_pass)  # per object, as the weights may be a million
         if len(self) < 1:
             raise DataSettingsError(
-                f"{num_signals} training clips do not fill one batch of {batch_size} on {num_ranks} rank(s): "
-                "use a smaller batch_size"
+                f"{counted(num_signals, 'training clip', 'does')} not fill one batch of {self.batch_size} on "
+                f"{counted(self.num_ranks, 'rank')}: use a smaller batch_size"
             )
 
     @property
@@ -169,13 +158,18 @@ class TrainingOrder(Order):
 
     def identity(self) -> dict[str, int]:
         """What a run must share to resume in the middle of an epoch."""
-        return {
+        result = {
             "num_batches": len(self),
             "global_batch_size": self.global_batch_size,
             "num_signals": self.num_signals,
             "num_noises": self.num_noises,
             "seed": self.seed,
         }
+        given = {f"{side}_weights": weights for side, weights in self.weights._asdict().items() if weights is not None}
+        result |= {name: fingerprint(weights) for name, weights in given.items()}
+        if self.noises_per_example > 1:
+            result["noises_per_example"] = self.noises_per_example
+        return result
 
     def __len__(self) -> int:
         """Batches per epoch."""
@@ -196,11 +190,19 @@ class TrainingOrder(Order):
             yield self._draws(epoch, np.arange(start, start + self.batch_size))
 
     def _draws(self, epoch: int, positions: np.ndarray) -> list[Draw]:
-        signals = permutation(self.num_signals, seed=self.seed, purpose=Purpose.SIGNAL_ORDER, cycle=epoch)[positions]
-        counters = epoch * self.num_signals + positions
-        noises = _noises(counters, self.num_noises, self.seed, Purpose.NOISE_ORDER)
-        rows = zip(positions.tolist(), signals.tolist(), noises.tolist(), strict=True)
-        return [Draw(epoch, *row) for row in rows]
+        signals = self._pass("signal", Purpose.SIGNAL_ORDER, epoch)[positions]
+        first = self.noises_per_example * (epoch * self.num_signals + positions)
+        noises = [self._noises(first + i, Purpose.NOISE_ORDER).tolist() for i in range(self.noises_per_example)]
+        rows = zip(positions.tolist(), signals.tolist(), *noises, strict=True)
+        return [Draw(epoch, position, signal, noise, tuple(more)) for position, signal, noise, *more in rows]
+
+    def _pass(self, side: Side, purpose: Purpose, cycle: int) -> np.ndarray:
+        if getattr(self.weights, side) is None:
+            return super()._pass(side, purpose, cycle)
+        return self._weighted_pass(side, purpose, cycle)
+
+    def _drawn_pass(self, side: Side, purpose: Purpose, cycle: int) -> np.ndarray:
+        return weighted_order(getattr(self.weights, side), seed=self.seed, purpose=purpose, cycle=cycle)
 
 
 class ValidationOrder(Order):
@@ -220,7 +222,9 @@ class ValidationOrder(Order):
     ) -> None:
         super().__init__(num_signals, num_noises, batch_size=batch_size, seed=seed, rank=rank, num_ranks=num_ranks)
         if num_signals < num_ranks:
-            raise DataSettingsError(f"{num_signals} validation clips are too few for {num_ranks} rank(s)")
+            raise DataSettingsError(
+                f"{counted(num_signals, 'validation clip', 'is')} too few for {counted(num_ranks, 'rank')}"
+            )
         self._num_batches = min(ceil(ceil(num_signals / num_ranks) / batch_size), num_signals // num_ranks)
 
     def __len__(self) -> int:
@@ -239,15 +243,9 @@ class ValidationOrder(Order):
         """
         parts = np.array_split(np.arange(self.num_signals), self._num_batches * self.num_ranks)
         for positions in parts[self.rank :: self.num_ranks][first:]:
-            noises = _noises(positions, self.num_noises, self.seed, Purpose.VALIDATION_NOISE_ORDER)
+            noises = self._noises(positions, Purpose.VALIDATION_NOISE_ORDER)
             rows = zip(positions.tolist(), positions.tolist(), noises.tolist(), strict=True)
             yield [Draw(0, *row) for row in rows]
-
-
-def _noises(counters: np.ndarray, num_noises: int, seed: int, purpose: Purpose) -> np.ndarray:
-    if num_noises == 0:
-        return np.full(len(counters), -1)
-    return cycled(counters, num_noises, seed=seed, purpose=purpose)
 
 
 def _check_rank(rank: int, num_ranks: int) -> None:

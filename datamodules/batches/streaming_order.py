@@ -10,10 +10,13 @@ of ranks and workers, and each signal clip still comes once. Two things differ f
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-from datamodules.batches.order import Draw, Order, Purpose, TrainingOrder, ValidationOrder, generator, permutation
+from datamodules.batches.order import Draw, Order, TrainingOrder, ValidationOrder
+from datamodules.batches.random_streams import Purpose, generator, permutation
+from datamodules.tasks import Side
 
 STREAM_WINDOW_CLIPS = 512
 """How far a clip may move from its place in the order of the shards; as many wait in a worker's memory."""
@@ -45,42 +48,14 @@ def local_order(
     return clips[np.argsort(np.arange(len(clips)) + window * rng.random(len(clips)), kind="stable")]
 
 
-class _Sides:
-    """The clips at each position."""
-
-    def __init__(self, signal_shards: Sequence[int], noise_shards: Sequence[int], seed: int) -> None:
-        self._shards = {"signal": tuple(signal_shards), "noise": tuple(noise_shards)}
-        self._seed = seed
-        self._order = lru_cache(maxsize=4)(self._ordered)  # per object, as the counts may be a million numbers
-
-    def signals(self, epoch: int, positions: np.ndarray) -> np.ndarray:
-        return self._order("signal", Purpose.SIGNAL_ORDER, epoch)[positions]
-
-    def noises(self, counters: np.ndarray, purpose: Purpose) -> np.ndarray:
-        num_noises = sum(self._shards["noise"])
-        if not num_noises:
-            return np.full(len(counters), -1)
-        cycles, places = np.divmod(counters, num_noises)
-        found = np.empty(len(counters), dtype=np.int64)
-        for cycle in np.unique(cycles):
-            found[cycles == cycle] = self._order("noise", purpose, int(cycle))[places[cycles == cycle]]
-        return found
-
-    def _ordered(self, side: str, purpose: Purpose, cycle: int) -> np.ndarray:
-        return local_order(self._shards[side], seed=self._seed, purpose=purpose, cycle=cycle)
-
-
 class _Streamed(Order):
     """What the orders of streamed clips share: the shards, and the workers that read them.
 
     Args:
         signal_shards: Number of signal clips in each shard.
         noise_shards: Number of noise clips in each shard; empty for quiet.
-        batch_size: B, examples per batch of one rank.
-        seed: Seed of the run.
-        rank: Index of this rank.
-        num_ranks: W, number of ranks.
         num_workers: Worker processes of each rank.
+        settings: `batch_size`, `seed`, `rank` and `num_ranks`, see `Order`; for training, `noises_per_example`.
     """
 
     def __init__(
@@ -88,16 +63,19 @@ class _Streamed(Order):
         signal_shards: Sequence[int],
         noise_shards: Sequence[int],
         *,
-        batch_size: int,
-        seed: int,
-        rank: int = 0,
-        num_ranks: int = 1,
         num_workers: int = 0,
+        **settings: Any,
     ) -> None:
-        counts = sum(signal_shards), sum(noise_shards)
-        super().__init__(*counts, batch_size=batch_size, seed=seed, rank=rank, num_ranks=num_ranks)
+        super().__init__(sum(signal_shards), sum(noise_shards), **settings)
         self.num_streams = max(1, num_workers)
-        self._sides = _Sides(signal_shards, noise_shards, seed)
+        self._shards: dict[Side, tuple[int, ...]] = {"signal": tuple(signal_shards), "noise": tuple(noise_shards)}
+        self._local_pass = lru_cache(maxsize=4)(self._shuffled)  # per object, as the counts may be a million numbers
+
+    def _pass(self, side: Side, purpose: Purpose, cycle: int) -> np.ndarray:
+        return self._local_pass(side, purpose, cycle)
+
+    def _shuffled(self, side: Side, purpose: Purpose, cycle: int) -> np.ndarray:
+        return local_order(self._shards[side], seed=self.seed, purpose=purpose, cycle=cycle)
 
 
 class StreamedTrainingOrder(_Streamed, TrainingOrder):
@@ -120,12 +98,6 @@ class StreamedTrainingOrder(_Streamed, TrainingOrder):
             place = self.rank * len(self) + _place(batch, len(self), self.num_streams)
             yield self._draws(epoch, np.arange(place * self.batch_size, (place + 1) * self.batch_size))
 
-    def _draws(self, epoch: int, positions: np.ndarray) -> list[Draw]:
-        signals = self._sides.signals(epoch, positions)
-        noises = self._sides.noises(epoch * self.num_signals + positions, Purpose.NOISE_ORDER)
-        rows = zip(positions.tolist(), signals.tolist(), noises.tolist(), strict=True)
-        return [Draw(epoch, *row) for row in rows]
-
 
 class StreamedValidationOrder(_Streamed, ValidationOrder):
     """`ValidationOrder` for streamed clips: every signal clip once, each rank reads a stretch of the shards.
@@ -139,7 +111,7 @@ class StreamedValidationOrder(_Streamed, ValidationOrder):
         parts = np.array_split(np.arange(self.num_signals), len(self) * self.num_ranks)
         for batch in range(first, len(self)):
             positions = parts[self.rank * len(self) + _place(batch, len(self), self.num_streams)]
-            noises = self._sides.noises(positions, Purpose.VALIDATION_NOISE_ORDER)
+            noises = self._noises(positions, Purpose.VALIDATION_NOISE_ORDER)
             rows = zip(positions.tolist(), positions.tolist(), noises.tolist(), strict=True)
             yield [Draw(0, *row) for row in rows]
 

@@ -19,11 +19,18 @@ from datamodules.building.jobs import bad_clips, do_jobs, plan, problem_of
 from datamodules.building.nothing_left import check_left
 from datamodules.building.records import Problem
 from datamodules.building.working_folder import remove_finished, taking_up, up_to_date, working_on
-from datamodules.files import check_writable, file_sha256
-from datamodules.folders.sound_folders import PassedOver, find_file
+from datamodules.files import check_writable, file_sha256, without_new_parents
+from datamodules.folders.sound_folders import PassedOver, find_file, missing_target
 from datamodules.manifests.label_lists import label_sets_of
 from datamodules.manifests.manifest import LABEL_SEPARATOR, ManifestEntry, RowError, read_manifest
-from datamodules.manifests.splitting import SplitRule, check_splits, name_splits, split_entries
+from datamodules.manifests.splitting import (
+    SplitRule,
+    check_splits,
+    name_splits,
+    names_in,
+    split_entries,
+    warn_of_split_folders,
+)
 from datamodules.progress import Progress
 from datamodules.shards.index import FORMAT_VERSION
 
@@ -60,6 +67,7 @@ def build_shards(
     progress: bool = True,
     picture: bool = True,
     passed_over: Sequence[PassedOver] = (),
+    folder: str | Path | None = None,
 ) -> BuildReport:
     """Build one shard set per split of a manifest: `OUT/train`, `OUT/val`, ...
 
@@ -95,6 +103,8 @@ def build_shards(
         progress: Show progress: a bar in a terminal, otherwise a line now and then.
         picture: Draw `OUT/report.png`.
         passed_over: Files of the corpus that the manifest does not name, for the report.
+        folder: Folder of the corpus, so that a split by path does not depend on where it is; None is that of the
+            manifest.
 
     Returns:
         What was built.
@@ -127,8 +137,11 @@ def build_shards(
         entries, missing = _found_files(entries)
         entries, renamed = name_splits(manifest, entries, wrong_rows or ())
         check_left(manifest, entries, wrong_rows or (), is_given=rule.by == "given")
-        entries = split_entries(entries, rule, seed=seed)
+        root = manifest.parent if folder is None else Path(folder)
+        entries = split_entries(entries, rule, seed=seed, folder=root)
         check_splits(entries)
+        if rule.by == "given":
+            warn_of_split_folders(manifest, entries, root)
         if missing and not skip_bad:
             raise bad_clips(missing)
         request: dict[str, Any] = {
@@ -137,7 +150,7 @@ def build_shards(
             "sounds_sha256": _sounds_digest(entries),
             "label_sets": [[name, asdict(label_set)] for name, label_set in label_sets.items()],
             **vars(cutting),
-            "split_rule": asdict(rule),
+            "split_rule": rule.as_request(),
             "clips_per_shard": clips_per_shard,
             "keep_order": keep_order,
             "skip_bad": skip_bad,
@@ -146,6 +159,10 @@ def build_shards(
         }
         if may_be_unlabelled:  # otherwise requests stay equal to those from before this setting
             request["may_be_unlabelled"] = sorted(may_be_unlabelled)
+        if rule.by == "path" and any(
+            source != name for source, name in names_in(root, {entry.source for entry in entries}).items()
+        ):  # the split is not that of earlier versions
+            request["split_by"] = "path in the folder"
         if renamed:
             request["renamed_splits"] = renamed
         if label_separator not in (None, LABEL_SEPARATOR):
@@ -158,7 +175,10 @@ def build_shards(
         problems = [
             Problem(error.split, error.row, "", error.source, error.kind, str(error)) for error in wrong_rows or ()
         ]
-        with working_on(out, request, overwrite=overwrite, is_part=part is not None) as working:
+        with (
+            without_new_parents(out),
+            working_on(out, request, overwrite=overwrite, is_part=part is not None) as working,
+        ):
             write_plan(working, jobs, problems, passed_over)
             chosen = jobs if part is None else jobs[part[0] :: part[1]]
             found = do_jobs(chosen, working, cutting, num_workers, skip_bad=skip_bad, display=display)
@@ -225,9 +245,8 @@ def _found_files(entries: Sequence[ManifestEntry]) -> tuple[list[ManifestEntry],
 def _why_missing(path: Path) -> str:
     if path.is_file():
         return ""
-    if path.is_symlink():
-        return f"no such audio file: a link to {path.readlink()}, which is missing; get the file first"
-    return "no such audio file"
+    link = missing_target(path)
+    return f"no such audio file: {link}" if link else "no such audio file"
 
 
 def _sounds_digest(entries: Sequence[ManifestEntry]) -> str:

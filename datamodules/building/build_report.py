@@ -6,7 +6,7 @@ The folder of a build holds
 - `report.csv`: the rows that were left out, each with its reason;
 - `passed_over.csv`: files of the corpus that the manifest does not name, if there are any: columns kind, path;
 - `statistics.csv`: columns split, quantity, name, value; clips, durations, clips per class, clips left out by reason,
-  clipped clips, partly silent clips, copies;
+  clipped clips, partly silent clips, copies, clips from files of a lower sample rate, short clips;
 - `duplicates.csv`: clips with the same sound, which share a value of `content`;
 - `report.png`: the same as a figure.
 """
@@ -18,14 +18,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from datamodules.audio import PUBLISHED_DURATION_S
 from datamodules.building.clip_quality import MANY_CLIPPED, MANY_ZEROS
 from datamodules.building.records import JobOutcome, Problem
 from datamodules.files import write_json, write_text
 from datamodules.folders.sound_folders import PassedOver
 from datamodules.shards.reader import ShardSet
 from datamodules.tasks import LabelSet
+from datamodules.text_files import nfc
 
 REQUEST_FILE = "build.json"
 REPORT_FILE = "report.csv"
@@ -34,12 +36,27 @@ DUPLICATES_FILE = "duplicates.csv"
 PASSED_OVER_FILE = "passed_over.csv"
 PICTURE_FILE = "report.png"
 
-Statistic = tuple[str, str, str, float]
-"""Split, quantity, name, value."""
+LOWER_RATE = "clips from a lower rate"
+"""Clips from files of a lower sample rate, by that rate: they have nothing above half of it."""
+SHORT = "clips shorter than an example"
+"""Clips shorter than the default duration of an example of training, which adds silence."""
+
+
+class Statistic(NamedTuple):
+    """A row of `statistics.csv`."""
+
+    split: str
+    quantity: str
+    name: str
+    value: float
 
 
 class BuildError(ValueError):
     """A build that is not possible; the message names the cause."""
+
+
+class NothingLeftError(BuildError):
+    """No clip of a split can be used: building again from the same rows would end in the same way."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +92,7 @@ class BuildReport:
             without a split "train".
         part: Index of the part that was built, and number of parts; None if the build is complete.
         passed_over: Files of the corpus that the manifest does not name.
+        statistics: What is counted; empty if only a part was built.
     """
 
     folder: Path
@@ -85,6 +103,15 @@ class BuildReport:
     labels_without_training: Mapping[str, tuple[str, ...]]
     part: tuple[int, int] | None = None
     passed_over: tuple[PassedOver, ...] = ()
+    statistics: tuple[Statistic, ...] = ()
+
+    def counted(self, quantity: str) -> dict[str, int]:
+        """Sum a quantity of the statistics over splits, by name."""
+        found: Counter[str] = Counter()
+        for row in self.statistics:
+            if row.quantity == quantity:
+                found[row.name] += int(row.value)
+        return dict(found)
 
 
 def write_build_report(
@@ -111,11 +138,8 @@ def write_build_report(
     _write_csv(folder / DUPLICATES_FILE, _names(Duplicate), map(astuple, _duplicates(outcomes)))
     if passed_over:
         _write_csv(folder / PASSED_OVER_FILE, PassedOver._fields, passed_over)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("split", "quantity", "name", "value"))
-    writer.writerows(statistics(outcomes, problems, label_sets, request["sample_rate_hz"]))
-    write_text(folder / STATISTICS_FILE, buffer.getvalue())
+    counted = statistics(outcomes, problems, label_sets, request["sample_rate_hz"])
+    _write_csv(folder / STATISTICS_FILE, Statistic._fields, counted)
 
 
 def read_report(out: Path, *, is_new: bool) -> BuildReport:
@@ -144,6 +168,10 @@ def read_report(out: Path, *, is_new: bool) -> BuildReport:
         duplicates,
         _labels_without_training(shard_sets),
         passed_over=tuple(PassedOver(*row) for row in _read_csv(passed)) if passed.is_file() else (),
+        statistics=tuple(
+            Statistic(split, quantity, name, float(value))
+            for split, quantity, name, value in _read_csv(out / STATISTICS_FILE)
+        ),
     )
 
 
@@ -162,7 +190,7 @@ def statistics(
         sample_rate_hz: Sample rate of the clips in Hz.
 
     Returns:
-        Rows (split, quantity, name, value).
+        The rows.
     """
     rows: list[Statistic] = []
     kinds = Counter((problem.split, problem.kind) for problem in problems)
@@ -171,18 +199,24 @@ def statistics(
         clips = [clip for job in jobs for clip in job.clips]
         qualities = [quality for job in jobs for quality in job.qualities]
         durations = [clip.num_samples / sample_rate_hz for clip in clips]
-        rows.append((split, "clips", "", len(clips)))
+        rows.append(Statistic(split, "clips", "", len(clips)))
         rows += [
-            (split, "duration_s", name, value)
+            Statistic(split, "duration_s", name, value)
             for name, value in (("total", sum(durations)), ("shortest", min(durations)), ("longest", max(durations)))
         ]
         for name, label_set in label_sets.items():
             counts = Counter(label for clip in clips for label in clip.labels[name])
-            rows += [(split, f"clips of {name}", label, counts[label]) for label in label_set.labels]
-        rows.append((split, "clipped clips", "", sum(q.clipped_fraction > MANY_CLIPPED for q in qualities)))
-        rows.append((split, "partly silent clips", "", sum(q.zero_fraction > MANY_ZEROS for q in qualities)))
-        rows.append((split, "clips with copies", "", copies[split]))
-    rows += [(split, "left out", kind, times) for (split, kind), times in sorted(kinds.items())]
+            rows += [Statistic(split, f"clips of {name}", label, counts[label]) for label in label_set.labels]
+        num_clipped = sum(quality.clipped_fraction > MANY_CLIPPED for quality in qualities)
+        num_silent = sum(quality.zero_fraction > MANY_ZEROS for quality in qualities)
+        rows.append(Statistic(split, "clipped clips", "", num_clipped))
+        rows.append(Statistic(split, "partly silent clips", "", num_silent))
+        rows.append(Statistic(split, "clips with copies", "", copies[split]))
+        lower = Counter(q.source_rate_hz for q in qualities if 0 < q.source_rate_hz < sample_rate_hz)
+        rows += [Statistic(split, LOWER_RATE, f"{rate_hz} Hz", lower[rate_hz]) for rate_hz in sorted(lower)]
+        num_short = sum(duration_s < PUBLISHED_DURATION_S for duration_s in durations)
+        rows.append(Statistic(split, SHORT, f"{PUBLISHED_DURATION_S:g} s", num_short))
+    rows += [Statistic(split, "left out", kind, times) for (split, kind), times in sorted(kinds.items())]
     return rows
 
 
@@ -205,7 +239,8 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
+    # Names of files may be in either Unicode form; here they compare with those of labels, which are in NFC.
+    writer.writerows([nfc(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     write_text(path, buffer.getvalue())
 
 

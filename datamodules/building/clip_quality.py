@@ -30,16 +30,27 @@ class ClipQuality(NamedTuple):
         rms: Root mean square; 1.0 is full scale.
         clipped_fraction: Fraction of samples at full scale.
         zero_fraction: Fraction of samples that are zero in 16 bits.
+        source_rate_hz: Sample rate of its file in Hz; 0 if an earlier release recorded the clip, in a build that is
+            resumed.
     """
 
     content: str
     rms: float
     clipped_fraction: float
     zero_fraction: float
+    source_rate_hz: int = 0
 
 
-def clip_quality(waveform: np.ndarray) -> ClipQuality:
-    """Measure a sound, (T,) float with T at least 1."""
+def clip_quality(waveform: np.ndarray, source_rate_hz: int) -> ClipQuality:
+    """Measure a sound.
+
+    Args:
+        waveform: (T,) float with T at least 1.
+        source_rate_hz: Sample rate of its file in Hz.
+
+    Returns:
+        The measures.
+    """
     scaled = np.rint(np.asarray(waveform, dtype=np.float64) * FULL_SCALE)
     integers = np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
     return ClipQuality(
@@ -47,6 +58,7 @@ def clip_quality(waveform: np.ndarray) -> ClipQuality:
         rms=rms(waveform),
         clipped_fraction=float(np.mean(np.abs(waveform) >= CLIPPED_LEVEL)),
         zero_fraction=zero_fraction(waveform),
+        source_rate_hz=source_rate_hz,
     )
 
 

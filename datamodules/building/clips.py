@@ -1,10 +1,11 @@
 """Cutting the clip of a manifest's row, or saying why that is not possible."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from datamodules.audio import AudioError, check_source_rate, demean, read_audio, resample
+from datamodules.audio import AudioError, Stretch, check_source_rate, demean, read_stretch, resample
 from datamodules.building.clip_quality import FULL_SCALE, zero_fraction
 from datamodules.manifests.manifest import ManifestEntry
 from datamodules.shards.writer import NewClip
@@ -33,7 +34,19 @@ class Cutting:
     min_source_rate_hz: int = 0
 
 
-def cut_clip(entry: ManifestEntry, cutting: Cutting) -> NewClip:
+class CutClip(NamedTuple):
+    """A clip, and what it was cut from.
+
+    Args:
+        clip: The clip.
+        source_rate_hz: Sample rate of its file in Hz.
+    """
+
+    clip: NewClip
+    source_rate_hz: int
+
+
+def cut_clip(entry: ManifestEntry, cutting: Cutting) -> CutClip:
     """Read the stretch of sound that a row names.
 
     That is `start_s` to `end_s` if the row has either. Otherwise, if it has a midpoint and `cutting` a duration, it is
@@ -51,7 +64,7 @@ def cut_clip(entry: ManifestEntry, cutting: Cutting) -> NewClip:
             wrong sample rate.
     """
     start_s, duration_s = _stretch(entry, cutting.clip_duration_s)
-    waveform = _read(entry, cutting, start_s, duration_s)  # (T,)
+    waveform, source_rate_hz = _read(entry, cutting, start_s, duration_s)  # (T,)
     found_s = len(waveform) / cutting.sample_rate_hz
     if entry.end_s is not None and start_s + found_s < entry.end_s - END_TOLERANCE_S:
         raise AudioError(
@@ -63,22 +76,23 @@ def cut_clip(entry: ManifestEntry, cutting: Cutting) -> NewClip:
             kind="too short",
         )
     _check_audible(entry, cutting, waveform)
-    return NewClip(
+    clip = NewClip(
         key=entry.key,
         waveform=waveform,
         midpoint=_midpoint(entry, start_s, len(waveform), cutting.sample_rate_hz),
         labels=entry.labels,
         source=entry.source,
     )
+    return CutClip(clip, source_rate_hz)
 
 
 def _name(entry: ManifestEntry) -> str:
     return f"{entry.path}" if entry.hdf5 is None else f"{entry.path}, {entry.hdf5.dataset}, row {entry.hdf5.row}"
 
 
-def _read(entry: ManifestEntry, cutting: Cutting, start_s: float, duration_s: float | None) -> np.ndarray:
+def _read(entry: ManifestEntry, cutting: Cutting, start_s: float, duration_s: float | None) -> Stretch:
     if entry.hdf5 is None:
-        return read_audio(
+        return read_stretch(
             entry.path,
             sample_rate_hz=cutting.sample_rate_hz,
             start_s=start_s,
@@ -95,7 +109,7 @@ def _read(entry: ManifestEntry, cutting: Cutting, start_s: float, duration_s: fl
     samples = whole[first : None if duration_s is None else first + round(duration_s * cutting.sample_rate_hz)]
     if not len(samples):
         raise AudioError(f"{_name(entry)}: ends before {start_s} s", kind="empty")
-    return samples
+    return Stretch(samples, from_hz)
 
 
 def _check_audible(entry: ManifestEntry, cutting: Cutting, waveform: np.ndarray) -> None:

@@ -17,16 +17,18 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 from datamodules.audio import AudioError
-from datamodules.batches.order import Purpose, permutation
+from datamodules.batches.random_streams import Purpose, permutation
 from datamodules.building.build_report import BuildError
 from datamodules.building.clip_quality import ClipQuality, clip_quality
 from datamodules.building.clips import Cutting, cut_clip
 from datamodules.building.records import JobOutcome, Problem, read_outcome, write_outcome
 from datamodules.building.working_folder import final_folder, record_path
 from datamodules.manifests.manifest import ManifestEntry
+from datamodules.processes import context_of_workers
 from datamodules.progress import Progress
 from datamodules.shards.index import shard_file_name
 from datamodules.shards.writer import NewClip, write_shard
+from networks.text.wording import counted
 
 _MAX_PROBLEMS_NAMED = 5
 _PRELOADED = ("torch", "webdataset")
@@ -138,7 +140,7 @@ def _outcomes(
             yield work(job, clip_is_done=lambda: report(next(count)))
         return
     with ExitStack() as stack:
-        context = _context()
+        context = context_of_workers([__name__, *_PRELOADED])
         num_written: Synchronized[int] = context.Value("q", 0)
         executor = stack.enter_context(_pool(num_workers, context, num_written))
         # Also reached if the caller stops at an error: jobs that have not started are cancelled.
@@ -191,12 +193,12 @@ def _usable(
         if max_problems is not None and len(notes.problems) >= max_problems:
             return
         try:
-            clip = cut_clip(entry, cutting)
+            clip, source_rate_hz = cut_clip(entry, cutting)
         except AudioError as error:
             notes.problems.append(problem_of(entry, error))
             clip_is_done()
             continue
-        notes.qualities.append(clip_quality(clip.waveform))
+        notes.qualities.append(clip_quality(clip.waveform, source_rate_hz))
         notes.sources.append(clip.source)
         yield clip
         clip_is_done()
@@ -209,22 +211,13 @@ def problem_of(entry: ManifestEntry, error: AudioError) -> Problem:
 
 def bad_clips(problems: Sequence[Problem]) -> BuildError:
     """The error that names the first rows that cannot be used."""
-    named = "\n".join(f"  row {problem.row}: {problem.reason}" for problem in problems[:_MAX_PROBLEMS_NAMED])
+    named = "\n".join(f"  row {problem.row}: {problem.reason}." for problem in problems[:_MAX_PROBLEMS_NAMED])
     more = len(problems) - _MAX_PROBLEMS_NAMED
     return BuildError(
-        f"nothing was built: at least {len(problems)} clip(s) cannot be used:\n{named}\n"
+        f"nothing was built: at least {counted(len(problems), 'clip')} cannot be used:\n{named}\n"
         + (f"  and {more} more\n" if more > 0 else "")
-        + "Correct the manifest or the files, or leave such clips out (--skip_bad true)"
+        + "Mend these files (or the rows of the manifest), or leave such clips out: --skip_bad true"
     )
-
-
-def _context() -> BaseContext:
-    # Forking this process could hang if it has started threads: workers start from a new one.
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, *_PRELOADED])
-    return context
 
 
 def _pool(num_workers: int, context: BaseContext, num_written: "Synchronized[int]") -> Executor:

@@ -11,9 +11,12 @@ from datamodules.building.clip_quality import MANY_CLIPPED, MANY_ZEROS
 from datamodules.building.records import JobOutcome, Problem
 from datamodules.files import replacing
 from datamodules.tasks import LabelSet
+from networks.text.wording import counted
 
 _PANEL_SIZE_INCHES = (4.5, 3.2)
 _NUM_BINS = 40
+_MOST_NAMES = 20
+"""How many classes are named below their panel."""
 _SILENCE_DB = -96.0  # one step of 16 bits
 
 
@@ -60,7 +63,9 @@ def draw_report(
 def _draw_durations(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]], sample_rate_hz: int) -> None:
     for split, jobs in outcomes.items():
         durations = [clip.num_samples / sample_rate_hz for job in jobs for clip in job.clips]
-        panel.hist(durations, bins=_NUM_BINS, histtype="step", label=_named(f"{split}: {len(durations)} clips"))
+        panel.hist(
+            durations, bins=_NUM_BINS, histtype="step", label=_named(f"{split}: {counted(len(durations), 'clip')}")
+        )
     panel.set(xlabel="duration (s)", ylabel="clips", title="Durations")
     panel.legend()
     _count(panel.yaxis)
@@ -102,9 +107,14 @@ def _draw_classes(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]], name
     ordered = sorted(labels, key=lambda label: (-total[label], label))
     for split, count in counts.items():
         panel.plot(np.arange(len(ordered)) + 1, [count[label] for label in ordered], ".-", label=_named(split))
-    panel.set(xlabel="class, by number of clips", ylabel="clips", title=f"{name}: {len(labels)} classes")
+    panel.set(ylabel="clips", title=f"{name}: {counted(len(labels), 'class')}")
+    panel.set_ylim(bottom=0)
     panel.legend()
     _count(panel.xaxis, panel.yaxis)
+    if len(ordered) <= _MOST_NAMES:
+        panel.set_xticks(np.arange(len(ordered)) + 1, ordered, rotation=45, ha="right", rotation_mode="anchor")
+    else:
+        panel.set_xlabel("class, by number of clips in all splits")
 
 
 def _named(label: str) -> str:

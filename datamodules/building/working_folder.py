@@ -15,17 +15,30 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from datamodules.building.build_report import REQUEST_FILE, BuildError
-from datamodules.files import LockTimeoutError, locked, remove_leftovers, replace_folder, write_json
+from datamodules.building.build_report import REQUEST_FILE, BuildError, NothingLeftError
+from datamodules.files import LockTimeoutError, file_sha256, locked, remove_leftovers, replace_folder, write_json
+from datamodules.text_files import TextFileError, read_json
 
 PLAN_FILE = "plan.json"
+_SUFFIX = ".building"
 _REPLACED = "replaced"
 _LOCKED = "build"
 
 
 def working_folder(out: Path) -> Path:
     """Folder in which the build of an output works."""
-    return out.with_name(f"{out.name}.building")
+    named = out if out.name not in ("", "..") else out.resolve()  # such as `.`
+    return Path(f"{named}{_SUFFIX}")
+
+
+def is_working_folder(folder: Path) -> bool:
+    """Whether a folder is that of an unfinished build."""
+    return folder.name.endswith(_SUFFIX) and (folder / REQUEST_FILE).is_file()
+
+
+def built_by(working: Path) -> Path:
+    """Output of the build that works in a folder."""
+    return working.with_name(working.name.removesuffix(_SUFFIX))
 
 
 def final_folder(working: Path) -> Path:
@@ -61,6 +74,14 @@ def up_to_date(out: Path, request: Mapping[str, Any], *, overwrite: bool) -> boo
     if _same(out / REQUEST_FILE, request):
         return True
     raise BuildError(f"{out}: was built from another manifest or with other settings; --overwrite true replaces it")
+
+
+def has_built(manifest: Path, out: Path) -> bool:
+    """Whether a build of an output, finished or not, is from the manifest that is at a path now."""
+    if not manifest.is_file():
+        return False
+    digests = {_digest_of_manifest(folder / REQUEST_FILE) for folder in (out, working_folder(out))}
+    return file_sha256(manifest) in digests
 
 
 @contextmanager
@@ -108,18 +129,25 @@ def taking_up(out: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         out: The output folder.
 
     Yields:
-        The working folder and the request.
+        The working folder and the request. The folder is removed if the parts have no clip to merge.
 
     Raises:
         BuildError: There are no parts, or a build works there.
     """
+    if is_working_folder(out):
+        raise BuildError(f"{out} is where a build works: name its output, `cochlearn merge {built_by(out)}`")
     nothing = f"{working_folder(out)}: no parts of a build here to merge; build them with --part and --parts first"
     if not working_folder(out).is_dir():
-        raise BuildError(nothing)
+        is_complete = (out / REQUEST_FILE).is_file()
+        raise BuildError(f"{out} is complete: nothing is left to merge" if is_complete else nothing)
     with _locked(out, shared=False) as working:
         if not (working / REQUEST_FILE).is_file() or not (working / PLAN_FILE).is_file():
             raise BuildError(nothing)
-        yield working, json.loads((working / REQUEST_FILE).read_text(encoding="utf-8"))
+        try:
+            yield working, json.loads((working / REQUEST_FILE).read_text(encoding="utf-8"))
+        except NothingLeftError:
+            shutil.rmtree(working)
+            raise
 
 
 def publish(working: Path, out: Path) -> None:
@@ -143,6 +171,13 @@ def remove_finished(out: Path, request: Mapping[str, Any]) -> None:
         return
     with suppress(BuildError), _locked(out, shared=False):
         shutil.rmtree(working, ignore_errors=True)
+
+
+def _digest_of_manifest(request: Path) -> str | None:
+    try:
+        return read_json(request)["manifest_sha256"]
+    except (OSError, TextFileError, LookupError, TypeError):  # missing, or the file of something else
+        return None
 
 
 def _same(path: Path, request: Mapping[str, Any]) -> bool:

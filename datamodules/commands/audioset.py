@@ -7,7 +7,7 @@ from typing import ClassVar
 from rich.table import Table
 
 from datamodules.commands.build_options import BuildOptions
-from datamodules.commands.report_tables import print_report
+from datamodules.commands.tables.report_tables import print_report
 from datamodules.corpora.audioset import COLUMN, MAX_ZERO_FRACTION, AudioSetManifest, make_manifest
 from datamodules.manifests.manifest import LABEL_SEPARATOR
 from datamodules.progress import Progress
@@ -48,20 +48,26 @@ class AudioSet(BuildOptions):
             BuildError: The output is in use.
         """
         self.check()
-        with Progress(f"selecting segments with a sound in {self.clips}"):
-            manifest = make_manifest(
-                {"train": self.train, "val": self.val}, self.ontology, self.clips, self.manifest_path
-            )
         console = text_console()
-        console.print(_left_out(manifest))
         lists = {} if self.label_list is None else {COLUMN: self.label_list}
-        report = self.build(
-            manifest.path,
-            many_labels=[COLUMN],
-            label_lists=lists,
-            label_separator=LABEL_SEPARATOR,
-            passed_over=manifest.passed_over,
-        )
+        with self.made_manifest() as path:
+            with Progress(f"selecting segments with a sound in {self.clips}"):
+                manifest = make_manifest(
+                    {"train": self.train, "val": self.val},
+                    self.ontology,
+                    self.clips,
+                    path,
+                    keep_others=self.keeps_others(path),
+                )
+            console.print(_left_out(manifest))
+            report = self.build(
+                path,
+                many_labels=[COLUMN],
+                label_lists=lists,
+                label_separator=LABEL_SEPARATOR,
+                passed_over=manifest.passed_over,
+                folder=self.clips,
+            )
         print_report(report, console)
 
 

@@ -1,14 +1,24 @@
-"""The command `python -m datamodules build`."""
+"""The command `cochlearn build`."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from datamodules.commands.build_options import BuildOptions
-from datamodules.commands.report_tables import print_report
+from datamodules.commands.tables.report_tables import print_report
 from datamodules.corpora.layouts import CorpusManifest, make_manifest
 from datamodules.progress import Progress
 from networks.commands.dispatch import CommandError, text_console
+
+if TYPE_CHECKING:
+    from datamodules.building.build_report import BuildReport
+
+
+UNLABELLED_LAYOUT = "sounds"
+"""The layout that has no labels."""
 
 
 @dataclass(kw_only=True)
@@ -24,11 +34,12 @@ class Build(BuildOptions):
     With --layout, the manifest is made from the folder of a corpus and put next to OUT. What the folder holds in
     addition is counted, named and listed in OUT/passed_over.csv. Layouts, with their label columns, are
 
+    - sounds (no labels): any folder of sounds, in pieces of about 10 s; split them with --split_by path;
     - genres (genre): folders of classes, with or without folders of splits;
     - esc50 (category), fsd50k (labels, several each), gtzan (genre), speech_commands (word, speaker), voxceleb
       (speaker), musan (kind; genres and vocals of music): published corpora as they are downloaded;
     - fsdd (word, speaker): spoken digits;
-    - librispeech, commonvoice, articles and table (speaker): recordings, see `python -m datamodules words --help`;
+    - librispeech, commonvoice, articles and table (speaker): recordings, see `cochlearn words --help`;
     - package.module:function or path/file.py:function: your own, which gives rows; datamodules/corpora/layouts.py has
       an example.
 
@@ -43,6 +54,7 @@ class Build(BuildOptions):
             label, then all labels of the manifest, sorted.
         allow_unlabelled: Label columns whose cells may be empty, which are an error otherwise. Such clips count for the
             other tasks only.
+        no_labels: Build without labels, for learning without them; the layout sounds needs no such option.
         keep_order: Keep the order of the keys rather than shuffling.
     """
 
@@ -53,6 +65,7 @@ class Build(BuildOptions):
     label_separator: str | None = None
     label_list: list[str] = field(default_factory=list)
     allow_unlabelled: list[str] = field(default_factory=list)
+    no_labels: bool = False
     keep_order: bool = False
     positionals: ClassVar[tuple[str, ...]] = ("manifest", "out")
 
@@ -66,22 +79,44 @@ class Build(BuildOptions):
             BuildError: Clips are bad, or the output is in use.
         """
         label_lists = dict(map(_column_and_file, self.label_list))
+        if self.label_separator is not None and not self.many_labels:
+            raise CommandError("--label_separator is for columns of --many_labels, but none is named")
+        self._check_labels()
         self.check()
-        manifest, passed_over = CorpusManifest(self.manifest, ())
-        if self.layout is not None:
-            with Progress(f"looking for sounds in {self.manifest}"):
-                manifest, passed_over = make_manifest(self.manifest, self.manifest_path, layout=self.layout)
-        report = self.build(
-            manifest,
+        if self.layout is None:
+            report = self._build(CorpusManifest(self.manifest, ()), label_lists, folder=self.manifest.parent)
+        else:
+            with self.made_manifest() as path:
+                with Progress(f"looking for sounds in {self.manifest}"):
+                    manifest = make_manifest(
+                        self.manifest, path, layout=self.layout, keep_others=self.keeps_others(path)
+                    )
+                report = self._build(manifest, label_lists, folder=self.manifest)
+        print_report(report, text_console())
+
+    def _check_labels(self) -> None:
+        """Check that labels are left out on purpose: they cannot be added later."""
+        named = [*self.one_label, *self.many_labels]
+        if not named and not self.no_labels and self.layout != UNLABELLED_LAYOUT:
+            raise CommandError(
+                "name at least one label column, with --one_label or --many_labels; without any, --no_labels true "
+                "builds clips for learning without labels"
+            )
+        if named and self.no_labels:
+            raise CommandError(f"--no_labels is true, but label columns are named: {', '.join(named)}")
+
+    def _build(self, manifest: CorpusManifest, label_lists: Mapping[str, str], *, folder: Path) -> BuildReport:
+        return self.build(
+            manifest.path,
             one_label=self.one_label,
             many_labels=self.many_labels,
             label_lists=label_lists,
             may_be_unlabelled=self.allow_unlabelled,
             label_separator=None if self.label_separator is None else self.label_separator.replace("\\t", "\t"),
             keep_order=self.keep_order,
-            passed_over=passed_over,
+            passed_over=manifest.passed_over,
+            folder=folder,
         )
-        print_report(report, text_console())
 
 
 def _column_and_file(pair: str) -> tuple[str, str]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ
 from datamodules.building.build import DEFAULT_CLIPS_PER_SHARD, DEFAULT_MIN_DURATION_S, build_shards
-from datamodules.files import check_writable
+from datamodules.building.working_folder import has_built, working_folder
+from datamodules.files import check_writable, undoing
 from datamodules.manifests.splitting import SplitRule
 from networks.commands.dispatch import CommandError
+from networks.commands.interruption import NOTHING_IS_KEPT, has_content
 
 if TYPE_CHECKING:
     from datamodules.building.build_report import BuildReport
@@ -33,12 +36,14 @@ class BuildOptions:
         split_by: What to split by: given (the manifest's column split), path (the clips of a sound file stay together)
             or the name of a column such as speaker (its clips stay together).
         val_fraction: Fraction of the files or speakers for validation, unless the split is given.
+        stratify_by: Column of --one_label of which each class gives this fraction of its own files or speakers, at
+            least one if it has two or more. By default, they are drawn from all together.
         clips_per_shard: Most clips in a tar file.
         num_workers: Number of processes; null is one per core.
         seed: Seed of the shuffle over the shards, and of the split.
         skip_bad: Leave out bad clips and list them in OUT/report.csv. Otherwise any bad clip is an error.
-        overwrite: Replace an earlier build at OUT.
-        part: Build only this one of several parts, counted from 0; then run `python -m datamodules merge OUT`.
+        overwrite: Replace an earlier build at OUT, and a file where the manifest of this command goes.
+        part: Build only this one of several parts, counted from 0; then run `cochlearn merge OUT`.
         parts: Number of parts, such as the size of a job array.
     """
 
@@ -50,6 +55,7 @@ class BuildOptions:
     min_source_rate_hz: int = 0
     split_by: str | None = "given"
     val_fraction: float = 0.1
+    stratify_by: str | None = None
     clips_per_shard: int = DEFAULT_CLIPS_PER_SHARD
     num_workers: int | None = None
     seed: int = 0
@@ -62,6 +68,45 @@ class BuildOptions:
     def manifest_path(self) -> Path:
         """Where a command puts the manifest that it makes: next to its output."""
         return self.out.with_name(f"{self.out.name}.csv")
+
+    @property
+    def when_interrupted(self) -> str:
+        """What a Ctrl-C leaves."""
+        kept = [path for path in (working_folder(self.out), self.out) if has_content(path)]
+        return f"what is built so far is kept in {kept[0]}; the same command resumes" if kept else NOTHING_IS_KEPT
+
+    @contextmanager
+    def made_manifest(self) -> Iterator[Path]:
+        """Yield where to put the manifest that a command makes; if the block refuses its request, undo it.
+
+        The parts of a build share their manifest, so that one of them does not take it away from the others.
+        """
+        with undoing(*(() if self.part is not None else (self.manifest_path,))):
+            yield self.manifest_path
+
+    def keeps_others(self, manifest: Path, out: Path | None = None) -> bool:
+        """Whether to keep a file that is where a command puts the manifest that it makes.
+
+        Args:
+            manifest: The place of the manifest.
+            out: What is built from it; None is the output.
+
+        Returns:
+            False for the manifest of an earlier build of the output, and for any file if builds may be replaced.
+        """
+        return not (self.overwrite or has_built(manifest, self.out if out is None else out))
+
+    def check_outside(self, corpus: Path) -> None:
+        """Check that the output is not in the folder of a corpus, whose folders are classes.
+
+        Raises:
+            CommandError: It is: the next call would take what this one writes for a part of the corpus.
+        """
+        if self.out.resolve().is_relative_to(corpus.resolve()):
+            raise CommandError(
+                f"{self.out} is in the folder of the sounds, {corpus}, whose folders are taken for classes: choose an "
+                f"output next to it, such as {corpus.resolve().parent / self.out.name}"
+            )
 
     def check(self) -> None:
         """Check what can be checked before long work.
@@ -86,6 +131,7 @@ class BuildOptions:
         label_separator: str | None = None,
         keep_order: bool = False,
         passed_over: Sequence[PassedOver] = (),
+        folder: Path | None = None,
     ) -> BuildReport:
         """Build with these options; see `datamodules.building.build.build_shards`.
 
@@ -99,6 +145,7 @@ class BuildOptions:
             label_separator: What separates the labels of a cell.
             keep_order: Keep the order of the keys.
             passed_over: Files of the corpus that the manifest does not name.
+            folder: Folder of the corpus; None is that of the manifest.
 
         Returns:
             What was built.
@@ -114,7 +161,10 @@ class BuildOptions:
             label_separator=label_separator,
             keep_order=keep_order,
             passed_over=passed_over,
-            split_rule=SplitRule("given" if self.split_by is None else self.split_by, self.val_fraction),
+            folder=folder,
+            split_rule=SplitRule(
+                "given" if self.split_by is None else self.split_by, self.val_fraction, self.stratify_by
+            ),
             part=None if self.part is None or self.parts is None else (self.part, self.parts),
             sample_rate_hz=self.sample_rate_hz,
             clip_duration_s=self.clip_duration_s,

@@ -4,8 +4,9 @@
 def user_errors() -> tuple[type[Exception], ...]:
     """Return all exception types that count as user errors. Imported lazily so that `--help` stays fast."""
     from datamodules.audio import AudioError
-    from datamodules.batches.order import DataSettingsError
+    from datamodules.batches.settings_error import DataSettingsError
     from datamodules.building.build_report import BuildError
+    from datamodules.inspection.places import PlaceError
     from datamodules.manifests.manifest import ManifestError
     from datamodules.shards.index import ShardError
     from datamodules.tables import TextTableError
@@ -18,6 +19,7 @@ def user_errors() -> tuple[type[Exception], ...]:
         BuildError,
         DataSettingsError,
         ManifestError,
+        PlaceError,
         ShardError,
         TextTableError,
         TaskError,

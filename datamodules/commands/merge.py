@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from datamodules.building.build import merge_parts
-from datamodules.commands.report_tables import print_report
+from datamodules.commands.tables.report_tables import print_report
 from networks.commands.dispatch import text_console
 
 
@@ -19,6 +19,11 @@ class Merge:
 
     outs: list[Path]
     positionals: ClassVar[tuple[str, ...]] = ("outs",)
+
+    @property
+    def when_interrupted(self) -> str:
+        """What a Ctrl-C leaves."""
+        return "the parts are kept; the same command merges them"
 
     def run(self) -> None:
         """Merge, and print what was built.

@@ -7,11 +7,12 @@ from typing import ClassVar
 from rich.table import Table
 
 from datamodules.commands.build_options import BuildOptions
-from datamodules.commands.report_tables import print_report
+from datamodules.commands.tables.report_tables import print_report
 from datamodules.corpora.aligned_words import WordManifest, make_manifest
 from datamodules.corpora.word_selection import SelectionRules
 from datamodules.progress import Progress
 from networks.commands.dispatch import text_console
+from networks.text.wording import counted
 
 CLIP_DURATION_S = 2.2
 """The published 2 s, and a tenth of a second on either side for jitter."""
@@ -27,7 +28,8 @@ class Words(BuildOptions, SelectionRules):
 
     Layouts of the recordings:
 
-    - librispeech: .../SPEAKER-CHAPTER-NUMBER.flac (Panayotov et al. 2015);
+    - librispeech: .../SPEAKER-CHAPTER-NUMBER.flac (Panayotov et al. 2015); `--split_by given` takes the splits of its
+      folders, such as dev-clean;
     - commonvoice: clips/*.mp3, with validated.tsv, whose columns path and client_id name the speakers (Ardila et al.
       2020);
     - articles: ARTICLE/*.ogg, as in the Spoken Wikipedia (Köhn et al. 2016), with a table speakers.csv that has the
@@ -65,24 +67,27 @@ class Words(BuildOptions, SelectionRules):
             BuildError: Clips are bad, or the output is in use.
         """
         self.check()
-        with Progress(f"selecting words of {self.folder}"):
-            manifest = make_manifest(
-                self.folder,
-                self.manifest_path,
-                layout=self.layout,
-                alignments=self.alignments,
-                tier=self.tier,
-                not_words=self.not_words,
-                rules=self,
-                skip_bad=self.skip_bad,
-            )
         console = text_console()
-        console.print(_removed(manifest))
-        print_report(self.build(manifest.path, one_label=_COLUMNS, passed_over=manifest.passed_over), console)
+        with self.made_manifest() as path:
+            with Progress(f"selecting words of {self.folder}"):
+                manifest = make_manifest(
+                    self.folder,
+                    path,
+                    layout=self.layout,
+                    alignments=self.alignments,
+                    tier=self.tier,
+                    not_words=self.not_words,
+                    rules=self,
+                    skip_bad=self.skip_bad,
+                    keep_others=self.keeps_others(path),
+                )
+            console.print(_removed(manifest))
+            report = self.build(path, one_label=_COLUMNS, passed_over=manifest.passed_over, folder=self.folder)
+        print_report(report, console)
 
 
 def _removed(manifest: WordManifest) -> Table:
-    table = Table("rule", "removed", "classes", title=f"{manifest.num_clips} words are left")
+    table = Table("rule", "removed", "classes", title=f"{counted(manifest.num_clips, 'word', 'is')} left")
     for removal in manifest.removals:
         table.add_row(removal.rule, str(removal.num_clips), str(removal.num_classes or ""))
     return table

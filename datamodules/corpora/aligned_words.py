@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import soundfile
-
+from datamodules.audio import AudioError, audio_info
 from datamodules.corpora.alignment_files import Alignments
 from datamodules.corpora.alignments import NOT_WORDS, AlignedWord, AlignmentError
 from datamodules.corpora.recordings import Recording, find_recordings
@@ -18,7 +18,12 @@ from datamodules.corpora.voices import voices_of
 from datamodules.corpora.word_selection import Removal, SelectionRules, select_words
 from datamodules.folders.sound_folders import PassedOver, find_file, passed_over
 from datamodules.text_files import nfc
+from networks.text.wording import counted
 
+_log = logging.getLogger(__name__)
+
+_MOST_NAMED = 10
+"""How many broken alignments, and recordings that cannot be read, are named; all are counted."""
 _MOST_MARKS = 5
 """How many marks of noise the report names."""
 
@@ -27,7 +32,7 @@ class WordManifest(NamedTuple):
     """A manifest of words.
 
     Args:
-        path: The manifest; its columns are path, midpoint_s, split ("train"), word and speaker, and sound_channel if
+        path: The manifest; its columns are path, midpoint_s, split, word and speaker, and sound_channel if
             speakers have channels of their own.
         num_clips: Number of its rows.
         removals: What was left out, by rule; the first entries are about recordings, alignments and marks.
@@ -57,6 +62,7 @@ class _LeftOut:
     silent_voices: int = 0
     unused_alignments: int = 0
     without_duration: int = 0
+    after_end: int = 0
     marks: Counter[str] = field(default_factory=Counter)
 
     def removals(self) -> tuple[Removal, ...]:
@@ -71,6 +77,7 @@ class _LeftOut:
             ("speakers without words in the alignment of their recording", self.silent_voices),
             ("alignments without a recording", self.unused_alignments),
             ("words without duration", self.without_duration),
+            ("words after the end of their recording", self.after_end),
             (f"marks of silence and noise ({marks})", self.marks.total()),
         )
         return tuple(Removal(rule, times, 0) for rule, times in (*always, *(pair for pair in sometimes if pair[1])))
@@ -86,6 +93,7 @@ def make_manifest(
     not_words: Collection[str] | None = None,
     rules: SelectionRules | None = None,
     skip_bad: bool = False,
+    keep_others: bool = False,
 ) -> WordManifest:
     """Write a manifest of the words of a corpus that pass the rules.
 
@@ -99,12 +107,14 @@ def make_manifest(
             `datamodules.corpora.alignments.NOT_WORDS`. What is in brackets is never a word.
         rules: The rules; None are the published ones.
         skip_bad: Leave out, and count, recordings whose alignment is broken. Otherwise it is an error.
+        keep_others: Do not replace a file at `out` with other content.
 
     Returns:
         The manifest, and what each rule removed.
 
     Raises:
-        CorpusError: The corpus has an unexpected layout, it is not clear who speaks in a recording, or no word is left.
+        CorpusError: The corpus has an unexpected layout, it is not clear who speaks in a recording, no word is left, or
+            a file at `out` is to be kept.
     """
     recordings = [
         recording._replace(path=find_file(recording.path)) for recording in find_recordings(root, layout=layout)
@@ -129,10 +139,14 @@ def make_manifest(
     rows = [_row(row) for row, is_kept in zip(spoken, selection.kept, strict=True) if is_kept]
     if not rows:
         reasons = "; ".join(f"{removal.rule}: {removal.num_clips}" for removal in removals if removal.num_clips)
-        raise CorpusError(f"{root}: none of {len(spoken)} words in {len(recordings)} recordings is left ({reasons})")
+        raise CorpusError(
+            f"{root}: none of {counted(len(spoken), 'word')} in {counted(len(recordings), 'recording')} is left "
+            f"({reasons})"
+        )
     with corpus_errors():
         others = passed_over(Path(root), [recording.path for recording in recordings])
-    return WordManifest(write_manifest(Path(out), rows), len(rows), removals, others)
+    path = write_manifest(Path(out), rows, keep_others=keep_others)
+    return WordManifest(path, len(rows), removals, others)
 
 
 def _spoken(
@@ -144,36 +158,49 @@ def _spoken(
     for path, listed in by_path.items():
         try:
             alignment = alignments.of(path)
-        except AlignmentError:
+        except AlignmentError as error:
             if not skip_bad:
                 raise
             left_out.broken_alignment += 1
+            if left_out.broken_alignment <= _MOST_NAMED:
+                _log.warning("left out: %s", error)
             continue
         if alignment is None:
             left_out.no_alignment += 1
             continue
         try:
-            info = soundfile.info(path)
-        except soundfile.SoundFileError:
+            info = audio_info(path, decodes=True)
+        except AudioError as error:
             left_out.unreadable += 1
+            if left_out.unreadable <= _MOST_NAMED:
+                _log.warning("left out: %s", error)
             continue
         left_out.marks += alignment.marks
         left_out.without_duration += alignment.num_without_duration
         voices = voices_of(listed, alignment)
         left_out.silent_voices += len(listed) - len(voices)
         for recording, words, channel in voices:
-            if channel is not None and channel > info.channels:
+            if channel is not None and channel > info.num_channels:
                 raise CorpusError(
-                    f"{path}: has {info.channels} channel(s), but {recording.speaker!r} is listed on channel {channel}"
+                    f"{path}: has {counted(info.num_channels, 'channel')}, but {recording.speaker!r} is listed on "
+                    "channel "
+                    f"{channel}"
                 )
-            yield from (_SpokenWord(recording, word, float(info.duration), channel) for word in words)
+            there = [word for word in words if word.midpoint_s <= info.duration_s]
+            if len(there) < len(words):
+                _log.warning(
+                    "%s: lasts %.3f s, but its alignment has %s after that, as if it was cut short",
+                    *(path, info.duration_s, counted(len(words) - len(there), "word")),
+                )
+            left_out.after_end += len(words) - len(there)
+            yield from (_SpokenWord(recording, word, info.duration_s, channel) for word in there)
 
 
 def _row(spoken: _SpokenWord) -> dict[str, object]:
     return {
         "path": str(spoken.recording.path),
         "midpoint_s": round(spoken.word.midpoint_s, 5),
-        "split": "train",
+        "split": spoken.recording.split,
         "word": spoken.word.text,
         "speaker": spoken.recording.speaker,
         **({} if spoken.sound_channel is None else {"sound_channel": spoken.sound_channel}),

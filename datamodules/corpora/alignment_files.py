@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from datamodules.corpora.alignments import NOT_WORDS, Alignment, read_ctm, read_textgrid
+from datamodules.corpora.alignments import NOT_WORDS, Alignment, AlignmentError, read_ctm, read_textgrid
 from datamodules.corpora.sounds import CorpusError, corpus_errors
 from datamodules.folders.sound_folders import find_files
 from datamodules.text_files import nfc
@@ -51,6 +51,7 @@ class Alignments:
         if not found:
             raise CorpusError(f"{self._folder} has no alignments (*.TextGrid or *.ctm)")
         self._grids = [path for path in found if path.suffix.lower() == TEXTGRID_SUFFIX]
+        self._broken: dict[str, AlignmentError] = {}
         self._ctm = self._read_ctm([path for path in found if path.suffix.lower() == CTM_SUFFIX])
         self._sources = self._assign(list(dict.fromkeys(recordings)))
         used = {source for source in self._sources.values() if source is not None}
@@ -66,13 +67,15 @@ class Alignments:
         source = self._sources[recording]
         if isinstance(source, Path):
             return read_textgrid(source, tier=self._tier, not_words=self._not_words)
+        if source in self._broken:
+            raise self._broken[source]
         return None if source is None else self._ctm[source]
 
     def _read_ctm(self, paths: Sequence[Path]) -> dict[str, Alignment]:
         """The recordings of all CTM files; channels of one recording may be in several files."""
         alignments: dict[str, Alignment] = {}
         for path in paths:
-            for name, alignment in read_ctm(path, not_words=self._not_words).items():
+            for name, alignment in read_ctm(path, not_words=self._not_words, broken=self._broken).items():
                 known = alignments.setdefault(name, alignment)
                 if known is alignment:
                     continue
@@ -112,7 +115,7 @@ class Alignments:
                     "keep one"
                 )
             sources[recording] = options[0] if options else None
-            if options and not grids:
+            if options:
                 other = owner.setdefault(options[0], recording)
                 if other != recording:
                     raise CorpusError(

@@ -3,8 +3,9 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ NOT_WORDS = (
     "silence",
     "sp",
     "spn",
+    "%hesitation",
     "nsn",
     "pau",
     "h#",
@@ -37,6 +39,9 @@ NOT_WORDS = (
 """Usual names, in lower case, of silence, noise and unknown words in alignments."""
 
 NUM_CTM_FIELDS = 5
+
+OVERLAP_TOLERANCE_S = 0.015
+"""Intervals may overlap this much: CTM files round starts and durations to hundredths of a second."""
 
 # What aligners and transcribers put in brackets is no word: <eps>, <unk>, [noise], {breath}, (laughter).
 _MARK = re.compile(r"<.*>|\[.*\]|\{.*\}|\(.*\)", re.DOTALL)
@@ -86,11 +91,17 @@ class Alignment:
         """The words of all voices, sorted by time."""
         return sorted((word for words in self.voices.values() for word in words), key=lambda word: word.start_s)
 
-    def add(self, voice: str, words: Iterable[AlignedWord], not_words: Collection[str]) -> None:
+    def add(self, voice: str, words: Iterable[AlignedWord], not_words: Collection[str], *, tier: str) -> None:
         """Add what a voice says; counts marks and words without duration, and leaves them out.
 
+        Args:
+            voice: The voice.
+            words: Its words and marks.
+            not_words: Names of silence and noise.
+            tier: Where they are in the file, for messages.
+
         Raises:
-            AlignmentError: A word ends before it starts, or its times are negative or not finite.
+            AlignmentError: A word ends before it starts, its times are negative or not finite, or two words overlap.
         """
         spoken = self.voices.setdefault(voice, [])
         for word in words:
@@ -105,6 +116,12 @@ class Alignment:
             else:
                 spoken.append(word)
         spoken.sort(key=lambda word: word.start_s)
+        for first, second in pairwise(spoken):
+            if second.start_s < first.end_s - OVERLAP_TOLERANCE_S:
+                raise AlignmentError(
+                    f"{self.where}, {tier}: two words overlap: {first.text!r} from {first.start_s:g} to "
+                    f"{first.end_s:g} s and {second.text!r} from {second.start_s:g} to {second.end_s:g} s"
+                )
 
 
 def is_mark(text: str, not_words: Collection[str] = NOT_WORDS) -> bool:
@@ -125,14 +142,14 @@ def read_textgrid(path: str | Path, *, tier: str | None = None, not_words: Colle
         The words of each speaker.
 
     Raises:
-        AlignmentError: The file is missing or broken.
+        AlignmentError: The file is missing or broken, or words of a tier overlap.
         CorpusError: The file has no such tier, or several that are not those of different speakers.
     """
     tiers = _interval_tiers(path)
-    chosen = [(_speaker(name, tier), intervals) for name, intervals in tiers if _is_chosen(name, tier)]
+    chosen = [(_speaker(name, tier), name, intervals) for name, intervals in tiers if _is_chosen(name, tier)]
     if not chosen and tier is None and len(tiers) == 1:
-        chosen = [("", tiers[0][1])]
-    speakers = {speaker for speaker, _ in chosen}
+        chosen = [("", *tiers[0])]
+    speakers = {speaker for speaker, *_ in chosen}
     if not chosen or len(speakers) < len(chosen) or ("" in speakers and len(chosen) > 1):
         wanted = " or ".join(WORD_TIERS) if tier is None else tier
         names = [name for name, _ in tiers]
@@ -141,24 +158,30 @@ def read_textgrid(path: str | Path, *, tier: str | None = None, not_words: Colle
             f"or name the tiers of several speakers SPEAKER{SPEAKER_SEPARATOR}TIER"
         )
     alignment = Alignment(str(path), is_by_channel=False)
-    for speaker, intervals in chosen:
-        alignment.add(speaker, intervals, not_words)
+    for speaker, name, intervals in chosen:
+        alignment.add(speaker, intervals, not_words, tier=f"tier {name!r}")
     return alignment
 
 
-def read_ctm(path: str | Path, *, not_words: Collection[str] = NOT_WORDS) -> dict[str, Alignment]:
+def read_ctm(
+    path: str | Path,
+    *,
+    not_words: Collection[str] = NOT_WORDS,
+    broken: MutableMapping[str, AlignmentError] | None = None,
+) -> dict[str, Alignment]:
     """Read the words of a CTM file: lines `RECORDING CHANNEL START DURATION WORD [CONFIDENCE]`.
 
     Args:
         path: The file; lines starting with `;;` are comments.
         not_words: Names of silence and noise, in lower case, which are no words; nor is anything in brackets.
+        broken: If given, gets the error of each recording whose words have impossible times.
 
     Returns:
         The words of each channel of each recording.
 
     Raises:
-        AlignmentError: The file is missing, a line has an unexpected format, or a word has impossible times; names the
-            line or the recording.
+        AlignmentError: The file is missing, a line has an unexpected format, or words have impossible times or overlap;
+            names the line or the recording.
     """
     words: dict[str, dict[str, list[AlignedWord]]] = {}
     for number, line in enumerate(text_lines(_text(path)), start=1):
@@ -178,8 +201,13 @@ def read_ctm(path: str | Path, *, not_words: Collection[str] = NOT_WORDS) -> dic
     alignments = {}
     for recording, channels in words.items():
         alignments[recording] = Alignment(f"{path}, {recording}", is_by_channel=True)
-        for channel, found in channels.items():
-            alignments[recording].add(channel, found, not_words)
+        try:
+            for channel, found in channels.items():
+                alignments[recording].add(channel, found, not_words, tier=f"channel {channel}")
+        except AlignmentError as error:
+            if broken is None:
+                raise
+            broken.setdefault(recording, error)
     return alignments
 
 

@@ -51,7 +51,12 @@ class AudioSetManifest(NamedTuple):
 
 
 def make_manifest(
-    segment_lists: Mapping[str, str | Path], ontology: str | Path, clips: str | Path, out: str | Path
+    segment_lists: Mapping[str, str | Path],
+    ontology: str | Path,
+    clips: str | Path,
+    out: str | Path,
+    *,
+    keep_others: bool = False,
 ) -> AudioSetManifest:
     """Write a manifest of the segments that have a sound and are not excluded, with the ancestors of their labels.
 
@@ -61,9 +66,11 @@ def make_manifest(
         ontology: The file `ontology.json`.
         clips: Folder of sounds.
         out: Manifest to write, CSV or Parquet, with the columns path, split and audioset.
+        keep_others: Do not replace a file at `out` with other content.
 
     Raises:
-        CorpusError: A file is missing or broken, a segment has several sounds, or nothing is left of a split.
+        CorpusError: A file is missing or broken, a segment has several sounds, nothing is left of a split, or a file at
+            `out` is to be kept.
     """
     try:
         known = read_ontology(ontology)
@@ -79,7 +86,9 @@ def make_manifest(
             with_segment.update(sound for segment in segments for sound in _sounds_of(segment, sounds))
             chosen = list(_rows(segments, split, known, sounds, removed[split]))
             if not chosen:
-                raise CorpusError(f"{path}: no segment is left for {split!r}; removed: {dict(removed[split])}")
+                missing = removed[split][NO_SOUND]
+                place = f". Sounds named YTID or YTID_START are looked for in {clips}, at any depth" if missing else ""
+                raise CorpusError(f"{path}: no segment is left for {split!r}; removed: {dict(removed[split])}{place}")
             rows += chosen
         with corpus_errors():
             others = passed_over(Path(clips), with_segment)
@@ -87,7 +96,7 @@ def make_manifest(
         raise
     except BuildError as error:
         raise CorpusError(str(error)) from error
-    return AudioSetManifest(write_manifest(Path(out), rows), removed, others)
+    return AudioSetManifest(write_manifest(Path(out), rows, keep_others=keep_others), removed, others)
 
 
 def read_segments(path: str | Path) -> list[Segment]:

@@ -5,11 +5,13 @@ Recordings are named `{digit}_{speaker}_{take}.wav` and trimmed to the digit.
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from datamodules.corpora.sounds import CorpusError, Row, corpus_errors, write_manifest
-from datamodules.folders.sound_folders import PassedOver, find_files, is_sound, passed_over
+from datamodules.folders.sound_folders import PassedOver, find_files, is_sound, missing_target, passed_over
+from networks.commands.program import program
+from networks.text.wording import counted
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 VAL_TAKES = range(15, 20)
@@ -49,10 +51,25 @@ def digits(folder: str | Path, *, val_takes: Collection[int] = VAL_TAKES) -> lis
     if missing := {"train", "val"} - splits:
         takes = sorted({int(str(row["take"])) for row in rows})
         raise CorpusError(
-            f"{folder}: no recordings for the split {missing.pop()!r} with takes {sorted(val_takes)} held out; "
-            f"there are takes {takes[0]} to {takes[-1]}"
+            f"{folder}: no recordings for the split {missing.pop()!r} with takes {_listed(val_takes)} held out, but "
+            "there "
+            f"are takes {_listed(takes)}: {_other_takes(takes)}"
         )
     return rows
+
+
+def _other_takes(takes: Sequence[int]) -> str:
+    """Say how to hold out takes that there are."""
+    if len(takes) < 2:
+        return "at least two takes are needed"
+    return f"hold out some of them, as in `{program('datamodules', f'fsdd FOLDER OUT --val_takes {takes[-1]}')}`"
+
+
+def _listed(takes: Collection[int]) -> str:
+    """List takes: the first and the last if they follow each other."""
+    ordered = sorted(takes)
+    is_range = len(ordered) > 2 and ordered[-1] - ordered[0] + 1 == len(ordered)
+    return f"{ordered[0]} to {ordered[-1]}" if is_range else ", ".join(map(str, ordered)) or "none"
 
 
 def fingerprint(folder: Path) -> str:
@@ -74,8 +91,15 @@ def _find_recordings(folder: Path) -> list[Path]:
         folder = folder / RECORDINGS_FOLDER
     with corpus_errors():
         paths = find_files(folder, is_sound, depth=0)
-    if not paths:
-        raise CorpusError(f"{folder} has no WAV files; expected names like 7_jackson_0.wav")
+        if not paths:
+            below = find_files(folder, is_sound)
+            there = f"; {counted(len(below), 'sound', 'is')} further down, the first is {below[0]}" if below else ""
+            raise CorpusError(
+                f"{folder} has no sounds directly in it{there}. Expected names like 7_jackson_0.wav, in the folder or "
+                f"in its folder {RECORDINGS_FOLDER}"
+            )
+    if gone := next((link for path in paths if (link := missing_target(path))), ""):
+        raise CorpusError(f"{next(path for path in paths if missing_target(path))}: {gone}")
     misnamed = [path.name for path in paths if not _NAME.fullmatch(path.stem)]
     if misnamed:
         more = f" and {len(misnamed) - _NUM_SHOWN} more" if len(misnamed) > _NUM_SHOWN else ""

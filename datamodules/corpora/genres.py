@@ -19,7 +19,9 @@ class GenreManifest(NamedTuple):
     passed_over: tuple[PassedOver, ...]
 
 
-def make_manifest(folder: str | Path, out: str | Path, *, column: str = COLUMN) -> GenreManifest:
+def make_manifest(
+    folder: str | Path, out: str | Path, *, column: str = COLUMN, keep_others: bool = False
+) -> GenreManifest:
     """Write a manifest of the sounds in folders named after their class.
 
     Args:
@@ -27,18 +29,20 @@ def make_manifest(folder: str | Path, out: str | Path, *, column: str = COLUMN) 
             classes, give the split; otherwise all sounds have the split "train" (to be split by a rule).
         out: Manifest to write, with the columns path, split and `column`.
         column: Name of the label column.
+        keep_others: Do not replace a file at `out` with other content.
 
     Returns:
         The manifest.
 
     Raises:
         CorpusError: The folder is missing or has no folders, a class has no sounds, or it is not clear which folders
-            are splits.
+            are splits. Or a file at `out` is to be kept.
     """
     with corpus_errors():
         found = find_classes(folder)
         others = passed_over(Path(folder), [sound.path for sound in found.sounds])
-    return GenreManifest(write_manifest(Path(out), [*_rows(found, column)]), found.has_splits, others)
+    path = write_manifest(Path(out), [*_rows(found, column)], keep_others=keep_others)
+    return GenreManifest(path, found.has_splits, others)
 
 
 def class_folders(folder: str | Path, *, column: str = COLUMN) -> Iterator[Row]:

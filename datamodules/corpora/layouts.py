@@ -16,17 +16,23 @@ iterated, named as `package.module:name` or `path/file.py:name`:
             split = "val" if path.stem == "0" else "train"
             yield {"path": path, "split": split, "instrument": path.parent.name}
 
-    # python -m datamodules build CORPUS OUT --layout instruments:takes --one_label instrument
+    # cochlearn build CORPUS OUT --layout instruments:takes --one_label instrument
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from datamodules.building.build_report import BuildError
 from datamodules.corpora.sounds import CorpusError, Row, corpus_errors, write_manifest
-from datamodules.folders.sound_folders import PassedOver, located, passed_over, printable
+from datamodules.folders.sound_folders import PassedOver, SoundFolderError, located, passed_over
+from datamodules.folders.split_names import SplitNameError
 from datamodules.manifests.manifest import DEFAULT_SPLIT
+from datamodules.text_files import nfc
+from networks.commands.arguments import printable
 from networks.named_objects import load_object, parse_object_name
+from networks.user_code import user_code
 
 Layout = Callable[[Path], Iterable[Mapping[str, Any]]]
 
@@ -44,6 +50,7 @@ LAYOUTS = {
     "librispeech": "datamodules.corpora.recordings:librispeech",
     "musan": "datamodules.corpora.published.musan:musan",
     "speech_commands": "datamodules.corpora.published.speech_commands:speech_commands",
+    "sounds": "datamodules.corpora.unlabelled:all_sounds",
     "table": "datamodules.corpora.recordings:listed",
     "voxceleb": "datamodules.corpora.published.voxceleb:voxceleb",
 }
@@ -103,19 +110,20 @@ def corpus_rows(folder: str | Path, *, layout: str, columns: Sequence[str] = ())
     return rows
 
 
-def make_manifest(folder: str | Path, out: str | Path, *, layout: str) -> CorpusManifest:
+def make_manifest(folder: str | Path, out: str | Path, *, layout: str, keep_others: bool = False) -> CorpusManifest:
     """Write the manifest of a corpus.
 
     Args:
         folder: Folder of the corpus.
         out: Manifest to write, CSV or Parquet.
         layout: Name of the layout.
+        keep_others: Do not replace a file at `out` with other content.
 
     Returns:
         The manifest, and what the corpus holds in addition.
 
     Raises:
-        CorpusError: As `corpus_rows`.
+        CorpusError: As `corpus_rows`, or a file at `out` is to be kept.
     """
     root = Path(folder)
     every = _all_rows(root, layout, ())
@@ -125,7 +133,8 @@ def make_manifest(folder: str | Path, out: str | Path, *, layout: str) -> Corpus
     left_out = [PassedOver(str(row[LEFT_OUT]), _inside(root, str(row["path"]))) for row in every if LEFT_OUT in row]
     with corpus_errors():
         others = passed_over(root, [str(row["path"]) for row in every])
-    return CorpusManifest(write_manifest(Path(out), used), tuple(sorted([*left_out, *others])))
+    path = write_manifest(Path(out), used, keep_others=keep_others)
+    return CorpusManifest(path, tuple(sorted([*left_out, *others])))
 
 
 def _all_rows(root: Path, layout: str, columns: Sequence[str]) -> list[Row]:
@@ -133,7 +142,7 @@ def _all_rows(root: Path, layout: str, columns: Sequence[str]) -> list[Row]:
     if not root.is_dir():
         raise CorpusError(f"{root}: no such folder")
     rows: list[Row] = []
-    with corpus_errors():
+    with corpus_errors(), _running(layout):
         for number, row in enumerate(found(root), start=1):
             if not isinstance(row, Mapping):
                 raise CorpusError(
@@ -146,6 +155,13 @@ def _all_rows(root: Path, layout: str, columns: Sequence[str]) -> list[Row]:
     return rows
 
 
+def _running(layout: str) -> AbstractContextManager[None]:
+    """Say where a layout of a user raises an error. Built-in ones explain their errors themselves."""
+    if layout in LAYOUTS:
+        return nullcontext()
+    return user_code(f"layout {layout!r}", raises=CorpusError, passes=(BuildError, SoundFolderError, SplitNameError))
+
+
 def _inside(root: Path, path: str) -> str:
     base = root.resolve()
-    return printable(Path(path).relative_to(base) if Path(path).is_relative_to(base) else path)
+    return nfc(printable(Path(path).relative_to(base) if Path(path).is_relative_to(base) else path))

@@ -1,6 +1,7 @@
 """Recordings of speech with their speakers, in the layouts of well-known corpora.
 
-- `librispeech`: `.../SPEAKER-CHAPTER-NUMBER.flac` (Panayotov et al. 2015);
+- `librispeech`: `.../SPEAKER-CHAPTER-NUMBER.flac` (Panayotov et al. 2015); folders such as `train-clean-100` and
+  `dev-other` give the split;
 - `commonvoice`: `clips/*.mp3`, with `validated.tsv`, whose columns `path` and `client_id` name the speakers
   (Ardila et al. 2020);
 - `articles`: `ARTICLE/*.ogg`, as in the Spoken Wikipedia (Köhn et al. 2016), with a table `speakers.csv` that has the
@@ -15,6 +16,8 @@ from typing import NamedTuple
 
 from datamodules.corpora.layouts import corpus_rows
 from datamodules.corpora.sounds import CorpusError, Row, sounds_of
+from datamodules.folders.split_names import split_of_subset, usual_split
+from datamodules.manifests.manifest import DEFAULT_SPLIT
 from datamodules.tables import TextTableError, read_text_table
 from datamodules.text_files import TextFileError, nfc
 
@@ -31,11 +34,13 @@ class Recording(NamedTuple):
         path: The file.
         speaker: The speaker.
         channel: Channel of the speaker as in the table, such as "1" or "A"; "" if the table does not name it.
+        split: Split of the recording.
     """
 
     path: Path
     speaker: str
     channel: str = ""
+    split: str = DEFAULT_SPLIT
 
 
 def find_recordings(root: str | Path, *, layout: str) -> list[Recording]:
@@ -53,17 +58,22 @@ def find_recordings(root: str | Path, *, layout: str) -> list[Recording]:
     """
     rows = corpus_rows(root, layout=layout, columns=("speaker",))
     return sorted(
-        Recording(Path(str(row["path"])), nfc(str(row["speaker"])), str(row.get(CHANNEL_COLUMN) or "")) for row in rows
+        Recording(
+            Path(str(row["path"])), nfc(str(row["speaker"])), str(row.get(CHANNEL_COLUMN) or ""), str(row["split"])
+        )
+        for row in rows
     )
 
 
 def librispeech(root: Path) -> Iterator[Row]:
-    """Rows with path and speaker from names like SPEAKER-CHAPTER-NUMBER."""
+    """Rows with path, split and speaker from names like SPEAKER-CHAPTER-NUMBER."""
+    top = root.resolve()
     for path in sounds_of(root):
         speaker, *rest = path.stem.split("-")
         if len(rest) != 2:
             raise CorpusError(f"{path}: expected a name like SPEAKER-CHAPTER-NUMBER, as in LibriSpeech")
-        yield {"path": path, "speaker": speaker}
+        splits = (usual_split(name) or split_of_subset(name) for name in path.relative_to(top).parts[:-1])
+        yield {"path": path, "split": next(filter(None, splits), DEFAULT_SPLIT), "speaker": speaker}
 
 
 def common_voice(root: Path) -> Iterator[Row]:

@@ -1,11 +1,9 @@
 """Finding and writing sounds, writing manifests, and running many such jobs in several processes."""
 
 import io
-import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,13 +14,18 @@ from datamodules.building.build_report import BuildError
 from datamodules.files import remove_leftovers, replacing, write_bytes
 from datamodules.folders import sound_folders
 from datamodules.folders.split_names import SplitNameError
+from datamodules.processes import context_of_workers
 from datamodules.progress import Progress
+from networks.commands.arguments import printable
 
 PEAK = 0.99
 """Sounds with larger peaks are scaled to this before they become 16-bit samples; mixing sets their level again."""
 
 CHUNKS_PER_WORKER = 16
 """Each process gets its jobs in this many chunks, so that progress shows and no process is idle for long."""
+
+MOST_JOBS_PER_CHUNK = 64
+"""Most jobs in a chunk, for progress of very many."""
 
 PRELOADED = ["datamodules.building.build", "datamodules.corpora.sounds", "datamodules.demo.textures"]
 """Modules that all workers need, including those of the shard builder that runs later in the same process."""
@@ -43,7 +46,7 @@ def check_part(name: str, part: float) -> None:
 
 def write_sound(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
     """Write (T,) samples as a 16-bit WAV file, scaled down if the peak exceeds 0.99."""
-    peak = float(np.abs(waveform).max())
+    peak = float(np.abs(waveform).max(initial=0.0))
     # Through memory, as soundfile waits for the disk after each file that it writes itself.
     memory = io.BytesIO()
     scaled = waveform * min(1.0, PEAK / max(peak, 1e-9))
@@ -66,11 +69,28 @@ def sounds_of(folder: Path, *, depth: int | None = None) -> list[Path]:
         return sound_folders.find_sounds(folder, depth=depth)
 
 
-def write_manifest(path: Path, rows: Sequence[Row]) -> Path:
+@contextmanager
+def keeping_others(path: Path) -> Iterator[None]:
+    """Say what to do about a file of the user that is in the way of `path`."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise CorpusError(
+            f"{path}: exists and is not from an earlier call of this command: move it, choose another output, or "
+            "replace it with --overwrite true"
+        ) from error
+
+
+def write_manifest(path: Path, rows: Sequence[Row], *, keep_others: bool = False) -> Path:
     """Write the rows of a manifest, see `datamodules.manifests.manifest`, as CSV or Parquet, and return its path.
 
+    Args:
+        path: Where to write it.
+        rows: The rows.
+        keep_others: Do not replace a file with other content.
+
     Raises:
-        CorpusError: A path or label is not UTF-8; names the row.
+        CorpusError: A path or label is not UTF-8; names the row. Or a file with other content is to be kept.
     """
     import pandas as pd
 
@@ -78,7 +98,7 @@ def write_manifest(path: Path, rows: Sequence[Row]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent)
     table = pd.DataFrame([dict(row) for row in rows])
-    with replacing(path) as temporary:
+    with keeping_others(path), replacing(path, keep_others=keep_others) as temporary:
         if path.suffix == ".parquet":
             table.to_parquet(temporary, index=False)
         else:
@@ -94,7 +114,7 @@ def _check_text(path: Path, rows: Sequence[Row]) -> None:
                     value.encode()
                 except UnicodeEncodeError as error:
                     raise CorpusError(
-                        f"{path}, row {number}: {name} is not UTF-8: {sound_folders.printable(value)}; rename it"
+                        f"{path}, row {number}: {name} is not UTF-8: {printable(value)}; rename it"
                     ) from error
 
 
@@ -104,6 +124,8 @@ def run_jobs(
     *,
     num_workers: int,
     description: str,
+    verb: str = "synthesising",
+    unit: str = "clips",
     show_progress: bool = False,
 ) -> list[Row]:
     """Run independent jobs, in several processes if wanted, and return their results in order.
@@ -113,18 +135,20 @@ def run_jobs(
         jobs: Arguments of the function, one per job.
         num_workers: Number of processes; 0 and 1 mean this process alone.
         description: What is made, such as "textures".
+        verb: What is done to it.
+        unit: What progress counts: one of these is a job.
         show_progress: Whether to show progress on stderr.
 
     Returns:
         The results in the order of the jobs.
     """
-    what, num_done = f"synthesising {description}", 0
+    what, num_done = f"{verb} {description}", 0
     with Progress(what, is_shown=show_progress) as display:
 
         def report(number: int) -> None:
             nonlocal num_done
             num_done += number
-            display.report(what, num_done, len(jobs), unit="clips")
+            display.report(what, num_done, len(jobs), unit=unit)
 
         report(0)
         if num_workers <= 1:
@@ -139,9 +163,9 @@ def run_jobs(
 def _run_in_processes(
     work: Callable[[Job], Row], jobs: Sequence[Job], num_workers: int, report: Callable[[int], None]
 ) -> list[Row]:
-    size = max(1, len(jobs) // (num_workers * CHUNKS_PER_WORKER))
+    size = min(MOST_JOBS_PER_CHUNK, max(1, len(jobs) // (num_workers * CHUNKS_PER_WORKER)))
     rows_of: dict[int, list[Row]] = {}
-    with ProcessPoolExecutor(num_workers, mp_context=_process_context()) as pool:
+    with ProcessPoolExecutor(num_workers, mp_context=context_of_workers(PRELOADED)) as pool:
         starts = {
             pool.submit(_do_chunk, work, jobs[start : start + size]): start for start in range(0, len(jobs), size)
         }
@@ -150,21 +174,9 @@ def _run_in_processes(
                 rows_of[starts[future]] = future.result()
                 report(len(rows_of[starts[future]]))
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # waits for running jobs: they write into folders that are removed next
             raise
     return [row for start in sorted(rows_of) for row in rows_of[start]]
-
-
-def _process_context() -> BaseContext:
-    """Start workers from a new process, as forking a process that has started threads can hang.
-
-    A fork server, if the system has one, imports once what all workers need.
-    """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    return context
 
 
 def _do_chunk(work: Callable[[Job], Row], jobs: Sequence[Job]) -> list[Row]:

@@ -27,6 +27,7 @@ from datamodules.decoding.sound import (
     source_name,
     to_mono,
 )
+from networks.files.lfs_pointers import IS_POINTER, is_pointer
 
 _BLOCK_SIZE = 2**24
 """Samples of all channels that are decoded at once, 64 MiB: memory follows what is there, not what a header claims."""
@@ -40,8 +41,6 @@ _BLOCKED_FORMATS = ("FLAC", "PAF", "SDS")
 _VARYING_RATE = "an MP3 file of varying bit rate without a Xing header, in which libsndfile does not find its way"
 _MP3_FRAME = 1152
 """Samples per channel in a frame."""
-
-_LFS_POINTER = b"version https://git-lfs"
 
 
 @contextmanager
@@ -178,10 +177,8 @@ def _other_decoder(source: AudioSource, name: str, error: Exception) -> Abstract
         raise AudioError(f"{name}: may not be read (permission denied)") from error
     if not head:
         raise AudioError(f"{name}: empty: it has no bytes", kind="empty") from error
-    if head.startswith(_LFS_POINTER):
-        raise AudioError(
-            f"{name}: a pointer of Git LFS, not the sound itself; fetch it with `git lfs pull`", kind="missing"
-        ) from error
+    if is_pointer(head):
+        raise AudioError(f"{name}: {IS_POINTER}", kind="missing") from error
     raise AudioError(f"{name}: cannot be read as audio{reason_of(error)}") from error
 
 

@@ -90,7 +90,11 @@ _TOLERANCE_S = 0.1
 
 def can_decode() -> bool:
     """Whether torchcodec or the program ffmpeg is installed."""
-    return shutil.which("ffmpeg") is not None or _audio_decoder() is not None
+    return _ffmpeg_program() is not None or _audio_decoder() is not None
+
+
+def _ffmpeg_program() -> str | None:
+    return shutil.which("ffmpeg")
 
 
 def is_media(head: bytes) -> bool:
@@ -121,7 +125,7 @@ def open_media(
     Raises:
         AudioError: Neither is installed (the kind is "no decoder"), or the file is broken.
     """
-    program = shutil.which("ffmpeg")
+    program = _ffmpeg_program()
     decoder = None if program else _audio_decoder()
     if decoder is None and program is None:
         raise AudioError(f"{name}: {why}; {HOW_TO_INSTALL}", kind="no decoder")

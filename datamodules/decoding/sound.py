@@ -103,7 +103,12 @@ def ends_before(name: str, num_samples: int, first: int, sample_rate_hz: int) ->
     """The error of a stretch that starts after the end of its file."""
     if not num_samples:
         return AudioError(f"{name}: empty: it has no samples", kind="empty")
-    return AudioError(f"{name}: its {num_samples} frames end before {first / sample_rate_hz:g} s", kind="empty")
+    duration_s, start_s = num_samples / sample_rate_hz, first / sample_rate_hz
+    return AudioError(
+        f"{name}: its {num_samples} frames end before {start_s:g} s, where the stretch starts: it lasts "
+        f"{duration_s:g} s",
+        kind="empty",
+    )
 
 
 def head_of(source: AudioSource, num_bytes: int = _HEAD_BYTES) -> bytes:

@@ -49,6 +49,7 @@ def make_words(
     folder: str | Path,
     *,
     num_words: int = 20,
+    words: Sequence[str] | None = None,
     num_voices: int = 20,
     num_renditions: int = 3,
     num_val_renditions: int = 1,
@@ -65,6 +66,7 @@ def make_words(
     Args:
         folder: Folder for `words/*.wav` and `words.csv`; created if it does not exist.
         num_words: Number of words; the first `num_words` of `WORDS` are used.
+        words: Words to use instead, in lower case.
         num_voices: Number of voices; the first of the synthesiser's are used, the most different ones first.
         num_renditions: Training clips of each word in each voice.
         num_val_renditions: Validation clips of each word in each voice.
@@ -88,6 +90,7 @@ def make_words(
         ImportError: The package espeakng-loader is missing.
     """
     voices = Synthesiser().voices()
+    said = WORDS[:num_words] if words is None else words
     _check_count("num_words", num_words, len(WORDS))
     _check_count("num_voices", num_voices, len(voices))
     _check_count("num_renditions", num_renditions)
@@ -98,7 +101,7 @@ def make_words(
     check_part("rooms", rooms)
     root = Path(folder)
     (root / "words").mkdir(parents=True, exist_ok=True)
-    every_pair = list(product(enumerate(voices[:num_voices]), enumerate(WORDS[:num_words])))
+    every_pair = list(product(enumerate(voices[:num_voices]), enumerate(said)))
     renditions = [
         _Rendition(
             root,

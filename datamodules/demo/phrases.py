@@ -25,15 +25,16 @@ def phrase_around(word: str, rng: np.random.Generator) -> str:
         Words without meaning or full stop, with the given one in the middle.
     """
     others = [other for other in WORDS if other != word]
-    before = _run(others, rng)
-    after = _run(others, rng)
+    connecting = [other for other in FUNCTION_WORDS if other != word]
+    before = _run(others, connecting, rng)
+    after = _run(others, connecting, rng)
     return f"{before} {word} {after}"
 
 
-def _run(others: list[str], rng: np.random.Generator) -> str:
+def _run(others: list[str], connecting: list[str], rng: np.random.Generator) -> str:
     pieces: list[str] = []
     for other in rng.choice(others, NEIGHBOURS_PER_SIDE, replace=False):
         if rng.uniform() < FUNCTION_WORD_PROBABILITY:
-            pieces.append(str(rng.choice(FUNCTION_WORDS)))
+            pieces.append(str(rng.choice(connecting)))
         pieces.append(str(other) + ("," if rng.uniform() < COMMA_PROBABILITY else ""))
     return " ".join(pieces)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-Gain = Callable[[np.ndarray], np.ndarray]
+GainCurve = Callable[[np.ndarray], np.ndarray]
 """Frequencies in Hz -> amplitude gain of the same shape."""
 
 NYQUIST_MARGIN = 0.9
@@ -32,7 +32,7 @@ def times_s(num_samples: int, sample_rate_hz: int) -> np.ndarray:
     return np.arange(num_samples) / sample_rate_hz
 
 
-def filtered_noise(rng: np.random.Generator, num_samples: int, sample_rate_hz: int, gain: Gain) -> np.ndarray:
+def filtered_noise(rng: np.random.Generator, num_samples: int, sample_rate_hz: int, gain: GainCurve) -> np.ndarray:
     """Make Gaussian noise with a given amplitude spectrum, in the frequency domain.
 
     Args:
@@ -53,22 +53,22 @@ def filtered_noise(rng: np.random.Generator, num_samples: int, sample_rate_hz: i
     return noise / deviation if deviation > 0 else noise
 
 
-def low_pass(cutoff_hz: float, order: int = 2) -> Gain:
+def low_pass(cutoff_hz: float, order: int = 2) -> GainCurve:
     """Butterworth magnitude, 1 / sqrt(1 + (f / fc)^(2 order))."""
     return lambda f: 1 / np.sqrt(1 + (f / cutoff_hz) ** (2 * order))
 
 
-def high_pass(cutoff_hz: float, order: int = 2) -> Gain:
+def high_pass(cutoff_hz: float, order: int = 2) -> GainCurve:
     """Butterworth magnitude, 1 / sqrt(1 + (fc / f)^(2 order)); 0 at 0 Hz."""
     return lambda f: 1 / np.sqrt(1 + (cutoff_hz / np.maximum(f, 1e-9)) ** (2 * order))
 
 
-def band_pass(centre_hz: float, bandwidth_octaves: float) -> Gain:
+def band_pass(centre_hz: float, bandwidth_octaves: float) -> GainCurve:
     """Gaussian in log frequency, with the given width (standard deviation) in octaves."""
     return lambda f: np.exp(-0.5 * (np.log2(np.maximum(f, 1e-9) / centre_hz) / bandwidth_octaves) ** 2)
 
 
-def power_law(exponent: float, lowest_hz: float = 40.0) -> Gain:
+def power_law(exponent: float, lowest_hz: float = 40.0) -> GainCurve:
     """Power falling as f^-exponent (0 white, 1 pink, 2 brown), flat below `lowest_hz`."""
     return lambda f: np.maximum(f, lowest_hz) ** (-exponent / 2)
 
@@ -130,7 +130,7 @@ def damped_sines(
 
 
 def noise_burst(
-    rng: np.random.Generator, duration_s: float, sample_rate_hz: int, gain: Gain, *, attack_s: float = 0.0005
+    rng: np.random.Generator, duration_s: float, sample_rate_hz: int, gain: GainCurve, *, attack_s: float = 0.0005
 ) -> np.ndarray:
     """Make filtered noise with a sharp attack that decays by 60 dB over its duration; (K,) float64."""
     num_samples = max(16, int(duration_s * sample_rate_hz))

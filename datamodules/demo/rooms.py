@@ -6,6 +6,8 @@ Reverberation in everyday places decays exponentially, slowest at middle frequen
 Shapes: T samples of a sound, K samples of a room's impulse response.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from datamodules.demo.primitives import band_pass, filtered_noise, log_uniform, times_s
@@ -51,18 +53,43 @@ def in_a_room(rng: np.random.Generator, waveform: np.ndarray, sample_rate_hz: in
     return np.fft.irfft(spectrum, num_samples)[: len(waveform)]
 
 
+class Room(NamedTuple):
+    """What a room sounds like.
+
+    Args:
+        decay_s: Time in which the slowest band of the reverberation falls by 60 dB.
+        slowest_hz: Centre of that band.
+        direct_db: Energy of the direct sound relative to that of all reverberation.
+    """
+
+    decay_s: float
+    slowest_hz: float
+    direct_db: float
+
+
+def draw_room(rng: np.random.Generator) -> Room:
+    """Draw a room."""
+    decay_s, slowest_hz = log_uniform(rng, *DECAY_S), log_uniform(rng, *SLOWEST_HZ)
+    return Room(decay_s, slowest_hz, rng.uniform(*DIRECT_DB))
+
+
 def room_response(rng: np.random.Generator, sample_rate_hz: int) -> np.ndarray:
+    """Draw a room and its impulse response, see `response_of`."""
+    return response_of(draw_room(rng), rng, sample_rate_hz)
+
+
+def response_of(room: Room, rng: np.random.Generator, sample_rate_hz: int) -> np.ndarray:
     """Draw the impulse response of a room: the direct sound, then decaying white noise.
 
     Args:
+        room: The room.
         rng: Random generator.
         sample_rate_hz: Sample rate in Hz, over 120.
 
     Returns:
         (K,) float64, as long as the room's decay time; the direct sound is about 1, in the first sample.
     """
-    decay_s, slowest_hz = log_uniform(rng, *DECAY_S), log_uniform(rng, *SLOWEST_HZ)
-    direct_db = rng.uniform(*DIRECT_DB)
+    decay_s, slowest_hz, direct_db = room
     num_samples = int(decay_s * sample_rate_hz)
     centres_hz = np.geomspace(LOWEST_HZ, sample_rate_hz / 2, _NUM_BANDS)
     spacing_octaves = np.log2(centres_hz[1] / centres_hz[0])
@@ -79,6 +106,16 @@ def room_response(rng: np.random.Generator, sample_rate_hz: int) -> np.ndarray:
 
 def recording_gain(rng: np.random.Generator, frequencies_hz: np.ndarray) -> np.ndarray:
     """Draw the gain of a recording, as factors of the amplitudes at frequencies from 0, of the same shape."""
+    return gain_between(draw_gains_db(rng, frequencies_hz[-1]), frequencies_hz)
+
+
+def draw_gains_db(rng: np.random.Generator, highest_hz: float, *, deviation_db: float = GAIN_DB) -> np.ndarray:
+    """Draw the gains of a recording in dB, at `LOWEST_HZ` and at each octave above it that reaches `highest_hz`."""
+    num_octaves = int(np.ceil(np.log2(max(highest_hz, LOWEST_HZ) / LOWEST_HZ)))
+    return rng.normal(0, deviation_db, num_octaves + 1)
+
+
+def gain_between(gains_db: np.ndarray, frequencies_hz: np.ndarray) -> np.ndarray:
+    """Join gains at octaves by straight lines: factors of the amplitudes at frequencies, of the same shape."""
     octaves = np.log2(np.maximum(frequencies_hz, LOWEST_HZ) / LOWEST_HZ)
-    points = np.arange(np.ceil(octaves[-1]) + 1)
-    return 10 ** (np.interp(octaves, points, rng.normal(0, GAIN_DB, len(points))) / 20)
+    return 10 ** (np.interp(octaves, np.arange(len(gains_db)), gains_db) / 20)

@@ -6,23 +6,39 @@ These arrangements are known, where SPLIT is a usual name of a split (`datamodul
 - `SPLIT/CLASS/.../SOUND`;
 - `CLASS/SPLIT/.../SOUND`.
 
-A folder with some splits and some other folders could be any of them, and is refused: a split is never a class.
+Where all folders next to each other name splits, these may be subsets, such as `train-clean-100` and `dev_other`, and
+those of one split are joined. A folder with some splits and some other folders could be any of these arrangements, and
+is refused: a split is never a class.
 """
 
+import logging
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.folders.sound_folders import SoundFolderError, find_folders, find_sounds, printable
-from datamodules.folders.split_names import SplitNameError, usual_split, usual_splits
+from datamodules.folders.sound_folders import SoundFolderError, find_folders, find_sounds
+from datamodules.folders.split_names import (
+    SplitNameError,
+    are_subsets,
+    likely_subsets,
+    split_of_subset,
+    usual_split,
+    usual_splits,
+)
 from datamodules.text_files import nfc
+from networks.commands.arguments import printable
+from networks.commands.program import program
+from networks.text.natural_order import natural_order
 
 TRAIN = "train"
 """The split of sounds that are in no folder of a split. Also the one name of a split that can be a class: a vehicle."""
 
 _Parts = tuple[str, ...]
+
+_log = logging.getLogger(__name__)
 
 
 class LabelledSound(NamedTuple):
@@ -62,26 +78,32 @@ def find_classes(folder: str | Path) -> ClassFolders:
     root = Path(folder)
     tops = [top.name for top in find_folders(root)]
     if not tops:
+        unlabelled = program("datamodules", f"build {shlex.quote(printable(root))} OUT --layout sounds --split_by path")
         raise SoundFolderError(
-            f"{printable(root)} has no folders; expected one per class, or train, val (test) with those in them"
+            f"{printable(root)} has no folders; expected one per class, or train, val (test) with those in them. "
+            f"Sounds without classes, such as noise: `{unlabelled}`"
         )
     place = root.resolve()
     found = {path: path.relative_to(place).parts[:-1] for path in find_sounds(root)}
     found = {path: parts for path, parts in found.items() if parts}  # sounds next to the folders have no class
     filled = {parts[0] for parts in found.values()}
-    splits = [top for top in tops if usual_split(top) and _has_classes(top, found.values())]
+    subsets = filter(split_of_subset, tops) if are_subsets(filled) else ()
+    named = {*filter(usual_split, tops), *subsets}
+    splits = [top for top in tops if top in named and _has_classes(top, found.values())]
     if splits:
-        _check_alone(place, splits, tops, filled)
+        _check_alone(place, splits, named, filled)
         for split in splits:
             _check_filled(place, [(split, each.name) for each in find_folders(place / split)], found.values())
         return _arranged(found, place, split_at=0)
     _check_filled(place, [(top,) for top in tops], found.values())
-    _check_flat(place, tops)
-    if all(len(parts) > 1 and usual_split(parts[1]) for parts in found.values()):
+    _check_flat(place, tops, named)
+    _check_no_subsets(place, filled)
+    if _are_splits(parts[1] if len(parts) > 1 else "" for parts in found.values()):
         if len(tops) == 1 and any(len(parts) > 2 for parts in found.values()):
             raise SoundFolderError(f"{place}: the folders of splits are in {place / tops[0]}; give that folder")
         return _arranged(found, place, split_at=1)
     _check_no_splits_below(place, found.values())
+    _check_level(place, found.values())
     rows = (LabelledSound(path, nfc(parts[0]), TRAIN) for path, parts in found.items())
     return ClassFolders(tuple(sorted(rows, key=lambda row: row.path)), has_splits=False)
 
@@ -90,10 +112,16 @@ def _has_classes(top: str, found: Iterable[_Parts]) -> bool:
     return any(parts[0] == top and len(parts) > 1 for parts in found)
 
 
-def _check_alone(root: Path, splits: Sequence[str], tops: Sequence[str], filled: set[str]) -> None:
+def _are_splits(folders: Iterable[str]) -> bool:
+    """Whether folders within those of the classes are splits: by usual names, or most likely as their subsets."""
+    names = set(folders)
+    return are_subsets(names) and names == {*filter(usual_split, names), *likely_subsets(names)}
+
+
+def _check_alone(root: Path, splits: Sequence[str], named: set[str], filled: set[str]) -> None:
     """Refuse folders next to those of splits, except such as have no sounds and no split's name."""
     _splits_of(root, splits)
-    empty = [top for top in tops if usual_split(top) and top not in filled]
+    empty = sorted(named - filled)
     if empty:
         raise SoundFolderError(f"{root / empty[0]} has no sounds, although it names a split")
     others = sorted(filled - set(splits))
@@ -104,17 +132,31 @@ def _check_alone(root: Path, splits: Sequence[str], tops: Sequence[str], filled:
         )
 
 
-def _check_flat(root: Path, tops: Sequence[str]) -> None:
+def _check_flat(root: Path, tops: Sequence[str], named: set[str]) -> None:
     """Refuse folders with the names of splits that have no folders of classes; only a "train" can be a class itself."""
-    named = [top for top in tops if usual_split(top)]
     if named and len(named) == len(tops):
-        raise SoundFolderError(
-            f"{root / named[0]} has no folders; expected one per class, as {named[0]!r} names a split"
-        )
+        first = min(named)
+        raise SoundFolderError(f"{root / first} has no folders; expected one per class, as {first!r} names a split")
     if [name.casefold() for name in named] not in ([], [TRAIN]):
         raise SoundFolderError(
             f"{root}: {_named(named)} name splits, but have no folders of classes and are next to others; rename them "
             "if they are classes, else put folders of classes into them"
+        )
+
+
+def _check_no_subsets(root: Path, filled: set[str]) -> None:
+    """Refuse folders that most likely are subsets of splits; warn of those that could be, and are taken for classes."""
+    likely = likely_subsets(filled)
+    if likely:
+        others = sorted(filled - set(likely))
+        raise SoundFolderError(
+            f"{root}: {_named(likely)} seem to be parts of splits, but {_named(others)} next to them do not: put the "
+            "other folders elsewhere, or rename those that are classes"
+        )
+    classes = sorted(filter(split_of_subset, filled))
+    if classes:
+        _log.warning(
+            "%s: %s could name splits, and are taken for classes, like the folders next to them", root, _named(classes)
         )
 
 
@@ -123,14 +165,26 @@ def _check_no_splits_below(root: Path, found: Iterable[_Parts]) -> None:
     children: dict[_Parts, set[str]] = defaultdict(set)
     for parts in found:
         for depth in range(1, len(parts)):
-            if usual_split(parts[depth]):
+            if usual_split(parts[depth]) or split_of_subset(parts[depth]):
                 children[parts[:depth]].add(parts[depth])
     for above, names in sorted(children.items()):
-        if len(names) > 1:
+        if len({*filter(usual_split, names), *likely_subsets(names)}) > 1:
             raise SoundFolderError(
                 f"{root.joinpath(*above)}: {_named(names)} name splits; expected such folders at the top, or in every "
                 "class"
             )
+
+
+def _check_level(root: Path, found: Iterable[_Parts]) -> None:
+    """Refuse a single class with folders of sounds in it: most likely these are the classes."""
+    parts = list(found)
+    tops, below = ({each[level] for each in parts if len(each) > level} for level in (0, 1))
+    if len(tops) == 1 and len(below) > 1 and all(len(each) > 1 for each in parts):
+        place = root / min(tops)
+        raise SoundFolderError(
+            f"{root}: all sounds are in the one folder {min(tops)!r}, in the folders {_named(below)}: give {place} if "
+            "these are the classes, else put all sounds of a class into its own folder"
+        )
 
 
 def _check_filled(root: Path, folders: Iterable[_Parts], found: Iterable[_Parts]) -> None:
@@ -149,10 +203,10 @@ def _arranged(found: dict[Path, _Parts], root: Path, *, split_at: int) -> ClassF
 
 def _splits_of(root: Path, names: Iterable[str]) -> dict[str, str]:
     try:
-        return usual_splits(names)
+        return usual_splits(names, join_subsets=True)
     except SplitNameError as error:
         raise SoundFolderError(f"{root}: {error}") from error
 
 
 def _named(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, sorted(names)))
+    return ", ".join(map(repr, natural_order(names)))

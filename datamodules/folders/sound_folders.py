@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.text_files import nfc
+from networks.commands.arguments import printable
 
 # By format of libsndfile. Those without a header or without sound (RAW, MAT4, MAT5) are left out.
 _SUFFIXES_OF_FORMATS = {
@@ -76,7 +77,7 @@ class PassedOver(NamedTuple):
 
     Args:
         kind: Why not, to count by.
-        path: The file or folder, relative to the corpus, printable.
+        path: The file or folder, relative to the corpus, printable, in NFC.
     """
 
     kind: str
@@ -109,11 +110,6 @@ def is_sound(path: Path) -> bool:
 def is_hidden(name: str) -> bool:
     """Whether a name is that of a hidden file or folder, or of something that an operating system left."""
     return name.startswith(".") or name in _LEFT_BY_SYSTEMS
-
-
-def printable(path: str | Path) -> str:
-    """A path as text that can be printed and written as UTF-8; other bytes become `\\xe9` and the like."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def find_files(folder: Path, is_wanted: Callable[[Path], bool], *, depth: int | None = None) -> list[Path]:
@@ -197,7 +193,7 @@ def passed_over(folder: Path, used: Iterable[str | Path]) -> tuple[PassedOver, .
             kind = None if _is_companion(path) else NOT_READ
         if kind is not None:
             ending = f" ({path.suffix.lower() or 'no ending'})" if kind == NOT_READ else ""
-            found.append(PassedOver(kind + printable(ending), printable(path.relative_to(root))))
+            found.append(PassedOver(kind + printable(ending), nfc(printable(path.relative_to(root)))))
     return tuple(sorted(found))
 
 
@@ -237,6 +233,13 @@ def find_file(path: Path) -> Path:
     for part in path.parts[1:] if path.anchor else path.parts:
         there = _same_name(there, part)
     return there if there.exists() else path
+
+
+def missing_target(path: Path) -> str:
+    """What to say of a link whose file is missing, such as one of git-annex before `git annex get`; "" for others."""
+    if not path.is_symlink() or path.exists():
+        return ""
+    return f"a link to {printable(path.readlink())}, which is missing; get the file first"
 
 
 def real_names(paths: Iterable[Path]) -> dict[Path, str]:
@@ -310,4 +313,4 @@ def _what_is_there(folder: Path, depth: int | None) -> str:
     where = " at any depth" if depth is None else f" down to {depth} levels of folders below it"
     there = describe(passed_over(folder, ()))
     endings = ", ".join(sorted(sound_suffixes()))
-    return f"{where} ({f'there is {there}; ' if there else ''}sounds end in {endings})"
+    return f"{where} ({f'found instead: {there}; ' if there else ''}sounds end in {endings})"

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datamodules.inspection.sound_measures import SoundMeasures
+from datamodules.tables import MISSING_LABELS
+from networks.text.natural_order import natural_order
+from networks.user_code import shown_path
 
 SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id", "talker", "singer", "spk", "spk_id")
 """Usual names of columns with speakers."""
@@ -22,6 +25,7 @@ SHORT_S = 0.05
 """Shorter sounds are most likely mistakes, as in a build."""
 
 _PROBE_BYTES = 4096
+_NOT_SEEN = "Cf"  # format characters, such as a zero-width space or a byte order mark
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,13 @@ def finding(kind: str, cases: Iterable[str], *, num_named: int = 5) -> list[Find
 
 
 def similar_labels(rows: Sequence[InspectedRow], column: str) -> list[Finding]:
-    """Labels that differ only in case, Unicode form or spaces."""
+    """Labels that differ only in case, Unicode form, spaces or characters that are not seen."""
     forms: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
         for label in row.labels.get(column, ()):
             key = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).casefold())
-            forms["".join(key.split())][label] += 1
+            seen = (character for character in key if unicodedata.category(character) != _NOT_SEEN)
+            forms["".join("".join(seen).split())][label] += 1
     cases = [
         " and ".join(f"{_distinct(label, labels)} ({num})" for label, num in labels.items())
         for labels in forms.values()
@@ -81,13 +86,21 @@ def similar_labels(rows: Sequence[InspectedRow], column: str) -> list[Finding]:
     return finding(f"labels of {column} that differ only in case, Unicode form or spaces", cases)
 
 
+def missing_marks(rows: Sequence[InspectedRow], column: str) -> list[Finding]:
+    """Labels that most likely are missing values, such as `NA`."""
+    counts = Counter(label for row in rows for label in row.labels.get(column, ()) if label in MISSING_LABELS)
+    cases = [f"{label!r} ({num})" for label, num in sorted(counts.items())]
+    return finding(f"labels of {column} that most likely are missing values", cases)
+
+
 def shared_across_splits(rows: Sequence[InspectedRow], column: str) -> list[Finding]:
     """Speakers who occur in several splits."""
     splits: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         for label in row.labels.get(column, ()):
             splits[label].add(row.split)
-    cases = [f"{label!r} in {', '.join(sorted(found))}" for label, found in sorted(splits.items()) if len(found) > 1]
+    several = natural_order(label for label, found in splits.items() if len(found) > 1)
+    cases = [f"{label!r} in {', '.join(natural_order(splits[label]))}" for label in several]
     return finding(f"values of {column} in several splits", cases)
 
 
@@ -98,9 +111,9 @@ def missing_classes(rows: Sequence[InspectedRow], column: str) -> list[Finding]:
         labels[row.split].update(row.labels.get(column, ()))
     every = set().union(*labels.values())
     cases = [
-        f"{split!r} lacks {len(every - found)} of {len(every)}: {_listed(sorted(every - found))}"
-        for split, found in sorted(labels.items())
-        if every - found
+        f"{split!r} lacks {len(missing)} of {len(every)}: {_listed(natural_order(missing))}"
+        for split in natural_order(labels)
+        if (missing := every - labels[split])
     ]
     return finding(f"splits without some class of {column}", cases)
 
@@ -126,7 +139,7 @@ def flawed_sounds(measured: Mapping[Path, SoundMeasures]) -> list[Finding]:
     cases: dict[str, list[str]] = defaultdict(list)
     for path, sound in measured.items():
         for flaw in sound.flaws():
-            cases[flaw].append(f"{path}{_in_numbers(flaw, sound)}")
+            cases[flaw].append(f"{shown_path(path)}{_in_numbers(flaw, sound)}")
     return [found for flaw in sorted(cases) for found in finding(f"{flaw} sounds", cases[flaw])]
 
 
@@ -144,11 +157,11 @@ def copies(rows: Sequence[InspectedRow], contents: Mapping[Path, str], samples: 
     within: list[str] = []
     across: list[str] = []
     for group in _joined(contents, samples):
-        text = " = ".join(f"{path} ({', '.join(sorted(splits[path]))})" for path in group)
+        text = " = ".join(f"{shown_path(path)} ({', '.join(natural_order(splits[path]))})" for path in group)
         (across if len(set().union(*(splits[path] for path in group))) > 1 else within).append(text)
     return [
-        *finding("sounds that occur twice, in several splits", sorted(across)),
-        *finding("sounds that occur twice", sorted(within)),
+        *finding("sounds that occur twice, in several splits", natural_order(across)),
+        *finding("sounds that occur twice", natural_order(within)),
     ]
 
 
@@ -209,7 +222,7 @@ def _in_numbers(flaw: str, sound: SoundMeasures) -> str:
         return f": mean {sound.offset:.3f}"
     if flaw == "band-limited":
         nyquist_hz = sound.sample_rate_hz / 2
-        return f": nothing above {sound.band_edge * nyquist_hz:.0f} of {nyquist_hz:.0f} Hz"
+        return f": nothing above {sound.band.edge * nyquist_hz:.0f} of {nyquist_hz:.0f} Hz"
     return ""
 
 
@@ -217,7 +230,8 @@ def _distinct(label: str, labels: Iterable[str]) -> str:
     """A label in quotes, with escapes if it looks like another one on a screen."""
 
     def shown(text: str) -> str:
-        return " ".join(unicodedata.normalize("NFC", text).split())
+        seen = (character for character in text if unicodedata.category(character) != _NOT_SEEN)
+        return " ".join(unicodedata.normalize("NFC", "".join(seen)).split())
 
     return ascii(label) if [shown(other) for other in labels].count(shown(label)) > 1 else repr(label)
 

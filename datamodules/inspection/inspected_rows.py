@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from datamodules.corpora.sounds import sounds_of
-from datamodules.folders.split_names import usual_split
+from datamodules.expansion import check_parquet
+from datamodules.folders.split_names import are_subsets, split_of_subset, usual_split
 from datamodules.inspection.findings import SPEAKER_COLUMNS, InspectedRow
 from datamodules.manifests.manifest import (
     DEFAULT_SPLIT,
@@ -18,7 +19,7 @@ from datamodules.manifests.manifest import (
     RowError,
     read_manifest,
 )
-from datamodules.tables import TextTableError, read_text_table
+from datamodules.tables import TextTableError, read_text_table, separator_hint
 from datamodules.text_files import TextFileError
 
 FOLDER_COLUMN = "folder"
@@ -34,14 +35,21 @@ def rows_of_folder(folder: Path) -> list[InspectedRow]:
     Raises:
         CorpusError: There are no sounds in it.
     """
+    sounds = {path: _relative(path, folder).parts[:-1] for path in sounds_of(folder)}
+    splits = _splits({names[0] for names in sounds.values() if names})
     rows = []
-    for path in sounds_of(folder):
-        names = list(_relative(path, folder).parts[:-1])
-        split = usual_split(names[0]) if names else None
+    for path, names in sounds.items():
+        split = splits.get(names[0]) if names else None
         labels = names[1:2] if split else names[:1]
         columns = {FOLDER_COLUMN: tuple(labels)} if labels else {}
         rows.append(InspectedRow(str(_relative(path, folder)), path, split or DEFAULT_SPLIT, columns))
     return rows
+
+
+def _splits(folders: set[str]) -> dict[str, str | None]:
+    """The split of each folder that names one, or a part of one if all do."""
+    has_subsets = are_subsets(folders)
+    return {name: usual_split(name) or (split_of_subset(name) if has_subsets else None) for name in folders}
 
 
 def rows_of_manifest(manifest: Path, columns: Sequence[str] = ()) -> tuple[list[InspectedRow], list[RowError]]:
@@ -59,7 +67,8 @@ def rows_of_manifest(manifest: Path, columns: Sequence[str] = ()) -> tuple[list[
     """
     names = list(columns) or [name for name in _columns(manifest) if _may_hold_labels(name)]
     if not names:
-        raise ManifestError(f"{manifest}: no column of labels; it has {_columns(manifest)}")
+        found = _columns(manifest)
+        raise ManifestError(f"{manifest}: no column of labels; it has {found}{separator_hint(found)}")
     wrong: list[RowError] = []
     entries = read_manifest(manifest, one_label=names, may_be_unlabelled=names, skipped=wrong)
     kept = names if columns else [name for name in names if _holds_labels(entries, name)]
@@ -100,6 +109,7 @@ def _columns(manifest: Path) -> list[str]:
         from pyarrow import parquet
 
         try:
+            check_parquet(manifest)
             return list(parquet.read_schema(manifest).names)
         except (ValueError, OSError) as error:
             raise ManifestError(f"{manifest} cannot be read as a manifest ({error})") from error

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datamodules.audio import AudioError
-from datamodules.batches.order import Purpose, permutation
+from datamodules.batches.random_streams import Purpose, permutation
 from datamodules.inspection.findings import (
     SPEAKER_COLUMNS,
     Finding,
@@ -19,6 +19,7 @@ from datamodules.inspection.findings import (
     finding,
     flawed_sounds,
     missing_classes,
+    missing_marks,
     shared_across_splits,
     similar_labels,
     wrong_stretches,
@@ -26,6 +27,7 @@ from datamodules.inspection.findings import (
 from datamodules.inspection.sound_measures import SoundMeasures, measure_file
 from datamodules.manifests.manifest import RowError
 from datamodules.progress import Progress
+from networks.user_code import shown_path
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def inspect(
         *finding("rows that cannot be used", map(str, wrong_rows)),
         *_label_findings(rows, speakers),
         *copies(rows, contents, {path: sound.content for path, sound in measured.items() if not sound.is_silent}),
-        *(found for kind, texts in sorted(problems.items()) for found in finding(f"unusable sounds: {kind}", texts)),
+        *(found for kind, texts in sorted(problems.items()) for found in finding(f"unusable sounds ({kind})", texts)),
         *wrong_stretches(rows, {path: sound.duration_s for path, sound in measured.items()}),
         *flawed_sounds(measured),
     ]
@@ -101,6 +103,7 @@ def _label_findings(rows: Sequence[InspectedRow], speakers: Sequence[str]) -> li
     found = []
     for column in dict.fromkeys(column for row in rows for column in row.labels):
         found += similar_labels(rows, column)
+        found += missing_marks(rows, column)
         found += (shared_across_splits if column in speakers else missing_classes)(rows, column)
     return found
 
@@ -115,7 +118,7 @@ def _hear(
         try:
             measured[path] = measure_file(path)
         except AudioError as error:
-            problems[error.kind].append(str(error))
+            problems[error.kind].append(str(error).replace(str(path), shown_path(path)))
         display.report("listening", number, len(paths), unit="sounds")
         if time.monotonic() > end_s:
             break

@@ -18,17 +18,45 @@ LARGE_RELATIVE_OFFSET = 0.1
 """Least ratio of the mean to the RMS of the rest in a shifted sound."""
 
 LOW_BAND_EDGE = 0.7
-"""A sound without energy above this fraction of the Nyquist frequency counts as upsampled: conversions of 8 to 16, of
-16 to 24 and of 22.05 to 44.1 kHz leave up to two thirds. MP3 at 128 kbit/s keeps three quarters."""
+"""A broadband sound without energy above this fraction of the Nyquist frequency counts as upsampled: conversions of 8
+to 16, of 16 to 24 and of 22.05 to 44.1 kHz leave up to two thirds. MP3 at 128 kbit/s keeps three quarters."""
 
-_FRAME = 1024
-_MAX_FRAMES = 2000
+LOWEST_EDGE_HZ = 3000.0
+"""Below this no usual sample rate ends: telephone speech, sampled at 8 kHz, ends at 3.4 kHz. It is the sound itself."""
+
+FILLED = 0.8
+"""Least fraction of the frequencies up to the edge with energy in a broadband sound; tones and their harmonics have
+less."""
+
+SHARP_RATIO = 10.0
+"""Least ratio of the power just below a sharp edge to the rounding noise. The spectrum of a sound that is dark by
+itself falls slowly, also through the last 10 dB."""
+
+_FRAME = 4096  # long enough to separate the harmonics of a voice of 100 Hz
+_KAISER_BETA = 14.0  # sidelobes below -100 dB: a tone does not leak into other frequencies
+_SMOOTHED = 33  # values, 1.6 % of the band
+_MAX_FRAMES = 1000
 """Frames of a long sound that its spectrum is made of, evenly spaced."""
 
 _FLOOR = 4 / (12 * FULL_SCALE**2)
 """Four times the power of the rounding noise of 16 bits: what is below is no sound."""
 
 _DIGEST_LENGTH = 32
+
+
+class Band(NamedTuple):
+    """Where a spectrum ends.
+
+    Args:
+        edge: Highest frequency with energy as a fraction of the Nyquist frequency, 0 to 1.
+        is_cut: Whether the sound fills the frequencies below the edge, and ends there sharply.
+    """
+
+    edge: float
+    is_cut: bool
+
+
+_WHOLE = Band(1.0, is_cut=False)
 
 
 class SoundMeasures(NamedTuple):
@@ -43,7 +71,7 @@ class SoundMeasures(NamedTuple):
         clipped_fraction: Fraction of samples at full scale.
         offset: The mean; 1.0 is full scale.
         level: RMS without the mean.
-        band_edge: Highest frequency with energy as a fraction of the Nyquist frequency, 0 to 1; 1 if silent.
+        band: Where its spectrum ends.
     """
 
     duration_s: float
@@ -54,17 +82,18 @@ class SoundMeasures(NamedTuple):
     clipped_fraction: float
     offset: float
     level: float
-    band_edge: float
+    band: Band
 
     def flaws(self) -> tuple[str, ...]:
         """What is suspicious about the sound, in a word or two each."""
         if self.is_silent:
             return ("silent",)
+        edge_hz = self.band.edge * self.sample_rate_hz / 2
         is_shifted = abs(self.offset) >= max(LARGE_OFFSET, LARGE_RELATIVE_OFFSET * self.level)
         named = {
             "clipped": self.clipped_fraction > MANY_CLIPPED,
             "DC-shifted": is_shifted,
-            "band-limited": self.band_edge < LOW_BAND_EDGE,
+            "band-limited": self.band.is_cut and self.band.edge < LOW_BAND_EDGE and edge_hz >= LOWEST_EDGE_HZ,
         }
         return tuple(name for name, holds in named.items() if holds)
 
@@ -94,30 +123,37 @@ def measure(waveform: np.ndarray, sample_rate_hz: int, num_channels: int = 1) ->
         clipped_fraction=float(np.mean(np.abs(waveform) >= CLIPPED_LEVEL)),
         offset=float(np.mean(waveform, dtype=np.float64)),
         level=rms(centred),
-        band_edge=1.0 if is_silent else band_edge(centred),
+        band=_WHOLE if is_silent else band_of(centred),
     )
 
 
-def band_edge(waveform: np.ndarray) -> float:
-    """Highest frequency with more power than the rounding noise of 16 bits, as a fraction of the Nyquist frequency.
+def band_of(waveform: np.ndarray) -> Band:
+    """Find where the spectrum of a sound ends: the last frequency with more power than the rounding noise of 16 bits.
 
-    Welch's method: the periodograms of Hann-windowed frames are averaged, and divided by the power of the window, so
-    that white noise of power p has the value p at every frequency.
+    Welch's method: the periodograms of windowed frames are averaged, and divided by the power of the window, so that
+    white noise of power p has the value p at every frequency.
 
     Args:
         waveform: (T,) float.
 
     Returns:
-        0 to 1; 1 for sounds too short to say.
+        The band; the whole one for sounds too short to say.
     """
     if len(waveform) < _FRAME:
-        return 1.0
+        return _WHOLE
     num_frames = min(_MAX_FRAMES, 2 * len(waveform) // _FRAME - 1)
     starts = np.linspace(0, len(waveform) - _FRAME, num_frames).astype(int)
-    window = np.hanning(_FRAME)
+    window = np.kaiser(_FRAME, _KAISER_BETA)
     power = np.zeros(_FRAME // 2 + 1)
     for start in starts:
         power += np.abs(np.fft.rfft(window * waveform[start : start + _FRAME])) ** 2
     power /= num_frames * (window**2).sum()
-    audible = np.flatnonzero(power > _FLOOR)
-    return float(audible[-1] / (_FRAME // 2)) if len(audible) else 1.0
+    # Of a short sound, single values vary much: the edge is that of neighbouring values together.
+    audible = np.flatnonzero(np.convolve(power, np.full(_SMOOTHED, 1 / _SMOOTHED), mode="same") > _FLOOR)
+    if not len(audible):
+        return _WHOLE
+    edge = int(audible[-1])
+    below = power[edge // 10 : edge + 1]  # without the lowest frequencies, which few recordings have
+    just_below = power[int(0.8 * edge) : int(0.9 * edge) + 1]
+    is_cut = np.mean(below > _FLOOR) >= FILLED and np.median(just_below) >= SHARP_RATIO * _FLOOR
+    return Band(edge / (_FRAME // 2), bool(is_cut))

@@ -26,17 +26,19 @@ import hashlib
 import logging
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from datamodules.expansion import check_parquet
 from datamodules.folders.sound_folders import find_file
-from datamodules.tables import SEPARATORS, is_missing, read_text_table, separator_hint
+from datamodules.tables import MISSING_LABELS, SEPARATORS, is_missing, read_text_table, separator_hint
 from datamodules.tasks import NULL_LABEL
 from datamodules.text_files import nfc
+from networks.text.wording import counted
 
 if TYPE_CHECKING:
     import pandas
@@ -54,6 +56,7 @@ MAX_KEY_LENGTH = 80
 
 # webdataset ends a key at the first dot of a member's name; a slash would make folders.
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+_LIST_LITERAL = re.compile(r"""\s*[\[(]\s*(?:(["']).*\1\s*,?)?\s*[\])]\s*""", re.DOTALL)
 _MAX_STEM_LENGTH = 48
 _DIGEST_LENGTH = 12
 
@@ -97,7 +100,7 @@ class ManifestEntry:
         row: Number of the row; the first one below the header is 1.
         key: Unique name of the clip.
         path: The sound file.
-        source: Its path as in the manifest.
+        source: Its path as in the manifest, in NFC.
         start_s: Start of the clip in the file, in seconds; None if not given.
         end_s: End of the clip in the file, in seconds; None if not given.
         midpoint_s: Time in the file that windows are centred on, in seconds; None if not given.
@@ -181,7 +184,22 @@ def read_manifest(
                 raise
             skipped.append(error)
     _check_keys(manifest, entries)
+    for name in one_label:
+        _warn_of_missing_marks(manifest, name, ((entry.row, entry.labels[name]) for entry in entries))
+    if group_column is not None and group_column not in one_label:
+        _warn_of_missing_marks(manifest, group_column, ((entry.row, (entry.group,)) for entry in entries))
     return entries
+
+
+def _warn_of_missing_marks(manifest: Path, column: str, labels: Iterable[tuple[int, Sequence[str]]]) -> None:
+    found = [(row, label) for row, some in labels for label in some if label in MISSING_LABELS]
+    if found:
+        row, label = found[0]
+        _log.warning(
+            "%s: %s in column %r, most likely for missing values, first %r in row %d; leave such cells empty, or "
+            "rename the class",
+            *(manifest, counted(len(found), "label"), column, label, row),
+        )
 
 
 @dataclass(frozen=True)
@@ -196,7 +214,7 @@ class _Row:
         return RowError(
             f"{self.manifest}, row {self.number}: {message}",
             row=self.number,
-            source=self.text("path"),
+            source=nfc(self.text("path")),
             split=self.text("split") or DEFAULT_SPLIT,
             kind=kind,
         )
@@ -260,6 +278,11 @@ class _Row:
             raise self.error(f"{CHANNEL_COLUMN} must be an integer of at least 1, got {text!r}")
         return int(number)
 
+    def split(self) -> str:
+        if self.text("split") in MISSING_LABELS:
+            raise self.error(f"split is missing ({self.text('split')!r}); name it, or leave the cell empty for 'train'")
+        return self.name("split", DEFAULT_SPLIT, MAX_KEY_LENGTH)
+
     def name(self, column: str, default: str, max_length: int) -> str:
         text = self.text(column) or default
         if not _NAME.fullmatch(text) or len(text) > max_length:
@@ -284,6 +307,7 @@ def _entry(
         raise row.error(f"midpoint_s must lie within the clip, got {midpoint_s} for {start_s} to {end_s}")
     hdf5 = row.hdf5()
     channel = row.channel()
+    source = nfc(path_text)  # so that keys and splits do not depend on the form in which a file system keeps names
     times = (start_s, end_s, midpoint_s)
     identity = (*(() if hdf5 is None else hdf5[:2]), *times, *(() if channel is None else (channel,)))
     labels = {
@@ -292,13 +316,13 @@ def _entry(
     }
     return ManifestEntry(
         row=row.number,
-        key=row.name("key", _default_key(path_text, identity), MAX_KEY_LENGTH),
+        key=row.name("key", _default_key(source, identity), MAX_KEY_LENGTH),
         path=find_file(row.manifest.parent / path_text),
-        source=path_text,
+        source=source,
         start_s=start_s,
         end_s=end_s,
         midpoint_s=midpoint_s,
-        split=row.name("split", DEFAULT_SPLIT, MAX_KEY_LENGTH),
+        split=row.split(),
         labels=labels,
         hdf5=hdf5,
         group="" if group_column is None else nfc(row.text(group_column)),
@@ -329,8 +353,6 @@ def _check_label_columns(
     manifest: Path, one_label: Sequence[str], many_labels: Sequence[str], may_be_unlabelled: Sequence[str]
 ) -> None:
     columns = [*one_label, *many_labels]
-    if not columns:
-        raise ManifestError(f"{manifest}: name at least one label column (one_label or many_labels)")
     if len(set(columns)) < len(columns):
         raise ManifestError(f"{manifest}: a label column is named twice in {columns}")
     unknown = sorted(set(may_be_unlabelled) - set(columns))
@@ -348,15 +370,25 @@ def _check_separator(manifest: Path, column: str, cells: Sequence[Any], given: s
     """Refuse a column whose labels seem to be separated by another character; with a given separator, warn."""
     separator = LABEL_SEPARATOR if given is None else given
     others: dict[str, str] = {}
-    for cell in cells:
-        if not isinstance(cell, str):
-            continue
+    texts = [cell for cell in cells if isinstance(cell, str)]  # others are lists of a Parquet file, or missing
+    literal = next((cell for cell in texts if _LIST_LITERAL.fullmatch(cell)), None)
+    if literal is not None:
+        raise ManifestError(
+            f"{manifest}: column {column!r} should hold labels separated by {separator!r}, but holds {literal!r}, a "
+            "list as Python or JSON writes it; write the labels without brackets and quotes, or use a list column of "
+            "Parquet"
+        )
+    for cell in texts:
         if separator in cell:
             return
         for mark in USUAL_SEPARATORS:
             if mark in cell.strip():
                 others.setdefault(mark, cell)
     if not others:
+        if given not in (None, LABEL_SEPARATOR) and texts:  # manifests of commands name the default
+            _log.warning(
+                "%s: the separator %r never occurs in column %r: each cell is one label", manifest, given, column
+            )
         return
     other, cell = next(iter(others.items()))
     message = (
@@ -385,6 +417,7 @@ def _read_table(manifest: Path) -> pandas.DataFrame:
         if manifest.suffix.lower() in SEPARATORS:
             return read_text_table(manifest)
         if manifest.suffix.lower() == ".parquet":
+            check_parquet(manifest)
             return pandas.read_parquet(manifest)
     except (ValueError, OSError) as error:  # ours and pyarrow's parsing errors are ValueErrors
         reason = str(error).removeprefix(str(manifest)).lstrip(",: ")

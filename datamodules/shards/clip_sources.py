@@ -34,8 +34,11 @@ class ClipSource(Protocol):
         """The classes of each label column."""
         ...
 
-    def read(self, i: int) -> Clip:
-        """Read clip `i`; raises `ShardError` if it cannot be read."""
+    def read(self, i: int, *, whole: bool = True) -> Clip:
+        """Read clip `i`; raises `ShardError` if it cannot be read.
+
+        Unless the `whole` of it is wanted, its waveform may be an `UndecodedWaveform`.
+        """
         ...
 
 

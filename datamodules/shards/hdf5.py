@@ -1,6 +1,9 @@
 """Reading rows of HDF5 files, which need not be trusted. Needs h5py: `pip install 'cochlearn[hdf5]'`."""
 
+import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -9,9 +12,13 @@ import numpy as np
 
 from datamodules.audio import AudioError
 from datamodules.building.clip_quality import FULL_SCALE
+from datamodules.expansion import ExpansionError, check_hdf5
+from networks.files.lfs_pointers import IS_POINTER, is_pointer_file
 
 _INSTALL_HINT = "pip install 'cochlearn[hdf5]'"
 _MAX_OPEN = 32
+_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError, MemoryError)
+"""What h5py raises on files that are damaged."""
 
 
 def read_rows(path: Path, dataset: str) -> np.ndarray:
@@ -28,8 +35,10 @@ def read_rows(path: Path, dataset: str) -> np.ndarray:
         AudioError: File or dataset are missing or broken, or the dataset does not hold numbers or leads to another
             file.
     """
-    with _opened(path) as file:
-        return _read(_dataset(file, dataset), slice(None), f"{path}, {dataset}")
+    with _damage_told(path), _opened(path) as file:
+        found = _dataset(file, dataset)
+        _check_expansion(found, found.size, f"{path}, {dataset}")
+        return _read(found, slice(None), f"{path}, {dataset}")
 
 
 def read_sound(path: Path, dataset: str, row: int) -> np.ndarray:
@@ -64,13 +73,13 @@ def read_sound(path: Path, dataset: str, row: int) -> np.ndarray:
 
 def dataset_shape(path: Path, dataset: str) -> tuple[int, ...]:
     """Shape of a dataset; errors are those of `read_rows`."""
-    with _opened(path) as file:
+    with _damage_told(path), _opened(path) as file:
         return tuple(_dataset(file, dataset).shape)
 
 
 def attribute(path: Path, name: str) -> Any:
     """Attribute of the file's root; None if there is no such attribute."""
-    with _opened(path) as file:
+    with _damage_told(path), _opened(path) as file:
         return file.attrs.get(name)
 
 
@@ -96,14 +105,36 @@ def _dataset(file: Any, name: str) -> Any:
 def _read(dataset: Any, rows: int | slice, where: str) -> np.ndarray:
     try:
         return np.asarray(dataset[rows])
-    except (OSError, ValueError) as error:
+    except _ERRORS as error:
         raise AudioError(f"{where}: cannot be read ({error})") from error
 
 
 @lru_cache(maxsize=_MAX_OPEN)
 def _kept_open(path: str, dataset: str, changed: int, process: int) -> Any:
     """Keep the file of a dataset open for the next row; one per process, as HDF5 files cannot be shared over a fork."""
-    return _dataset(_opened(Path(path)), dataset)
+    with _damage_told(Path(path)):
+        found = _dataset(_opened(Path(path)), dataset)
+        _check_expansion(found, math.prod(found.shape[1:]), f"{path}, {dataset}")
+        return found
+
+
+def _check_expansion(dataset: Any, num_values: int, where: str) -> None:
+    """Refuse datasets of which far more would be read than is stored."""
+    try:
+        check_hdf5(dataset, num_values * dataset.dtype.itemsize)
+    except ExpansionError as error:
+        raise AudioError(f"{where}: cannot be read: {error}") from error
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Raise errors of h5py as `AudioError`."""
+    try:
+        yield
+    except AudioError:
+        raise
+    except _ERRORS as error:
+        raise AudioError(f"{path} cannot be read as HDF5, it is damaged ({error})") from error
 
 
 def _changed(path: Path) -> int:
@@ -124,4 +155,6 @@ def _opened(path: Path) -> Any:
     try:
         return h5py.File(path, "r", locking=False)  # network file systems often cannot lock
     except OSError as error:
+        if is_pointer_file(path):
+            raise AudioError(f"{path}: {IS_POINTER}", kind="missing") from error
         raise AudioError(f"{path} cannot be read as HDF5 ({error})") from error

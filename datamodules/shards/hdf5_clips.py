@@ -9,6 +9,7 @@ from datamodules.audio import AudioError
 from datamodules.manifests.manifest import ManifestError
 from datamodules.shards.hdf5 import read_sound
 from datamodules.shards.index import ShardError
+from datamodules.shards.label_numbers import LabelNumbers, from_starts
 from datamodules.shards.published_hdf5 import SOUND_DATASETS, PublishedFiles, clip_key
 from datamodules.shards.reader import Clip
 from datamodules.tasks import LabelSet, Side
@@ -70,11 +71,20 @@ class Hdf5Clips:
             for name, column in self._columns.items()
         }
 
-    def read(self, i: int) -> Clip:
+    def label_numbers(self, name: str) -> LabelNumbers:
+        """Class numbers of all clips in a label set.
+
+        Raises:
+            KeyError: There is no such label set.
+        """
+        return self._columns[name].numbers()
+
+    def read(self, i: int, *, whole: bool = True) -> Clip:
         """Read clip `i`, whose midpoint is its middle.
 
         Args:
             i: Index of the clip, 0 to `len(self) - 1`.
+            whole: Without effect: a row is as long as an example.
 
         Raises:
             IndexError: There is no clip `i`.
@@ -99,6 +109,9 @@ class _Column:
         numbers = [np.atleast_1d(value) for part in parts for value in part]
         self._values = np.concatenate(numbers) if numbers else np.zeros(0, dtype=np.int64)
         self._starts = np.cumsum([0, *map(len, numbers)])
+
+    def numbers(self) -> LabelNumbers:
+        return from_starts(self._values, self._starts)
 
     def __getitem__(self, i: int) -> tuple[int, ...]:
         return tuple(self._values[self._starts[i] : self._starts[i + 1]].tolist())

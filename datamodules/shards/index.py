@@ -21,9 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datamodules.expansion import ExpansionError, check_parquet
 from datamodules.files import file_sha256, write_text
 from datamodules.tasks import LabelSet, TaskError
 from datamodules.text_files import TextFileError, read_json
+from networks.commands.program import program
+from networks.files.lfs_pointers import IS_POINTER, is_pointer_file
 
 if TYPE_CHECKING:
     import pyarrow
@@ -41,6 +44,12 @@ KEY_PATTERN = r"^[A-Za-z0-9_-]{1,95}$"
 """Form of keys: they cannot be paths, and fit a tar header together with their ending."""
 
 TAR_BLOCK_BYTES = 512
+
+MAX_CLIPS = 10**8
+MAX_SAMPLE_RATE_HZ = 768_000
+"""More than any shard set has: an order of clips is made of their number, buffers of the rate."""
+MAX_CLIP_SAMPLES = 2**29
+"""Longest clip in samples, 2 GiB when it is decoded, if its rate allows more than `MAX_CLIP_DURATION_S`."""
 
 _SHARD_FILE = re.compile(r"shard-\d{6,}\.tar")
 
@@ -89,9 +98,19 @@ class ShardIndex:
     clips_sha256: str
 
 
+def max_clip_samples(sample_rate_hz: int) -> int:
+    """Most samples that a clip of a shard set may have."""
+    return min(MAX_CLIP_DURATION_S * sample_rate_hz, MAX_CLIP_SAMPLES)
+
+
 def shard_file_name(number: int) -> str:
     """Name of a tar file by its number, such as `shard-000012.tar`."""
     return f"shard-{number:06d}.tar"
+
+
+def is_shard_file(name: str) -> bool:
+    """Whether a name is that of a tar file of a shard set."""
+    return _SHARD_FILE.fullmatch(name) is not None
 
 
 def write_index_file(folder: Path, index: ShardIndex) -> None:
@@ -142,7 +161,8 @@ def read_index_file(folder: Path) -> ShardIndex:
         others = sorted(path.parent.name for path in folder.parent.glob(f"*/{INDEX_FILE}"))
         there = f"; in {folder.parent} there are {', '.join(others)}" if others else ""
         raise ShardError(
-            f"{folder}: no shard set here ({INDEX_FILE} is missing{there}); make one with `python -m datamodules build`"
+            f"{folder}: no shard set here ({INDEX_FILE} is missing{there}); make one with "
+            f"`{program('datamodules', 'build')}`"
         ) from error
     except (OSError, TextFileError) as error:
         raise ShardError(f"{path} cannot be read ({error})") from error
@@ -158,8 +178,18 @@ def read_index_file(folder: Path) -> ShardIndex:
     except (KeyError, TypeError, AttributeError, ValueError, TaskError) as error:
         raise ShardError(f"{path}: damaged ({type(error).__name__}: {error})") from error
     for shard in index.shards:
-        if not _SHARD_FILE.fullmatch(shard.file):
+        if not is_shard_file(shard.file):
             raise ShardError(f"{path}: {shard.file!r} is not the name of a shard")
+        if shard.num_clips * TAR_BLOCK_BYTES > shard.num_bytes:
+            raise ShardError(
+                f"{path}: {shard.file} has {shard.num_bytes} bytes, too few for the {shard.num_clips} clips that the "
+                "index claims"
+            )
+    if index.num_clips > MAX_CLIPS or index.sample_rate_hz > MAX_SAMPLE_RATE_HZ:
+        raise ShardError(
+            f"{path}: claims {index.num_clips} clips at {index.sample_rate_hz} Hz, more than {MAX_CLIPS} or "
+            f"{MAX_SAMPLE_RATE_HZ} Hz"
+        )
     if len({shard.file for shard in index.shards}) < len(index.shards):
         raise ShardError(f"{path}: lists a shard twice")
     return index
@@ -183,14 +213,17 @@ def read_clips_file(folder: Path, index: ShardIndex) -> pyarrow.Table:
     path = folder / CLIPS_FILE
     if not path.is_file():
         raise ShardError(f"{path}: missing")
+    if is_pointer_file(path):
+        raise ShardError(f"{path}: {IS_POINTER}")
     if file_sha256(path) != index.clips_sha256:
         raise ShardError(
             f"{path}: does not match the checksum in {INDEX_FILE}: restore the file or rebuild the shard set"
         )
     try:
+        check_parquet(path)
         with pyarrow.OSFile(str(path)) as file:  # given a path, its threads may close the file after this returns
             table = pyarrow.parquet.read_table(file)
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, ExpansionError, OSError) as error:
         raise ShardError(f"{path} cannot be read ({error})") from error
     _check_columns(path, table, index)
     num_indexed = sum(shard.num_clips for shard in index.shards)
@@ -245,7 +278,7 @@ def _check_places(path: Path, table: pyarrow.Table, index: ShardIndex) -> None:
     is_listed = (shard >= 0) & (shard < len(sizes))
     ends = np.where(is_listed, sizes[np.where(is_listed, shard, 0)], 0) if len(sizes) else np.zeros(len(shard))
     is_sound = is_listed & (offset >= TAR_BLOCK_BYTES) & (num_bytes > 0) & (offset + num_bytes <= ends)
-    is_sound &= (num_samples > 0) & (num_samples <= MAX_CLIP_DURATION_S * index.sample_rate_hz)
+    is_sound &= (num_samples > 0) & (num_samples <= max_clip_samples(index.sample_rate_hz))
     is_sound &= (midpoint >= 0) & (midpoint < num_samples) & np.isfinite(gain) & (gain > 0)
     is_sound &= pyarrow.compute.match_substring_regex(table["key"], KEY_PATTERN).to_numpy()
     if not is_sound.all():

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ, AudioError
+from datamodules.audio import MAX_SOURCE_RATE_HZ, PUBLISHED_SAMPLE_RATE_HZ, AudioError
 from datamodules.manifests.label_lists import read_label_list
 from datamodules.shards.hdf5 import attribute, dataset_shape, read_rows
 from datamodules.tasks import NULL_LABEL, LabelSet, Side
@@ -31,6 +31,8 @@ NUMBER_DATASETS = {"word": "sources/signal/word_int", "speaker": "sources/signal
 BINARY_DATASET = "sources/noise/labels_binary_via_int"
 BINARY_NAME = "audioset"
 SAMPLE_RATE_ATTRIBUTE = "sample_rate_hz"
+MAX_CLASSES = 10**6
+"""Larger numbers of classes are no numbers of classes: a name is made for each."""
 
 
 class PublishedRows(NamedTuple):
@@ -82,8 +84,7 @@ class PublishedFiles:
         rates = {}
         for split in self.splits():
             for path in self.paths(split):
-                stated = attribute(path, SAMPLE_RATE_ATTRIBUTE)
-                rates[PUBLISHED_SAMPLE_RATE_HZ if stated is None else int(stated)] = path
+                rates[_sample_rate_hz(path)] = path
         if len(rates) > 1:
             raise AudioError(f"{self.folder}: files of different sample rates, e.g. {rates}", kind="wrong rate")
         return next(iter(rates), PUBLISHED_SAMPLE_RATE_HZ)
@@ -91,14 +92,17 @@ class PublishedFiles:
     def label_sets(self, side: Side) -> dict[str, LabelSet]:
         """The classes of one side, the same for all splits."""
         paths = [path for split in self.splits() for path in self.paths(split)]
+        if not paths:
+            raise AudioError(f"{self.folder}: no files; expected {', '.join(FILE_PATTERNS.values())}", kind="missing")
         if side == "noise":
             widths = {dataset_shape(path, BINARY_DATASET)[1:]: path for path in paths}
-            if len(widths) != 1 or len(next(iter(widths))) != 1:
-                raise AudioError(f"{self.folder}: {BINARY_DATASET} must be rows of equal width, got {widths}")
+            if len(widths) != 1 or len(next(iter(widths))) != 1 or next(iter(widths))[0] > MAX_CLASSES:
+                raise AudioError(
+                    f"{self.folder}: {BINARY_DATASET} must be rows of equal width, at most {MAX_CLASSES}, got {widths}"
+                )
             return {BINARY_NAME: LabelSet("many_labels", self._labels(BINARY_NAME, next(iter(widths))[0]))}
         sizes = {
-            name: 1 + max(int(read_rows(path, dataset).max(initial=0)) for path in paths)
-            for name, dataset in NUMBER_DATASETS.items()
+            name: 1 + max(_largest_class(path, dataset) for path in paths) for name, dataset in NUMBER_DATASETS.items()
         }
         return {name: LabelSet("one_label", self._labels(name, size)) for name, size in sizes.items()}
 
@@ -124,6 +128,25 @@ class PublishedFiles:
         if len(labels) < num_classes or (name == BINARY_NAME and len(labels) != num_classes):
             raise AudioError(f"{path}: has {len(labels)} labels with the null class, the files {num_classes} classes")
         return labels
+
+
+def _sample_rate_hz(path: Path) -> int:
+    stated = attribute(path, SAMPLE_RATE_ATTRIBUTE)
+    if stated is None:
+        return PUBLISHED_SAMPLE_RATE_HZ
+    if np.ndim(stated) or not isinstance(stated, int | np.integer) or not 0 < stated <= MAX_SOURCE_RATE_HZ:
+        raise AudioError(
+            f"{path}: {SAMPLE_RATE_ATTRIBUTE} must be an integer up to {MAX_SOURCE_RATE_HZ}, got {stated!r}",
+            kind="wrong rate",
+        )
+    return int(stated)
+
+
+def _largest_class(path: Path, dataset: str) -> int:
+    numbers = read_rows(path, dataset)
+    if numbers.dtype.kind not in "iu" or numbers.max(initial=0) >= MAX_CLASSES:
+        raise AudioError(f"{path}: {dataset} must be integers below {MAX_CLASSES}, got {numbers.dtype}, {numbers}")
+    return int(numbers.max(initial=0))
 
 
 def clip_key(split: str, number: int, row: int) -> str:

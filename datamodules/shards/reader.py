@@ -20,8 +20,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import soundfile
 
+from datamodules.shards.flac_header import FLAC_HEADER_BYTES, flac_digest
 from datamodules.shards.index import LABEL_COLUMN_PREFIX, ShardError, ShardIndex, read_clips_file, read_index_file
+from datamodules.shards.label_numbers import LabelNumbers, from_starts
+from datamodules.shards.undecoded import UndecodedWaveform, Waveform
 from datamodules.tasks import UNLABELLED, LabelSet
+from networks.commands.program import program
+from networks.files.lfs_pointers import IS_POINTER, is_pointer_file
+from networks.text.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow
@@ -38,14 +44,14 @@ class Clip(NamedTuple):
 
     Attributes:
         key: Its name.
-        waveform: (T,) float32.
+        waveform: (T,) float32, see `ShardSet.read`.
         midpoint: Sample that windows are centred on.
         labels: Class number for each one-label set, tuple of class numbers for each many-labels set; `UNLABELLED`,
             alone, if the clip is unlabelled.
     """
 
     key: str
-    waveform: np.ndarray
+    waveform: Waveform
     midpoint: int
     labels: dict[str, int | tuple[int, ...]]
 
@@ -113,25 +119,25 @@ class ShardSet:
         """Class numbers of clip `i`, without reading its sound; see `Clip`."""
         return {name: column[i] for name, column in self._labels.items()}
 
-    def class_numbers(self, name: str) -> np.ndarray:
-        """Class numbers of all clips in a one-label set, (num_clips,) int.
+    def label_numbers(self, name: str) -> LabelNumbers:
+        """Class numbers of all clips in a label set.
 
         Raises:
-            KeyError: There is no such label set, or it has the wrong kind.
+            KeyError: There is no such label set.
         """
-        if self.label_sets[name].kind != "one_label":
-            raise KeyError(f"label set {name!r} of {self.folder} has many labels per clip")
-        return self._labels[name].values
+        return self._labels[name].numbers()
 
     def shard_name(self, i: int) -> str:
         """Name of the tar file that holds clip `i`."""
         return self.index.shards[self._shard[i]].file
 
-    def read(self, i: int) -> Clip:
-        """Read and decode clip `i`.
+    def read(self, i: int, *, whole: bool = True) -> Clip:
+        """Read clip `i`.
 
         Args:
             i: Index of the clip, 0 to `len(self) - 1`.
+            whole: Decode all of it; otherwise, its waveform is an `UndecodedWaveform`, of which only what is taken is
+                decoded.
 
         Returns:
             The clip.
@@ -142,10 +148,24 @@ class ShardSet:
         """
         if not 0 <= i < len(self):
             raise IndexError(f"{self.folder} has {len(self)} clips, there is no clip {i}")
-        samples = self._decode(i, self._member(i))
-        if self._gain[i] != 1.0:
-            samples /= np.float32(self._gain[i])
-        return Clip(self.key(i), samples, int(self._midpoint[i]), self.labels(i))
+        flac = self._member(i)
+        waveform = UndecodedWaveform(
+            self.num_samples(i), lambda first, num_samples: self._decoded(i, flac, first, num_samples)
+        )
+        return Clip(self.key(i), waveform.whole() if whole else waveform, int(self._midpoint[i]), self.labels(i))
+
+    def sound_digest(self, i: int) -> str:
+        """Digest of the 16-bit samples of clip `i`, from the header of its sound; "" if that has none.
+
+        Raises:
+            ShardError: The tar file cannot be read.
+        """
+        path = self.folder / self.shard_name(i)
+        try:
+            header = os.pread(self._files.descriptor(path), FLAC_HEADER_BYTES, int(self._offset[i]))
+        except OSError as error:
+            raise self._error(i, f"cannot be read ({error.strerror})") from error
+        return flac_digest(header)
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything except the open files, which belong to a process."""
@@ -167,7 +187,8 @@ class ShardSet:
             raise self._error(i, f"the shard holds {block[:_TAR_NAME_BYTES].rstrip(bytes(1))!r} in its place")
         return block[_TAR_HEADER_BYTES:]
 
-    def _decode(self, i: int, flac: bytes) -> np.ndarray:
+    def _decoded(self, i: int, flac: bytes, first: int, num_samples: int) -> np.ndarray:
+        """Decode a stretch of clip `i`."""
         try:
             with soundfile.SoundFile(io.BytesIO(flac)) as file:
                 found = (file.format, file.channels, file.frames, file.samplerate)
@@ -175,17 +196,21 @@ class ShardSet:
                 wanted = ("FLAC", 1, self.num_samples(i), self.sample_rate_hz)
                 if found != wanted:
                     raise self._error(i, f"its sound is {_described(*found)}, the index says {_described(*wanted)}")
-                samples = file.read(dtype="float32")
+                if first:
+                    file.seek(first)
+                samples = file.read(num_samples, dtype="float32")
         except soundfile.SoundFileError as error:
             raise self._error(i, f"its sound cannot be decoded ({error})") from error
-        if len(samples) != self.num_samples(i):
-            raise self._error(i, f"its sound ends after {len(samples)} of {self.num_samples(i)} samples")
+        if len(samples) != num_samples:
+            raise self._error(i, f"its sound ends after {first + len(samples)} of {self.num_samples(i)} samples")
+        if self._gain[i] != 1.0:
+            samples /= np.float32(self._gain[i])
         return samples
 
     def _error(self, i: int, reason: str) -> ShardError:
         return ShardError(
             f"{self.folder / self.shard_name(i)}, clip {self.key(i)!r}: {reason}. The shard does not match its "
-            "index: run `python -m datamodules check` on the folder, then restore it or build it again"
+            f"index: run `{program('datamodules', 'check')}` on the folder, then restore it or build it again"
         )
 
 
@@ -203,6 +228,10 @@ class _LabelColumn:
             self._starts = np.cumsum([0, *lists.value_lengths().to_numpy()])
         if len(self.values) and not UNLABELLED <= self.values.min() <= self.values.max() < len(label_set.labels):
             raise ShardError(f"the table of clips has a class outside the {len(label_set.labels)} labels")
+
+    def numbers(self) -> LabelNumbers:
+        starts = np.arange(len(self.values) + 1) if self._starts is None else self._starts
+        return from_starts(self.values, starts)
 
     def __getitem__(self, i: int) -> int | tuple[int, ...]:
         if self._starts is None:
@@ -242,7 +271,7 @@ def _is_member(block: bytes, name: str, num_bytes: int) -> bool:
 
 
 def _described(file_format: str, num_channels: int, num_samples: int, sample_rate_hz: int) -> str:
-    return f"{file_format} of {num_channels} channel(s) and {num_samples} samples at {sample_rate_hz} Hz"
+    return f"{file_format} of {counted(num_channels, 'channel')} and {num_samples} samples at {sample_rate_hz} Hz"
 
 
 def damaged_files(folder: Path, index: ShardIndex) -> Iterator[str]:
@@ -259,6 +288,8 @@ def damaged_files(folder: Path, index: ShardIndex) -> Iterator[str]:
         path = folder / shard.file
         if not path.is_file():
             yield f"{path}: missing, though the index lists it"
+        elif path.stat().st_size != shard.num_bytes and is_pointer_file(path):
+            yield f"{path}: {IS_POINTER}"
         elif path.stat().st_size != shard.num_bytes:
             yield (
                 f"{path}: has {path.stat().st_size} bytes, the index says {shard.num_bytes}: "

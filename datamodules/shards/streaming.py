@@ -39,12 +39,13 @@ from datamodules.batches.streaming_order import STREAM_WINDOW_CLIPS
 from datamodules.shards.index import (
     INDEX_FILE,
     KEY_PATTERN,
-    MAX_CLIP_DURATION_S,
     ShardError,
     ShardIndex,
+    max_clip_samples,
     read_index_file,
 )
 from datamodules.shards.reader import Clip
+from datamodules.shards.undecoded import UndecodedWaveform
 from datamodules.shards.verify import MAX_DESCRIPTION_BYTES
 from datamodules.tasks import UNLABELLED, LabelSet
 
@@ -116,11 +117,12 @@ class StreamedClips:
         """Number of clips in each shard."""
         return tuple(shard.num_clips for shard in self.index.shards)
 
-    def read(self, i: int) -> Clip:
-        """Read and decode clip `i`, streaming up to it.
+    def read(self, i: int, *, whole: bool = True) -> Clip:
+        """Read clip `i`, streaming up to it.
 
         Args:
             i: Index of the clip, 0 to `len(self) - 1`.
+            whole: Decode all of it; otherwise, its waveform is an `UndecodedWaveform`.
 
         Raises:
             IndexError: There is no clip `i`.
@@ -133,12 +135,13 @@ class StreamedClips:
         place = i - int(self._ends[shard]) + self.index.shards[shard].num_clips
         stream = self._streams.get(shard)
         if stream is None or not stream.can_give(place):
-            max_bytes = _MAX_BYTES_PER_SAMPLE * MAX_CLIP_DURATION_S * self.sample_rate_hz
+            max_bytes = _MAX_BYTES_PER_SAMPLE * max_clip_samples(self.sample_rate_hz)
             stream = self._streams[shard] = _ShardStream(url, self.index.shards[shard].num_clips, max_bytes)
         self._streams.move_to_end(shard)
         member = stream.take(place)
         self._forget()
-        return self._clip(url, *member)
+        clip = self._clip(url, *member)
+        return clip._replace(waveform=np.asarray(clip.waveform)) if whole else clip
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything except the open streams, which belong to a process."""
@@ -186,27 +189,51 @@ class StreamedClips:
             midpoint, gain = round(float(content["midpoint_s"]) * self.sample_rate_hz), float(content["gain"])
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ShardError(f"{url}, clip {key!r}: its description is broken ({error!r})") from error
-        samples = self._decoded(url, key, flac)
-        if not (0 <= midpoint < len(samples) and np.isfinite(gain) and gain > 0):
+        num_samples = self._num_samples(url, key, flac)
+        if not (0 <= midpoint < num_samples and np.isfinite(gain) and gain > 0):
             raise ShardError(f"{url}, clip {key!r}: its midpoint {midpoint} or its gain {gain} is impossible")
-        return Clip(key, samples / np.float32(gain) if gain != 1.0 else samples, midpoint, labels)
+
+        def decode(first: int, wanted: int) -> np.ndarray:
+            samples = _decoded(url, key, flac, first, wanted)
+            return samples / np.float32(gain) if gain != 1.0 else samples
+
+        return Clip(key, UndecodedWaveform(num_samples, decode), midpoint, labels)
 
     def _numbers(self, name: str, labels: list[str]) -> int | tuple[int, ...]:
         numbers = sorted(self._class_of[name][label] for label in labels) or [UNLABELLED]
         return numbers[0] if self.label_sets[name].kind == "one_label" else tuple(numbers)
 
-    def _decoded(self, url: str, key: str, flac: bytes) -> np.ndarray:
-        try:
-            with soundfile.SoundFile(io.BytesIO(flac)) as file:
-                found = (file.format, file.channels, file.samplerate)
-                if found != ("FLAC", 1, self.sample_rate_hz) or not 0 < file.frames <= MAX_CLIP_DURATION_S * found[2]:
-                    raise ShardError(
-                        f"{url}, clip {key!r}: expected FLAC of one channel at {self.sample_rate_hz} Hz, at most "
-                        f"{MAX_CLIP_DURATION_S} s, got {found} and {file.frames} samples"
-                    )
-                return file.read(dtype="float32")
-        except soundfile.SoundFileError as error:
-            raise ShardError(f"{url}, clip {key!r}: its sound cannot be decoded ({error})") from error
+    def _num_samples(self, url: str, key: str, flac: bytes) -> int:
+        """Check what a sound claims to be: a few bytes can claim to be hours of silence."""
+        with _sound_file(url, key, flac) as file:
+            found, num_samples = (file.format, file.channels, file.samplerate), file.frames
+        most = max_clip_samples(self.sample_rate_hz)
+        if found != ("FLAC", 1, self.sample_rate_hz) or not 0 < num_samples <= most:
+            raise ShardError(
+                f"{url}, clip {key!r}: expected FLAC of one channel at {self.sample_rate_hz} Hz, at most "
+                f"{most} samples, got {found} and {num_samples} samples"
+            )
+        return int(num_samples)
+
+
+@contextmanager
+def _sound_file(url: str, key: str, flac: bytes) -> Iterator[soundfile.SoundFile]:
+    try:
+        with soundfile.SoundFile(io.BytesIO(flac)) as file:
+            yield file
+    except soundfile.SoundFileError as error:
+        raise ShardError(f"{url}, clip {key!r}: its sound cannot be decoded ({error})") from error
+
+
+def _decoded(url: str, key: str, flac: bytes, first: int, num_samples: int) -> np.ndarray:
+    """Decode a stretch of a sound."""
+    with _sound_file(url, key, flac) as file:
+        if first:
+            file.seek(first)
+        samples: np.ndarray = file.read(num_samples, dtype="float32")
+    if len(samples) != num_samples:
+        raise ShardError(f"{url}, clip {key!r}: its sound ends after {first + len(samples)} samples")
+    return samples
 
 
 class _ShardStream:

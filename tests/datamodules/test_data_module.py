@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+import datamodules
 from datamodules.audio import rms
 from datamodules.batches.examples import MixtureDataset, MixtureSettings, collate
 from datamodules.batches.loader import ExampleLoader, TrainingLoader
 from datamodules.batches.mixing import MixingError
-from datamodules.batches.order import DataSettingsError, Draw, TrainingOrder, ValidationOrder
+from datamodules.batches.order import Draw, TrainingOrder, ValidationOrder
+from datamodules.batches.settings_error import DataSettingsError
 from datamodules.data_module import AuditoryDataModule
 from datamodules.shards.reader import ShardError, ShardSet
 from datamodules.tasks import TaskError, resolve_task
@@ -72,7 +74,7 @@ def test_batches_are_as_the_contract_says(make):
     assert module.steps_per_epoch() == len(module.train_dataloader()) == 5
     assert module.steps_per_epoch(num_ranks=2) == 2
     batch = next(iter(module.train_dataloader()))
-    assert set(batch) == {"waveform", "targets", "snr_db"}
+    assert set(batch) == {"waveform", "targets", "snr_db", "draw"}
     assert (batch["waveform"].shape, batch["waveform"].dtype) == ((4, 1000), torch.float32)
     assert (batch["snr_db"].shape, batch["snr_db"].dtype) == ((4,), torch.float32)
     for name in ("word", "speaker", "texture"):
@@ -275,13 +277,47 @@ def test_resuming_with_other_data_is_refused(make):
             next(iter(other))
 
 
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ([], [datamodules.Gain()]),
+        ([datamodules.Gain()], []),
+        ([datamodules.Gain()], [datamodules.Gain(probability=0.5)]),
+        ([datamodules.Reverberation(num_rooms=3)], [datamodules.Reverberation(num_rooms=3, longest_s=0.5)]),
+        ([datamodules.Reverberation(num_rooms=3)], [datamodules.Reverberation(num_rooms=4)]),
+        ([datamodules.Gain(), datamodules.TimeMask()], [datamodules.TimeMask(), datamodules.Gain()]),
+    ],
+)
+def test_resuming_with_other_augmentation_is_refused_within_an_epoch(make, before, now):
+    loader = training_loader(make, augmentation=before)
+    next(iter(loader))
+    same, other, later = (
+        training_loader(make, augmentation=one, epoch=epoch) for one, epoch in ((before, 0), (now, 0), (now, 1))
+    )
+    for resumed in (same, other, later):
+        resumed.load_state_dict(json.loads(json.dumps(loader.state_dict())))
+    next(iter(same))
+    next(iter(later))
+    with pytest.raises(ValueError, match=r"cannot resume after batch 1 of epoch 0.*'augmentation': .*the same data"):
+        next(iter(other))
+
+
 def test_bad_settings(make):
     bad = [
-        ({"tasks": []}, TaskError, "name at least one task"),
+        ({"second_crop": True, "mix_on_device": True}, ValueError, "second_crop needs mixing by the workers"),
         ({"snr_db": (10.0, -10.0)}, ValueError, "snr_db must be"),
         ({"signal_only_fraction": 0.6, "noise_only_fraction": 0.6}, ValueError, "sum to at most 1"),
-        ({"noise": None, "tasks": ["word"], "noise_only_fraction": 0.1}, ValueError, "without noise"),
+        (
+            {"noise": None, "tasks": ["word"], "noise_only_fraction": 0.1},
+            ValueError,
+            "`data.noise` is null, which is quiet",
+        ),
         ({"noise": None, "tasks": ["word"], "val_conditions": {"x": 0.0}}, ValueError, "need noise"),
+        (
+            {"noise": None, "tasks": ["word"], "signal_only_fraction": 0.1, "val_conditions": {"x": 0.0}},
+            ValueError,
+            r"set signal_only_fraction to 0 \(it is 0.1\), and leave out the val_conditions {'x': 0.0}",
+        ),
         ({"val_conditions": {"x": math.nan}}, ValueError, "not a number"),
         ({"val_conditions": {}}, ValueError, "at least one"),
         ({"duration_s": 0.0}, ValueError, "duration_s must be above 0"),
@@ -314,12 +350,14 @@ def test_what_does_not_fit_the_shards_is_reported_by_setup(make, tmp_path):
 
 
 def test_clips_are_opened_once_and_when_they_are_needed(make, monkeypatch):
-    from datamodules import data_module
+    from datamodules.batches.sampling import corpus_shares
 
     opened = []
-    open_clips = data_module.open_clips
+    open_clips = corpus_shares.open_clips
     monkeypatch.setattr(
-        data_module, "open_clips", lambda *given, side: opened.append((side, given[1])) or open_clips(*given, side=side)
+        corpus_shares,
+        "open_clips",
+        lambda *given, side: opened.append((side, given[1])) or open_clips(*given, side=side),
     )
     data = make()
     assert (data.condition_names, opened) == (("mixed",), [])
@@ -345,8 +383,12 @@ def test_missing_shards_are_told_with_the_setting_and_the_splits_that_are_there(
         make(noise="gone").setup("fit")
     shutil.copytree(signal_folder / "train", tmp_path / "trian")
     shutil.copytree(signal_folder / "val", tmp_path / "val")
-    with pytest.raises(ShardError, match=r"`data.signal` is .*index.json is missing; in .* there are trian, val\)"):
+    with pytest.raises(ShardError, match=r"^`data.signal`: .* has shard sets of trian, val, but none of train[.:] "):
         make(signal=str(tmp_path)).setup("validate")
+    with pytest.raises(ShardError, match=r"is the shard set of one split: name the folder .*, .*signal"):
+        make(signal=str(signal_folder / "train")).setup("fit")
+    with pytest.raises(ShardError, match=r"has no shard set 'train' in it; name one of .*signal"):
+        make(signal=str(signal_folder.parent)).setup("fit")
 
 
 @pytest.mark.parametrize(("num_ranks", "accumulated", "on_each"), [(1, 1, 12), (2, 1, 6), (1, 3, 4), (2, 3, 2)])
@@ -378,7 +420,7 @@ def test_nothing_to_hear_names_the_clips(signal_folder):
     task = resolve_task("word", {"signal": signals.label_sets})
     dataset = MixtureDataset(signals, None, [task], MixtureSettings(num_samples=100), seed=0)
     read = signals.read
-    signals.read = lambda i: read(i)._replace(waveform=np.zeros(1000, dtype=np.float32))
+    signals.read = lambda i, **_: read(i)._replace(waveform=np.zeros(1000, dtype=np.float32))
     with pytest.raises(MixingError, match=f"signal '{signals.key(3)}' of .*train: nothing to hear"):
         dataset[Draw(0, 0, 3, -1)]
 
@@ -386,7 +428,7 @@ def test_nothing_to_hear_names_the_clips(signal_folder):
 def test_a_silent_stretch_has_the_null_class(make):
     dataset = make(jitter_s=0.0).train_dataloader().dataset
     read = dataset.noises.read
-    dataset.noises.read = lambda i: read(i)._replace(waveform=np.zeros(5000, dtype=np.float32))
+    dataset.noises.read = lambda i, **_: read(i)._replace(waveform=np.zeros(5000, dtype=np.float32))
     example = dataset[Draw(0, 0, 3, 0)]
     assert example.snr_db == math.inf
     assert example.targets["texture"] == 0

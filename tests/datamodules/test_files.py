@@ -25,6 +25,8 @@ from datamodules.files import (
     replace_folder,
     replacing,
     scratch_folder,
+    undoing,
+    without_new_parents,
     write_bytes,
     write_json,
     write_text,
@@ -70,6 +72,39 @@ def test_an_error_keeps_the_old_file(tmp_path):
         write_half()
     assert (tmp_path / "a.tar").read_text() == "old"
     assert names(tmp_path) == {"a.tar"}
+
+
+@pytest.mark.parametrize("error", [ValueError, ImportError, OSError, KeyboardInterrupt])
+def test_a_refusal_is_undone_and_work_that_stops_is_kept(tmp_path, error):
+    (tmp_path / "old.csv").write_text("old")
+    new, folder = tmp_path / "a" / "b" / "new.csv", tmp_path / "folder"
+
+    def work() -> None:
+        with undoing(new, folder, tmp_path / "old.csv"):
+            new.parent.mkdir(parents=True)
+            folder.mkdir()
+            for path in (new, folder / "x", tmp_path / "old.csv"):
+                path.write_text("new")
+            raise error
+
+    with pytest.raises(error):
+        work()
+    is_undone = error in (ValueError, ImportError)
+    assert names(tmp_path) == ({"old.csv"} if is_undone else {"a", "folder", "old.csv"})
+    assert (tmp_path / "old.csv").read_text() == ("old" if is_undone else "new")
+
+
+def test_folders_that_were_made_and_filled_by_others_stay(tmp_path):
+    def work() -> None:
+        with without_new_parents(tmp_path / "a" / "b" / "c"):
+            (tmp_path / "a" / "b").mkdir(parents=True)
+            (tmp_path / "a" / "of another").touch()
+            raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        work()
+    assert names(tmp_path) == {"a"}
+    assert names(tmp_path / "a") == {"of another"}
 
 
 def test_long_names_fit(tmp_path):
@@ -301,3 +336,13 @@ def test_an_error_of_the_system_is_named(tmp_path, monkeypatch):
 def test_importing_files_is_quick():
     code = "import sys, datamodules.files; assert not {'numpy', 'torch', 'filelock'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_file_systems_that_cannot_wait_for_the_disk(tmp_path, monkeypatch, number):
+    def none(_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", none)
+    write_text(tmp_path / "a.csv", "x", durable=True)
+    assert (tmp_path / "a.csv").read_text() == "x"

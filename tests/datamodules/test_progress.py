@@ -85,10 +85,12 @@ def test_parts_of_the_work_and_their_time():
         log.clock.now_s = 1100
         log.display.finish_part()
         log.report_at(120, "loading two.ckpt")
+        log.report_at(210, "two.ckpt: relu0", 1, 4)
     assert log.lines()[:-1] == [
         "network 1 of 3, one.ckpt: relu0: 1 of 4 (25 %)",
         "network 1 of 3, one.ckpt: relu0: 3 of 4 (75 %), about 20 s left",
-        "network 2 of 3 (about 4 min left in all), loading two.ckpt",
+        "network 2 of 3 (about 3 min left in all), loading two.ckpt",
+        "network 2 of 3, two.ckpt: relu0: 1 of 4 (25 %)",
     ]
 
 

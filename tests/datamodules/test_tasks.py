@@ -63,6 +63,19 @@ def test_errors(task, message):
         resolve_task(task, LABEL_SETS)
 
 
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("audioset", "task 'audioset' is about the noise, and `data.noise` is null: set it to the folder of the noise"),
+        ({"name": "x", "kind": "one_label", "side": "noise"}, "task 'x' is about the noise, and `data.noise` is null"),
+        ("texture", r"unknown task 'texture'.*Noise is left out, as `data.noise` is null"),
+    ],
+)
+def test_a_task_about_the_noise_without_noise(task, message):
+    with pytest.raises(TaskError, match=message):
+        resolve_task(task, {"signal": LABEL_SETS["signal"]})
+
+
 def test_unresolved_task_has_no_classes():
     with pytest.raises(TaskError, match="no labels yet"):
         _ = TASKS["word"].num_classes
@@ -88,13 +101,15 @@ def test_a_task_of_ones_own_by_its_name(tmp_path, monkeypatch):
         "from datamodules.tasks import Task\n"
         'STYLE = Task("style", kind="one_label", side="signal", loss_weight=0.5)\n'
         'NOT_ONE = "style"\n'
+        "def style():\n    return STYLE\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     expected = Task("style", "one_label", "signal", loss_weight=0.5, labels=("<null>", "read"))
     assert resolve_task("my_tasks:STYLE", LABEL_SETS) == expected
     assert resolve_task(f"{tmp_path / 'my_tasks.py'}:STYLE", LABEL_SETS).name == "style"
     assert resolve_task({"name": "my_tasks:STYLE", "loss_weight": 2.0}, LABEL_SETS).loss_weight == 2.0
-    with pytest.raises(TaskError, match=r"task 'my_tasks:NOT_ONE': expected a datamodules\.tasks\.Task, got 'style'"):
+    assert resolve_task("my_tasks:style", LABEL_SETS) == expected
+    with pytest.raises(TaskError, match=r"task 'my_tasks:NOT_ONE': expected a datamodules\.tasks\.Task .*, got a str"):
         resolve_task("my_tasks:NOT_ONE", LABEL_SETS)
     with pytest.raises(TaskError, match="task 'my_tasks:SONG': my_tasks does not define 'SONG'"):
         resolve_task("my_tasks:SONG", LABEL_SETS)

@@ -1,5 +1,7 @@
 """Text files as users have them: byte order marks, other encodings, and names in both Unicode forms."""
 
+import bz2
+import gzip
 import json
 import unicodedata
 
@@ -44,7 +46,8 @@ def test_other_encodings_are_named_in_one_line(tmp_path, content, found):
     path = tmp_path / "list.txt"
     path.write_bytes(content)
     with pytest.raises(
-        TextFileError, match=rf"list\.txt: expected text in UTF-8 .*{found}.*save it as UTF-8"
+        TextFileError,
+        match=rf"list\.txt: expected text in UTF-8 .*{found}.*save it as UTF-8, such as with `iconv -f ITS-ENCODING ",
     ) as raised:
         read_text(path)
     assert "\n" not in str(raised.value)
@@ -82,3 +85,31 @@ def test_files_are_found_in_either_form(tmp_path, on_disk, asked):
 
 def test_labels_that_look_the_same_are_the_same():
     assert nfc(NFD) == nfc(NFC) == NFC
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"PK\x03\x04\x14\0\x06\0" + bytes(range(128, 160)), "a workbook of Excel; save the table as CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a workbook of Excel or another Office file"),
+        (gzip.compress(b"path,word\n", mtime=0), "compressed by gzip; unpack it"),
+        (bz2.compress(b"path,word\n"), "compressed by bzip2; unpack it"),
+        (b"PAR1\x15\0\x15\x1c", "a Parquet file"),
+    ],
+    ids=["xlsx", "xls", "gzip", "bzip2", "parquet"],
+)
+def test_what_is_no_text_is_called_what_it_is(tmp_path, content, kind):
+    (tmp_path / "table.csv").write_bytes(content)
+    with pytest.raises(TextFileError, match=rf"table\.csv: expected text, but it is .*{kind}"):
+        read_text(tmp_path / "table.csv")
+
+
+def test_text_may_begin_like_another_kind(tmp_path):
+    (tmp_path / "list.txt").write_text("PAR1\nBZh\n")
+    assert read_text(tmp_path / "list.txt") == "PAR1\nBZh\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_marks_of_files_that_were_joined_are_no_text(tmp_path, encoding):
+    (tmp_path / "list.txt").write_bytes("\ufeff\ufeffone\r\n\ufefftwo\rthree \ufeff\n".encode(encoding))
+    assert read_text(tmp_path / "list.txt") == "one\r\ntwo\rthree \ufeff\n"

@@ -11,6 +11,7 @@ they give the split, and what they do not list is left out.
 from collections.abc import Iterator
 from pathlib import Path
 
+from datamodules.audio import AudioError, audio_info
 from datamodules.corpora.published.lists import read_lines
 from datamodules.corpora.sounds import CorpusError, Row, sounds_of
 
@@ -50,9 +51,7 @@ def _splits(places: list[Path]) -> dict[str, str]:
 
 
 def _opens(path: Path) -> bool:
-    import soundfile
-
     try:
-        return bool(soundfile.info(path).frames > 0)
-    except soundfile.SoundFileError:
+        return audio_info(path).duration_s != 0
+    except AudioError:
         return False

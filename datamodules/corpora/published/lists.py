@@ -1,51 +1,51 @@
 """Reading the tables and lists that corpora come with."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from datamodules.corpora.sounds import CorpusError
-from datamodules.text_files import nfc
+from datamodules.tables import TextTableError, read_text_table
+from datamodules.text_files import TextFileError, nfc, read_text, text_lines
 
 
 def read_rows(path: Path, columns: Sequence[str], *, separator: str = ",") -> list[dict[str, str]]:
-    """Read a table with a header.
+    """Read a table with a header, see `datamodules.tables.read_text_table`.
 
     Args:
-        path: UTF-8 text file, with or without a byte order mark.
+        path: The table.
         columns: Columns that it must have.
         separator: What separates cells.
 
     Returns:
-        The cells of each row by their columns.
+        The cells of each row by their columns, in Unicode's form NFC.
 
     Raises:
-        CorpusError: The file is missing or not UTF-8, lacks a column, or a row has the wrong number of cells.
+        CorpusError: The file is missing or has an unsupported encoding, lacks a column, or a row has the wrong number
+            of cells.
     """
-    header, *rows = list(csv.reader(io.StringIO(_text(path), newline=""), delimiter=separator)) or [[]]
-    lacking = [column for column in columns if column not in header]
-    if lacking:
-        raise CorpusError(f"{path}: expected the columns {', '.join(columns)}, got {', '.join(header) or 'none'}")
-    for number, row in enumerate(rows, start=1):
-        if row and len(row) != len(header):
-            raise CorpusError(f"{path}, row {number}: expected {len(header)} cells, got {len(row)}")
-    return [dict(zip(header, row, strict=True)) for row in rows if row]
+    try:
+        table = read_text_table(path, required=columns, separator=separator)
+    except OSError as error:
+        raise _missing(path, error) from error
+    except (TextTableError, TextFileError) as error:
+        raise CorpusError(str(error)) from error
+    return [{str(name): nfc(value) for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read a list with one entry per line, without empty lines.
+    """Read a list with one entry per line, without empty lines, in Unicode's form NFC.
 
     Raises:
-        CorpusError: The file is missing or not UTF-8.
+        CorpusError: The file is missing or has an unsupported encoding.
     """
-    return [line.strip() for line in _text(path).splitlines() if line.strip()]
-
-
-def _text(path: Path) -> str:
     try:
-        return nfc(path.read_text(encoding="utf-8-sig"))
+        lines = text_lines(nfc(read_text(path)))
     except OSError as error:
-        raise CorpusError(f"{path}: {error.strerror}; expected the corpus as it is downloaded") from error
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}: not UTF-8 ({error})") from error
+        raise _missing(path, error) from error
+    except TextFileError as error:
+        raise CorpusError(str(error)) from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _missing(path: Path, error: OSError) -> CorpusError:
+    return CorpusError(f"{path}: {error.strerror}; expected the corpus as it is downloaded")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from datamodules.corpora.published.lists import read_lines
 from datamodules.corpora.sounds import CorpusError, Row, sounds_of
+from networks.text.wording import counted
 
 LISTS = {"val": "validation_list.txt", "test": "testing_list.txt"}
 NOISE_FOLDER = "_background_noise_"
@@ -25,7 +26,7 @@ def speech_commands(root: Path) -> Iterator[Row]:
     lost = sorted(set(splits) - set(found))
     if lost:
         raise CorpusError(
-            f"{root}: {len(lost)} sounds of {' and '.join(LISTS.values())} are missing, such as {lost[0]}"
+            f"{root}: lacks {counted(len(lost), 'sound')} of {' and '.join(LISTS.values())}, such as {lost[0]}"
         )
     for name, path in found.items():
         word = path.parent.name

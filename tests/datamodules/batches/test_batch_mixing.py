@@ -69,7 +69,7 @@ def test_loaders_give_the_same_examples(make, num_workers):
     pairs += list(zip(module.val_dataloader(), device_module.val_dataloader(), strict=True))
     for expected_loader, loader in pairs:
         for expected, sent in zip(expected_loader, loader, strict=True):
-            assert set(sent) == {"signal", "noise", "targets", "snr_db"}
+            assert set(sent) == {"signal", "noise", "targets", "snr_db", "draw"}
             found = device_module.on_after_batch_transfer(sent, 0)
             assert set(found) == set(expected)
             torch.testing.assert_close(found["waveform"], expected["waveform"], atol=TOLERANCE, rtol=0)
@@ -82,7 +82,7 @@ def test_silent_stretches_have_the_null_class(make):
     dataset = make(mix_on_device=True, jitter_s=0.0).train_dataloader().dataset
     draw = next(make().train_dataloader().order.batches(0))[0]
     read = dataset.noises.read
-    dataset.noises.read = lambda i: read(i)._replace(waveform=np.full(5000, 0.25, dtype=np.float32))
+    dataset.noises.read = lambda i, **_: read(i)._replace(waveform=np.full(5000, 0.25, dtype=np.float32))
     example = dataset[draw]
     assert example.snr_db == math.inf
     assert not example.noise.any()

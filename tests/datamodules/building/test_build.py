@@ -151,7 +151,7 @@ def test_bad_clips_are_skipped_and_reported(bad_corpus):
 
 
 def test_bad_clips_stop_the_build_and_nothing_is_left(bad_corpus):
-    with pytest.raises(BuildError, match=r"at least 1 clip\(s\) cannot be used:\n  row 17: .*missing\.wav: no such"):
+    with pytest.raises(BuildError, match=r"at least 1 clip cannot be used:\n  row 17: .*missing\.wav: no such"):
         build(bad_corpus / "m.csv", bad_corpus / "out")
     shutil.copy(bad_corpus / "good0.wav", bad_corpus / "missing.wav")
     with pytest.raises(BuildError, match=r"row 1\d: .*\.wav: .*(?s:.)*--skip_bad"):

@@ -1,17 +1,21 @@
 import csv
+from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pytest
 import soundfile
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from datamodules.__main__ import main
 from datamodules.building.build import build_shards
 from datamodules.building.clip_quality import clip_quality
+from datamodules.building.picture import _draw_classes
 from datamodules.manifests.manifest import ManifestError
 from datamodules.manifests.splitting import SplitRule
 from datamodules.shards.reader import ShardSet
+from datamodules.tasks import LabelSet
 
 RATE_HZ = 4000
 NUM_KINDS = 7
@@ -48,6 +52,8 @@ def test_statistics_duplicates_and_picture(tmp_path, make_sound, make_manifest, 
     assert (found["val", "partly silent clips", ""], found["train", "partly silent clips", ""]) == (1, 0)
     assert found["val", "clips with copies", ""] == found["train", "clips with copies", ""] == 1
     assert found["val", "left out", "missing"] == 1
+    assert found["train", "clips shorter than an example", "2 s"] == 6
+    assert not any(quantity == "clips from a lower rate" for _, quantity, _ in found)
     assert [(d.split, d.source) for d in report.duplicates] == [("train", "0.wav"), ("val", "copy.wav")]
     assert matplotlib.image.imread(tmp_path / "out" / "report.png").std() > 0.05
     picture = (tmp_path / "out" / "report.png").read_bytes()
@@ -55,15 +61,48 @@ def test_statistics_duplicates_and_picture(tmp_path, make_sound, make_manifest, 
     assert (tmp_path / "again" / "report.png").read_bytes() == picture
     arguments = ["build", str(manifest), str(tmp_path / "out"), "--one_label", "word", "--skip_bad", "true"]
     assert main([*arguments, "--sample_rate_hz", str(RATE_HZ), "--num_workers", "1"]) == 0
-    assert "2 clips share 1 sounds, 1 of them across splits" in " ".join(capsys.readouterr().out.split())
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "2 clips share 1 sound, 1 of them across splits" in shown
+    assert "9 of 9 clips are shorter than 2 s, the default duration of an example: training adds silence" in shown
+
+
+@pytest.mark.parametrize(("num_classes", "names"), [(2, ["a0", "a1"]), (30, None)])
+def test_few_classes_are_named_in_the_picture(num_classes, names):
+    label_set = LabelSet("one_label", tuple(f"a{number}" for number in range(num_classes)), null_label=None)
+    panel = Figure().subplots()
+    _draw_classes(panel, {"train": []}, "word", label_set)
+    assert ([text.get_text() for text in panel.get_xticklabels()] == names) == (names is not None)
+    assert bool(panel.get_xlabel()) == (names is None)
+    assert panel.get_ylim()[0] == 0
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_clips_from_files_of_lower_rates_are_counted_and_named(
+    tmp_path, make_sound, make_manifest, capsys, num_workers
+):
+    for number, rate_hz in enumerate((RATE_HZ, RATE_HZ, 1000, 2000, 2000, 8000)):
+        make_sound(tmp_path / f"{number}.wav", seed=number, sample_rate_hz=rate_hz, duration_s=2.0)
+    rows = [{"path": f"{i}.wav", "word": "a", "split": ("train", "val")[i % 2]} for i in range(6)]
+    arguments = ["build", str(make_manifest(tmp_path / "m.csv", rows)), str(tmp_path / "out"), "--one_label", "word"]
+    arguments += ["--sample_rate_hz", str(RATE_HZ), "--num_workers", str(num_workers), "--clips_per_shard", "2"]
+    expected = (
+        "3 of 6 clips are from files of less than 4000 Hz (1000 Hz 1, 2000 Hz 2): they have nothing above half of"
+    )
+    for _ in range(2):  # the report says so again if there is nothing to do
+        assert main(arguments) == 0
+        shown = " ".join(capsys.readouterr().out.split())
+        assert expected in shown
+        assert "shorter than" not in shown
+    assert main([*arguments, "--min_source_rate_hz", str(RATE_HZ), "--skip_bad", "true", "--overwrite", "true"]) == 0
+    assert "from files of less" not in capsys.readouterr().out
 
 
 def test_quality():
     x = np.array([0.0, 1.0, -1.0, 0.5], dtype=np.float32)
-    quality = clip_quality(x)
+    quality = clip_quality(x, RATE_HZ)
     assert (quality.clipped_fraction, quality.zero_fraction) == (0.5, 0.25)
     assert quality.rms == pytest.approx(0.75)
-    assert quality.content == clip_quality(x + 1e-7).content != clip_quality(x / 2).content
+    assert quality.content == clip_quality(x + 1e-7, 0).content != clip_quality(x / 2, 0).content
 
 
 def test_clips_with_many_zeros_or_of_low_rate_are_bad_where_asked(tmp_path, make_sound, make_manifest):
@@ -108,6 +147,32 @@ def test_split_by_rule_keeps_groups_together(speakers, tmp_path, by, num_val):
     )
     assert [again.key(i) for i in range(num_val)] == [sets["val"].key(i) for i in range(num_val)]
     assert {other.shard_sets["val"].key(0)} != {sets["val"].key(0)}
+
+
+def test_a_split_by_path_is_the_same_wherever_the_corpus_is(tmp_path, make_sound, make_manifest):
+    splits = []
+    for place in ("here", "a/b/there", "linked"):
+        folder = tmp_path / place
+        if place == "linked":
+            folder.symlink_to(tmp_path / "here")
+        else:
+            for i in range(8):
+                make_sound(folder / f"s{i % 2}" / f"{i}.wav", seed=i)
+        rows = [{"path": str(folder / f"s{i % 2}" / f"{i}.wav"), "word": "a"} for i in range(8)]
+        manifest = make_manifest(tmp_path / f"{folder.name}.csv", rows)
+        report = build(manifest, tmp_path / f"{folder.name}.out", split_rule=SplitRule("path", 0.4), folder=folder)
+        val = report.shard_sets["val"]
+        splits.append({val.key(i).rpartition("-")[0][-1] for i in range(len(val))})
+        # A table in the corpus, with paths relative to it, gives the same.
+        for row in rows:
+            row["path"] = str(Path(row["path"]).relative_to(folder))
+        relative = build(
+            make_manifest(folder / "m.csv", rows), tmp_path / "o", split_rule=SplitRule("path", 0.4), overwrite=True
+        )
+        val = relative.shard_sets["val"]
+        splits.append({val.key(i).rpartition("-")[0][-1] for i in range(len(val))})
+    assert len(splits[0]) == 3
+    assert all(found == splits[0] for found in splits)
 
 
 def test_split_rules_that_cannot_be_followed(speakers, corpus, tmp_path, make_manifest):

@@ -75,3 +75,13 @@ def test_a_rule_splits_what_is_left(table):
     listed.write_text("z\n")
     with pytest.raises(BuildError, match="nothing is left"):
         build_shards(table, table.parent / "other", **settings)
+
+
+def test_parts_of_which_nothing_is_left_are_removed_by_merging(table, capsys):
+    (table.parent / "c.wav").write_bytes(b"")
+    out = table.parent / "out"
+    for part in "01":
+        assert main(["build", str(table), str(out), *SETTINGS, "--part", part, "--parts", "2"]) == 0
+    assert main(["merge", str(out)]) == 2
+    assert "no clip of split 'val' can be used: row 3" in " ".join(capsys.readouterr().err.split())
+    assert sorted(path.name for path in table.parent.iterdir() if path.name.startswith("out")) == []

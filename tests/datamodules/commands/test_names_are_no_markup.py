@@ -39,7 +39,7 @@ def test_folders_and_labels_of_a_build(tmp_path, make_sound, make_manifest, caps
     assert main(["build", *command]) == 0
     printed = "".join(capsys.readouterr().out.split())
     assert str(out) in printed
-    assert f"neveroccurintrain:{name}1" in printed
+    assert f"neverintrain:{name}1" in printed
 
 
 def test_reasons_of_audioset(tmp_path, make_sound, capsys, monkeypatch):

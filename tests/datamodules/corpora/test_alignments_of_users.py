@@ -1,5 +1,6 @@
 """Alignments as users have them: several speakers, marks of noise, words without duration, two of one recording."""
 
+import shutil
 import unicodedata
 
 import numpy as np
@@ -16,6 +17,7 @@ from datamodules.corpora.aligned_words import make_manifest
 from datamodules.corpora.alignments import AlignmentError, is_mark, read_ctm, read_textgrid
 from datamodules.corpora.sounds import CorpusError
 from datamodules.corpora.word_selection import SelectionRules
+from datamodules.decoding import media
 from datamodules.shards.reader import ShardSet
 
 ALL = SelectionRules(min_letters=1, margin_s=0.0, min_utterances=1, min_partners=1, max_partner_fraction=1.0)
@@ -93,7 +95,7 @@ def test_channels_in_two_files_and_one_that_the_sound_lacks(corpus):
     with pytest.raises(CorpusError, match=r"channels \['A', 'C'\]"):
         made(corpus.root)
     corpus("r0.wav,1,ann", "r0.wav,3,bob", columns="path,channel,speaker")
-    with pytest.raises(CorpusError, match=r"r0\.wav: has 2 channel\(s\), but 'bob' is listed on channel 3"):
+    with pytest.raises(CorpusError, match=r"r0\.wav: has 2 channels, but 'bob' is listed on channel 3"):
         made(corpus.root)
 
 
@@ -261,6 +263,19 @@ def test_words_without_duration_are_counted_and_left_out(corpus, skip_bad):
     assert counts == {"words without duration": 3}
 
 
+def test_words_after_the_end_of_a_recording_are_counted_and_it_is_named(corpus, caplog):
+    sound = (corpus.root / "r0.wav").read_bytes()
+    (corpus.root / "r0.wav").write_bytes(sound[: len(sound) // 3])
+    words = "".join(
+        f"r{number} 1 {start_s} 0.4 {word}\n" for number in (0, 1) for start_s, word in ((0.5, "a"), (3, "b"))
+    )
+    (corpus.root / "a.ctm").write_text(words)
+    rows, counts = made(corpus.root)
+    assert rows["word"].tolist() == ["a", "a", "b"]
+    assert counts == {"words after the end of their recording": 1}
+    assert [line for line in caplog.messages if "r0.wav: lasts" in line and "1 word after that" in line]
+
+
 def test_broken_alignments_stop_the_build_or_are_counted(corpus):
     (corpus.root / "r0.TextGrid").write_text(grid(("words", said("window"))))
     for content in (
@@ -274,6 +289,49 @@ def test_broken_alignments_stop_the_build_or_are_counted(corpus):
         rows, counts = made(corpus.root, skip_bad=True)
         assert rows["word"].tolist() == ["window"]
         assert counts == {"recordings with a broken alignment": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "r1.TextGrid",
+            grid(("words", [("window", 1.0, 2.0), ("stone", 1.5, 2.5)])),
+            r"r1\.TextGrid, tier 'words': two words overlap: 'window' from 1 to 2 s and 'stone' from 1\.5 to 2\.5 s",
+        ),
+        (
+            "r1.TextGrid",
+            grid(("phones", said("a")), ("words", [("late", 3.0, 3.5), ("gate", 1.0, 4.0), ("stone", 4.2, 5.0)])),
+            r"r1\.TextGrid, tier 'words': two words overlap: 'gate' from 1 to 4 s and 'late' from 3 to 3\.5 s",
+        ),
+        (
+            "a.ctm",
+            "r1 1 1 0.5 window\nr1 1 1.2 0.5 stone\n",
+            r"a\.ctm, r1, channel 1: two words overlap: 'window' from 1 to 1\.5 s and 'stone' from 1\.2 to 1\.7 s",
+        ),
+        ("a.ctm", "r1 A 1 0.5 window\nr1 A 1 0.5 window\n", "channel A: two words overlap"),
+    ],
+)
+def test_words_that_overlap_stop_the_build_or_are_counted(corpus, caplog, name, content, message):
+    (corpus.root / "r0.TextGrid").write_text(grid(("words", said("window"))))
+    (corpus.root / name).write_text(content)
+    with pytest.raises(AlignmentError, match=message):
+        made(corpus.root)
+    rows, counts = made(corpus.root, skip_bad=True)
+    assert rows["word"].tolist() == ["window"]
+    assert counts == {"recordings with a broken alignment": 1}
+    (line,) = caplog.messages
+    assert "left out: " in line
+    assert "two words overlap" in line
+
+
+def test_speakers_may_talk_at_the_same_time_and_times_may_be_rounded(corpus):
+    tiers = [("ann - words", said("window")), ("bob - words", [("stone", 1.2, 1.7)])]
+    (corpus.root / "r0.TextGrid").write_text(grid(*tiers))
+    corpus("r0.wav,ann", "r0.wav,bob", "r1.wav,cy")
+    (corpus.root / "a.ctm").write_text("r1 1 1.00 0.51 garden\nr1 1 1.50 0.30 gate\nr1 1 1.6 0.5 <noise>\n")
+    rows, _ = made(corpus.root)
+    assert rows["word"].tolist() == ["window", "stone", "garden", "gate"]
 
 
 def test_the_command_reports_what_is_left_out(corpus, tmp_path, capsys, monkeypatch):
@@ -304,6 +362,32 @@ def test_ctm_files_with_marks_of_byte_order(tmp_path):
     (tmp_path / "a.ctm").write_bytes("é 1 1 0.5 x\n".encode("latin-1"))
     with pytest.raises(AlignmentError, match=r"a\.ctm: expected text in UTF-8"):
         read_ctm(tmp_path / "a.ctm")
+
+
+@pytest.mark.parametrize("other", ["r0.WAV", "r0.flac"])
+def test_recordings_that_differ_in_their_suffix_alone_share_no_alignment(corpus, other):
+    samples = 0.1 * np.random.default_rng(9).standard_normal(round(8000 * DURATION_S))
+    soundfile.write(corpus.root / other, samples, 8000, format="FLAC" if other.endswith("flac") else "WAV")
+    corpus("r0.wav,ann", f"{other},bob")
+    (corpus.root / "r0.TextGrid").write_text(grid(("words", said("window"))))
+    with pytest.raises(CorpusError, match=rf"r0\.TextGrid: may be the alignment of .*{other} or of .*r0\.wav"):
+        made(corpus.root)
+
+
+def test_words_of_a_video_have_a_duration(corpus, monkeypatch):
+    monkeypatch.setattr(media, "_ffmpeg_program", lambda: shutil.which("ffmpeg"))
+    soundfile.write(corpus.root / "x.au", np.full((48_000, 1), 0.1), 8000, subtype="FLOAT", format="AU")
+    program = corpus.root.parent / "bin" / "ffmpeg"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ncat {corpus.root / 'x.au'}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    (corpus.root / "r2.m4a").write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(400))
+    corpus("r2.m4a,ann")
+    (corpus.root / "a.ctm").write_text("r2 1 2.8 0.4 window\nr2 1 5.8 0.1 stone\n")
+    rules = SelectionRules(min_letters=1, margin_s=1.0, min_utterances=1, min_partners=1, max_partner_fraction=1.0)
+    manifest = make_manifest(corpus.root, corpus.root.parent / "m.csv", layout="table", rules=rules)
+    assert pd.read_csv(manifest.path)["word"].tolist() == ["window"]
 
 
 # TextGrids of other libraries ----------------------------------------------------------------------------------------

@@ -136,6 +136,11 @@ def test_what_is_wrong_is_named(audioset, tmp_path):
     others = (audioset / "ontology.json", audioset / "clips", tmp_path / "m.csv")
     with pytest.raises(CorpusError, match=r"no segment is left for 'train'; removed: \{'unknown label /new': 1\}"):
         make_manifest({"train": tmp_path / "s.csv"}, *others)
+    (tmp_path / "s.csv").write_text('nowhere, 30, 40, "/laugh"\n')
+    with pytest.raises(
+        CorpusError, match=r"'no sound in the folder': 1\}\. Sounds named YTID .* in .*clips, at any depth"
+    ):
+        make_manifest({"train": tmp_path / "s.csv"}, *others)
     with pytest.raises(CorpusError, match="cannot be read as a list of segments"):
         make_manifest(
             {"train": tmp_path / "no.csv"}, audioset / "ontology.json", audioset / "clips", tmp_path / "m.csv"

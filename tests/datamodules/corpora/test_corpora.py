@@ -61,9 +61,11 @@ def test_fsdd_errors_name_the_culprit(digits, tmp_path):
     with pytest.raises(CorpusError, match="nowhere: no such folder"):
         make_manifest(tmp_path / "nowhere", tmp_path / "fsdd.csv")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CorpusError, match=r"empty has no WAV files; expected names like 7_jackson_0\.wav"):
+    with pytest.raises(CorpusError, match=r"empty has no sounds directly in it\. Expected names like 7_jackson_0\.wav"):
         make_manifest(tmp_path / "empty", tmp_path / "fsdd.csv")
-    with pytest.raises(CorpusError, match=r"no recordings for the split 'val' with takes \[3\].*takes 0 to 19"):
+    with pytest.raises(
+        CorpusError, match=r"'val' with takes 3 held out, but there are takes 0, 14, 15, 19: hold.*--val_takes 19`"
+    ):
         make_manifest(digits, tmp_path / "fsdd.csv", val_takes=[3])
     (digits / "seven_anna.wav").touch()
     with pytest.raises(CorpusError, match=r"seven_anna\.wav not named"):
@@ -213,6 +215,12 @@ def test_a_phrase_has_its_word_once_in_the_middle():
     assert phrases[0] == phrase_around("river", np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("word", ["and", "under", "river"])
+def test_a_word_that_connects_others_is_said_once(word):
+    phrases = [phrase_around(word, np.random.default_rng(seed)) for seed in range(200)]
+    assert {phrase.replace(",", "").split().count(word) for phrase in phrases} == {1}
+
+
 @pytest.mark.usefixtures("needs_espeak")
 def test_words_errors(tmp_path):
     with pytest.raises(CorpusError, match=r"num_words must be in 1-\d+, got 5000"):
@@ -225,13 +233,22 @@ def test_words_errors(tmp_path):
         make_words(tmp_path, val_part=1.5)
 
 
-def test_an_interrupted_command_says_so_without_a_traceback(digits, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_an_interrupted_command_says_what_is_kept(is_begun, digits, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+
     def interrupt(*args, **kwargs):
+        if is_begun:
+            (out / "signal").mkdir(parents=True)
+            (out / "signal" / "part").write_bytes(b"")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(fsdd, "make_manifest", interrupt)
-    assert main(["fsdd", str(digits), str(tmp_path / "out")]) == 130
-    assert capsys.readouterr().err == "error: interrupted\n"
+    assert main(["fsdd", str(digits), str(out)]) == 130
+    kept = "nothing is kept yet, so that the same command starts again"
+    if is_begun:
+        kept = f"the shards built so far are kept in {out}; the same command makes the sounds again and resumes"
+    assert capsys.readouterr().err == f"error: interrupted: {kept}\n"
 
 
 def test_processes_give_the_same_rows_in_the_same_order():

@@ -14,7 +14,7 @@ from datamodules.shards.reader import ShardSet
 
 # The example in the description of `datamodules.corpora.layouts`, between its first and last comment.
 EXAMPLE = textwrap.dedent(layouts.__doc__[layouts.__doc__.index("    # instruments.py") :].split("    # python")[0])
-COMMAND = layouts.__doc__.split("# python -m datamodules ")[1].strip()
+COMMAND = layouts.__doc__.split("# cochlearn ")[1].strip()
 
 
 @pytest.fixture
@@ -44,6 +44,25 @@ def test_a_layout_of_a_user_from_the_command_line_to_shards(instruments, capsys)
     assert (instruments / "out.csv").is_file()
     assert main([*arguments.split(), "--num_workers", "1"]) == 0
     assert "up to date" in " ".join(capsys.readouterr().out.split())
+
+
+def test_any_folder_of_sounds_is_built_without_labels(instruments, capsys):
+    """A long sound is cut into pieces, which stay on one side of the split."""
+    long = instruments / "corpus" / "long.wav"
+    soundfile.write(long, 0.1 * np.random.default_rng(1).standard_normal(25 * 4000), 4000)
+    arguments = ["build", str(instruments / "corpus"), str(instruments / "all"), "--layout", "sounds"]
+    arguments += ["--split_by", "path", "--val_fraction", "0.3", "--sample_rate_hz", "4000", "--num_workers", "1"]
+    assert main(arguments) == 0
+    found = [ShardSet(instruments / "all" / split) for split in ("train", "val")]
+    keys = [[shards.key(i) for i in range(len(shards))] for shards in found]
+    assert sum(map(len, keys)) == 6 + 2
+    assert [sum("long" in key for key in some) for some in keys] in ([2, 0], [0, 2])
+    assert found[0].label_sets == {}
+    assert main(["build", str(instruments / "all.csv"), str(instruments / "none"), "--num_workers", "1"]) == 2
+    assert "without any, --no_labels true builds clips" in " ".join(capsys.readouterr().err.split())
+    for shards in found:
+        for i in range(len(shards)):
+            assert len(shards.read(i).waveform) == (12.5 * 4000 if "long" in shards.key(i) else 4000)
 
 
 def test_a_layout_may_be_a_class_in_a_file_and_give_relative_paths(instruments):
@@ -90,6 +109,8 @@ def test_folders_of_classes_are_a_layout(instruments):
         ("broken:NUMBER", "expected a function of the corpus folder, got 3"),
         ("broken:texts", "layout 'broken:texts', row 1: expected a mapping such as a dictionary, got 'a'"),
         ("broken:no_path", r"row 2: path missing, got {'path': ''}"),
+        ("broken:raises", r"layout 'broken:raises' raised KeyError: 'instrument' \(.*broken\.py, line 7\)"),
+        ("broken:refuses", "^this corpus is incomplete$"),
         ("broken:empty", "layout 'broken:empty' finds nothing there"),
     ],
 )
@@ -100,6 +121,11 @@ def test_what_is_wrong_with_a_layout_is_named(instruments, layout, message):
         def texts(folder): return ["a"]
         def no_path(folder): return [{"path": "x.wav"}, {"path": ""}]
         def empty(folder): return []
+        def raises(folder):
+            yield {"path": "x.wav", "instrument": {}["instrument"]}
+        def refuses(folder):
+            from datamodules.corpora.sounds import CorpusError
+            raise CorpusError("this corpus is incomplete")
         """)
     )
     with pytest.raises(CorpusError, match=message):

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from datamodules.__main__ import main
+from datamodules.corpora.fsdd import digits, fingerprint
 from datamodules.corpora.sounds import CorpusError
 from datamodules.corpora.sounds import sounds_of as find_corpus_sounds
 from datamodules.folders.sound_folders import SoundFolderError, describe, find_sounds, passed_over, sound_suffixes
@@ -109,12 +110,12 @@ def test_digits_report_it(tmp_path, make_sound):
 def test_sounds_are_found_at_any_depth_or_the_depth_is_said(tmp_path, make_sound):
     deep = make_sound(tmp_path / "a" / "b" / "c" / "d" / "1.wav", seed=0)
     assert find_sounds(tmp_path) == [deep]
-    with pytest.raises(SoundFolderError, match=r"has no sounds down to 2 levels .*there is 1 that .* a/b/c/d/1\.wav"):
+    with pytest.raises(SoundFolderError, match=r"has no sounds down to 2 .*found instead: 1 that .* a/b/c/d/1\.wav"):
         find_sounds(tmp_path, depth=2)
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "1.m4a").touch()
     with pytest.raises(
-        CorpusError, match=r"empty has no sounds at any depth \(there is 1 .*\(\.m4a\): 1\.m4a; .*\.wav"
+        CorpusError, match=r"empty has no sounds at any depth \(found instead: 1 .*\(\.m4a\): 1\.m4a; .*\.wav"
     ):
         find_corpus_sounds(tmp_path / "empty")
 
@@ -142,3 +143,21 @@ def test_audioset_clips_are_found_at_any_depth(tmp_path, make_sound, capsys):
 def test_passing_over_nothing_says_nothing(tmp_path, make_sound):
     make_sound(tmp_path / "1.wav", seed=0)
     assert describe(passed_over(tmp_path, find_sounds(tmp_path))) == ""
+
+
+def test_classes_a_level_further_down_are_not_one_class(tmp_path, make_sound, capsys):
+    for name in ("blues", "jazz"):
+        make_sound(tmp_path / "music" / "genres_original" / name / "0.wav", seed=0)
+    assert main(["genres", str(tmp_path / "music"), str(tmp_path / "out")]) == 2
+    message = " ".join(capsys.readouterr().err.split())
+    assert "all sounds are in the one folder 'genres_original', in the folders 'blues', 'jazz': give " in message
+
+
+def test_digits_further_down_are_named_and_links_without_their_file(tmp_path, make_sound):
+    make_sound(tmp_path / "train" / "7_ann_0.wav", seed=0)
+    with pytest.raises(CorpusError, match=r"no sounds directly in it; 1 sound is further down, .*7_ann_0\.wav"):
+        digits(tmp_path)
+    (tmp_path / "8_ann_0.wav").symlink_to(".git/annex/objects/8.wav")
+    for find in (digits, fingerprint):
+        with pytest.raises(CorpusError, match=r"8_ann_0\.wav: a link to \.git/annex.*which is missing; get the file"):
+            find(tmp_path)

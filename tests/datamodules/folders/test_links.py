@@ -94,7 +94,8 @@ def test_a_link_without_its_file_is_no_sound_that_vanishes(annex, capsys):
     arguments = ["genres", str(annex), str(annex.parent / "out"), "--num_workers", "1", "--sample_rate_hz", "4000"]
     assert main(arguments) == 2
     assert "dog-2-7.wav: no such audio file: a link to" in capsys.readouterr().err
-    assert main([*arguments, "--skip_bad", "true"]) == 0
+    # Not split by path, as the only sound for validation could be the missing one.
+    assert main([*arguments, "--skip_bad", "true", "--split_by", "given"]) == 0
     assert "dog-2-7.wav" in (annex.parent / "out" / "report.csv").read_text()
     with pytest.raises(LabelledSoundsError, match=r"dog-2-7\.wav: a link to .* which is missing"):
         find_labelled_sounds(annex)

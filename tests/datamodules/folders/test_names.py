@@ -14,7 +14,10 @@ from datamodules.corpora.layouts import corpus_rows
 from datamodules.corpora.recordings import find_recordings
 from datamodules.corpora.sounds import CorpusError, write_manifest
 from datamodules.folders.class_folders import find_classes
-from datamodules.folders.sound_folders import SoundFolderError, find_file, find_sounds, passed_over
+from datamodules.folders.sound_folders import PassedOver, SoundFolderError, find_file, find_sounds, passed_over
+from datamodules.manifests.manifest import ManifestError, _default_key, read_manifest
+from datamodules.manifests.splitting import SplitRule
+from datamodules.text_files import nfc
 from evaluate.probe.labelled_sounds import LabelledSoundsError, find_labelled_sounds
 
 NFC, NFD = (unicodedata.normalize(form, "Škoda café") for form in ("NFC", "NFD"))
@@ -130,3 +133,42 @@ def test_endings_in_upper_case_are_sounds(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert len(find_sounds(tmp_path)) == len(find_labelled_sounds(tmp_path).paths) == 4
+
+
+@pytest.mark.parametrize("form", [NFC, NFD])
+def test_reports_and_keys_do_not_depend_on_the_form_of_names(tmp_path, make_sound, form):
+    for number in range(4):
+        make_sound(tmp_path / f"{form}{number}.wav", seed=number % 3)
+    (tmp_path / f"{form}4.wav").write_bytes(b"no sound")
+    rows = [f"{form}{number}.wav,{form}" for number in range(5)]
+    (tmp_path / "m.csv").write_text("\n".join(("path,word", *rows, f"{form}5.wav,<null>")) + "\n", encoding="utf-8")
+    report = build_shards(
+        tmp_path / "m.csv", tmp_path / "out", one_label=["word"], sample_rate_hz=4000, num_workers=1, skip_bad=True,
+        progress=False, picture=False, passed_over=[PassedOver("hidden", nfc(form))], split_rule=SplitRule("path"),
+    )  # fmt: skip
+    tables = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "out").glob("*.csv")}
+    assert set(tables) == {"report.csv", "duplicates.csv", "passed_over.csv", "statistics.csv"}
+    for name, text in tables.items():
+        assert NFC in text, name
+        assert NFD not in text, name
+    keys = sorted(shards.key(number) for shards in report.shard_sets.values() for number in range(len(shards)))
+    assert keys == sorted(_default_key(f"{NFC}{number}.wav", (None, None, None)) for number in range(4))
+    assert {problem.path for problem in report.problems} == {f"{NFC}4.wav", f"{NFC}5.wav"}
+
+
+def test_what_is_passed_over_is_named_in_one_form(tmp_path, make_sound):
+    make_sound(tmp_path / "a" / "1.wav", seed=1)
+    make_sound(tmp_path / f"{NFD}.wav", seed=2)
+    (tmp_path / "a" / f"{NFD}.xyz").write_bytes(b"x")
+    found = passed_over(tmp_path, [tmp_path.resolve() / "a" / "1.wav"])
+    assert {each.path for each in found} == {f"{NFC}.wav", f"a/{NFC}.xyz"}
+
+
+def test_two_files_whose_names_look_alike_are_refused(tmp_path, make_sound):
+    for number, form in enumerate((NFC, NFD)):
+        make_sound(tmp_path / f"{form}.wav", seed=number)
+    if len(list(tmp_path.iterdir())) < 2:
+        pytest.skip("this file system keeps one form of names")
+    (tmp_path / "m.csv").write_text(f"path,word\n{NFC}.wav,a\n{NFD}.wav,b\n", encoding="utf-8")
+    with pytest.raises(ManifestError, match="was used in row 1; keys must differ"):
+        read_manifest(tmp_path / "m.csv", one_label=["word"])

@@ -1,7 +1,6 @@
 """Usual names of splits are splits wherever folders or a column name them, or are refused; they are never classes."""
 
 import json
-from collections import Counter
 
 import pytest
 
@@ -11,17 +10,7 @@ from datamodules.folders.class_folders import find_classes
 from datamodules.folders.sound_folders import SoundFolderError
 from datamodules.folders.split_names import SplitNameError, usual_split, usual_splits
 from datamodules.manifests.manifest import ManifestError
-
-
-def files(root, *names):
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    return root
-
-
-def found(root):
-    return Counter((sound.split, sound.label) for sound in find_classes(root).sounds)
+from tests.helpers.named_files import files, found
 
 
 @pytest.mark.parametrize(

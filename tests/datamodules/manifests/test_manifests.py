@@ -6,6 +6,7 @@ import pytest
 
 from datamodules.manifests.label_lists import labels_of, read_label_list
 from datamodules.manifests.manifest import ManifestError, read_manifest
+from datamodules.manifests.splitting import SplitRule, split_entries, warn_of_split_folders
 
 
 def test_csv_cells_stay_text_and_defaults_hold(tmp_path, make_manifest):
@@ -85,8 +86,7 @@ def test_bad_manifests(tmp_path, make_manifest):
     good = make_manifest(tmp_path / "m.csv", [{"path": "a.wav", "word": "w"}])
     with pytest.raises(ManifestError, match=r"no column 'wrod'; it has \['path', 'word'\]"):
         read_manifest(good, one_label=["wrod"])
-    with pytest.raises(ManifestError, match="name at least one label column"):
-        read_manifest(good)
+    assert [dict(entry.labels) for entry in read_manifest(good)] == [{}]
     with pytest.raises(ManifestError, match="named twice"):
         read_manifest(good, one_label=["word"], many_labels=["word"])
     with pytest.raises(ManifestError, match=r"\['path'\] cannot be label columns"):
@@ -211,3 +211,61 @@ def test_names_with_commas_are_labels_where_the_separator_occurs(tmp_path, make_
 def test_another_separator_of_columns_is_told(tmp_path):
     with pytest.raises(ManifestError, match=r"no column 'path', 'word'.*separated by ';'"):
         read_manifest(write_table(tmp_path / "m.csv", "path;word\na.wav;x\n"), one_label=["word"])
+
+
+def test_labels_that_mark_missing_values_are_a_warning(tmp_path, caplog):
+    table = write_table(tmp_path / "m.csv", "path,word\na.wav,x\nb.wav,NA\nc.wav,null\nd.wav,n/a\n")
+    assert [entry.labels["word"] for entry in read_manifest(table, one_label=["word"])][1] == ("NA",)
+    (line,) = caplog.messages
+    assert "2 labels in column 'word', most likely for missing values, first 'NA' in row 2" in line
+    caplog.clear()
+    table = write_table(tmp_path / "m.csv", "path,word,speaker\na.wav,x,NA\nb.wav,x,ann\n")
+    read_manifest(table, one_label=["word"], group_column="speaker")
+    assert "1 label in column 'speaker', most likely for missing values" in caplog.text
+
+
+def test_a_missing_split_is_refused(tmp_path):
+    table = write_table(tmp_path / "m.csv", "path,split,word\na.wav,,x\nb.wav,NA,y\n")
+    with pytest.raises(ManifestError, match=r"row 2: split is missing \('NA'\); name it, or leave the cell empty"):
+        read_manifest(table, one_label=["word"])
+
+
+@pytest.mark.parametrize(
+    ("folders", "named"), [(("train", "test"), "test, train"), (("Train", "dev-clean"), "Train, dev-clean")]
+)
+def test_folders_of_splits_without_a_column_are_a_warning(tmp_path, caplog, folders, named):
+    rows = "".join(f"speech/{folder}/{i}.wav,w\n" for folder in folders for i in range(2))
+    table = write_table(tmp_path / "m.csv", f"path,word\n{rows}")
+    warn_of_split_folders(table, read_manifest(table, one_label=["word"]), tmp_path)
+    (line,) = caplog.messages
+    assert f"all rows are for train, although their sounds are in folders named {named}; a column `split`" in line
+    caplog.clear()
+    split = write_table(tmp_path / "m.csv", "path,split,word\ntrain/1.wav,train,w\ntest/1.wav,test,w\n")
+    warn_of_split_folders(split, read_manifest(split, one_label=["word"]), tmp_path)
+    vehicles = write_table(tmp_path / "v.csv", "path,word\ntrain/1.wav,train\ncar/1.wav,car\n")
+    warn_of_split_folders(vehicles, read_manifest(vehicles, one_label=["word"]), tmp_path)
+    assert caplog.messages == []
+
+
+def test_each_class_gives_its_share_for_validation(tmp_path):
+    rows = [
+        f"{word}{number}.wav,{word}" for word, times in {"a": 12, "b": 4, "c": 1}.items() for number in range(times)
+    ]
+
+    def val_of(lines, seed=0, **changes):
+        table = write_table(tmp_path / "m.csv", "\n".join(["path,word", *lines, ""]))
+        rule = SplitRule(**{"by": "path", "val_fraction": 0.25, "stratify_by": "word"} | changes)
+        entries = split_entries(read_manifest(table, one_label=["word"]), rule, seed=seed, folder=tmp_path)
+        return {entry.source for entry in entries if entry.split == "val"}
+
+    drawn = val_of(rows)
+    assert sorted(source[0] for source in drawn) == ["a", "a", "a", "b"]  # the only sound of c is for training
+    assert val_of(rows[::-1]) == drawn
+    assert val_of(rows, seed=1) != drawn
+    assert len(val_of(rows, stratify_by=None)) == 4
+    with pytest.raises(ManifestError, match=r"stratify_by must be a label column \(word\), got 'wrd'"):
+        val_of(rows, stratify_by="wrd")
+    with pytest.raises(ManifestError, match="none has two or more to draw from"):
+        val_of(["a1.wav,a", "b1.wav,b"])
+    with pytest.raises(ManifestError, match=r"stratify_by \(word\) is for a split that is drawn"):
+        val_of(rows, by="given")

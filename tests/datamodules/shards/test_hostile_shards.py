@@ -14,9 +14,12 @@ import pyarrow.parquet
 import pytest
 import soundfile
 
+from datamodules import expansion
 from datamodules.__main__ import main
+from datamodules.manifests.manifest import ManifestError, read_manifest
 from datamodules.shards.index import ShardError
 from datamodules.shards.reader import ShardSet
+from datamodules.shards.streaming import StreamedClips
 from datamodules.shards.verify import damages
 from datamodules.shards.writer import NewClip, write_index, write_shard
 from datamodules.tasks import LabelSet
@@ -231,3 +234,43 @@ def test_labels_that_disagree_are_named(tmp_path, capsys):
     found = "\n".join(damages(tmp_path / "sets" / "train"))
     assert "clip 'clip-0': described as {'word': ['a']}, indexed as {'word': ['b']}" in found
     assert "clips per class of 'word' in the index are not those of the table" in found
+
+
+def claim_clips(content):
+    content["shards"][0]["num_clips"] = content["num_clips"] = 10**12
+
+
+def claim_clips_and_bytes(content):
+    claim_clips(content)
+    content["shards"][0]["num_bytes"] = 10**18
+
+
+def claim_rate(content):
+    content["sample_rate_hz"] = 10**9
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (claim_clips, "shard-000000.tar has 10240 bytes, too few for the 1000000000000 clips"),
+        (claim_clips_and_bytes, "claims 1000000000000 clips at 8000 Hz, more than 100000000"),
+        (claim_rate, "claims 3 clips at 1000000000 Hz"),
+    ],
+)
+def test_an_index_that_claims_more_than_there_can_be_is_refused(folder, change, message):
+    edit_index(folder, change)
+    for read in (ShardSet, lambda folder: StreamedClips(str(folder.parent), folder.name)):
+        with pytest.raises(ShardError, match=message):
+            read(folder)
+
+
+def test_tables_of_few_bytes_and_many_rows_are_not_read(folder, monkeypatch):
+    monkeypatch.setattr(expansion, "FREE_BYTES", 1 << 20)
+    path = folder / "clips.parquet"
+    column = pyarrow.DictionaryArray.from_arrays(pyarrow.array(np.zeros(10**6, dtype=np.int8)), pyarrow.array(["a"]))
+    pyarrow.parquet.write_table(pyarrow.table({"path": column, "word": column}), path)
+    edit_index(folder, lambda content: content["clips"].update(sha256=hashlib.sha256(path.read_bytes()).hexdigest()))
+    with pytest.raises(ShardError, match=r"clips\.parquet cannot be read \(it would expand from 0\.0 MB to 16\.0 MB"):
+        ShardSet(folder)
+    with pytest.raises(ManifestError, match=r"clips\.parquet cannot be read as a manifest \(it would expand"):
+        read_manifest(path, one_label=["word"])

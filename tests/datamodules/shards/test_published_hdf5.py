@@ -1,16 +1,20 @@
 """The published HDF5 layout, read as it is and converted."""
 
 import pickle
+import shutil
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from multiprocessing import get_context
 
 import numpy as np
 import pytest
 
 from datamodules.__main__ import main
+from datamodules.audio import AudioError
 from datamodules.data_module import AuditoryDataModule
 from datamodules.shards.clip_sources import open_clips
 from datamodules.shards.hdf5_clips import Hdf5Clips
+from datamodules.shards.published_hdf5 import PublishedFiles
 from datamodules.shards.reader import ShardError, ShardSet
 
 h5py = pytest.importorskip("h5py", reason="HDF5 files need the extra 'hdf5'")
@@ -164,3 +168,86 @@ def test_links_to_other_files_are_not_followed(tree, tmp_path):
         file.create_virtual_dataset("sources/noise/signal", layout)
     with pytest.raises(ShardError, match="keeps its data in other files"):
         open_clips(tmp_path, "train", side="noise")
+
+
+def change(path, name, **settings):
+    """Replace a dataset by another, which may claim any shape without holding a value."""
+    with h5py.File(path, "a") as file:
+        del file[name]
+        file.create_dataset(name, **settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        (
+            "word_int",
+            {"shape": (2**40,), "dtype": "i8", "chunks": (1024,)},
+            "word_int: cannot be read: it",
+        ),
+        ("word_int", {"data": np.full(NUM_ROWS, 2**62)}, "must be integers below 1000000, got int64"),
+        ("word_int", {"data": np.full(NUM_ROWS, np.nan)}, "must be integers below 1000000, got float64"),
+        (
+            "signal",
+            {"shape": (NUM_ROWS, 2**40), "dtype": "f4", "chunks": (1, 1024)},
+            "signal: cannot be read: it",
+        ),
+        ("signal", {"shape": (9, 9), "dtype": "f4", "chunks": (9, 2**26), "maxshape": (9, None)}, "it would expand"),
+    ],
+)
+def test_files_that_claim_more_than_they_hold_are_refused(tmp_path, name, settings, message):
+    path = write_file(tmp_path / "train_A" / "JSIN_all__run_0.h5", 0)
+    change(path, f"sources/signal/{name}", **settings)
+    with pytest.raises(ShardError, match=message):
+        Hdf5Clips(tmp_path, "train", side="signal").read(0)
+
+
+@pytest.mark.parametrize("rate", [10**12, -1, "fast", [20000, 20000], 20000.5])
+def test_rates_that_are_none_are_refused(tmp_path, rate):
+    write_file(tmp_path / "train_A" / "JSIN_all__run_0.h5", 0, rate=rate)
+    with pytest.raises(ShardError, match="sample_rate_hz must be an integer up to 768000, got"):
+        Hdf5Clips(tmp_path, "train", side="signal")
+
+
+def test_wide_labels_are_refused(tmp_path):
+    path = write_file(tmp_path / "train_A" / "JSIN_all__run_0.h5", 0)
+    change(path, "sources/noise/labels_binary_via_int", shape=(NUM_ROWS, 2**40), dtype="i8", chunks=(1, 1024))
+    with pytest.raises(ShardError, match="must be rows of equal width, at most 1000000"):
+        Hdf5Clips(tmp_path, "train", side="noise")
+
+
+def test_tables_of_the_user_are_not_replaced_by_manifests(tree, tmp_path, capsys):
+    (tmp_path / "out" / "manifests").mkdir(parents=True)
+    (tmp_path / "out" / "manifests" / "signal_word.txt").write_text("mine")
+    arguments = ["hdf5", str(tree), str(tmp_path / "out"), "--sample_rate_hz", str(RATE_HZ), "--num_workers", "1"]
+    assert main(arguments) == 2
+    assert "signal_word.txt: exists and is not from an earlier call" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out" / "manifests").iterdir()] == ["signal_word.txt"]
+
+
+def test_other_files_are_reported(tree, tmp_path, capsys):
+    shutil.copytree(tree, tmp_path / "tree")
+    (tmp_path / "tree" / "valid_CCC" / "more.h5").touch()
+    (tmp_path / "tree" / "a.wav").touch()
+    arguments = ["hdf5", str(tmp_path / "tree"), str(tmp_path / "out"), "--sample_rate_hz", str(RATE_HZ)]
+    assert main([*arguments, "--num_workers", "1"]) == 0
+    assert "2 that the layout does not use: a.wav, valid_CCC/more.h5" in capsys.readouterr().out
+
+
+def test_a_folder_without_the_files_is_one_line(tmp_path, capsys):
+    assert main(["hdf5", str(tmp_path), str(tmp_path / "out")]) == 2
+    assert "no files; expected train_*/JSIN_all__run_*.h5, valid_*/" in " ".join(capsys.readouterr().err.split())
+
+
+def test_damaged_files_are_named(tree, tmp_path):
+    content = next(tree.glob("valid_*/*.h5")).read_bytes()
+    damaged, kinds = tmp_path / "valid_A" / "JSIN_all__run_0.h5", set()
+    damaged.parent.mkdir()
+    for place in range(8, 3000, 97):
+        damaged.write_bytes(content[:place] + b"\xff" * 8 + content[place + 8 :])
+        with suppress(AudioError):
+            PublishedFiles(tmp_path).label_sets("signal")
+            PublishedFiles(tmp_path).label_sets("noise")
+            continue
+        kinds.add(place)
+    assert len(kinds) > 3

@@ -17,6 +17,7 @@ import webdataset
 
 from datamodules.__main__ import main
 from datamodules.shards.reader import ShardError, ShardSet
+from datamodules.shards.undecoded import UndecodedWaveform
 from datamodules.shards.verify import damages
 from datamodules.shards.writer import NewClip, encode_flac, write_index, write_shard
 from datamodules.tasks import LabelSet
@@ -65,14 +66,68 @@ def test_round_trip(folder):
         assert (read.key, read.midpoint) == (f"clip-{i}", 10 * i)
         assert read.labels == {"word": 1 if i % 2 else 2, "tags": ((0, 3), (1,), (3,))[i % 3]}
         assert (shards.key(i), shards.num_samples(i)) == (read.key, len(read.waveform))
-    np.testing.assert_array_equal(shards.class_numbers("word"), [2, 1, 2, 1, 2, 1, 2])
-    with pytest.raises(KeyError, match="many labels per clip"):
-        shards.class_numbers("tags")
+    words, tags = shards.label_numbers("word"), shards.label_numbers("tags")
+    assert (words.numbers.tolist(), words.clips.tolist()) == ([2, 1, 2, 1, 2, 1, 2], list(range(7)))
+    assert (tags.numbers.tolist(), tags.clips.tolist()) == (
+        [0, 3, 1, 3, 0, 3, 1, 3, 0, 3],
+        [0, 0, 1, 2, 3, 3, 4, 5, 6, 6],
+    )
     with pytest.raises(IndexError, match="there is no clip 7"):
         shards.read(7)
     with pytest.raises(IndexError):
         shards.read(-1)
     assert list(damages(shards.folder)) == []
+
+
+def test_stretches_are_those_of_the_whole_sound(tmp_path):
+    """Of clips as long as several frames of FLAC, one of them louder than 1; what is not taken is not decoded."""
+    out = tmp_path / "long"
+    out.mkdir()
+    clips = [clip(0, 30_000), clip(1, 12_345, level=3.0)]
+    write_index(
+        out,
+        [write_shard(out / "shard-000000.tar", clips, sample_rate_hz=RATE_HZ)],
+        label_sets=LABEL_SETS,
+        sample_rate_hz=RATE_HZ,
+    )
+    shards = ShardSet(out)
+    rng = np.random.default_rng(0)
+    for i, num_samples in enumerate((30_000, 12_345)):
+        whole, part = shards.read(i).waveform, shards.read(i, whole=False)
+        assert (len(part.waveform), part.waveform.dtype) == (num_samples, np.float32)
+        assert part[2:] == shards.read(i)[2:]
+        for _ in range(20):
+            first, stop = np.sort(rng.integers(0, num_samples, 2, endpoint=True))
+            taken = shards.read(i, whole=False).waveform[first:stop]
+            assert taken.dtype == np.float32
+            np.testing.assert_array_equal(taken, whole[first:stop])
+            np.testing.assert_array_equal(part.waveform[first:stop], whole[first:stop])
+        np.testing.assert_array_equal(shards.read(i, whole=False).waveform[-5:], whole[-5:])
+        np.testing.assert_array_equal(np.roll(part.waveform, 3), np.roll(whole, 3))
+    decoded = []
+    waveform = UndecodedWaveform(100, lambda first, num: decoded.append((first, num)) or np.zeros(num, np.float32))
+    assert (len(waveform[10:30]), len(waveform[30:30])) == (20, 0)
+    assert [len(waveform[5:90]), len(waveform[20:30]), len(waveform[0:100])] == [85, 10, 100]
+    assert decoded == [(10, 20), (0, 100)]
+    with pytest.raises(ValueError, match="the step 1, got 2"):
+        waveform[::2]
+
+
+def test_damaged_stretches_are_named(tmp_path):
+    out = tmp_path / "long"
+    out.mkdir()
+    shard = write_shard(out / "shard-000000.tar", [clip(0, 30_000)], sample_rate_hz=RATE_HZ)
+    write_index(out, [shard], label_sets=LABEL_SETS, sample_rate_hz=RATE_HZ)
+    member = ShardSet(out)._member(0)
+    content = (out / "shard-000000.tar").read_bytes()
+    start = content.index(member)
+    middle = start + len(member) // 2
+    (out / "shard-000000.tar").write_bytes(
+        content[:middle] + bytes(len(member) // 4) + content[middle + len(member) // 4 :]
+    )
+    clip_read = ShardSet(out).read(0, whole=False)
+    with pytest.raises(ShardError, match=r"shard-000000\.tar, clip 'clip-0': its sound"):
+        clip_read.waveform[16_000:20_000]
 
 
 def test_index_counts_and_checksums(folder):
@@ -251,8 +306,10 @@ def test_command_line_check_names_damage_and_fails(folder, capsys):
     assert main(["check", str(folder.parent)]) == 0
     assert capsys.readouterr().out.strip() == f"{folder}: OK"
     flip(folder / "shard-000002.tar", 700)
-    assert main(["check", str(folder), str(folder / "gone")]) == 1
+    assert main(["check", str(folder)]) == 1
     shown = capsys.readouterr().out
     assert "shard-000002.tar: does not match its checksum" in shown
     assert f"{folder}: DAMAGED" in shown
-    assert f"{folder / 'gone'}: no shard set here" in shown
+    (folder / "index.json").unlink()
+    assert main(["check", str(folder.parent)]) == 1
+    assert f"{folder}: no shard set here (index.json is missing)" in capsys.readouterr().out

@@ -6,6 +6,7 @@ import soundfile
 
 from datamodules.__main__ import main
 from datamodules.corpora.layouts import corpus_rows, make_manifest
+from datamodules.corpora.published.lists import read_lines, read_rows
 from datamodules.corpora.sounds import CorpusError
 from datamodules.shards.reader import ShardSet
 
@@ -122,11 +123,29 @@ def test_esc50(esc50):
     text(
         esc50 / "meta" / "esc50.csv", "filename,fold,target,category,esc10,src_file,take", "a.wav,1,0,dog,True,1,A,more"
     )
-    with pytest.raises(CorpusError, match=r"esc50\.csv, row 1: expected 7 cells, got 8"):
+    with pytest.raises(CorpusError, match=r"esc50\.csv, row 1: has 8 cells, more than the 7 columns"):
         corpus_rows(esc50, layout="esc50")
     text(esc50 / "meta" / "esc50.csv", "file,label", "a.wav,dog")
-    with pytest.raises(CorpusError, match=r"expected the columns filename, fold, .*, got file, label"):
+    with pytest.raises(CorpusError, match=r"no column 'filename', 'fold', .*; it has \['file', 'label'\]"):
         corpus_rows(esc50, layout="esc50")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_tables_and_lists_with_marks_of_byte_order(esc50, encoding):
+    rows = corpus_rows(esc50, layout="esc50")
+    table = esc50 / "meta" / "esc50.csv"
+    table.write_bytes(table.read_text().replace("\n", "\r\n").encode(encoding))
+    assert corpus_rows(esc50, layout="esc50") == rows
+    table.write_bytes("one\r\n\ncafé".encode(encoding))
+    assert read_lines(table) == ["one", "café"]
+
+
+def test_tables_and_lists_in_another_encoding_are_named(esc50):
+    table = esc50 / "meta" / "esc50.csv"
+    table.write_bytes("one\ncafé\n".encode("cp1252"))
+    for read in (read_lines, lambda path: read_rows(path, ["one"])):
+        with pytest.raises(CorpusError, match=r"esc50\.csv: expected text in UTF-8 .* byte 0xe9 in line 2"):
+            read(table)
 
 
 def test_fsd50k(fsd50k):
@@ -168,7 +187,7 @@ def test_speech_commands(commands, capsys):
     assert sets["train"].label_sets["word"].labels == ("<null>", "bed", "cat")
     assert "1 background noise without a word: _background_noise_/pink_noise.wav" in capsys.readouterr().out
     (commands / "bed" / "b2_nohash_0.wav").unlink()
-    with pytest.raises(CorpusError, match=r"1 sounds of validation_list\.txt and testing_list\.txt are missing"):
+    with pytest.raises(CorpusError, match=r"lacks 1 sound of validation_list\.txt and testing_list\.txt"):
         corpus_rows(commands, layout="speech_commands")
     text(commands / "testing_list.txt")
     sounds(commands, "cat/other.wav")

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from networks.commands.program import program
+from networks.text.wording import counted
+
 if TYPE_CHECKING:
     from datamodules.building.build_report import BuildReport
 
@@ -22,8 +25,9 @@ def print_report(report: BuildReport, console: Console) -> None:
     if report.part is not None:
         part, num_parts = report.part
         console.print(
-            f"{report.folder}: part {part} of {num_parts} (from 0) is built, {len(report.problems)} clip(s) left out. "
-            f"When all are: python -m datamodules merge {report.folder}",
+            f"{report.folder}: part {part} of {num_parts} (from 0) is built, {counted(len(report.problems), 'clip')} "
+            "left out. "
+            f"When all are: {program('datamodules', 'merge')} {report.folder}",
             markup=False,
         )
         return
@@ -37,9 +41,12 @@ def print_report(report: BuildReport, console: Console) -> None:
     for name, labels in report.labels_without_training.items():
         more = f" and {len(labels) - _MAX_LABELS_NAMED} more" if len(labels) > _MAX_LABELS_NAMED else ""
         named = ", ".join(labels[:_MAX_LABELS_NAMED])
-        console.print(f"{name}: {len(labels)} label(s) never occur in train: {named}{more}", markup=False)
+        console.print(f"{name}: {counted(len(labels), 'label')} never in train: {named}{more}", markup=False)
     if report.duplicates:
         console.print(_duplicates_line(report), markup=False)
+    for line in (_lower_rate_line(report), _short_line(report)):
+        if line:
+            console.print(line, markup=False)
     if report.passed_over:
         from datamodules.building.build_report import PASSED_OVER_FILE
         from datamodules.folders.sound_folders import describe
@@ -79,6 +86,36 @@ def _duplicates_line(report: BuildReport) -> str:
         splits.setdefault(duplicate.content, set()).add(duplicate.split)
     across = sum(len(found) > 1 for found in splits.values())
     return (
-        f"{len(report.duplicates)} clips share {len(splits)} sounds, {across} of them across splits: "
+        f"{counted(len(report.duplicates), 'clip', 'shares')} {counted(len(splits), 'sound')}, {across} of them "
+        "across splits: "
         f"see {report.folder / DUPLICATES_FILE}"
     )
+
+
+def _lower_rate_line(report: BuildReport) -> str:
+    from datamodules.building.build_report import LOWER_RATE
+
+    by_rate = report.counted(LOWER_RATE)
+    if not by_rate:
+        return ""
+    rates = ", ".join(f"{rate} {number}" for rate, number in by_rate.items())
+    rate_hz = next(iter(report.shard_sets.values())).sample_rate_hz
+    return (
+        f"{sum(by_rate.values())} of {_num_clips(report)} clips are from files of less than {rate_hz} Hz ({rates}): "
+        f"they have nothing above half of that. --min_source_rate_hz {rate_hz} would leave them out"
+    )
+
+
+def _short_line(report: BuildReport) -> str:
+    from datamodules.building.build_report import SHORT
+
+    short = {duration: number for duration, number in report.counted(SHORT).items() if number}
+    return "".join(
+        f"{number} of {_num_clips(report)} clips are shorter than {duration}, the default duration of an example: "
+        "training adds silence (data.duration_s)"
+        for duration, number in short.items()
+    )
+
+
+def _num_clips(report: BuildReport) -> int:
+    return sum(map(len, report.shard_sets.values()))

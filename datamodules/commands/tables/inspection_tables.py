@@ -10,7 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from networks.commands.arguments import printable
+
 if TYPE_CHECKING:
+    from datamodules.inspection.findings import Finding
     from datamodules.inspection.inspecting import CorpusInspection
 
 _MAX_CLASSES_NAMED = 8
@@ -20,7 +23,7 @@ def print_inspection(name: str, inspection: CorpusInspection, console: Console) 
     """Print what is in a corpus, and what is suspicious; strings from users are never markup."""
     table = Table("", "", title=Text(name), show_header=False)
     for quantity, value in _contents(inspection):
-        table.add_row(Text(quantity), Text(_printable(value)))
+        table.add_row(Text(quantity), Text(printable(value)))
     console.print(table)
     if inspection.num_heard < inspection.num_files:
         console.print(
@@ -29,12 +32,17 @@ def print_inspection(name: str, inspection: CorpusInspection, console: Console) 
             markup=False,
         )
     for found in inspection.findings:
-        console.print(f"{found.num_cases} {found.kind}", style="red", markup=False)
-        for case in found.cases:
-            console.print(f"  {_printable(case)}", markup=False)
-        if found.num_cases > len(found.cases):
-            console.print(f"  and {found.num_cases - len(found.cases)} more", markup=False)
+        print_finding(found, console)
     console.print(f"{name}: {'SUSPICIOUS' if inspection.findings else 'nothing suspicious'}", markup=False)
+
+
+def print_finding(found: Finding, console: Console, *, style: str = "red") -> None:
+    """Print a finding with some of its cases."""
+    console.print(f"{printable(found.kind)}: {found.num_cases}", style=style, markup=False)
+    for case in found.cases:
+        console.print(f"  {printable(case)}", markup=False)
+    if found.num_cases > len(found.cases):
+        console.print(f"  and {found.num_cases - len(found.cases)} more", markup=False)
 
 
 def _contents(inspection: CorpusInspection) -> list[tuple[str, str]]:
@@ -62,7 +70,3 @@ def _counted(counts: Counter[str]) -> str:
         return named
     name, num = counts.most_common()[-1]
     return f"{named}, ..., {name} ({num})"
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()

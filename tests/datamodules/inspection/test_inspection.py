@@ -11,12 +11,13 @@ from datamodules.audio import resample
 from datamodules.inspection.findings import (
     InspectedRow,
     missing_classes,
+    missing_marks,
     shared_across_splits,
     similar_labels,
     wrong_stretches,
 )
 from datamodules.inspection.inspecting import inspect
-from datamodules.inspection.sound_measures import band_edge, measure
+from datamodules.inspection.sound_measures import band_of, measure
 from datamodules.progress import Progress
 
 RATE_HZ = 16_000
@@ -68,7 +69,7 @@ def test_flawed_sounds_are_found(corpus, capsys, flaw):
     soundfile.write(corpus / "corpus" / "train" / "dog" / "bad.wav", FLAWED[flaw], RATE_HZ)
     code, shown = check(capsys, corpus / "corpus")
     assert code == 1
-    assert f"1 {flaw} sounds" in shown
+    assert f"{flaw} sounds: 1" in shown
     assert "bad.wav" in shown
     assert measure(FLAWED[flaw].astype(np.float32), RATE_HZ).flaws() == (flaw,)
 
@@ -77,8 +78,28 @@ def test_flawed_sounds_are_found(corpus, capsys, flaw):
 def test_the_band_edge_is_where_the_sound_was_sampled_before(from_hz, to_hz):
     upsampled = resample(noise(0, rate_hz=from_hz, duration_s=2), from_hz, to_hz)
     rounded = np.rint(upsampled * 32_768) / 32_768
-    assert band_edge(rounded) == pytest.approx(from_hz / to_hz, abs=0.04)
-    assert band_edge(noise(0, rate_hz=to_hz)) == 1.0
+    assert band_of(rounded).edge == pytest.approx(from_hz / to_hz, abs=0.04)
+    assert band_of(rounded).is_cut
+    assert band_of(noise(0, rate_hz=to_hz)).edge == 1.0
+
+
+TIME = np.arange(2 * RATE_HZ) / RATE_HZ
+
+
+@pytest.mark.parametrize(
+    "sound",
+    {
+        "a tone": 0.3 * np.sin(2 * np.pi * 440 * TIME),
+        "a high tone": 0.3 * np.sin(2 * np.pi * 4321 * TIME),
+        "harmonics of 110 Hz": sum(0.02 * np.sin(2 * np.pi * 110 * number * TIME + number) for number in range(1, 33)),
+        "a glide": 0.3 * np.sin(2 * np.pi * np.cumsum(np.linspace(200, 800, len(TIME))) / RATE_HZ),
+        "dark noise": 0.3 * resample(np.cumsum(noise(3, duration_s=2)), RATE_HZ, RATE_HZ) / 40,
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_tones_and_dark_sounds_were_not_upsampled(sound):
+    samples = np.rint(sound[1] * 32_768) / 32_768
+    assert "band-limited" not in measure(samples.astype(np.float32), RATE_HZ).flaws()
 
 
 def test_quiet_and_dark_recordings_are_not_band_limited():
@@ -94,9 +115,9 @@ def test_copies_are_found_within_and_across_splits(corpus, capsys):
     (folder / "train" / "[cat]").joinpath("copy.wav").write_bytes(original.read_bytes())
     code, shown = check(capsys, folder)
     assert code == 1
-    assert "1 sounds that occur twice\n" in shown
+    assert "sounds that occur twice: 1\n" in shown
     (folder / "val" / "dog" / "other.wav").write_bytes(original.read_bytes())
-    assert "1 sounds that occur twice, in several splits" in check(capsys, folder)[1]
+    assert "sounds that occur twice, in several splits: 1" in check(capsys, folder)[1]
 
 
 def test_copies_in_another_format_are_found(corpus, capsys):
@@ -104,7 +125,7 @@ def test_copies_in_another_format_are_found(corpus, capsys):
     soundfile.write(corpus / "corpus" / "val" / "dog" / "copy.flac", samples, RATE_HZ)
     code, shown = check(capsys, corpus / "corpus")
     assert code == 1
-    assert "1 sounds that occur twice, in several splits" in shown
+    assert "sounds that occur twice, in several splits: 1" in shown
     assert "copy.flac (val)" in shown
 
 
@@ -119,12 +140,12 @@ def test_broken_short_and_missing_sounds_are_found(corpus, capsys):
     code, shown = check(capsys, corpus / "m.csv")
     assert code == 1
     for text in (
-        "1 unusable sounds: cut short",
+        "unusable sounds (cut short): 1",
         "it holds 8956 of the 16000 bytes",
-        "1 unusable sounds: broken",
-        "1 unusable sounds: missing",
-        "1 sounds shorter than 0.05 s",
-        "1 rows that cannot be used",
+        "unusable sounds (broken): 1",
+        "unusable sounds (missing): 1",
+        "sounds shorter than 0.05 s: 1",
+        "rows that cannot be used: 1",
         "row 13: no path",
     ):
         assert text in shown, text
@@ -135,7 +156,15 @@ def row(label: str, split: str = "train", **more) -> InspectedRow:
 
 
 @pytest.mark.parametrize(
-    "pair", [("dog", "Dog"), ("ice cream", "icecream"), ("a  b", "a b"), ("café", unicodedata.normalize("NFD", "café"))]
+    "pair",
+    [
+        ("dog", "Dog"),
+        ("ice cream", "icecream"),
+        ("a  b", "a b"),
+        ("café", unicodedata.normalize("NFD", "café")),
+        ("dog", "dog\u200b"),
+        ("dog", "\ufeffdog"),
+    ],
 )
 def test_labels_that_look_alike(pair):
     (found,) = similar_labels([row(label) for label in (*pair, "other")], "word")
@@ -166,7 +195,7 @@ def test_speakers_across_splits_by_the_command(corpus, capsys):
     (corpus / "m.csv").write_text(text.replace("val1", "train1"))
     code, shown = check(capsys, corpus / "m.csv")
     assert code == 1
-    assert "1 values of speaker in several splits" in shown
+    assert "values of speaker in several splits: 1" in shown
     (corpus / "m.csv").write_text(text.replace("val1", "train1").replace("speaker", "person"))
     assert "values of person in several" in check(capsys, corpus / "m.csv", "--speaker_column", "person")[1]
 
@@ -190,4 +219,22 @@ def test_a_manifest_without_labels_and_a_missing_one(tmp_path, capsys):
     assert main(["check", str(tmp_path / "m.csv")]) == 2
     assert "no column of labels" in capsys.readouterr().err
     assert main(["check", str(tmp_path / "none.csv")]) == 2
-    assert "no such manifest" in capsys.readouterr().err
+    assert "none.csv: no such file or folder" in capsys.readouterr().err
+
+
+def test_labels_that_most_likely_are_missing_values():
+    (found,) = missing_marks([row("NA"), row("NA"), row("n/a"), row("null"), row("none"), row("dog")], "word")
+    assert found.cases == ("'NA' (2)", "'n/a' (1)")
+    assert missing_marks([row("null"), row("nan")], "word") == []
+
+
+def test_files_that_are_no_sounds_are_named(corpus, capsys):
+    (corpus / "corpus" / "train" / "dog" / "9.m4a").touch()
+    assert main(["check", str(corpus / "corpus")]) == 0
+    assert "corpus: passed over: 1 in a format that is not read (.m4a): train/dog/9.m4a" in capsys.readouterr().out
+
+
+def test_another_separator_of_columns_is_named(corpus, capsys):
+    (corpus / "m.csv").write_text((corpus / "m.csv").read_text().replace(",", ";"))
+    assert main(["check", str(corpus / "m.csv")]) == 2
+    assert "its columns seem to be separated by ';'" in capsys.readouterr().err

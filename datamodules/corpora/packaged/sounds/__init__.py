@@ -1,0 +1,1 @@
+"""Recorded sounds and music in packages, and the classes that their names tell."""
