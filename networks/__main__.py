@@ -8,6 +8,7 @@ from networks.commands.dispatch import dispatch
 COMMANDS = {
     "calibrate": "networks.commands.calibrate:Calibrate",
     "convert": "networks.commands.convert:Convert",
+    "export": "networks.commands.export:Export",
     "summary": "networks.commands.summary:ShowSummary",
 }
 """Class of each command, imported when it is needed."""

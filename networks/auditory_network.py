@@ -1,6 +1,6 @@
 """A complete model of the auditory system: front end, backbone and one linear head per task."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -17,27 +17,31 @@ class AuditoryNetwork(Described):
 
     Args:
         backbone: Maps cochleagrams (B, F, N) to features (B, D) and names its stages.
-        num_classes: Number of classes of each task, including the null class, by task name.
+        num_classes: Number of classes of each task, including the null class, by task name; empty for a network that
+            learns without labels.
         front_end: Maps waveforms (B, T) to (B, F, N): the published `Cochleagram` by default, `MelSpectrogram`, or your
             own `FrontEnd`.
 
+    Attributes:
+        class_names: Names of the classes of each task in the order of its logits, if they are known, as for the network
+            of a checkpoint.
+        num_features: Number of features of the backbone, D.
+
     Raises:
-        ValueError: If there is no task, a task has no classes, or its name has a dot (names of parameters contain it).
+        ValueError: If a task has no classes, or its name has a dot (names of parameters contain it).
     """
 
     def __init__(self, backbone: Backbone, num_classes: Mapping[str, int], front_end: FrontEnd | None = None) -> None:
         super().__init__()
-        if not num_classes:
-            raise ValueError("expected at least one task, got an empty num_classes")
         for task, number in num_classes.items():
             if number < 1 or "." in task:
                 raise ValueError(f"expected a name without dots and at least one class, got {task!r}: {number}")
         self.front_end = front_end if front_end is not None else Cochleagram()
         self.init_args["front_end"] = self.front_end
         self.backbone = backbone
-        self.heads = nn.ModuleDict(
-            {task: nn.Linear(self._size_backbone(), number) for task, number in num_classes.items()}
-        )
+        self.class_names: dict[str, tuple[str, ...]] = {}
+        self.num_features = self._size_backbone()
+        self.heads = nn.ModuleDict({task: nn.Linear(self.num_features, number) for task, number in num_classes.items()})
 
     def _size_backbone(self) -> int:
         """Run one silent example through the backbone, which sizes its lazy layers. Return the number of features D."""
@@ -73,7 +77,24 @@ class AuditoryNetwork(Described):
         """Map each stage to the submodule whose output, (B, C, F, N) or (B, D), is its activation."""
         return self.backbone.stage_modules()
 
-    def forward(self, waveform: Tensor) -> dict[str, Tensor]:
-        """(B, T) waveforms -> logits (B, classes) by task."""
-        features = self.backbone(self.front_end(waveform))
+    def forward(
+        self, waveform: Tensor, change_cochleagrams: Callable[[Tensor], Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """(B, T) waveforms -> logits (B, classes) by task.
+
+        Args:
+            waveform: (B, T).
+            change_cochleagrams: Applied to the cochleagrams (B, F, N) before the backbone, such as masks in training.
+        """
+        cochleagrams = self.front_end(waveform)
+        features = self.backbone(cochleagrams if change_cochleagrams is None else change_cochleagrams(cochleagrams))
+        return self.classify(features)
+
+    def features(self, waveform: Tensor) -> Tensor:
+        """(B, T) waveforms -> features (B, D), which the heads classify."""
+        result: Tensor = self.backbone(self.front_end(waveform))
+        return result
+
+    def classify(self, features: Tensor) -> dict[str, Tensor]:
+        """(B, D) features -> logits (B, classes) by task."""
         return {task: head(features) for task, head in self.heads.items()}

@@ -1,14 +1,14 @@
 """Modules that record how they were made, so that a checkpoint can rebuild them."""
 
 import functools
-import importlib
 import inspect
 import sys
 from typing import Any
 
 from torch import nn
 
-from networks.named_objects import load_object, parse_object_name
+import networks
+from networks.named_objects import ObjectName, importable_name, load_object, parse_object_name
 
 Description = dict[str, Any]
 """`{"class_path": "package.module.Class", "init_args": {...}}`, plain Python values, as in YAML.
@@ -93,11 +93,8 @@ def build(description: Description) -> Any:
     _check_module(path)
     try:
         cls = _find_class(path)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(
-            f"expected the class of a network, got {path!r}, which is not found ({error}); is the package that "
-            "defines it installed?"
-        ) from error
+    except ValueError as error:
+        raise ValueError(f"expected the class of a network, got {path!r}: {error}") from error
     if not (isinstance(cls, type) and issubclass(cls, Described)):
         raise ValueError(f"expected a class derived from networks.Described, got {path!r}")
     init_args = {name: _built(value) for name, value in description.get("init_args", {}).items()}
@@ -115,13 +112,20 @@ def _find_class(path: str) -> Any:
             # A description may come from somebody else's checkpoint, which must not choose a file to run.
             raise ValueError("write package.module:Class, not a file: a checkpoint cannot rebuild a class in a file")
         return load_object(named)
-    module_name, _, class_name = path.rpartition(".")
+    module, _, class_name = path.rpartition(".")
+    if not module:
+        raise ValueError("expected package.module.Class")
     try:
-        return getattr(importlib.import_module(module_name), class_name)
-    except ModuleNotFoundError:
-        if not module_name.startswith("networks."):
+        return load_object(ObjectName(importable_name(module), class_name))
+    except ValueError as error:
+        if module == "__main__":
+            raise ValueError(
+                "the class was defined in a program or notebook. Load the checkpoint in one that defines it, or define "
+                "it in a file of its own, such as my_models.py, and import it from there before training"
+            ) from error
+        if not module.startswith("networks.") or not hasattr(networks, class_name):
             raise
-    return getattr(importlib.import_module("networks"), class_name)
+    return getattr(networks, class_name)
 
 
 def _check_module(path: str) -> None:

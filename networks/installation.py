@@ -96,7 +96,8 @@ def check_evaluate() -> None:
     if mends:
         mend = f"`{' && '.join(mends)}` (the two cannot share an environment)"
     else:
-        mend = f"rename {found.parent if found else 'it'}, or start from another folder"
+        rename = f"rename {found.parent if found else 'it'}"
+        mend = f"use the command `{PROJECT}` in place of `python -m`, {rename}, or start from another folder"
     what = found or (own.parent if spec is not None else "nothing")
     raise InstallationError(f"the package `evaluate` of {PROJECT} is hidden by another or damaged ({what}): {mend}")
 

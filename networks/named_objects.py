@@ -16,25 +16,33 @@ class TwoLayers(networks.Backbone):
         return self.relu1(self.layer1(self.relu0(self.layer0(cochleagram.flatten(1)))))
 ```
 
-- `python -m networks summary my_models:TwoLayers` shows its stages;
+- `cochlearn summary my_models:TwoLayers` shows its stages;
 - `{class_path: my_models:TwoLayers, init_args: {num_units: 512}}` describes it in a file (`networks.build`);
-- `python -m evaluate score my_models:make_network` scores what a function `make_network()` returns;
+- `cochlearn score my_models:make_network` scores what a function `make_network()` returns;
 - `networks.external_network("my_models:make_network", weights)` gives that function weights.
+
+Modules are found where Python finds them: installed packages, the folders of `PYTHONPATH` and the working directory.
 """
 
+import functools
 import hashlib
 import importlib
 import importlib.util
+import inspect
+import os
 import re
 import sys
-import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from networks.installation import InstallationError
+from networks.user_code import described, kind_of, shown_path, user_code
 
 _FORM = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*|.+\.py):(?P<attribute>[A-Za-z_]\w*)")
+_NUM_DIGITS = 8
+_MODULE_OF_FILE = re.compile(rf"(?P<stem>\w+)_[0-9a-f]{{{_NUM_DIGITS}}}")
 
 
 class ObjectName(NamedTuple):
@@ -69,8 +77,7 @@ def load_object(name: str | ObjectName) -> Any:
 
     Raises:
         ValueError: The name has an unexpected format, the module or object does not exist, or the module raises an
-            error.
-            The message lists what the module defines, or says where the error is.
+            error. The message lists what the module defines, says where the error is, or how Python finds the module.
     """
     parsed = name if isinstance(name, ObjectName) else parse_object_name(name)
     if parsed is None:
@@ -79,26 +86,120 @@ def load_object(name: str | ObjectName) -> Any:
     try:
         return getattr(module, parsed.attribute)
     except AttributeError:
-        own = [key for key, value in vars(module).items() if not key.startswith("_") and _is_defined_in(module, value)]
-        found = f"it defines {', '.join(own) or 'nothing'}"
-        raise ValueError(f"{parsed.module} does not define {parsed.attribute!r}; {found}") from None
+        known = ", ".join(_names_in(module)) or "nothing"
+        raise ValueError(f"{parsed.module} does not define {parsed.attribute!r}; it defines {known}") from None
+
+
+def make_object(
+    name: str | ObjectName,
+    is_wanted: Callable[[Any], bool],
+    *,
+    expected: str,
+    passes: tuple[type[Exception], ...] = (),
+) -> Any:
+    """Load an object, or call the function of that name and return what it makes.
+
+    Args:
+        name: `package.module:name` or `path/file.py:name` of an object, or of a function or class that makes one when
+            it is called without arguments.
+        is_wanted: Whether an object is of the right kind.
+        expected: What is expected, for errors, such as "an evaluate.Benchmark".
+        passes: Types of errors of the function to pass on as they are.
+
+    Returns:
+        The object.
+
+    Raises:
+        ValueError: See `load_object`; or the function needs arguments, raises an error, or returns something else. The
+            caller says which name it was.
+    """
+    found = load_object(name)
+    if not isinstance(found, type) and is_wanted(found):
+        return found
+    if not (isinstance(found, type | functools.partial) or inspect.isroutine(found)):
+        raise ValueError(f"expected {expected} or a function that returns one, got {kind_of(found)}")
+    if needed := _needed_arguments(found):
+        raise ValueError(
+            f"expected {expected} or a function without arguments that returns one, but this one needs "
+            f"{', '.join(needed)}: give them defaults, or name a function that calls it"
+        )
+    with user_code("calling it", passes=passes):
+        made = found()
+    if not is_wanted(made):
+        raise ValueError(
+            f"expected {expected} or a function that returns one, got a function that returns {kind_of(made)}"
+        )
+    return made
+
+
+def importable_name(module: str) -> str:
+    """Name a module as it is imported elsewhere, if it was loaded from a file in the process that named it.
+
+    Args:
+        module: `__module__` of a class, such as "my_models_1e8ab054" for one of my_models.py.
+
+    Returns:
+        The name of the file without its folder, such as "my_models"; any other name as it is, and that of a file that
+        this process has loaded.
+    """
+    match = _MODULE_OF_FILE.fullmatch(module)
+    if match is None or module in sys.modules or importlib.util.find_spec(module) is not None:
+        return module
+    return match["stem"]
+
+
+def describe_missing(module: str) -> str:
+    """Say that a module is not found, where Python looked for it, and how it finds it.
+
+    Args:
+        module: Name of the module, or of the package in it that is missing.
+
+    Returns:
+        The message of an error.
+    """
+    top = module.partition(".")[0]
+    path = next(_places_of(top), None)
+    if path is None:
+        advice = f"set PYTHONPATH to the folder that holds {top}.py (`PYTHONPATH=FOLDER` before the command)"
+    else:
+        advice = f"{shown_path(path)} exists, so set PYTHONPATH={path.parent}"
+    return (
+        f"module {module!r} is not found: {advice}, or start in that folder (it is not installed, not in the working "
+        f"directory {Path.cwd()}, and not in PYTHONPATH, which is {os.environ.get('PYTHONPATH') or 'not set'})"
+    )
+
+
+def _places_of(module: str, *folders: Path) -> Iterator[Path]:
+    """Find the file or package of a module in folders, then above and directly below the working directory."""
+    here = Path.cwd()
+    for folder in (*folders, *here.parents, *sorted(path for path in here.iterdir() if path.is_dir())):
+        for path in (folder / f"{module}.py", folder / module / "__init__.py"):
+            if path.is_file():
+                yield folder / path.relative_to(folder).parts[0]
 
 
 def _module(name: str) -> ModuleType:
-    if not name.endswith(".py"):
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            raise ValueError(
-                f"module {name!r} is not found ({error}); is it installed, or is its folder the working directory?"
-            ) from error
-        except Exception as error:
+    return _module_of_file(name) if name.endswith(".py") else _importable_module(name)
+
+
+def _importable_module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if not f"{name}.".startswith(f"{error.name}."):  # but a module that it imports
             raise _explained(name, error) from error
+        is_top = error.name == name.partition(".")[0]
+        raise ValueError(describe_missing(name) if is_top else f"module {name!r} is not found ({error})") from error
+    except (Exception, SystemExit) as error:
+        raise _explained(name, error) from error
+
+
+def _module_of_file(name: str) -> ModuleType:
     path = Path(name).resolve()
     if not path.is_file():
         raise ValueError(f"{name}: no such file")
     # The folder is part of the name: files of the same name in two folders are two modules.
-    unique = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    unique = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:_NUM_DIGITS]}"
     if unique in sys.modules:
         return sys.modules[unique]
     spec = importlib.util.spec_from_file_location(unique, path)
@@ -110,23 +211,49 @@ def _module(name: str) -> ModuleType:
         spec.loader.exec_module(module)
     except BaseException as error:
         del sys.modules[unique]
-        if isinstance(error, Exception):
-            raise _explained(name, error) from error
+        if isinstance(error, (Exception, SystemExit)):
+            raise _explained(name, error, path.parent) from error
         raise
     return module
 
 
-def _is_defined_in(module: ModuleType, value: Any) -> bool:
-    """Whether a module's value is its own rather than imported."""
-    return not isinstance(value, ModuleType) and getattr(value, "__module__", module.__name__) == module.__name__
+def _names_in(module: ModuleType) -> list[str]:
+    """List the public names of a module: those it declares, or its values, not imported classes and functions."""
+    if hasattr(module, "__all__"):
+        return list(module.__all__)
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and not isinstance(value, ModuleType)
+        and not (_is_definition(value) and value.__module__ != module.__name__)
+    ]
 
 
-def _explained(name: str, error: Exception) -> Exception:
-    """An error of a user's module in one line: what, in which file and line. Errors of the installation stay as is."""
+def _is_definition(value: object) -> bool:
+    """Whether a value knows the module that defines it; that of an instance is that of its class."""
+    return isinstance(value, type) or inspect.isroutine(value)
+
+
+def _explained(name: str, error: BaseException, *folders: Path) -> Exception:
+    """Explain an error of a user's module in one line. Errors of the installation stay as they are."""
     if isinstance(error, InstallationError):
         return error
-    frames = traceback.extract_tb(error.__traceback__)
-    # The last frame outside this file and the import system is where the user looks.
-    own = [frame for frame in frames if frame.filename != __file__ and "importlib" not in frame.filename]
-    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-    return ValueError(f"{name} cannot be imported: {type(error).__name__}: {error}{where}")
+    advice = ""
+    if isinstance(error, SystemExit):
+        advice = '; put what the file does as a program under `if __name__ == "__main__":`'
+    elif isinstance(error, ModuleNotFoundError):
+        missing = (error.name or "").partition(".")[0]
+        if path := next(_places_of(missing, *folders), None):
+            advice = f"; {shown_path(path)} exists: set PYTHONPATH={path.parent}"
+    return ValueError(f"{name} cannot be imported: {described(error)}{advice}")
+
+
+def _needed_arguments(function: Callable[..., Any]) -> list[str]:
+    """Names of the arguments of a function that have no default."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # some functions that are written in C
+        return []
+    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [each.name for each in parameters if each.default is each.empty and each.kind not in optional]

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from networks.external.stage_axes import first_tensor
+from networks.external.stage_layouts import first_tensor
 from networks.external.staged import StagedNetwork
+from networks.measured_fields import measured_fields
 from networks.receptive_fields import Field, ReceptiveFields
 from networks.training_flags import evaluation_mode
 
@@ -29,7 +30,8 @@ class StageSummary(NamedTuple):
         num_units: Units after averaging over time; None for front end and rest.
         num_parameters: Number of parameters that are first used here.
         num_operations: Multiply-adds for one sound.
-        field_ms: Duration that a unit depends on in ms; infinite for the whole sound.
+        field_ms: Duration that a unit depends on in ms; infinite for the whole sound, NaN if it is unknown, None if
+            frames have no rate.
         field_bands: Bands of the front end that a unit depends on; infinite for all, None without bands.
     """
 
@@ -46,7 +48,7 @@ class _Reached(NamedTuple):
     """The counts when a stage was complete."""
 
     name: str
-    output: Tensor
+    shape: tuple[int, ...]
     num_units: int | None
     num_parameters: int
     num_operations: int
@@ -59,7 +61,8 @@ def stage_summaries(network: nn.Module) -> list[StageSummary]:
     Operations are multiply-adds of convolutions, matrix products, recurrent layers and attention. Fourier transforms of
     the front end and pointwise operations are not counted. The receptive field is that of the largest path, in frames
     of the front end (a frame lasts until the next one) or in samples of the waveform; for its limits see
-    `networks.receptive_fields.ReceptiveFields`.
+    `networks.receptive_fields.ReceptiveFields`. Where a `StagedNetwork` does something else, such as a spectrogram of
+    its own, it is measured (`networks.measured_fields`).
 
     Args:
         network: Network with named stages, such as `networks.AuditoryNetwork` or `networks.StagedNetwork`.
@@ -71,6 +74,7 @@ def stage_summaries(network: nn.Module) -> list[StageSummary]:
     with evaluation_mode(network), counting.running():
         sound = 0.1 * torch.randn(1, int(network.num_samples), generator=torch.Generator().manual_seed(0))  # type: ignore[arg-type]
         network(sound.to(counting.device))
+    counting.measure(sound)
     return counting.summaries()
 
 
@@ -87,6 +91,7 @@ class _Counting:
         self.seen: set[int] = set()
         self.num_parameters = 0
         self.reached: list[_Reached] = []
+        self.measured: dict[str, int | None] = {}
         tensors = (*network.parameters(), *network.buffers())
         self.device = tensors[0].device if tensors else torch.device("cpu")
 
@@ -105,11 +110,17 @@ class _Counting:
         for stage, module in self.stages.items():
             handles.append(module.register_forward_hook(self._stage_done(stage)))
         try:
-            with torch.no_grad(), self.flops, self.fields:
+            with torch.no_grad(), _attention_in_steps(), self.flops, self.fields:
                 yield
         finally:
             for handle in handles:
                 handle.remove()
+
+    def measure(self, sound: Tensor) -> None:
+        """Measure the fields that were not followed, if they begin at the waveform."""
+        stages = [each.name for each in self.reached if each.field is None]
+        if self.front_end is None and isinstance(self.network, StagedNetwork) and stages:
+            self.measured = measured_fields(self.network, list(dict.fromkeys(stages)), sound.to(self.device))
 
     def summaries(self) -> list[StageSummary]:
         """Compute the differences from stage to stage. A module that is called again counts with its last call."""
@@ -122,7 +133,7 @@ class _Counting:
             rows.append(
                 StageSummary(
                     reached.name,
-                    tuple(reached.output.shape[1:]),
+                    reached.shape,
                     reached.num_units,
                     reached.num_parameters - parameters,
                     reached.num_operations - operations,
@@ -140,12 +151,16 @@ class _Counting:
             return None, None
         if self.front_end is not None:
             whole = tuple(self.front_end.output_shape)
-            rate_hz = float(_frame_rate_hz(self.front_end))
+            rate_hz = _frame_rate_hz(self.front_end)
         else:
-            whole, rate_hz = (int(self.network.num_samples),), float(self.network.sample_rate_hz)  # type: ignore[arg-type]
-        sizes = whole if reached.field is None else reached.field.sizes
+            whole = (int(self.network.num_samples),)  # type: ignore[arg-type]
+            rate_hz = float(self.network.sample_rate_hz)  # type: ignore[arg-type]
+        sizes: tuple[float, ...] = whole if reached.field is None else reached.field.sizes
+        if reached.name in self.measured:
+            found = self.measured[reached.name]
+            sizes = (math.nan if found is None else found,)
         *bands, time = (math.inf if size >= full else size for size, full in zip(sizes, whole, strict=True))
-        return 1000 * time / rate_hz, bands[0] if bands else None
+        return None if rate_hz is None else 1000 * time / rate_hz, bands[0] if bands else None
 
     def _operations(self) -> int:
         return self.flops.get_total_flops() // 2 + self.correction
@@ -175,7 +190,14 @@ class _Counting:
     def _front_end_done(self, _module: nn.Module, _inputs: tuple, output: Tensor) -> None:
         self.fields.start(output, 2)
         self.reached.append(
-            _Reached(FRONT_END, output, None, self.num_parameters, self._operations(), self.fields.field_of(output))
+            _Reached(
+                FRONT_END,
+                tuple(output.shape[1:]),
+                None,
+                self.num_parameters,
+                self._operations(),
+                self.fields.field_of(output),
+            )
         )
 
     def _start_at_waveform(self, _module: nn.Module, inputs: tuple) -> None:
@@ -183,20 +205,34 @@ class _Counting:
             self.fields.start(inputs[0], 1)
 
     def _stage_done(self, stage: str) -> Callable[[nn.Module, tuple, object], None]:
+        layout = self.network.layouts[stage] if isinstance(self.network, StagedNetwork) else None
+
         def note(_module: nn.Module, _inputs: tuple, output: object) -> None:
-            activation = first_tensor(output)
+            activation = first_tensor(output) if layout is None else layout.activation(output)
             if activation is None:
                 return
+            shape = tuple(activation.shape[1:]) if layout is None else layout.shape(output)
             average = getattr(self.network, "average_stage", None)
             if average is not None:
                 num_units = average(stage, output).shape[1]
             else:  # with more than two axes, time is the last one
-                num_units = math.prod(activation.shape[1:-1]) if activation.ndim > 2 else activation.shape[1]
+                num_units = math.prod(shape[:-1]) if len(shape) > 1 else shape[0]
             field = self.fields.field_of(activation)
             operations = self._operations()
-            self.reached.append(_Reached(stage, activation, num_units, self.num_parameters, operations, field))
+            self.reached.append(_Reached(stage, shape, num_units, self.num_parameters, operations, field))
 
         return note
+
+
+@contextmanager
+def _attention_in_steps() -> Iterator[None]:
+    """Turn off the fused attention of PyTorch, whose operations are not counted."""
+    was_enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(was_enabled)
 
 
 def _operations_of(module: nn.Module, output: Any) -> int:
@@ -208,7 +244,7 @@ def _operations_of(module: nn.Module, output: Any) -> int:
     return num_moments * sum(weight.numel() for weight in module.parameters() if weight.ndim == 2)
 
 
-def _frame_rate_hz(front_end: Any) -> float:
-    """Frames per second: an attribute of the front end, or an argument that it was made with."""
-    rate_hz: float = getattr(front_end, "frame_rate_hz", None) or front_end.init_args["frame_rate_hz"]
-    return rate_hz
+def _frame_rate_hz(front_end: Any) -> float | None:
+    """Frames per second: an attribute of the front end, or an argument that it was made with; None without either."""
+    rate_hz = getattr(front_end, "frame_rate_hz", None) or getattr(front_end, "init_args", {}).get("frame_rate_hz")
+    return None if rate_hz is None else float(rate_hz)

@@ -11,9 +11,10 @@ class HasStages(Protocol):
 
     The output of a stage's module is a tensor with time last, (B, C, F, N), or without time, (B, D). If the module is
     called several times, the last call counts. A network whose stages return something else has two more members, as
-    `StagedNetwork` does: `average_stage(stage, output)` makes (B, D) float32 of whatever the module returned, and
-    `stepped_stages` are the stages whose modules are called at every time step and averaged over their calls. Another
-    stage whose module is called twice is then an error.
+    `StagedNetwork` does: `average_stage(stage, output)` makes (B, D) float32 of whatever the module returned, and for
+    activations in time `timed_stage(stage, output)` makes (B, D, N), with N = 1 without time. `stepped_stages` are the
+    stages whose modules are called at every time step and averaged over their calls. Another stage whose module is
+    called twice is then an error.
     """
 
     @property

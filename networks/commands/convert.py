@@ -1,10 +1,11 @@
-"""The command `python -m networks convert`."""
+"""The command `cochlearn networks convert`."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from networks.commands.dispatch import CommandError, text_console
+from networks.text.wording import counted
 
 
 @dataclass(kw_only=True)
@@ -12,7 +13,7 @@ class Convert:
     """Convert published weights to a checkpoint of this project.
 
     Reads single- or multi-task weights published with Tuckute, Feather et al. 2023, without running code from the file.
-    `networks.load_checkpoint` and `python -m evaluate score` read the result.
+    `networks.load_checkpoint` and `cochlearn score` read the result.
 
     Attributes:
         published: Published file, such as NAME.pt.
@@ -49,6 +50,6 @@ class Convert:
         network = published_network(published, architecture=self.architecture, tasks=self.task)
         tasks = [PUBLISHED_TASKS.get(task, {"name": task}) for task in network.heads]
         save_checkpoint(network, self.out, run=self.run_name or self.published.stem, tasks=tasks)
-        heads = ", ".join(f"{task} ({number} classes)" for task, number in network.num_classes.items())
+        heads = ", ".join(f"{task} ({counted(number, 'class')})" for task, number in network.num_classes.items())
         line = f"wrote {self.out}: {type(network.backbone).__name__} with {heads}"
         text_console(soft_wrap=True).print(line, highlight=False)

@@ -1,4 +1,4 @@
-"""What `python -m networks`, `python -m datamodules` and `python -m evaluate` share.
+"""What `python -m networks`, `python -m datamodules` and `python -m evaluate` share, also as `cochlearn COMMAND`.
 
 A command is a keyword-only dataclass: its fields are the options, its docstring is the help, `run()` does the work.
 Commands that share options inherit them. jsonargparse reads all of it, as it does for `python -m train`.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
 import importlib
 import os
+import re
 import sys
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, Union
 
 import docstring_parser
@@ -21,14 +23,19 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from rich.console import Console
 from rich.text import Text
 
+from networks.commands.arguments import printable, why_no_text
+from networks.commands.interruption import Terminated
+from networks.commands.program import program
 from networks.installation import InstallationError, check_evaluate
 
+_TARGET = re.compile(r"[\w.]+:\w+")
 _ESCAPE, _SHOWN_ESCAPE = "\x1b", "␛"
 
 EXIT_IN_PART = 1
 """Done in part, or problems were found; each command says which."""
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 """As in shells: 128 plus the number of the signal."""
 
 
@@ -41,6 +48,9 @@ class Command(Protocol):
 
     Attributes:
         positionals: Fields that are written without their names, in this order.
+
+    A command may have a property `when_interrupted`, which says what a Ctrl-C leaves and how to resume. It names only
+    what is there. For the same after SIGTERM, `run` works in `interruption.stopped_by_sigterm`.
     """
 
     positionals: ClassVar[tuple[str, ...]] = ()
@@ -86,29 +96,46 @@ def dispatch(package: str, description: str, commands: Mapping[str, str], argume
         arguments: Command line without the program's name; None means `sys.argv`.
 
     Returns:
-        Exit code: 0 for success, 1 if a command finished in part or found damage, 2 for a user error, 130 if
-        interrupted.
+        Exit code: 0 for success, 1 if a command finished in part or found damage, 2 for a user error, 130 after
+        Ctrl-C, 143 after a SIGTERM that the command handles.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if (reason := why_no_text(arguments)) is not None:
+        report_error(reason)
+        return EXIT_USER_ERROR
     name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    command: Command | None = None
     try:
         if package == "evaluate":
             check_evaluate()
+        if name and not name.startswith("-") and name not in commands:
+            report_error(unknown_command(name, commands, program=program(package)))
+            return EXIT_USER_ERROR
         if name not in commands:
             _overview(package, description, commands).parse_args(arguments)  # shows help or an error, and exits
-        command = parse_command(load_command(commands[name]), rest, program=f"python -m {package} {name}")
-        user_errors = importlib.import_module(f"{package}.commands.errors").user_errors()
-    except InstallationError as error:
-        report_error(str(error))
-        return EXIT_USER_ERROR
-    try:
+        command = parse_command(load_command(commands[name]), rest, program=program(package, name))
         return command.run() or 0
-    except (CommandError, *user_errors) as error:
+    except (CommandError, InstallationError) as error:
         report_error(str(error))
         return EXIT_USER_ERROR
-    except KeyboardInterrupt:
-        report_error("interrupted")
-        return EXIT_INTERRUPTED
+    except Exception as error:
+        # Only now, as it imports torch, which some commands do without.
+        if not isinstance(error, importlib.import_module(f"{package}.commands.errors").user_errors()):
+            raise
+        report_error(str(error))
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt as stop:
+        left = getattr(command, "when_interrupted", "")
+        is_terminated = isinstance(stop, Terminated)
+        report_error(f"{'stopped by SIGTERM' if is_terminated else 'interrupted'}{f': {left}' if left else ''}")
+        return EXIT_TERMINATED if is_terminated else EXIT_INTERRUPTED
+
+
+def unknown_command(name: str, commands: Iterable[str], *, program: str) -> str:
+    """Say that there is no command of a name, and which one may have been meant."""
+    near = difflib.get_close_matches(name, list(commands), n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    return f"there is no command {name!r}{hint}; `{program} --help` lists all"
 
 
 def load_command(target: str) -> type[Command]:
@@ -116,6 +143,13 @@ def load_command(target: str) -> type[Command]:
     module, _, name = target.partition(":")
     found: type[Command] = getattr(importlib.import_module(module), name)
     return found
+
+
+def purpose_of(target: str) -> str:
+    """Say what a command is for, in one line: the first of its class, written as `module:class`, or the text itself."""
+    if not _TARGET.fullmatch(target):
+        return target
+    return " ".join((docstring_parser.parse(load_command(target).__doc__ or "").short_description or "").split())
 
 
 def parse_command(command: type[Command], arguments: Sequence[str], *, program: str) -> Command:
@@ -173,11 +207,11 @@ def _settings(field: dataclasses.Field[Any], hint: Any, *, is_positional: bool) 
 
 
 class _TextConsole(Console):
-    """A console that also shows the character that starts codes of terminals, instead of sending it."""
+    """A console that also shows what cannot be sent: the start of a terminal's codes, and bytes that are not UTF-8."""
 
     def render_str(self, text: str, **settings: Any) -> Text:
         """Make text of a string, such as a cell of a table."""
-        return super().render_str(text.replace(_ESCAPE, _SHOWN_ESCAPE), **settings)
+        return super().render_str(printable(text).replace(_ESCAPE, _SHOWN_ESCAPE), **settings)
 
 
 def text_console(**settings: Any) -> Console:
@@ -196,16 +230,17 @@ def text_console(**settings: Any) -> Console:
 
 def report_error(message: str) -> None:
     """Print an error in one line to stderr. Of several processes, only the first prints."""
-    if os.environ.get("RANK", "0") == "0":
+    rank = os.environ.get("RANK", "0").strip()
+    if not rank.isdecimal() or int(rank) == 0:
         line = " ".join(f"error: {message}".split())
         text_console(stderr=True, soft_wrap=True).print(line, style="red", highlight=False)
 
 
 def _overview(package: str, description: str, commands: Mapping[str, str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=description)
+    parser = argparse.ArgumentParser(prog=program(package), description=description)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, target in commands.items():
-        subparsers.add_parser(name, help=docstring_parser.parse(load_command(target).__doc__ or "").short_description)
+        subparsers.add_parser(name, help=purpose_of(target))
     return parser
 
 

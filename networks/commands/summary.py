@@ -1,25 +1,22 @@
-"""The command `python -m networks summary`."""
+"""The command `cochlearn summary`."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rich.table import Table
-
 from networks.commands.console_tables import print_table
 from networks.commands.dispatch import CommandError, text_console
+from networks.commands.stage_table import stage_table
+from networks.files.strict_yaml import StrictYamlError, read_yaml
 from networks.named_objects import load_object
-from networks.strict_yaml import StrictYamlError, read_yaml
 from networks.weights.source_names import Source, SourceError, parse_source
 
 if TYPE_CHECKING:
     from torch import nn
 
     from networks.backbones.backbone import Backbone
-    from networks.stage_summary import StageSummary
 
 _YAML = (".yaml", ".yml")
 # The heads of a network in a configuration depend on its data, which are not read.
@@ -32,11 +29,13 @@ class ShowSummary:
 
     For each stage, the table has the shape of its activation and its number of units after averaging over time.
     Parameters and multiply-adds for one sound are those of everything computed since the previous stage (Fourier
-    transforms are not counted). The last columns are the time and the bands that a unit depends on.
+    transforms are not counted). The last columns are the time and the bands that a unit depends on, at most. They are
+    followed through convolutions and pooling, and "all" after a dense layer, attention and the like. In networks of
+    others, the time that cannot be followed, as after a spectrogram, is measured by gradients.
 
     Attributes:
         network: A configuration (.yaml), a backbone (CochCNN9, CochResNet50 or package.module:Class), the name of an
-            external network (such as AST), or any network that `python -m evaluate score` takes, such as a checkpoint
+            external network (such as AST), or any network that `cochlearn score` takes, such as a checkpoint
             or package.module:function.
     """
 
@@ -59,7 +58,7 @@ class ShowSummary:
         if is_configuration:
             rows = [row for row in rows if row.name != REST]
         note = "without heads, which depend on the data" if is_configuration else ""
-        print_table(_table(self.network, rows, note), text_console())
+        print_table(stage_table(self.network, rows, note), text_console())
 
 
 def _of_name(name: str) -> nn.Module:
@@ -138,38 +137,3 @@ def _read(path: Path) -> Any:
         return read_yaml(path)
     except StrictYamlError as error:
         raise CommandError(str(error)) from error
-
-
-def _table(title: str, rows: list[StageSummary], note: str) -> Table:
-    table = Table(title=title, caption=note or None, title_justify="left")
-    table.add_column("stage", overflow="fold", min_width=12)
-    for name in ("shape", "units", "parameters", "operations", "sees ms", "bands"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(
-            row.name,
-            "x".join(map(str, row.shape)) if row.shape else "",
-            "" if row.num_units is None else str(row.num_units),
-            _count(row.num_parameters),
-            _count(row.num_operations),
-            _extent(row.field_ms),
-            _extent(row.field_bands),
-        )
-    table.add_section()
-    parameters, operations = (sum(values) for values in zip(*(row[3:5] for row in rows), strict=True))
-    table.add_row("all", "", "", _count(parameters), _count(operations), "", "")
-    return table
-
-
-def _extent(value: float | None) -> str:
-    if value is None:
-        return ""
-    return "all" if math.isinf(value) else f"{value:g}"
-
-
-def _count(number: int) -> str:
-    """Format a number with three digits and a unit, such as 1.27 M."""
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return str(number)

@@ -1,4 +1,4 @@
-"""Networks of other packages by name: `external_network("AST", "weights/ast")`."""
+"""External networks by name: `external_network("VGGish", "vggish-10086976.pth")`."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -11,29 +11,45 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 EXTERNAL_NETWORKS = {
+    "VGGish": "networks.external.published.vggish:vggish",
+    "SepFormer": "networks.external.published.sepformer:sepformer",
+    "DeepSpeech2": "networks.external.published.deepspeech2:deepspeech2",
+    "VQVAE": "networks.external.published.vqvae:vqvae",
+    "DCASE2020": "networks.external.published.dcase2020:dcase2020",
+    "MetricGAN": "networks.external.published.metricgan:metricgan",
     "AST": "networks.external.hugging_face:ast",
     "Wav2Vec2": "networks.external.hugging_face:wav2vec2",
     "Speech2Text": "networks.external.hugging_face:speech2text",
     "TorchaudioWav2Vec2": "networks.external.torchaudio_models:torchaudio_wav2vec2",
+    "HuggingFace": "networks.external.transformers_audio:hugging_face_encoder",
 }
-"""Builder of each known network as `module:function`, imported when it is used.
+"""Builder of each known network as `module:function`, imported when it is used; the first nine are the paper's.
 
 A builder is called as `builder(weights, gain=gain, **settings)`. It returns a network in evaluation mode with stages.
 A new network is one builder and one entry in this table.
 """
+DESCRIBED_BY_FOLDERS = frozenset({"HuggingFace"})
+"""Networks whose architecture is in the folder of their weights: an untrained one needs it, too, and is made with
+`trained=False`."""
 
 
 def external_network(
-    name: str, weights: "str | Path | Mapping[str, Tensor] | None" = None, *, gain: float = 1.0, **settings: Any
+    name: str,
+    weights: "str | Path | Mapping[str, Tensor] | None" = None,
+    *,
+    gain: float | None = None,
+    **settings: Any,
 ) -> "nn.Module":
-    """Load a network from another package so that it can be scored.
+    """Load a network of others so that it can be scored.
 
     ```python
     from networks import external_network
 
-    net = external_network("AST", "weights/ast", gain=0.1)  # a folder as `save_pretrained` writes it
-    net.stages  # ("embeddings", "layer0", ..., "layer11")
+    net = external_network("VGGish", "vggish-10086976.pth")
+    net.stages  # ("ReLU_1", "MaxPool2d_1", ..., "ReLU_9")
     untrained = external_network("Wav2Vec2")
+    layers = external_network("AST", "weights/ast", stages="layers")  # a folder as `save_pretrained` writes it
+    any_other = external_network("HuggingFace", "weights/whisper")  # whatever of transformers takes sounds
     own = external_network("my_package.my_module:make_network", "weights.pt")
     ```
 
@@ -45,8 +61,9 @@ def external_network(
         weights: File or folder of the weights, a state dict, or None for an untrained network. Nothing is downloaded.
             An untrained network is initialised from PyTorch's global random generator: call `torch.manual_seed`
             first.
-        gain: Factor by which waveforms are multiplied. Sounds are presented at an RMS of 0.1; the published
-            evaluation of external networks used an RMS of 0.01, hence `gain=0.1`.
+        gain: Factor by which waveforms are multiplied. Evaluation presents sounds at an RMS of 0.1; the paper gave
+            external networks an RMS of 0.01, so the default of known networks is 0.1. Custom functions have their own
+            default.
         settings: Settings of the builder, such as `num_samples`.
 
     Returns:
@@ -63,7 +80,7 @@ def external_network(
 
     builder = _builder(name)
     positional = () if weights is None else (weights,)
-    keywords = settings if gain == 1.0 else {"gain": gain, **settings}
+    keywords = settings if gain is None else {"gain": gain, **settings}
     try:
         inspect.signature(builder).bind(*positional, **keywords)
     except TypeError as error:

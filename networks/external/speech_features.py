@@ -8,8 +8,11 @@ from networks.installation import load_torchaudio
 # Settings of Kaldi's filter banks in the software of AST and Speech2Text: at 16 kHz, windows of 25 ms every 10 ms,
 # without dither.
 SAMPLE_RATE_HZ = 16_000
-NUM_SAMPLES = 2 * SAMPLE_RATE_HZ  # the sounds of the benchmarks last 2 s
+DURATION_S = 2.0  # of the sounds of the benchmarks
+NUM_SAMPLES = round(DURATION_S * SAMPLE_RATE_HZ)
 FRAME_SHIFT_MS = 10.0
+PAPER_GAIN = 0.1
+"""Evaluation presents sounds at an RMS of 0.1; Tuckute, Feather et al. 2023 gave external networks an RMS of 0.01."""
 PCM_SCALE = 2.0**15  # Speech2Text expects the scale of 16-bit samples
 MIN_DEVIATION = 1e-10  # keeps silence finite
 

@@ -32,31 +32,30 @@ def find_stages(module: nn.Module, stages: Sequence[str] | Mapping[str, str]) ->
         raise ValueError("expected at least one stage, got none")
     paths = [path for path, _ in module.named_modules()]
     if isinstance(stages, Mapping):
-        for path in stages.values():
-            if path not in paths:
-                raise ValueError(_unknown(path, paths))
+        _raise_unknown([path for path in dict.fromkeys(stages.values()) if path not in paths], paths)
         return dict(stages)
-    found = set()
-    for pattern in stages:
-        matching = [path for path in paths if path and _expression(pattern).fullmatch(path)]
-        if not matching:
-            raise ValueError(_unknown(pattern, paths))
-        found.update(matching)
+    matching = {
+        pattern: [path for path in paths if path and _expression(pattern).fullmatch(path)] for pattern in stages
+    }
+    _raise_unknown([pattern for pattern, found in matching.items() if not found], paths)
+    found = {path for every in matching.values() for path in every}
     return {path: path for path in paths if path in found}
 
 
-def numbered(name: str, path: str, module: nn.Module) -> dict[str, str]:
+def numbered(name: str, path: str, module: nn.Module, *, first: int = 0) -> dict[str, str]:
     """Name all items of a list of modules: `{"layer0": "layers.0", "layer1": "layers.1", ...}`.
 
     Args:
         name: Prefix of the names of the stages.
         path: Path of the list in the network.
         module: The network.
+        first: Number of the first stage.
 
     Returns:
         Path of each stage.
     """
-    return {f"{name}{part}": f"{path}.{part}" for part, _ in module.get_submodule(path).named_children()}
+    parts = [part for part, _ in module.get_submodule(path).named_children()]
+    return {f"{name}{number}": f"{path}.{part}" for number, part in enumerate(parts, start=first)}
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
@@ -68,6 +67,11 @@ def _expression(pattern: str) -> re.Pattern[str]:
             # The expression that fnmatch makes of a part, in which the star stops at a dot.
             parts.append(fnmatch.translate(part).replace(".*", "[^.]*").replace("(?>", "(?:"))
     return re.compile(r"\.".join(parts).replace(r"\Z", "").replace(r"\z", ""))
+
+
+def _raise_unknown(patterns: Sequence[str], paths: Sequence[str]) -> None:
+    if patterns:
+        raise ValueError(". ".join(_unknown(pattern, paths) for pattern in patterns))
 
 
 def _unknown(pattern: str, paths: Sequence[str]) -> str:

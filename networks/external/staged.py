@@ -4,17 +4,22 @@ import hashlib
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from networks.external.stage_axes import Axes, TimeAxis, average_over_axes, find_axes, first_tensor
+from networks.external.find_layouts import find_layouts
+from networks.external.stage_layouts import Layout, declared_layouts
 from networks.external.stage_paths import find_stages
 from networks.training_flags import evaluation_mode
 
 Preprocess = Callable[[Tensor], Any]
 """Maps waveforms (B, T) to the input of a module: a tensor, a tuple of arguments or a dictionary of keywords."""
+# Sounds in the batch of the forward pass that is running in this thread. Splitting frames that are folded into the
+# batch needs it.
+_NUM_SOUNDS: ContextVar[int | None] = ContextVar("num_sounds", default=None)
 
 
 class StagedNetwork(nn.Module):
@@ -29,23 +34,33 @@ class StagedNetwork(nn.Module):
         )
     ```
 
-    the network is scored by `python -m evaluate score my_package.my_module:make_network ...`.
+    the network is scored by `cochlearn score my_package.my_module:make_network ...`.
 
-    The outputs of the stages can have the axes (B, C, F, N), (B, N, D), (N, B, D), (B, D, N) or (B, D). The constructor
-    finds them by running the module on noise of two batch sizes and two lengths (`find_axes`); if that is not
-    conclusive, declare `time_axis`. If an output has several parts, such as that of an LSTM, the first tensor is used.
-    A recurrent cell, which is called at every time step, is averaged over its calls.
+    Stages are averaged over time. `layout` says where batch, time and features are in their outputs, by one word per
+    axis, such as `"batch features time"`:
+
+    ```python
+    layout = {
+        "conv*": "(batch time) features time",  # frames are folded into the batch; time within a frame is last
+        "lstm": "[1][1] features batch features",  # the last cell states of an LSTM, (directions, B, D)
+    }
+    ```
+
+    All forms are listed at `networks.external.stage_layouts.parse_layout`. Where nothing is declared, the constructor
+    runs the module on noise of two batch sizes and two lengths, and raises an error if that is not conclusive; the
+    first tensor of an output with several parts is used, and a recurrent cell, which is called at every time step, is
+    averaged over its calls. If all stages are named and declared, nothing is run, and they keep their order.
 
     Args:
         module: Maps waveforms (B, T), or the result of `preprocess`, to anything.
         stages: Patterns of module paths such as `["conv1", "encoder.layers.*"]`, or a path for each name of a stage;
-            see `find_stages`. They are put in the order of the forward pass.
+            see `find_stages`. They are put in the order of the forward pass. Stages can share a path, with parts of
+            its output.
         sample_rate_hz: Sample rate of the waveforms in Hz. Evaluation resamples sounds to it.
         num_samples: Samples of a waveform, T. Evaluation cuts or zero-pads sounds to it.
         preprocess: Function or module that maps waveforms (B, T) to the input of the module: a tensor, a tuple of
             arguments or a dictionary of keyword arguments. None passes the waveforms on.
-        time_axis: Time axis of the outputs, for all stages or by pattern of their names: an index, "none" for outputs
-            without time, or "calls" for a module that is called at every time step. None finds it.
+        layout: Axes of the outputs, for all stages or by pattern of their names. None finds them.
         gain: Factor on the waveforms, before `preprocess`. Evaluation presents sounds at an RMS of 0.1.
 
     Raises:
@@ -61,7 +76,7 @@ class StagedNetwork(nn.Module):
         sample_rate_hz: int,
         num_samples: int,
         preprocess: Preprocess | None = None,
-        time_axis: TimeAxis | Mapping[str, TimeAxis] | None = None,
+        layout: str | Mapping[str, str] | None = None,
         gain: float = 1.0,
     ) -> None:
         super().__init__()
@@ -73,26 +88,28 @@ class StagedNetwork(nn.Module):
         self.preprocess = preprocess
         self.sample_rate_hz, self.num_samples = sample_rate_hz, num_samples
         paths = find_stages(module, stages)
-        with evaluation_mode(self):
-            device = next((tensor.device for tensor in (*self.parameters(), *self.buffers())), torch.device("cpu"))
-            axes = find_axes(
-                lambda waveform: self(waveform.to(device)),
-                {stage: module.get_submodule(path) for stage, path in paths.items()},
-                num_samples=num_samples,
-                time_axis=time_axis,
-            )
-        self._axes: dict[str, Axes] = axes
-        self._paths = {stage: paths[stage] for stage in axes}
+        layouts = declared_layouts(tuple(paths), layout)
+        if len(layouts) < len(paths) or not isinstance(stages, Mapping):
+            with evaluation_mode(self):
+                device = next((tensor.device for tensor in (*self.parameters(), *self.buffers())), torch.device("cpu"))
+                layouts = find_layouts(
+                    lambda waveform: self(waveform.to(device)),
+                    {stage: module.get_submodule(path) for stage, path in paths.items()},
+                    num_samples=num_samples,
+                    declared=layouts,
+                )
+        self._layouts: dict[str, Layout] = layouts
+        self._paths = {stage: paths[stage] for stage in layouts}
 
     @property
     def stages(self) -> tuple[str, ...]:
         """Names of the stages, in the order of the forward pass."""
-        return tuple(self._axes)
+        return tuple(self._layouts)
 
     @property
-    def axes(self) -> dict[str, Axes]:
-        """Batch and time axis of each stage's output."""
-        return dict(self._axes)
+    def layouts(self) -> dict[str, Layout]:
+        """Axes of each stage's output."""
+        return dict(self._layouts)
 
     def stage_modules(self) -> dict[str, nn.Module]:
         """Map each stage to the submodule whose output is, or contains, its activation."""
@@ -109,30 +126,55 @@ class StagedNetwork(nn.Module):
             (B, D) float32.
 
         Raises:
-            ValueError: If the output contains no tensor.
+            ValueError: If the output does not have the axes that were declared.
         """
-        activation = first_tensor(output)
-        if activation is None:
-            raise ValueError(f"stage {stage!r} gives no tensor but a {type(output).__name__}")
-        return average_over_axes(activation, self._axes[stage])
+        return self._arranged(stage, output, Layout.average)
+
+    def timed_stage(self, stage: str, output: object) -> Tensor:
+        """Return the output of a stage's module with its time axis.
+
+        Args:
+            stage: Name of the stage.
+            output: Output of its module in one call.
+
+        Returns:
+            (B, D, N) float32; N is 1 without time, and for each call of a stepped stage.
+
+        Raises:
+            ValueError: If the output does not have the axes that were declared.
+        """
+        return self._arranged(stage, output, Layout.timed)
+
+    def _arranged(self, stage: str, output: object, arrange: Callable[[Layout, object, int | None], Tensor]) -> Tensor:
+        layout = self._layouts[stage]
+        try:
+            return arrange(layout, output, _NUM_SOUNDS.get())
+        except ValueError as error:
+            raise ValueError(
+                f"stage {stage!r} does not have the axes of layout={{{stage!r}: '{layout}'}}: {error}"
+            ) from error
 
     @property
     def stepped_stages(self) -> frozenset[str]:
         """Stages whose module is called at every time step, which are averaged over these calls."""
-        return frozenset(stage for stage, axes in self._axes.items() if axes.time == "calls")
+        return frozenset(stage for stage, layout in self._layouts.items() if layout.per_call)
 
     def forward(self, waveform: Tensor) -> Any:
         """(B, T) waveforms -> the output of the module."""
         if self.gain != 1.0:
             waveform = self.gain * waveform
         inputs = waveform if self.preprocess is None else self.preprocess(waveform)
-        if isinstance(inputs, Mapping):
-            return self.module(**inputs)
-        return self.module(*inputs) if isinstance(inputs, tuple) else self.module(inputs)
+        before = _NUM_SOUNDS.set(len(waveform))
+        try:
+            if isinstance(inputs, Mapping):
+                return self.module(**inputs)
+            return self.module(*inputs) if isinstance(inputs, tuple) else self.module(inputs)
+        finally:
+            _NUM_SOUNDS.reset(before)
 
     def extra_repr(self) -> str:
         """List all settings, which are part of the network's fingerprint."""
-        stages = ", ".join(f"{stage}={self._paths[stage]}{tuple(axes)}" for stage, axes in self._axes.items())
+        stages = ", ".join(f"{stage}={self._paths[stage]} ({layout})" for stage, layout in self._layouts.items())
         gain = "" if self.gain == 1.0 else f"gain={self.gain}, "
         return f"sample_rate_hz={self.sample_rate_hz}, num_samples={self.num_samples}, {gain}stages: {stages}"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from networks.external.speech_features import NUM_SAMPLES, SAMPLE_RATE_HZ, NormalisedWaveform
+from networks.external.speech_features import NUM_SAMPLES, PAPER_GAIN, SAMPLE_RATE_HZ, NormalisedWaveform
 from networks.external.stage_paths import numbered
 from networks.external.staged import StagedNetwork
 from networks.external.weight_files import Weights, read_state_dict
@@ -18,7 +18,7 @@ _SECOND_NORM = "feature_extractor.conv_layers.1.layer_norm.weight"
 
 
 def torchaudio_wav2vec2(
-    weights: Weights | None = None, *, num_samples: int = NUM_SAMPLES, gain: float = 1.0, **config: Any
+    weights: Weights | None = None, *, num_samples: int = NUM_SAMPLES, gain: float = PAPER_GAIN, **config: Any
 ) -> StagedNetwork:
     """Wav2Vec2 (Baevski et al. 2020) of torchaudio: each convolution, the projection, each transformer layer.
 
@@ -27,7 +27,7 @@ def torchaudio_wav2vec2(
             download, or as a folder with one such file. Base, large and large-lv60k are recognised by their weights.
             None makes an untrained base model.
         num_samples: Samples of a sound at 16 kHz.
-        gain: Factor on the waveforms.
+        gain: Factor on the waveforms, see `PAPER_GAIN`.
         config: Settings of `torchaudio.models.wav2vec2_model` for another untrained network, all of them.
 
     Returns:
@@ -57,7 +57,7 @@ def torchaudio_wav2vec2(
         sample_rate_hz=SAMPLE_RATE_HZ,
         num_samples=num_samples,
         preprocess=NormalisedWaveform() if normalises else None,
-        time_axis={"conv*": 2, "*": 1},
+        layout={"conv*": "batch features time", "*": "batch time features"},
         gain=gain,
     )
     return network.eval()

@@ -7,14 +7,20 @@ from typing import Any, NamedTuple
 import torch
 
 from networks.auditory_network import AuditoryNetwork
+from networks.commands.program import program
 from networks.description import Description, build
 from networks.weights.strict import CheckpointError, load_weights
-from networks.weights.tensor_files import read_tensor_file
 
 NETWORK_KEY = "auditory_network"
 """Key of the network's description in a checkpoint."""
+STARTED_FROM = "started_from"
+"""Key in that description: the checkpoint whose weights the run started from."""
 PREFIX = "network."
 """Prefix of the network's tensors in a checkpoint's state dict."""
+EMA_PREFIX = "ema.network."
+"""Prefix of the averages of its weights (exponential moving average), if training kept them."""
+EMA = "ema"
+"""How the averages are called in names of networks."""
 
 
 class LoadedCheckpoint(NamedTuple):
@@ -35,9 +41,15 @@ class LoadedCheckpoint(NamedTuple):
     tasks: list[dict[str, Any]]
 
 
-def describe_network(network: AuditoryNetwork, *, run: str, epoch: int, tasks: list[dict[str, Any]]) -> Description:
-    """Make the content of a checkpoint under `NETWORK_KEY`, of plain Python values."""
-    return {"network": network.description(), "run": run, "epochs_completed": epoch, "tasks": tasks}
+def describe_network(
+    network: AuditoryNetwork, *, run: str, epoch: int, tasks: list[dict[str, Any]], started_from: str = ""
+) -> Description:
+    """Make the content of a checkpoint under `NETWORK_KEY`, of plain Python values.
+
+    `started_from` is the checkpoint whose weights the run started from, if it did not start from random ones.
+    """
+    origin = {STARTED_FROM: started_from} if started_from else {}
+    return {"network": network.description(), "run": run, "epochs_completed": epoch, "tasks": tasks} | origin
 
 
 def save_checkpoint(
@@ -83,7 +95,7 @@ def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
     """Rebuild the network of a checkpoint that training saved.
 
     Args:
-        path: A `.ckpt` file.
+        path: A `.ckpt` file, or a folder of `cochlearn export`.
 
     Returns:
         The network in evaluation mode, with its point in training.
@@ -93,7 +105,14 @@ def load_checkpoint(path: str | Path) -> LoadedCheckpoint:
         CheckpointError: The file is not a checkpoint of this project, is damaged, would run code on loading, or its
             weights do not match its description.
     """
-    return network_of(read_tensor_file(path), source=str(path))
+    from networks.weights.model_folder import read_checkpoint
+
+    return network_of(read_checkpoint(path), source=str(path))
+
+
+def averaged_run(run: str) -> str:
+    """Name the averages of the weights of a run."""
+    return f"{run} ({EMA})"
 
 
 def is_checkpoint(content: Any) -> bool:
@@ -102,15 +121,19 @@ def is_checkpoint(content: Any) -> bool:
 
 
 def is_before_training(checkpoint: Any) -> bool:
-    """Whether a checkpoint was saved by Lightning at step 0, before any training."""
-    return int(checkpoint["global_step"]) == 0 and "loops" in checkpoint
+    """Whether a checkpoint was saved by Lightning at step 0, before any training, also that of an earlier run."""
+    has_started = STARTED_FROM in checkpoint[NETWORK_KEY]
+    return int(checkpoint["global_step"]) == 0 and "loops" in checkpoint and not has_started
 
 
-def network_of(checkpoint: Any, *, source: str) -> LoadedCheckpoint:
-    """Rebuild the network from the content of a checkpoint, see `load_checkpoint`."""
+def network_of(checkpoint: Any, *, source: str, averaged: bool = False) -> LoadedCheckpoint:
+    """Rebuild the network from the content of a checkpoint, see `load_checkpoint`.
+
+    With `averaged`, its weights are the averages that training kept, and its run is called `RUN (ema)`.
+    """
     if not is_checkpoint(checkpoint):
         raise CheckpointError(
-            f"{source}: expected a checkpoint saved by `python -m train fit` (with an entry {NETWORK_KEY!r}); "
+            f"{source}: expected a checkpoint saved by `{program('train', 'fit')}` (with an entry {NETWORK_KEY!r}); "
             "published weights are read by networks.load_published"
         )
     saved = checkpoint[NETWORK_KEY]
@@ -120,16 +143,22 @@ def network_of(checkpoint: Any, *, source: str) -> LoadedCheckpoint:
         raise CheckpointError(f"{source}: its network cannot be built: {error}") from error
     if not isinstance(network, AuditoryNetwork):
         raise CheckpointError(f"{source}: expected the description of a network, got that of {type(network).__name__}")
+    prefix = EMA_PREFIX if averaged else PREFIX
     weights = {
-        name.removeprefix(PREFIX): tensor
+        name.removeprefix(prefix): tensor
         for name, tensor in checkpoint["state_dict"].items()
-        if name.startswith(PREFIX)
+        if name.startswith(prefix)
     }
+    if averaged and not weights:
+        raise CheckpointError(
+            f"{source}: the checkpoint holds no averaged weights: they are kept by training with `model.ema_decay`"
+        )
     load_weights(network, weights, source=source)
+    network.class_names = {task["name"]: tuple(task["labels"]) for task in saved["tasks"] if task.get("labels")}
     return LoadedCheckpoint(
         network=network.eval(),
         step=int(checkpoint["global_step"]),
         epoch=int(saved["epochs_completed"]),
-        run=str(saved["run"]),
+        run=averaged_run(str(saved["run"])) if averaged else str(saved["run"]),
         tasks=list(saved["tasks"]),
     )

@@ -92,6 +92,8 @@ def weights_of(content: Any, source: str) -> PublishedWeights:
     if isinstance(content, Mapping):
         tensors = next((content[key] for key in _WEIGHTS_UNDER if isinstance(content.get(key), Mapping)), content)
     if not isinstance(tensors, Mapping) or not any(_BACKBONE in str(key) for key in tensors):
+        if own := own_weights_advice(content):
+            raise CheckpointError(f"{source}: {own} (expected published weights, named module.{_BACKBONE}...)")
         raise CheckpointError(
             f"{source}: expected published weights, named module.{_BACKBONE}... (under 'model' or 'state_dict', or "
             f"at the top level), got {_glimpse(tensors)}"
@@ -106,6 +108,22 @@ def weights_of(content: Any, source: str) -> PublishedWeights:
         if not (key.startswith(_NOT_NEEDED) or _is_copy(key, named))
     }
     return PublishedWeights(weights, source)
+
+
+def own_weights_advice(content: Any) -> str:
+    """Say what to do with weights of a network that is neither published nor of this project; "" if there are none."""
+    candidates = [content, *(content.values() if isinstance(content, Mapping) else ())]
+    for tensors in candidates:
+        if not isinstance(tensors, Mapping):
+            continue
+        names = [str(name) for name, value in tensors.items() if isinstance(value, Tensor)]
+        if names and not any(_BACKBONE in name for name in names):
+            return (
+                f"weights of a network that is not from this project ({names[0]!r}, ...), which only its own code can "
+                "make: write a function that makes the network, loads these weights and returns it in "
+                "networks.StagedNetwork, and name that function in place of the file, as my_models.py:make_network"
+            )
+    return ""
 
 
 def load_published(network: AuditoryNetwork, source: str | Path | Mapping[str, Any]) -> AuditoryNetwork:

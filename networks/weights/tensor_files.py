@@ -1,15 +1,17 @@
 """Read files of weights without running code from them, whoever wrote the file."""
 
+import fnmatch
 import importlib
-import pickle
 import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from networks.files.lfs_pointers import IS_POINTER, is_pointer_file
 from networks.weights.strict import CheckpointError
 
 
@@ -43,19 +45,28 @@ _NUMPY: list[Any] = [
 # Names by which dill, the writer of the published files, pickles Python types and arrays. These objects are not created
 # but replaced by `Skipped`: their entries in a file are not needed. A weight cannot be among them, as weights must be
 # tensors. Functions, which dill can pickle too, raise an error.
-_OF_DILL = [
-    *(f"{module}.{name}" for module in ("dill._dill", "dill.dill") for name in ("_load_type", "_create_array")),
-    "collections.defaultdict",
-]
+_OF_DILL = [f"{module}.{name}" for module in ("dill._dill", "dill.dill") for name in ("_load_type", "_create_array")]
+
+
+def _plain_dict(*_args: Any) -> dict[Any, Any]:
+    """Take the place of a `defaultdict`, whose factory is not needed."""
+    return {}
+
+
 _CODE = re.compile(r"\bGLOBAL (\S+)|unrecognized (function .*)")
 """Where PyTorch's errors name what the file would have called."""
 MAX_EXPANSION = 20
 """An archive may hold this many times its own size; PyTorch does not compress what it saves."""
+_ARCHIVE = b"PK\x03\x04"  # how an archive begins
 _FREE_BYTES = 1 << 20  # whatever the size of the archive
-_READABLE: list[Any] = [*_NUMPY, *((Skipped, name) for name in _OF_DILL)]
+_READABLE: list[Any] = [
+    *_NUMPY,
+    (_plain_dict, "collections.defaultdict"),
+    *((Skipped, name) for name in _OF_DILL),
+]
 
 
-def read_tensor_file(path: str | Path) -> Any:
+def read_tensor_file(path: str | Path, *, skipped: Sequence[str] = ()) -> Any:
     """Read a file written by `torch.save` (in either of its formats, also with dill), with tensors on the CPU.
 
     PyTorch's restricted unpickler (`weights_only=True`) accepts tensors and plain Python values and calls nothing that
@@ -64,50 +75,58 @@ def read_tensor_file(path: str | Path) -> Any:
 
     Args:
         path: The file.
+        skipped: Patterns of names, such as `omegaconf.*`, of objects in the file that are not needed. They are not
+            imported; `Skipped` takes their place.
 
     Returns:
         Its content, usually a dictionary.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        CheckpointError: If the file is damaged, is no file of PyTorch's, would run code on loading (names what), or
-            would need far more memory than its size.
+        CheckpointError: If the file is damaged (checksums show this, which files of PyTorch before 1.6 do not have), is
+            no file of PyTorch's, would run code on loading (names what), or would need far more memory than its size.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint")
+    if is_pointer_file(path):
+        raise CheckpointError(f"{path}: {IS_POINTER}")
     try:
         _check_archive(path)
-        with torch.serialization.safe_globals(_READABLE):
+        with torch.serialization.safe_globals([*_READABLE, *_skipped_names(path, skipped)]):
             content = torch.load(str(path), map_location="cpu", weights_only=True)
         _check_tensors(content)
         return content
-    # Damaged pickles raise all kinds of errors; those of the operating system (OSError) are no fault of the file.
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        zipfile.BadZipFile,
-        LookupError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        MemoryError,
-        RecursionError,
-    ) as error:
+    except OSError:  # of the operating system, no fault of the file
+        raise
+    except Exception as error:  # damaged files raise errors of any type
         raise CheckpointError(
             f"{path}: expected a checkpoint of plain tensors and values, but loading it failed: {_reason(error)}"
         ) from error
 
 
 def _check_archive(path: Path) -> None:
-    """Check that an archive does not expand to many times its size as it is read."""
+    """Check that an archive does not expand to many times its size, and its checksums, which torch.load ignores."""
     if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            if file.read(len(_ARCHIVE)) == _ARCHIVE:
+                raise ValueError("the archive has no end, as if the file had been cut short")
         return
     with zipfile.ZipFile(path) as archive:
         num_bytes = sum(member.file_size for member in archive.infolist())
-    if num_bytes > MAX_EXPANSION * path.stat().st_size + _FREE_BYTES:
-        raise ValueError(f"it would expand to {num_bytes / 1e9:.1f} GB, more than {MAX_EXPANSION} times its size")
+        if num_bytes > MAX_EXPANSION * path.stat().st_size + _FREE_BYTES:
+            raise ValueError(f"it would expand to {num_bytes / 1e9:.1f} GB, more than {MAX_EXPANSION} times its size")
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"the checksum of {damaged} is wrong")
+
+
+def _skipped_names(path: Path, patterns: Sequence[str]) -> list[Any]:
+    """Find the names in a file that match patterns, without running anything."""
+    if not patterns or not zipfile.is_zipfile(path):
+        return []
+    names = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
+    return [(Skipped, name) for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
 
 
 def _check_tensors(content: Any) -> None:

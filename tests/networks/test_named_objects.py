@@ -1,5 +1,6 @@
 """Objects that users name, and what is restored around evaluation."""
 
+import json
 import re
 import sys
 
@@ -11,8 +12,9 @@ from torch import nn
 from networks import AuditoryNetwork, CochCNN9, external_network, load_network, named_objects
 from networks.__main__ import main
 from networks.description import build
-from networks.named_objects import ObjectName, load_object, parse_object_name
+from networks.named_objects import ObjectName, load_object, make_object, parse_object_name
 from networks.training_flags import evaluation_mode
+from networks.user_code import user_code
 
 
 def test_names_are_parsed_without_importing():
@@ -42,6 +44,113 @@ def test_what_is_wrong_with_a_name_is_said(name, message):
         load_object(name)
 
 
+USERS_OBJECTS = """
+import functools
+
+VALUE = 3
+
+def make(number=3):
+    return number
+
+def raises():
+    return broken()
+
+def broken():
+    return {}["key"]
+
+def text():
+    return "three"
+
+def needs(path, *, name):
+    return path
+
+def stops():
+    raise SystemExit(2)
+
+def raises_known():
+    raise OverflowError("known")
+
+partial = functools.partial(needs, 3, name="three")
+
+class Unfit:
+    pass
+
+unfit = Unfit()
+"""
+
+
+@pytest.fixture
+def users_objects(tmp_path, monkeypatch):
+    (tmp_path / "my_objects.py").write_text(USERS_OBJECTS)
+    monkeypatch.chdir(tmp_path)
+    return "my_objects.py"
+
+
+def make_number(name):
+    return make_object(name, lambda made: isinstance(made, int), expected="a number", passes=(OverflowError,))
+
+
+@pytest.mark.parametrize("name", ["VALUE", "make", "partial"])
+def test_an_object_is_named_or_made_by_a_function(users_objects, name):
+    assert make_number(f"{users_objects}:{name}") == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("needs", "function without arguments that returns one, but this one needs path, name: give them defaults"),
+        ("text", "expected a number or a function that returns one, got a function that returns a str"),
+        ("unfit", "expected a number or a function that returns one, got an Unfit"),
+        ("Unfit", "got a function that returns an Unfit"),
+        ("stops", r"calling it raised SystemExit: 2 \(my_objects\.py, line 22\)"),
+        ("missing", "my_objects.py does not define 'missing'; it defines VALUE, make, .*known, partial, Unfit, unfit"),
+    ],
+)
+def test_what_is_wrong_with_a_users_function_is_said(users_objects, name, message):
+    with pytest.raises(ValueError, match=message):
+        make_number(f"{users_objects}:{name}")
+
+
+def test_errors_of_a_users_function_say_where_they_were_raised(users_objects):
+    with pytest.raises(ValueError, match=r"calling it raised KeyError: 'key' \(my_objects\.py, line 13\)"):
+        make_number(f"{users_objects}:raises")
+    with pytest.raises(OverflowError, match="known"):
+        make_number(f"{users_objects}:raises_known")
+    # The last line of the user, not of the library that it calls.
+    message = r"reading raised JSONDecodeError: .*test_named_objects\.py, line \d+\)"
+    with pytest.raises(ValueError, match=message), user_code("reading"):
+        json.loads("{")
+
+
+def test_a_file_that_runs_a_program_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "program.py").write_text("import sys\nsys.exit(1)\n")
+    with pytest.raises(ValueError, match=r"SystemExit: 1 \(program\.py, line 2\); put .* under `if __name__ =="):
+        load_object("program.py:VALUE")
+
+
+def test_a_module_that_is_not_found_says_which_folder_to_add(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(ValueError, match=r"set PYTHONPATH to the folder that holds my_lab_models\.py \(`"):
+        load_object("my_lab_models:make")
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "my_lab_models.py").write_text("import my_lab_tools\n")
+    (tmp_path / "lab" / "my_lab_tools.py").write_text("VALUE = 1\n")
+    message = (
+        rf"lab/my_lab_models\.py exists, so set PYTHONPATH={tmp_path}/lab, or start .* PYTHONPATH, which is not set"
+    )
+    with pytest.raises(ValueError, match=message):
+        load_object("my_lab_models:make")
+    with pytest.raises(ValueError, match=message):  # a checkpoint whose backbone is not found
+        build({"class_path": "my_lab_models.Backbone", "init_args": {}})
+    with pytest.raises(
+        ValueError, match=rf"'my_lab_tools' \(lab/my_lab_models\.py, line 1\); .* set PYTHONPATH={tmp_path}/lab"
+    ):
+        load_object("lab/my_lab_models.py:make")
+
+
 def test_every_submodule_gets_its_own_training_flag_back():
     net = nn.Sequential(nn.Linear(1, 1), nn.Sequential(nn.BatchNorm1d(1), nn.ReLU()))
     net.train()
@@ -60,6 +169,8 @@ def test_checkpoints_from_before_a_class_moved_are_built():
         build({"class_path": "networks.cochcnn9.NoSuchClass", "init_args": {}})
     with pytest.raises(ValueError, match="not found"):
         build({"class_path": "elsewhere_never.cochcnn9.CochCNN9", "init_args": {}})
+    with pytest.raises(ValueError, match=r"expected package\.module\.Class"):
+        build({"class_path": "CochCNN9", "init_args": {}})
 
 
 USERS_MODULE = """
@@ -130,6 +241,21 @@ def test_a_named_class_is_rebuilt_from_its_own_description(users_module):
     description = network.description()
     assert description["init_args"]["backbone"]["class_path"] == "my_models.TwoLayers"
     assert build(description).backbone.layer1.out_features == 8
+
+
+def test_a_class_of_a_file_is_rebuilt_where_its_module_is_importable(users_module):
+    backbone = load_object("my_models.py:TwoLayers")
+    description = backbone(num_units=8).description()
+    assert type(build(description)) is backbone
+    del sys.modules[backbone.__module__]  # as in another process
+    rebuilt = build(description)
+    assert type(rebuilt).__module__ == "my_models"
+    assert rebuilt.layer1.out_features == 8
+
+
+def test_a_class_of_a_notebook_says_where_to_define_it():
+    with pytest.raises(ValueError, match=r"defined in a program or notebook\. Load the checkpoint in one that defines"):
+        build({"class_path": "__main__.NeverDefined", "init_args": {}})
 
 
 def test_a_description_does_not_choose_a_file_to_run(users_module):

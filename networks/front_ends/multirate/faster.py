@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from networks.files.write_once import write_once
 from networks.front_ends.multirate.cache_folder import cache_folder
-from networks.write_once import write_once
 
 SOUNDS_TIMED = {"cpu": 4, "cuda": 64}
 ROUNDS = 3

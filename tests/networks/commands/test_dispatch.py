@@ -93,6 +93,6 @@ def test_the_exit_code_is_that_of_the_command(capsys):
     with pytest.raises(SystemExit):
         dispatch("networks", "Some package.", COMMANDS, ["--help"])
     assert "Do something." in capsys.readouterr().out.split("COMMAND")[-1]
-    with pytest.raises(SystemExit):
-        dispatch("networks", "Some package.", COMMANDS, ["other"])
-    assert "invalid choice: 'other'" in capsys.readouterr().err
+    assert dispatch("networks", "Some package.", COMMANDS, ["exampel"]) == 2
+    error = "error: there is no command 'exampel' (did you mean example?); `cochlearn networks --help` lists all\n"
+    assert capsys.readouterr().err == error

@@ -22,6 +22,7 @@ from networks import (
     load_network,
 )
 from networks.__main__ import main
+from networks.commands.stage_table import stage_table
 from networks.stage_summary import FRONT_END, REST, stage_summaries
 from networks.weights.published import PUBLISHED_NUM_CLASSES
 from tests.helpers.published_weights import published_file, published_names
@@ -149,6 +150,38 @@ def test_fields_of_functions_without_modules():
     assert rows["one"].num_parameters == 15
 
 
+class Detached(nn.Module):
+    def forward(self, waveform):
+        return torch.from_numpy(waveform.detach().numpy()[:, None])
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_fields_behind_a_spectrogram_are_measured(normalised):
+    def spectrogram(waveform):
+        window = torch.hann_window(100)
+        power = torch.stft(waveform, 100, 50, window=window, return_complex=True).abs().square()
+        log = (power @ torch.eye(power.shape[-1]) + 1e-6).log()  # a product that cannot be followed
+        return log - log.mean() if normalised else log
+
+    layers = nn.Sequential(nn.Conv1d(51, 8, 3), nn.ReLU(), nn.Conv1d(8, 8, 5, dilation=2), nn.Flatten())
+    layout = {"0": "batch features time", "2": "batch features time", "3": "batch features"}
+    network = StagedNetwork(
+        layers, ["0", "2", "3"], sample_rate_hz=1000, num_samples=2000, preprocess=spectrogram, layout=layout
+    )
+    rows = rows_of(network)
+    expected = [math.inf] * 3 if normalised else [99 + 2 * 50, 99 + 10 * 50, math.inf]  # a window starts with a zero
+    assert [row.field_ms for row in rows.values()][:3] == expected
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_fields_that_no_gradient_tells_are_left_out_with_a_reason(capsys):
+    network = StagedNetwork(nn.Sequential(Detached(), nn.Conv1d(1, 2, 3)), ["1"], sample_rate_hz=100, num_samples=50)
+    rows = rows_of(network)
+    assert math.isnan(rows["1"].field_ms)
+    table = stage_table("mine", list(rows.values()))
+    assert "no gradient reaches the waveform" in str(table.caption)
+
+
 def test_summary_of_a_recurrent_network():
     network = StagedNetwork(Toy(), ["conv", "lstm", "cell"], sample_rate_hz=RATE_HZ, num_samples=NUM_SAMPLES)
     rows = rows_of(network)
@@ -157,6 +190,26 @@ def test_summary_of_a_recurrent_network():
     assert rows["lstm"].num_operations == 39 * 2 * 4 * 5 * (6 + 5)
     assert [row.num_units for row in rows.values()] == [6, 10, 3, None]
     assert sum(row.num_parameters for row in rows.values()) == sum(p.numel() for p in network.parameters())
+
+
+class Attention(nn.Module):
+    """A transformer layer over the time steps of a waveform."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(8, 2, 12, batch_first=True)
+
+    def forward(self, waveform):
+        return self.layer(waveform.reshape(len(waveform), -1, 8))
+
+
+def test_attention_is_counted():
+    network = StagedNetwork(
+        Attention(), ["layer"], sample_rate_hz=RATE_HZ, num_samples=80, layout="batch time features"
+    )
+    projections = 10 * 8 * (4 * 8 + 2 * 12)
+    assert projections <= rows_of(network)["layer"].num_operations <= projections + 2 * 10 * 10 * 8
+    assert torch.backends.mha.get_fastpath_enabled()
 
 
 def test_summary_of_a_configuration_a_checkpoint_and_a_class(published, tmp_path, capsys, monkeypatch):

@@ -70,6 +70,7 @@ def test_a_known_network_takes_a_state_dict_a_file_or_a_folder(tmp_path):
         assert network.stages == untrained.stages
         assert all(torch.equal(weights[key], value) for key, value in network.module.state_dict().items())
     weights.pop("layernorm.weight", None)
+    assert len(weights["classifier.dense.bias"]) == 527
     with pytest.raises(CheckpointError, match="state dict: weights of another architecture than ASTModel"):
         external_network("AST", {"layernorm.bias": torch.zeros(16)}, **sizes)
     with pytest.raises(FileNotFoundError, match=r"expected a folder with AST's config\.json"):
@@ -124,5 +125,7 @@ def test_what_a_function_lacks_is_named(own, function, arguments, message):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"unknown external network 'VGG': expected AST, .* package\.module:function"):
+    with pytest.raises(
+        ValueError, match=r"unknown external network 'VGG': expected VGGish, .*AST, .* package\.module:function"
+    ):
         external_network("VGG")

@@ -40,31 +40,34 @@ TORCHAUDIO = {
 }
 
 
-def small_ast(folder=None):
-    return ready.ast(folder) if folder else ready.ast(**LAYERS, max_length=64)
+def small_ast(folder=None, **settings):
+    return ready.ast(folder, **settings) if folder else ready.ast(**LAYERS, max_length=64, **settings)
 
 
-def small_wav2vec2(folder=None):
-    return ready.wav2vec2(folder) if folder else ready.wav2vec2(**LAYERS, **CONVOLUTIONS, **POSITIONS)
+def small_wav2vec2(folder=None, **settings):
+    if folder:
+        return ready.wav2vec2(folder, **settings)
+    return ready.wav2vec2(**LAYERS, **CONVOLUTIONS, **POSITIONS, **settings)
 
 
-def small_speech2text(folder=None):
+def small_speech2text(folder=None, **settings):
     sizes = {"d_model": 16, "encoder_layers": 2, "decoder_layers": 1, "conv_channels": 16, "vocab_size": 20}
-    sizes |= {f"{part}_ffn_dim": 32 for part in ("encoder", "decoder")}
-    return ready.speech2text(folder) if folder else ready.speech2text(**sizes, encoder_attention_heads=2)
+    sizes |= {f"{part}_ffn_dim": 32 for part in ("encoder", "decoder")} | {"encoder_attention_heads": 2}
+    return ready.speech2text(folder, **settings) if folder else ready.speech2text(**sizes, **settings)
 
 
+ENCODER = ("Embedding", "Encoder_1", "Encoder_2")
 SMALL = {
-    "AST": (small_ast, ("embeddings", "layer0", "layer1")),
-    "Wav2Vec2": (small_wav2vec2, ("conv0", "conv1", "projection", "layer0", "layer1")),
-    "Speech2Text": (small_speech2text, ("conv", "layer0", "layer1")),
+    "AST": (small_ast, (*ENCODER, "Final"), ("embeddings", "layer0", "layer1")),
+    "Wav2Vec2": (small_wav2vec2, (*ENCODER, "Final"), ("conv0", "conv1", "projection", "layer0", "layer1")),
+    "Speech2Text": (small_speech2text, ENCODER, ("conv", "layer0", "layer1")),
 }
 
 
-def make(name: str):
+def make(name: str, **settings):
     pytest.importorskip("transformers", reason="the extra 'models' is not installed")
     torch.manual_seed(0)
-    return SMALL[name][0]()
+    return SMALL[name][0](**settings)
 
 
 @pytest.fixture
@@ -72,19 +75,91 @@ def sounds() -> np.ndarray:
     return (0.1 * np.random.default_rng(0).standard_normal((3, 32_000))).astype(np.float32)
 
 
+def outputs_of(net, sounds):
+    """What the model of transformers returns, with all hidden states."""
+    inputs = net.preprocess(torch.tensor(net.gain * sounds))
+    with torch.no_grad():
+        keywords = inputs if isinstance(inputs, dict) else {"input_values": inputs}
+        return net.module(**keywords, output_hidden_states=True)
+
+
+def assert_stages(features, expected):
+    assert list(features) == list(expected)
+    for stage, values in expected.items():
+        np.testing.assert_allclose(features[stage], values.numpy(), rtol=1e-5, atol=1e-5, err_msg=stage)
+
+
+def test_the_papers_stages_of_ast_are_what_transformers_computes(sounds):
+    net = make("AST")
+    shuffle(net.module)
+    outputs = outputs_of(net, sounds)
+    hidden, logits = outputs.hidden_states[0], outputs.logits
+    model = net.module.audio_spectrogram_transformer
+    first = model.embeddings
+    with torch.no_grad():
+        # The embeddings without the two class tokens and the positions.
+        expected = {"Embedding": (hidden[:, 2:] - first.position_embeddings[:, 2:]).mean(1)}
+        for number, layer in enumerate(model.layers if hasattr(model, "layers") else model.encoder.layer):
+            attended, after = layer.attention(layer.layernorm_before(hidden)), layer(hidden)
+            attended = attended[0] if isinstance(attended, tuple) else attended
+            expected[f"Encoder_{number + 1}"] = (after - hidden - attended).mean(1)
+            hidden = after
+    assert logits.shape == (3, 527)
+    assert_stages(stage_activations(net, sounds, batch_size=2), expected | {"Final": logits})
+
+
+def test_the_papers_stages_of_wav2vec2_are_what_transformers_computes(sounds):
+    net = make("Wav2Vec2")
+    shuffle(net.module)
+    outputs = outputs_of(net, sounds)
+    expected = {stage: states.mean(1) for stage, states in zip(ENCODER, outputs.hidden_states, strict=True)}
+    assert_stages(stage_activations(net, sounds, batch_size=2), expected | {"Final": outputs.logits.mean(1)})
+    assert outputs.logits.shape[2] == 32
+
+
+def test_the_papers_stages_of_speech2text_are_what_transformers_computes(sounds):
+    net = make("Speech2Text")
+    shuffle(net.module)
+    hidden = outputs_of(net, sounds).hidden_states
+    expected = {stage: states.mean(1) for stage, states in zip(ENCODER, hidden, strict=True)}
+    features = stage_activations(net, sounds, batch_size=2)
+    assert_stages(features, expected)
+    layers = stage_activations(make("Speech2Text", stages="layers"), sounds)
+    assert list(layers) == list(SMALL["Speech2Text"][2])
+    # The last hidden states are those after the norm.
+    assert not np.allclose(features["Encoder_2"], layers["layer1"], atol=1e-3)
+
+
+def shuffle(model):
+    """Fill a model with random numbers: transformers begins with zeros in positions and biases, and ones in norms."""
+    generator = torch.Generator().manual_seed(1)
+    for parameter in model.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+
+
 @pytest.mark.parametrize("name", SMALL)
-def test_stages_are_averaged_over_time(name, sounds):
-    net = make(name)
-    assert net.stages == SMALL[name][1]
+def test_all_layers_are_an_option(name, sounds):
+    net = make(name, stages="layers")
+    assert net.stages == SMALL[name][2]
     features = stage_activations(net, sounds, batch_size=2)
     assert {values.shape for stage, values in features.items() if "conv" not in stage} == {(3, 16)}
-    with torch.no_grad():
-        inputs = net.preprocess(torch.tensor(sounds))
-        output = net.module(**inputs) if isinstance(inputs, dict) else net.module(inputs)
-    assert output.last_hidden_state.shape[0] == 3
     if name == "Wav2Vec2":  # the last layer's output is the model's
-        expected = output.last_hidden_state.mean(dim=1)
+        expected = outputs_of(net, sounds).hidden_states[-1].mean(dim=1)
         np.testing.assert_allclose(features["layer1"], expected.numpy(), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="stages to be one of paper, layers, got 'all'"):
+        make(name, stages="all")
+
+
+@pytest.mark.parametrize("name", ["AST", "Wav2Vec2"])
+def test_weights_without_a_head_have_no_final_stage(name, sounds, tmp_path):
+    net = make(name)
+    base = getattr(net.module, net.module.base_model_prefix)
+    base.save_pretrained(tmp_path)
+    headless = SMALL[name][0](tmp_path)
+    assert headless.stages == ENCODER
+    features = stage_activations(net, sounds)
+    for stage, values in stage_activations(headless, sounds).items():
+        np.testing.assert_allclose(values, features[stage], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -113,8 +188,9 @@ def test_weights_come_from_a_folder(name, sounds, tmp_path, capfd):
     loaded = load_network(f"{name}:{tmp_path}")
     assert "\r" not in capfd.readouterr().err
     assert loaded.identity == NetworkIdentity(
-        run=f"{name}:{tmp_path}", checkpoint=f"{name}:{tmp_path}", kind="external"
+        run=f"{name}:{tmp_path.name}", checkpoint=f"{name}:{tmp_path}", kind="external"
     )
+    assert loaded.network.gain == net.gain == 0.1
     before, after = stage_activations(net, sounds), stage_activations(loaded.network, sounds)
     for stage, values in before.items():
         np.testing.assert_array_equal(after[stage], values)
@@ -122,8 +198,10 @@ def test_weights_come_from_a_folder(name, sounds, tmp_path, capfd):
     assert permuted.identity.checkpoint == f"permuted:{name}:{tmp_path}:1"
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
-    with pytest.raises(CheckpointError, match=r"weights of \w+Model are missing: .*layers?\.2"):
+    capfd.readouterr()
+    with pytest.raises(CheckpointError, match=r"weights of \w+For\w+ are missing: .*layers?\.2"):
         load_network(f"{name}:{tmp_path}")
+    assert not capfd.readouterr().err
 
 
 def test_settings_of_the_folders_feature_extractor_are_kept(tmp_path):
@@ -135,13 +213,54 @@ def test_settings_of_the_folders_feature_extractor_are_kept(tmp_path):
         small_ast(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("hidden_size", 2**22, "config.json asks for .* GB of weights, but the files hold 0.0 GB"),
+        ("intermediate_size", 2**40, "config.json asks for"),
+        ("num_hidden_layers", 10**9, "config.json asks for 1000000000 num_hidden_layers, more than 1000"),
+        ("hidden_size", "wide", "transformers cannot load ASTFor"),
+    ],
+)
+def test_settings_that_ask_for_far_more_than_the_weights_are_refused(tmp_path, setting, value, message):
+    make("AST").module.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {setting: value}))
+    with pytest.raises(CheckpointError, match=message) as raised:
+        small_ast(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+            r"model\.safetensors: a pointer of Git LFS",
+        ),
+        ((2**40).to_bytes(8, "little") + b"{}", "transformers cannot load ASTFor"),
+        (
+            (78).to_bytes(8, "little")
+            + b'{"a":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}',
+            "transformers cannot load ASTFor",
+        ),
+    ],
+)
+def test_weights_that_claim_more_than_they_hold_are_refused(tmp_path, content, message):
+    make("AST").module.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match=message) as raised:
+        small_ast(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
 def test_folders_that_are_not_there_are_refused_and_nothing_is_downloaded(tmp_path):
     make("AST")
     with pytest.raises(FileNotFoundError, match=r"expected a folder with AST's config\.json"):
         small_ast(tmp_path)
     with pytest.raises(SourceError, match=r"config\.json"):
         load_network(f"AST:{tmp_path}")
-    with pytest.raises(SourceError, match="NAME:FOLDER with NAME one of AST"):
+    with pytest.raises(SourceError, match=r"NAME:PATH with NAME one of VGGish, .* AST"):
         parse_source("AST:some-organisation/some-model")
     with pytest.raises(ValueError, match="a folder or settings, got both"):
         ready.ast(tmp_path, hidden_size=3)
@@ -158,7 +277,7 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch):
 def test_torchaudios_network_from_a_file(sounds, tmp_path, monkeypatch):
     torch.manual_seed(0)
     net = torchaudio_wav2vec2(**TORCHAUDIO)
-    assert net.stages == SMALL["Wav2Vec2"][1]
+    assert net.stages == SMALL["Wav2Vec2"][2]
     features = stage_activations(net, sounds)
     assert {stage: values.shape for stage, values in features.items()} == {
         stage: (3, 8 if stage.startswith("conv") else 16) for stage in net.stages

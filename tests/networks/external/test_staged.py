@@ -10,10 +10,10 @@ from torch import nn
 
 from evaluate import stage_activations
 from evaluate.__main__ import main
-from evaluate.features.activations import StageError
 from evaluate.features.fingerprint import network_fingerprint
+from evaluate.features.recording import StageError
 from networks import StagedNetwork, load_network, permute_weights
-from networks.external.stage_axes import Axes, first_tensor
+from networks.external.stage_layouts import first_tensor
 from networks.external.stage_paths import find_stages
 from networks.weights.identity import NetworkIdentity
 from networks.weights.sources import SourceError
@@ -58,16 +58,16 @@ def sounds() -> np.ndarray:
 
 
 def test_axes_of_all_kinds_of_stages_are_found():
-    assert staged().axes == {
-        "conv": Axes(0, 2),
-        "relu": Axes(0, 2),
-        "lstm": Axes(0, 1),
-        "gru": Axes(1, 0),
-        "encoder.layers.0": Axes(0, 1),
-        "encoder.layers.1": Axes(0, 1),
-        "encoder": Axes(0, 1),
-        "cell": Axes(0, "calls"),
-        "head": Axes(0, "none"),
+    assert {stage: str(layout) for stage, layout in staged().layouts.items()} == {
+        "conv": "batch features time",
+        "relu": "batch features time",
+        "lstm": "batch time features",
+        "gru": "time batch features",
+        "encoder.layers.0": "batch time features",
+        "encoder.layers.1": "batch time features",
+        "encoder": "batch time features",
+        "cell": "calls batch features",
+        "head": "batch features",
     }
 
 
@@ -132,14 +132,16 @@ class Picture(nn.Module):
         return {"picture": self.flat(self.conv(waveform.reshape(-1, 1, 10, 32)))}
 
 
-def test_a_network_of_one_length_has_time_last_in_pictures(sounds):
-    net = staged(["*"], Picture())
-    assert net.axes == {"conv": Axes(0, 3), "flat": Axes(0, "none")}
+def test_axes_of_pictures_are_declared_where_the_length_does_not_show_them(sounds):
+    with pytest.raises(ValueError, match=r"for example layout=\{'conv': 'batch features features time'\}"):
+        staged(["*"], Picture())
+    net = staged(["*"], Picture(), layout={"conv": "batch features features time"})
+    assert str(net.layouts["flat"]) == "batch features"
     conv = net.module.conv(torch.tensor(sounds).reshape(7, 1, 10, 32)).detach()
     features = stage_activations(net, sounds)
     np.testing.assert_allclose(features["conv"], conv.mean(dim=3).flatten(1).numpy(), rtol=1e-5, atol=1e-6)
     assert features["flat"].shape == (7, 960)
-    declared = staged(["*"], net.module, time_axis={"conv": 2})
+    declared = staged(["*"], net.module, layout={"conv": "batch features time features"})
     expected = conv.mean(dim=2).flatten(1).numpy()
     np.testing.assert_allclose(stage_activations(declared, sounds)["conv"], expected, rtol=1e-5, atol=1e-6)
 
@@ -156,16 +158,22 @@ class Sequence(nn.Module):
 
 
 def test_axes_that_cannot_be_found_must_be_declared(sounds):
-    with pytest.raises(ValueError, match=r"which axis of stage 'layer' is time.*\(2, 32, 4\).*declare time_axis"):
+    with pytest.raises(
+        ValueError, match=r"which axis of stage 'layer' is time.*\(2, 32, 4\).*layout=\{'layer': 'batch"
+    ):
         staged(["layer"], Sequence())
-    for axis in (1, -2, {"lay*": 1}):
-        assert staged(["layer"], Sequence(), time_axis=axis).axes == {"layer": Axes(0, 1)}
-    assert stage_activations(staged(["layer"], Sequence(), time_axis="none"), sounds)["layer"].shape == (7, 128)
-    for axis in (0, 3, -3):
-        with pytest.raises(ValueError, match="cannot be time"):
-            staged(["layer"], Sequence(), time_axis=axis)
-    with pytest.raises(ValueError, match="declared for 'later', but no stage"):
-        staged(["layer"], Sequence(), time_axis={"layer": 1, "later": 1})
+    for layout in ("batch time features", {"lay*": " batch  time features"}):
+        net = staged(["layer"], Sequence(), layout=layout)
+        assert str(net.layouts["layer"]) == "batch time features"
+    features = stage_activations(staged(["layer"], Sequence(), layout="batch features features"), sounds)
+    assert features["layer"].shape == (7, 128)
+    for layout, message in (
+        ("time batch features", r"layout=\{'layer': 'time batch features'\}: expected 2 sounds.*\(2, 32, 4\)"),
+        ("batch time", r"expected 2 axes, batch time, got an output of shape \(2, 32, 4\)"),
+        ({"layer": "batch time features", "later": "batch"}, "declared for 'later', but no stage"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            staged(["layer"], Sequence(), layout=layout)
 
 
 class Twice(nn.Module):
@@ -193,7 +201,7 @@ class Total(nn.Module):
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
-        ("shared", "'shared' is called 2 times.*'calls'"),
+        ("shared", "'shared' is called 2 times.*'calls batch features'"),
         ("unused", "'unused' is not reached"),
         ("text", "'text' gives no tensor but a str"),
         ("total", r"'total' has no axis for the batch.*\(\)"),
@@ -202,6 +210,29 @@ class Total(nn.Module):
 def test_stages_without_one_activation_a_sound_are_refused(stage, message):
     with pytest.raises(ValueError, match=message):
         staged([stage], Twice())
+
+
+def test_a_list_of_modules_leads_to_what_is_in_it():
+    class Listed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.blocks = nn.ModuleList([nn.Conv1d(1, 2, 8), nn.Conv1d(2, 2, 8)])
+
+        def forward(self, waveform):
+            return self.blocks[1](self.blocks[0](waveform[:, None]))
+
+    with pytest.raises(ValueError, match=r"'blocks' is not reached.*; name what is in the list, as 'blocks\.\*'"):
+        staged(["block*"], Listed())
+
+
+def test_all_stages_that_need_an_argument_are_named_at_once():
+    with pytest.raises(
+        ValueError, match=r"2 stages need `layout`[\s\S]*'shared' is called 2 times[\s\S]*'total' has no axis"
+    ) as error:
+        staged(["shared", "total"], Twice())
+    assert str(error.value).count("\n- ") == 2
+    with pytest.raises(ValueError, match=r"matches the stage 'nothing'.*matches the stage 'other\.\*'"):
+        staged(["nothing", "shared", "other.*"], Twice())
 
 
 def test_a_module_that_is_called_again_is_noticed_later_too(sounds):
@@ -263,8 +294,9 @@ def test_preprocessing_is_part_of_the_network(sounds):
     np.testing.assert_allclose(doubled["conv"], stage_activations(plain, 2 * sounds)["conv"], rtol=1e-6)
     keywords = staged(["conv"], preprocess=lambda waveform: {"waveform": waveform})
     np.testing.assert_array_equal(stage_activations(keywords, sounds)["conv"], stage_activations(plain, sounds)["conv"])
-    several = [plain, louder_net, keywords, staged(["relu"]), staged(["conv"], time_axis=2)]
-    assert len({network_fingerprint(net) for net in several}) == 4  # an axis that is declared is as one that is found
+    several = [plain, louder_net, keywords, staged(["relu"])]
+    several.append(staged(["conv"], layout="batch features time"))
+    assert len({network_fingerprint(net) for net in several}) == 4  # axes that are declared are as those that are found
 
 
 FACTORY = """
@@ -319,7 +351,7 @@ def test_a_factory_makes_the_same_network_every_time(factory_file, monkeypatch):
 def test_factories_that_cannot_be_used_are_refused(factory_file):
     for name, message in (
         (f"{factory_file}:nothing", "does not define 'nothing'; it defines.*make_network"),
-        (f"{factory_file}:make_nothing", "got a Linear; networks.StagedNetwork adds these"),
+        (f"{factory_file}:make_nothing", "StagedNetwork adds these.* got a function that returns a Linear"),
         ("nowhere.at_all:make", "module 'nowhere.at_all' is not found"),
         (f"{factory_file.parent}/none.py:make", "no such file"),
     ):

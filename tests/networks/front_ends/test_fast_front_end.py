@@ -15,7 +15,10 @@ from tests.helpers.published_weights import published_file, published_weights
 TOLERANCE = 4e-4  # of the fast method's cochleagrams
 
 
-@pytest.mark.parametrize(("name", "backbone"), [("cochcnn9", CochCNN9), ("cochresnet50", CochResNet50)])
+@pytest.mark.parametrize(
+    ("name", "backbone"),
+    [pytest.param("cochcnn9", CochCNN9, marks=pytest.mark.slow), ("cochresnet50", CochResNet50)],
+)
 def test_stages_of_published_networks_are_within_the_tolerance(shared_dir: Path, name, backbone):
     network = AuditoryNetwork(backbone(), PUBLISHED_NUM_CLASSES, Cochleagram())
     weights = published_weights(shared_dir / "golden" / f"{name}_published_shapes.json")

@@ -50,8 +50,10 @@ def difference(value: torch.Tensor, expected: torch.Tensor) -> float:
     return float((value - expected).norm() / expected.norm())
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("num_sounds", [1, 11])
+@pytest.mark.parametrize(
+    ("setting", "num_sounds"),
+    [*((setting, number) for setting in SETTINGS for number in (1, 3)), ("whole blocks", 11), ("odd length", 11)],
+)
 def test_equals_the_tensors_and_their_gradient(setting, num_sounds, num_threads):
     fronts = [Cochleagram(**SETTINGS[setting], fused=value) for value in (False, True)]
     waveforms = 0.1 * torch.randn(num_sounds, fronts[0].num_samples, generator=torch.Generator().manual_seed(0))
@@ -213,7 +215,7 @@ def test_by_default_the_front_end_asks_which_way_is_faster(monkeypatch):
         assert torch.equal(result, Cochleagram(**SMALL, **SMALL_FRAMES, fused=answer)(waveforms))
 
 
-@pytest.mark.parametrize("capability", ["default", "avx2"])
+@pytest.mark.parametrize("capability", ["default", pytest.param("avx2", marks=pytest.mark.slow)])
 def test_narrower_instruction_sets_compute_the_same(capability, tmp_path):
     """Those that this processor has besides its widest."""
     script = """

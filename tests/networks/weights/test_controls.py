@@ -134,7 +134,7 @@ def test_untrained_equals_a_new_network_at_that_seed(network, from_description):
 def test_untrained_leaves_the_global_generator_alone_also_when_it_fails(network):
     state = torch.get_rng_state()
     first, second = untrained(network).state_dict(), untrained(network, seed=1).state_dict()
-    with pytest.raises(ValueError, match="not found"):
+    with pytest.raises(ValueError, match="does not define 'NoSuchNetwork'"):
         untrained({"class_path": "networks.NoSuchNetwork", "init_args": {}})
     assert torch.equal(torch.get_rng_state(), state)
     assert not torch.equal(first["backbone.conv1.weight"], second["backbone.conv1.weight"])

@@ -1,5 +1,6 @@
 """Checkpoints made to do harm: nothing is run or imported, memory stays bounded, one line says what is wrong."""
 
+import collections
 import io
 import os
 import pickle
@@ -149,3 +150,36 @@ def test_views_as_networks_have_them_are_read(tmp_path):
     content = {"a": torch.arange(4).expand(3, 4), "b": torch.arange(100)[::10], "c": torch.zeros(0)}
     torch.save(content, tmp_path / "a.ckpt")
     assert torch.equal(read_tensor_file(tmp_path / "a.ckpt")["a"], content["a"])
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_file_that_was_cut_short_anywhere_is_refused(tmp_path, zipped):
+    torch.save({"weight": torch.randn(300)}, tmp_path / "a.ckpt", _use_new_zipfile_serialization=zipped)
+    content = (tmp_path / "a.ckpt").read_bytes()
+    for length in {*range(0, len(content), 61), *range(len(content) - 70, len(content))}:
+        (tmp_path / "a.ckpt").write_bytes(content[:length])
+        with pytest.raises(CheckpointError, match="plain tensors and values, but loading it failed: it ") as found:
+            read_tensor_file(tmp_path / "a.ckpt")
+        assert "\n" not in str(found.value)
+
+
+def test_a_changed_bit_in_a_tensor_is_noticed(tmp_path):
+    """`torch.load` does not compare checksums."""
+    weight = torch.randn(300)
+    torch.save({"weight": weight}, tmp_path / "a.ckpt")
+    content = (tmp_path / "a.ckpt").read_bytes()
+    start = content.index(weight.numpy().tobytes())
+    for position in range(start, start + 1200, 97):
+        changed = bytearray(content)
+        changed[position] ^= 1
+        (tmp_path / "a.ckpt").write_bytes(changed)
+        with pytest.raises(CheckpointError, match=r"damaged.*the checksum of a/data/0 is wrong"):
+            read_tensor_file(tmp_path / "a.ckpt")
+
+
+def test_default_dictionaries_are_read_as_plain_ones(tmp_path):
+    content = {"counts": collections.defaultdict(None, {"a": [1]}), "weight": torch.zeros(2)}
+    torch.save(content, tmp_path / "a.ckpt")
+    found = read_tensor_file(tmp_path / "a.ckpt")["counts"]
+    assert type(found) is dict
+    assert found == {"a": [1]}

@@ -29,7 +29,7 @@ SMALL_FRONT_END = {
     "frame_rate_hz": 50.0,
     "num_taps": 81,
 }
-TASKS = [{"name": "word", "kind": "one_label"}]
+TASKS = [{"name": "word", "kind": "one_label", "labels": list("abcdefg")}]
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,11 @@ def test_a_checkpoint_is_loaded_as_always(checkpoint, network):
     assert not loaded.network.training
     assert loaded.tasks == TASKS
     assert loaded.identity == NetworkIdentity(run="my-run", checkpoint=str(checkpoint), step=40, epoch=2)
+
+
+@pytest.mark.parametrize("kind", ["", "permuted:", "untrained:"])
+def test_networks_of_a_checkpoint_know_the_names_of_their_classes(checkpoint, kind):
+    assert load_network(f"{kind}{checkpoint}").network.class_names == {"word": tuple("abcdefg")}
 
 
 @pytest.mark.parametrize("name", ["SpectroTemporal", "spectrotemporal"])
@@ -115,6 +120,18 @@ class TinyBackbone(Backbone):
 
     def forward(self, cochleagram: Tensor) -> Tensor:
         return self.dense(self.pooled(cochleagram[:, None]).flatten(1))
+
+
+@pytest.mark.parametrize(("origin", "kind"), [({}, "untrained"), ({"started_from": "before.ckpt"}, "trained")])
+def test_step_0_is_untrained_unless_the_run_started_from_weights(network, tmp_path, origin, kind):
+    content = {
+        NETWORK_KEY: describe_network(network, run="my-run", epoch=0, tasks=TASKS, **origin),
+        "state_dict": {f"network.{name}": tensor for name, tensor in network.state_dict().items()},
+        "global_step": 0,
+        "loops": {},
+    }
+    torch.save(content, tmp_path / "start.ckpt")
+    assert load_network(str(tmp_path / "start.ckpt")).identity.kind == kind
 
 
 def test_an_untrained_backbone_of_a_users_package(monkeypatch):
@@ -195,6 +212,12 @@ def test_unknown_names_are_refused_with_what_is_known(name):
         assert part in str(error.value)
 
 
+@pytest.mark.parametrize(("form", "change"), [("permuted", "permute"), ("untrained", "draw")])
+def test_the_baseline_has_no_weights(form, change):
+    with pytest.raises(SourceError, match=f"SpectroTemporal has no weights to {change}"):
+        load_network(f"{form}:SpectroTemporal")
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [("nowhere.Backbone", "nowhere"), ("networks.Cochleagram", "expected a backbone, got 'networks.Cochleagram'")],
@@ -209,11 +232,29 @@ def test_a_class_that_is_no_backbone_is_refused(target, message):
 def test_weights_of_another_project_are_refused_with_what_was_expected(tmp_path):
     path = tmp_path / "other.pt"
     torch.save({"encoder.weight": torch.zeros(3)}, path)
-    with pytest.raises(CheckpointError, match="expected published weights, named module") as error:
+    with pytest.raises(
+        CheckpointError, match=r"not from this project .*expected published weights, named module"
+    ) as error:
         load_network(str(path))
     assert "encoder.weight" in str(error.value)
-    assert "It is not a checkpoint saved by `python -m train fit` either" in str(error.value)
+    assert "It is not a checkpoint saved by `cochlearn fit` either" in str(error.value)
     assert "load_published" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["state", "lightning", "entry"])
+def test_weights_of_an_own_network_lead_to_its_function(tmp_path, capsys, content):
+    """Wherever they are named: a state dict, a checkpoint of Lightning, an entry of any name."""
+    from networks.__main__ import main
+
+    state, path = {"model.norm.weight": torch.zeros(3)}, tmp_path / "own.ckpt"
+    torch.save({"state": state, "lightning": {"state_dict": state, "epoch": 3}, "entry": {"net": state}}[content], path)
+    with pytest.raises(CheckpointError, match="name that function in place of the file"):
+        load_network(str(path))
+    for words in (["export", str(path)], ["convert", str(path), str(tmp_path / "out.ckpt")]):
+        assert main(words) == 2
+        assert "write a function that makes the network, loads these weights" in " ".join(
+            capsys.readouterr().err.split()
+        )
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
@@ -233,3 +274,20 @@ def test_a_run_before_its_first_step_is_untrained(network, tmp_path, step, by_li
     if by_lightning:
         torch.save(torch.load(path) | {"loops": {}}, path)
     assert load_network(str(path)).identity.kind == kind
+
+
+def test_a_run_directory_is_its_newest_checkpoint(checkpoint, network, tmp_path):
+    last = tmp_path / "runs" / "mine" / "checkpoints" / "last.ckpt"
+    last.parent.mkdir(parents=True)
+    last.write_bytes(checkpoint.read_bytes())
+    for place in (tmp_path / "runs" / "mine", last.parent):
+        loaded = load_network(str(place))
+        assert loaded.identity.checkpoint == str(last)
+        assert_same_weights(loaded.network, network)
+    for control in ("untrained", "permuted"):
+        assert load_network(f"{control}:{tmp_path / 'runs' / 'mine'}:1").identity.kind == control
+    for wrong, right in ((last.with_name("lst.ckpt"), last), (tmp_path / "runs" / "mime", tmp_path / "runs" / "mine")):
+        for form in ("", "permuted:"):
+            with pytest.raises(SourceError) as error:
+                load_network(f"{form}{wrong}")
+            assert f"did you mean {right}?" in str(error.value)

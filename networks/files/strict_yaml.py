@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from networks.files.lfs_pointers import IS_POINTER, is_pointer
+
 if TYPE_CHECKING:
     import yaml
 
@@ -21,6 +23,7 @@ _STANDARD = "tag:yaml.org,2002:"
 _KINDS = {"null": "nothing", "bool": "a truth value", "int": "a number", "float": "a number", "timestamp": "a date"}
 _TAGS = {_STANDARD + name for name in (*_KINDS, "str", "seq", "map", "merge", "value", "binary", "set", "omap")}
 _ANY_KEYS_IN = "init_args"  # arguments of a class, which may be a dictionary with numbers as keys
+_OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _ENCODINGS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -62,8 +65,10 @@ def decode(content: bytes, where: str) -> str:
     """Decode UTF-8, with or without a byte order mark, and UTF-16 with one.
 
     Raises:
-        StrictYamlError: It is neither.
+        StrictYamlError: It is neither, or a pointer of Git LFS.
     """
+    if is_pointer(content):
+        raise StrictYamlError(f"{where}: {IS_POINTER}")
     encoding = next((name for mark, name in _ENCODINGS.items() if content.startswith(mark)), "utf-8")
     try:
         return content.decode(encoding)
@@ -83,7 +88,7 @@ def check_yaml(text: str, where: str, *, has_any_keys: bool = False) -> None:
 
     Raises:
         StrictYamlError: It cannot be parsed; a key is not text or occurs twice; a value such as `12:30` is a number to
-            base 60; there are tags, or too many values.
+            base 60, or one such as `010` an octal number; there are tags, or too many values.
     """
     import yaml
 
@@ -139,6 +144,11 @@ def _check_node(node: "yaml.Node", where: str, *, has_any_keys: bool, seen: set[
     elif isinstance(node, yaml.ScalarNode) and node.style is None and _BASE_60.fullmatch(node.value):
         raise StrictYamlError(
             f"{place}: YAML reads the value {node.value} as a number to base 60: write it in quotes, '{node.value}'"
+        )
+    elif isinstance(node, yaml.ScalarNode) and node.style is None and _OCTAL.fullmatch(node.value):
+        raise StrictYamlError(
+            f"{place}: YAML reads the value {node.value} as an octal number: write it in quotes, '{node.value}', or "
+            "without the zero"
         )
 
 

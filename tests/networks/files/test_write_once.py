@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from networks import write_once as module
-from networks.write_once import write_once
+from networks.files import write_once as module
+from networks.files.write_once import write_once
 
 NO_LINKS = (errno.ENOTSUP, errno.EPERM, errno.EXDEV, errno.ENOSYS, errno.EMLINK)
 

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from networks.strict_yaml import StrictYamlError, check_yaml, parse_yaml, read_yaml
+from networks.files.strict_yaml import StrictYamlError, check_yaml, parse_yaml, read_yaml
 
 ACCEPTED = {
     "quoted keys": (
@@ -37,6 +37,11 @@ REFUSED = {
     "base 60 value": ("max_time: 12:30:00", "the value 12:30:00 as a number to base 60"),
     "base 60 in a list": ("a: [1, 4:05]", "the value 4:05 "),
     "base 60 fraction": ("a: 1:30.5", "the value 1:30.5 "),
+    "octal value": (
+        "a: 1\nseed: 010",
+        "line 2: YAML reads the value 010 as an octal number: write it in quotes, '010'",
+    ),
+    "octal in a list": ("a: [1, -007]", "the value -007 "),
     "twice": ("a: 1\nb: 2\na: 3", "line 3: the key 'a' occurs twice, first in line 1"),
     "twice in one line": ("x: {a: 1, 'a': 2}", "the key 'a' occurs twice"),
     "twice below a list": ("- b:\n    c: 1\n    c: 2", "the key 'c' occurs twice"),

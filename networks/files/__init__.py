@@ -1,0 +1,1 @@
+"""Files of users: read strictly, called what they are, written once."""

@@ -1,0 +1,1 @@
+"""Texts for users: counts with their nouns, numbers in few digits, names in their natural order."""
