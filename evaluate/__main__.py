@@ -10,6 +10,7 @@ COMMANDS = {
     "watch": "evaluate.commands.watch:Watch",
     "report": "evaluate.commands.report:ReportRuns",
     "probe": "evaluate.commands.probe:Probe",
+    "partition": "evaluate.commands.partition:Partition",
     "check": "evaluate.commands.check:CheckBenchmarks",
     "convert": "evaluate.commands.convert:ConvertBenchmark",
     "fetch": "evaluate.commands.fetch:Fetch",

@@ -26,5 +26,8 @@ NO_VALUE = "–"
 REPORT_FILE = "report.html"
 """Page of a report."""
 
-SEED_PATTERN = r"(^|[-_ ])seed[-_ ]?\d+"
+SEED_PATTERN = r"(^|[-_ ])seed(_everything)?[-_ =]?\d+"
 """Part to remove from the names of runs: those whose remaining names are equal form a group."""
+
+PARTITION_FILE = "partition.csv"
+"""Table of the command `partition`, in its output folder."""

@@ -14,10 +14,18 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from datamodules.audio import AudioError
+from evaluate.array_shapes import show_shapes
 from evaluate.benchmarks.problems import BenchmarkError, Problems, shorten
+from evaluate.benchmarks.time_bins import TimeBins
+from networks.commands.program import program
+from networks.text.wording import counted
+from networks.user_code import user_code
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from evaluate.benchmarks.behaviour.trials import Trials
 
 
 ALL = "all"
@@ -47,13 +55,21 @@ class Benchmark:
         waveforms: Called as `waveforms(sample_rate_hz, num_samples)`; returns the sounds as (S, T) float32. Use
             `stimuli`, which also checks the result.
         responses: (S, V, R) responses; R is 1 without repetitions. NaN is a missing repetition, allowed for voxels with
-            at least one repetition of every stimulus; see `num_missing`.
+            at least one repetition of every stimulus; see `num_missing`. Responses in time are given as (S, V, R, T),
+            with `rate_hz`: they become `time_courses`, and `responses` is their mean over the T bins.
         units: V rows with at least the columns `unit`, `subject`, `region`.
         categories: S category names, or None if stimuli have no categories.
         noise_corrected: Whether scores are corrected for the noise of the responses; needs R >= 2.
         citation: The paper to cite when scores on these data are shown.
         unit_kind: Scores of "voxel" units are summarised by medians within a subject and clipped to 1. Each "component"
             unit is reported separately, without clipping, as in Tuckute, Feather et al. 2023.
+        rate_hz: Time bins per second; None for responses without time.
+        start_s: Start of the first bin in seconds from the onset of the sound; may be negative.
+        time_courses: (S, V, R, T) responses in time; None without time.
+        participant_ceiling: Whether scores are also shown as a share of what the other participants' responses explain;
+            for voxels of two subjects or more, see `evaluate.metrics.between_participants`.
+        trials: What listeners were asked, for benchmarks of behaviour: networks answer with a head, and only metrics of
+            heads apply. See `evaluate.benchmarks.behaviour.listeners.make_listeners`.
 
     Raises:
         BenchmarkError: Shapes do not match, names are not unique, values are infinite, or NaN is not allowed; the
@@ -70,6 +86,13 @@ class Benchmark:
     noise_corrected: bool = False
     citation: str = ""
     unit_kind: UnitKind = "voxel"
+    rate_hz: float | None = None
+    start_s: float = 0.0
+    time_courses: np.ndarray | None = None
+    participant_ceiling: bool = False
+    trials: Trials | None = None
+
+    __repr__ = show_shapes
 
     def __post_init__(self) -> None:
         """Convert the fields to their types, then check that they match; all faults are reported together."""
@@ -78,8 +101,13 @@ class Benchmark:
         if self.categories is not None:
             object.__setattr__(self, "categories", tuple(str(name) for name in self.categories))
         object.__setattr__(self, "responses", _as_float64(self.responses, f"benchmark {self.name!r}"))
+        if self.responses.ndim == 4:
+            object.__setattr__(self, "time_courses", self.responses)
+            # A repetition without some of its bins has no mean: it counts as missing.
+            object.__setattr__(self, "responses", self.responses.mean(axis=3))
         problems = Problems()
-        for check in (self._check_name, self._check_stimuli, self._check_units, self._check_responses):
+        checks = (self._check_name, self._check_stimuli, self._check_units, self._check_responses, self._check_time)
+        for check in (*checks, self._check_ceiling, self._check_trials):
             problems.attempt(check)
         problems.raise_any()
 
@@ -97,6 +125,17 @@ class Benchmark:
     def num_repetitions(self) -> int:
         """Number of repetitions, R."""
         return self.responses.shape[2]
+
+    @property
+    def bins(self) -> TimeBins:
+        """Time bins of the responses.
+
+        Raises:
+            BenchmarkError: They have none.
+        """
+        if self.time_courses is None or self.rate_hz is None:
+            raise BenchmarkError(f"benchmark {self.name!r} has responses without time")
+        return TimeBins(self.time_courses.shape[3], self.rate_hz, self.start_s)
 
     @cached_property
     def num_missing(self) -> int:
@@ -124,15 +163,18 @@ class Benchmark:
             (S, T) float32.
 
         Raises:
-            BenchmarkError: `waveforms` returns another shape or type, or a sound is not finite; the message names it.
+            BenchmarkError: `waveforms` raises an error or returns another shape or type, or a sound is not finite; the
+                message says where, or names the sound.
+            AudioError: A sound file cannot be read.
         """
-        waveforms = self.waveforms(sample_rate_hz, num_samples)
+        call = f"benchmark {self.name!r}: waveforms({sample_rate_hz}, {num_samples})"
+        with user_code(call, raises=BenchmarkError, passes=(BenchmarkError, AudioError)):
+            waveforms = self.waveforms(sample_rate_hz, num_samples)
         expected = (self.num_stimuli, num_samples)
-        if waveforms.shape != expected or waveforms.dtype != np.float32:
-            raise BenchmarkError(
-                f"benchmark {self.name!r}: waveforms({sample_rate_hz}, {num_samples}) returned {waveforms.shape} "
-                f"{waveforms.dtype}, expected {expected} float32"
-            )
+        if not isinstance(waveforms, np.ndarray) or waveforms.shape != expected or waveforms.dtype != np.float32:
+            is_array = isinstance(waveforms, np.ndarray)
+            found = f"{waveforms.shape} {waveforms.dtype}" if is_array else f"a {type(waveforms).__name__}"
+            raise BenchmarkError(f"{call} returned {found}, expected {expected} float32")
         broken = np.flatnonzero(~np.isfinite(waveforms).all(axis=1))
         if broken.size:
             raise BenchmarkError(
@@ -164,6 +206,12 @@ class Benchmark:
         digest.update(str(self.noise_corrected).encode())
         digest.update(self.units.to_csv(index=False).encode())
         _update_with_array(digest, self.responses)
+        if self.time_courses is not None:
+            digest.update(f"{self.rate_hz} {self.start_s}".encode())
+            _update_with_array(digest, self.time_courses)
+        if self.trials is not None:
+            digest.update(_encode_names((self.trials.task, *self.trials.labels, *self.trials.conditions)))
+            digest.update(self.trials.humans.to_csv(index=False).encode())
         return digest.hexdigest()
 
     def content_hash(self) -> str:
@@ -184,7 +232,14 @@ class Benchmark:
         _check_unique(self.stimulus_names, f"benchmark {self.name!r}: stimulus names")
         if self.categories is not None and len(self.categories) != self.num_stimuli:
             raise BenchmarkError(
-                f"benchmark {self.name!r}: {len(self.categories)} categories for {self.num_stimuli} stimuli"
+                f"benchmark {self.name!r}: {counted(len(self.categories), 'category')} for "
+                f"{counted(self.num_stimuli, 'stimulus')}"
+            )
+        empty = [row for row, name in enumerate(self.categories or (), start=1) if not name.strip()]
+        if empty:
+            raise BenchmarkError(
+                f"benchmark {self.name!r}: {len(empty)} stimuli have no category, first in row {empty[0]}; give each "
+                "stimulus one, or none of them"
             )
 
     def _check_units(self) -> None:
@@ -224,7 +279,7 @@ class Benchmark:
         if len(broken):
             stimulus, unit, repetition = broken[0]
             raise BenchmarkError(
-                f"benchmark {self.name!r}: {len(broken)} responses are not finite; the first is that of "
+                f"benchmark {self.name!r}: {counted(len(broken), 'response', 'is')} not finite; the first is that of "
                 f"{self._pair(stimulus, unit)}, repetition {repetition}"
             )
         empty = incomplete_units(self.responses)
@@ -234,12 +289,49 @@ class Benchmark:
             raise BenchmarkError(
                 f"benchmark {self.name!r}: {int(empty.sum())} of {self.num_units} units have stimuli without any "
                 f"response; the first is that of {self._pair(stimulus, unit)}. Leave the units out "
-                "(`python -m evaluate convert --drop_incomplete` does), or the stimuli"
+                f"(`{program('evaluate', 'convert')} --drop_incomplete` does), or the stimuli"
             )
         if self.noise_corrected and self.num_repetitions < 2:
             raise BenchmarkError(
                 f"benchmark {self.name!r}: noise correction needs at least 2 repetitions, got "
                 f"{self.num_repetitions}; set noise_corrected=False to score raw R^2"
+            )
+
+    def _check_time(self) -> None:
+        if self.time_courses is None:
+            if self.rate_hz is not None:
+                raise BenchmarkError(
+                    f"benchmark {self.name!r}: rate_hz is {self.rate_hz:g}, but the responses have no time: expected "
+                    f"(stimuli, units, repetitions, bins), got {self.responses.shape}"
+                )
+            return
+        shape = self.time_courses.shape
+        if len(shape) != 4 or shape[:3] != self.responses.shape or shape[3] < 1:
+            raise BenchmarkError(
+                f"benchmark {self.name!r}: time courses have shape {shape}, expected (stimuli, units, repetitions, "
+                f"bins) as responses, {self.responses.shape}: give responses with four axes instead"
+            )
+        if self.rate_hz is None:
+            raise BenchmarkError(
+                f"benchmark {self.name!r}: responses with {shape[3]} time bins need their rate: give rate_hz, and "
+                "start_s if the first bin does not begin with the sound"
+            )
+        try:
+            TimeBins(shape[3], self.rate_hz, self.start_s)
+        except (TypeError, ValueError) as error:
+            raise BenchmarkError(f"benchmark {self.name!r}: {error}") from error
+
+    def _check_trials(self) -> None:
+        if self.trials is not None and len(self.trials.labels) != self.num_stimuli:
+            raise BenchmarkError(
+                f"benchmark {self.name!r}: {len(self.trials.labels)} trials for {self.num_stimuli} stimuli"
+            )
+
+    def _check_ceiling(self) -> None:
+        if self.participant_ceiling and (self.unit_kind != "voxel" or self.units["subject"].nunique() < 2):
+            raise BenchmarkError(
+                f"benchmark {self.name!r}: a ceiling between participants needs voxels of two subjects or more, got "
+                f"{self.unit_kind}s of {self.units['subject'].nunique()}; leave out participant_ceiling"
             )
 
     def _pair(self, stimulus: int, unit: int) -> str:

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from datamodules.audio import PUBLISHED_DURATION_S, PUBLISHED_RMS, PUBLISHED_SAMPLE_RATE_HZ, rms
+from datamodules.tables import MISSING_LABELS
 from evaluate.benchmarks.benchmark import Benchmark
-from evaluate.benchmarks.problems import NUM_SHOWN, shorten
+from evaluate.benchmarks.problems import NUM_SHOWN, Problems, shorten
 from evaluate.benchmarks.published.release import PUBLISHED_SIZES, PublishedSize
-from evaluate.benchmarks.sound_files import NETWORK_INPUT_S, SoundInfo, SoundSet
+from evaluate.benchmarks.sound_files import SoundInfo, SoundSet
 from evaluate.metrics.best_stage import mean_defined
 from evaluate.metrics.encoding.noise_ceiling import reliability
+from networks.text.natural_order import natural_order
+from networks.text.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Quantiles of the reliabilities to show."""
+
+LEVEL_TOLERANCE = 0.01
+"""Relative deviation from the published level that is not worth a remark."""
 
 _CONSTANT_TOLERANCE = 1e-12
 """A mean response is constant if its deviation is below this fraction of its largest value."""
@@ -32,10 +39,12 @@ class Inspection:
     Attributes:
         problems: Faults that prevent scoring.
         remarks: Properties that do not prevent scoring, but are worth knowing.
-        sounds: The content of each sound file; None if sounds are synthesised.
+        sounds: The content of each sound file; None if a function makes the sounds.
         units: Number of units by subject (rows) and region (columns).
         missing: (R,) fraction of missing responses of each repetition.
         reliability: (V,) correlation between repetitions, NaN if undefined; None without repetitions.
+        reliability_in_time: (V,) correlation between repetitions over stimuli and bins, and (V, T) over stimuli in each
+            bin; None without time or repetitions.
         is_constant: (V,) whether a unit's mean response does not vary over stimuli.
     """
 
@@ -45,6 +54,7 @@ class Inspection:
     units: pd.DataFrame
     missing: np.ndarray
     reliability: np.ndarray | None
+    reliability_in_time: tuple[np.ndarray, np.ndarray] | None
     is_constant: np.ndarray
 
 
@@ -60,6 +70,8 @@ def inspect_benchmark(benchmark: Benchmark) -> Inspection:
     import pandas as pd
 
     sounds = benchmark.waveforms.inspect() if isinstance(benchmark.waveforms, SoundSet) else None
+    made = Problems()
+    waveforms = made.attempt(_made_by_function, benchmark) if sounds is None else None
     responses = benchmark.responses
     reliabilities = reliability(responses) if benchmark.num_repetitions > 1 else None
     mean = mean_defined(responses, axis=2)
@@ -67,17 +79,31 @@ def inspect_benchmark(benchmark: Benchmark) -> Inspection:
     remarks = [
         *_size_remarks(benchmark),
         *_sound_remarks(sounds or []),
-        *_unit_remarks(benchmark, is_constant, reliabilities),
+        *_level_remarks(benchmark, waveforms),
+        *_name_remarks(benchmark),
+        *(_unit_remarks(benchmark, is_constant, reliabilities) if benchmark.trials is None else []),
     ]
     return Inspection(
-        problems=tuple(sound.problem for sound in sounds or [] if sound.problem),
+        problems=(*(sound.problem for sound in sounds or [] if sound.problem), *made.found),
         remarks=tuple(remarks),
         sounds=sounds,
-        units=pd.crosstab(benchmark.units["subject"], benchmark.units["region"]),
+        units=pd.crosstab(benchmark.units["subject"], benchmark.units["region"]).reindex(
+            index=natural_order(benchmark.subjects), columns=natural_order(benchmark.regions)
+        ),
         missing=np.isnan(responses).mean(axis=(0, 1)),
         reliability=reliabilities,
+        reliability_in_time=_reliability_in_time(benchmark),
         is_constant=is_constant,
     )
+
+
+def _reliability_in_time(benchmark: Benchmark) -> tuple[np.ndarray, np.ndarray] | None:
+    courses = benchmark.time_courses
+    if courses is None or benchmark.num_repetitions < 2:
+        return None
+    over_all = reliability(courses.transpose(0, 3, 1, 2).reshape(-1, *courses.shape[1:3]))
+    by_bin = [reliability(courses[..., time]) for time in range(courses.shape[3])]
+    return over_all, np.stack(by_bin, axis=1)
 
 
 def _size_remarks(benchmark: Benchmark) -> list[str]:
@@ -91,12 +117,13 @@ def _size_remarks(benchmark: Benchmark) -> list[str]:
 
 def _sound_remarks(sounds: list[SoundInfo]) -> list[str]:
     silent = [sound.path for sound in sounds if sound.starts_silent and not sound.problem]
-    long = [sound.path for sound in sounds if sound.duration_s > NETWORK_INPUT_S]
+    long = [sound.path for sound in sounds if sound.duration_s > PUBLISHED_DURATION_S]
     remarks = []
     if silent:
         remarks.append(
-            f"{len(silent)} sounds are silent in their first {NETWORK_INPUT_S:g} s, so that networks with this input "
-            f"length cannot be scored: {shorten(silent)}"
+            f"{counted(len(silent), 'sound', 'is')} silent in their first {PUBLISHED_DURATION_S:g} s, so that "
+            "networks with this "
+            f"input length cannot be scored: {shorten(silent)}"
         )
     if copies := _copies(sounds):
         remarks.append(
@@ -105,8 +132,30 @@ def _sound_remarks(sounds: list[SoundInfo]) -> list[str]:
         )
     if long:
         remarks.append(
-            f"{len(long)} sounds are longer than {NETWORK_INPUT_S:g} s, the input of the published networks, which "
-            f"hear only their beginning: {shorten(long)}"
+            f"{counted(len(long), 'sound', 'is')} longer than {PUBLISHED_DURATION_S:g} s, the input of the published "
+            "networks, "
+            f"which hear only their beginning: {shorten(long)}"
+        )
+    return remarks
+
+
+def _made_by_function(benchmark: Benchmark) -> np.ndarray:
+    """Make the sounds of a benchmark whose sounds are no files, as the published networks hear them."""
+    return benchmark.stimuli(PUBLISHED_SAMPLE_RATE_HZ, round(PUBLISHED_DURATION_S * PUBLISHED_SAMPLE_RATE_HZ))
+
+
+def _level_remarks(benchmark: Benchmark, waveforms: np.ndarray | None) -> list[str]:
+    """Remark on sounds of a function that are silent, or have another level than those of files."""
+    if waveforms is None:
+        return []
+    levels = np.array([rms(waveform) for waveform in waveforms])
+    silent = [name for name, level in zip(benchmark.stimulus_names, levels, strict=True) if level == 0]
+    remarks = [f"{counted(len(silent), 'sound', 'is')} silent: {shorten(silent)}"] if silent else []
+    heard = levels[levels > 0]
+    if len(heard) and not np.allclose(heard, PUBLISHED_RMS, rtol=LEVEL_TOLERANCE, atol=0):
+        remarks.append(
+            f"the sounds have levels (RMS) of {heard.min():.3g} to {heard.max():.3g}; the published networks hear all "
+            f"sounds at {PUBLISHED_RMS:g}, which datamodules.audio.set_rms sets"
         )
     return remarks
 
@@ -121,8 +170,20 @@ def _copies(sounds: list[SoundInfo]) -> list[list[str]]:
 
 
 def _named(groups: list[list[str]]) -> str:
-    more = f"; and {len(groups) - NUM_SHOWN} more groups" if len(groups) > NUM_SHOWN else ""
+    more = f"; and {counted(len(groups) - NUM_SHOWN, 'more group')}" if len(groups) > NUM_SHOWN else ""
     return "; ".join(shorten(group) for group in groups[:NUM_SHOWN]) + more
+
+
+def _name_remarks(benchmark: Benchmark) -> list[str]:
+    """Remark on subjects, regions and categories that most likely are missing values."""
+    names = {column: list(benchmark.units[column]) for column in ("subject", "region")}
+    names["category"] = list(benchmark.categories or ())
+    return [
+        f"{counted(len(rows), 'row', 'has')} the {column} {values[rows[0]]!r}, first row {rows[0] + 1}: most likely "
+        "a missing value"
+        for column, values in names.items()
+        if (rows := [row for row, value in enumerate(values) if value in MISSING_LABELS])
+    ]
 
 
 def _unit_remarks(benchmark: Benchmark, is_constant: np.ndarray, reliabilities: np.ndarray | None) -> list[str]:
@@ -130,16 +191,18 @@ def _unit_remarks(benchmark: Benchmark, is_constant: np.ndarray, reliabilities: 
     if is_constant.any():
         names = [f"{row.subject}: {row.unit}" for row in benchmark.units[is_constant].itertuples()]
         remarks.append(
-            f"{len(names)} units do not vary over stimuli; their scores are NaN and counted: {shorten(names)}"
+            f"{counted(len(names), 'unit', 'does')} not vary over stimuli; their scores are NaN and counted: "
+            f"{shorten(names)}"
         )
     if benchmark.num_missing:
         share = benchmark.num_missing / benchmark.responses.size
-        remarks.append(f"{benchmark.num_missing} responses are missing ({share:.1%})")
+        remarks.append(f"{counted(benchmark.num_missing, 'response', 'is')} missing ({share:.1%})")
     if reliabilities is not None:
         undefined = int((np.isnan(reliabilities) & ~is_constant).sum())
         if undefined:
             remarks.append(
-                f"{undefined} units have fewer than two repetitions of all stimuli and no noise ceiling: with noise "
+                f"{counted(int(undefined), 'unit', 'has')} fewer than two repetitions of all stimuli and no noise "
+                "ceiling: with noise "
                 "correction, their scores are NaN and counted"
             )
         if not benchmark.noise_corrected:

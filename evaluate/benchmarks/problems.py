@@ -2,7 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
+
+from networks.commands.program import program
+from networks.text.wording import counted
 
 NUM_SHOWN = 3
 """Number of names that an error message lists before it gives the number of the others."""
@@ -24,6 +28,19 @@ class BenchmarkError(ValueError):
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.problems = tuple(problems) or (message,)
+
+
+class LoosePartsError(BenchmarkError):
+    """Recordings in separate files, which are no benchmark yet.
+
+    Args:
+        message: What to do.
+        folder: Where the files are.
+    """
+
+    def __init__(self, message: str, folder: Path) -> None:
+        super().__init__(message)
+        self.folder = folder
 
 
 class Problems:
@@ -54,8 +71,8 @@ class Problems:
         """Raise a `BenchmarkError` if there are problems: its message has the first, its `problems` all."""
         problems = list(dict.fromkeys(self.found))
         if len(problems) > 1:
-            more = f"{len(problems) - 1} more problem{'s' if len(problems) > 2 else ''}"
-            raise BenchmarkError(f"{problems[0]} (and {more}: `python -m evaluate check` lists all)", problems)
+            more = counted(len(problems) - 1, "more problem")
+            raise BenchmarkError(f"{problems[0]} (and {more}: `{program('evaluate', 'check')}` lists all)", problems)
         if problems:
             raise BenchmarkError(problems[0])
 

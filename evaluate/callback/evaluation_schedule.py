@@ -1,4 +1,4 @@
-"""When a network is scored during training: after epochs, after steps, or at listed steps."""
+"""When a network is scored during training: after epochs, after steps, at listed steps, at the start and the end."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ class EvaluationSchedule:
         every_n_epochs: After every n-th epoch; 0 for none.
         every_n_steps: After every n-th optimiser step; 0 for none.
         at_steps: After these optimiser steps; 0 is the untrained network.
+        at_start: Before the first update, also without 0 among the steps.
+        at_end: At the end of training.
 
     Raises:
         ValueError: A number is negative.
@@ -22,6 +24,8 @@ class EvaluationSchedule:
     every_n_epochs: int = 0
     every_n_steps: int = 0
     at_steps: frozenset[int] = frozenset()
+    at_start: bool = False
+    at_end: bool = False
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -30,6 +34,11 @@ class EvaluationSchedule:
                 raise ValueError(f"{name} must be 0 (never) or more, got {getattr(self, name)}")
         if any(step < 0 for step in self.at_steps):
             raise ValueError(f"at_steps must be 0 (untrained) or more, got {sorted(self.at_steps)}")
+
+    @property
+    def is_before_training(self) -> bool:
+        """Whether to score the network before its first update."""
+        return self.at_start or self.is_after_step(0)
 
     def is_after_epoch(self, num_epochs: int) -> bool:
         """Whether to score after this number of completed epochs."""
@@ -71,6 +80,8 @@ def make_schedule(
     every_n_steps: int = 0,
     at_steps: Sequence[int] = (),
     log_spaced: Sequence[int] | None = None,
+    at_start: bool = False,
+    at_end: bool = False,
 ) -> EvaluationSchedule:
     """Build a schedule from the settings of a configuration, which are combined.
 
@@ -79,6 +90,8 @@ def make_schedule(
         every_n_steps: After every n-th optimiser step; 0 for none.
         at_steps: After these optimiser steps.
         log_spaced: `[first, last, number]`, see `log_spaced_steps`.
+        at_start: Before the first update.
+        at_end: At the end of training.
 
     Returns:
         The schedule.
@@ -91,4 +104,10 @@ def make_schedule(
     steps = {int(step) for step in at_steps} | set(log_spaced_steps(*log_spaced) if log_spaced else ())
     if every_n_epochs is None:
         every_n_epochs = 0 if steps or every_n_steps else 1
-    return EvaluationSchedule(every_n_epochs=every_n_epochs, every_n_steps=every_n_steps, at_steps=frozenset(steps))
+    return EvaluationSchedule(
+        every_n_epochs=every_n_epochs,
+        every_n_steps=every_n_steps,
+        at_steps=frozenset(steps),
+        at_start=at_start,
+        at_end=at_end,
+    )

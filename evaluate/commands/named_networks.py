@@ -1,5 +1,6 @@
 """The networks on a command line: single networks, and all checkpoints of runs and folders."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,12 @@ class NetworksOption:
 
     Attributes:
         networks: Run directories or folders, for all checkpoints in them in order of steps, without copies of the same
-            network. Or the path of a checkpoint or of published weights (.pt), or published:PATH; SpectroTemporal, the
-            baseline; the controls permuted:CHECKPOINT[:SEED] (or any other trained network) and
-            untrained:CHECKPOINT[:SEED]; an external network, NAME:FOLDER; package.module:FACTORY or file.py:FACTORY,
-            your own function that makes a network; untrained:NAME[:SEED], an architecture by name. The error about an
-            unknown network lists all names.
+            network; for one alone, RUN_DIR/checkpoints/last.ckpt or RUN_DIR/checkpoints/best-*.ckpt. Or the path of a
+            checkpoint or of published weights (.pt), or published:PATH; ema:CHECKPOINT, the averages of its weights;
+            SpectroTemporal, the baseline; the controls permuted:CHECKPOINT[:SEED] (or any
+            other trained network) and untrained:CHECKPOINT[:SEED]; an external network, NAME:PATH;
+            package.module:FACTORY or file.py:FACTORY, your own function that makes a network; untrained:NAME[:SEED], an
+            architecture by name. The error about an unknown network lists all names.
     """
 
     networks: list[str]
@@ -60,21 +62,35 @@ def networks_named(names: Sequence[str]) -> NamedNetworks:
         CommandError: A folder has no checkpoints.
         SourceError: A network is unknown.
     """
-    from evaluate.watch.checkpoint_folder import DIVERGED_FILE, folder_of_checkpoints
+    from evaluate.run_folder import folder_of_checkpoints
+    from evaluate.watch.checkpoint_folder import DIVERGED_FILE
 
     diverged = [name for name in names if Path(name).name == DIVERGED_FILE]
     if len(diverged) == len(names):
         diverged = []
     sources = [source for name in names if name not in diverged for source in _sources_of(name)]
     diverged += [str(path) for name in names if (path := folder_of_checkpoints(Path(name)) / DIVERGED_FILE).is_file()]
-    return NamedNetworks(tuple(dict.fromkeys(sources)), tuple(dict.fromkeys(diverged)))
+    return NamedNetworks(tuple(_once(sources)), tuple(dict.fromkeys(diverged)))
+
+
+def _once(sources: Sequence[str]) -> list[str]:
+    """Leave out what is named again, also by another path of the same file."""
+    found: dict[str, str] = {}
+    for source in sources:
+        named = parse_source(source)
+        target = named.target.removeprefix("published:").removeprefix("ema:")
+        is_file = Path(target).is_file()
+        found.setdefault(str(named._replace(target=os.path.realpath(target))) if is_file else source, source)
+    return list(found.values())
 
 
 def _sources_of(name: str) -> list[str]:
-    from evaluate.watch.checkpoint_folder import folder_of_checkpoints, in_training_order, list_checkpoints
+    from evaluate.run_folder import folder_of_checkpoints
+    from evaluate.watch.checkpoint_folder import in_training_order, list_checkpoints
+    from networks.weights.run_layout import is_model
 
     folder = Path(name)
-    if not folder.is_dir():
+    if not folder.is_dir() or is_model(folder):
         return [str(parse_source(name))]
     checkpoints = [file.path for file in list_checkpoints(folder_of_checkpoints(folder))]
     if not checkpoints:

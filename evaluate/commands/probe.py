@@ -22,8 +22,11 @@ from evaluate.options import DEFAULT_BATCH_SIZE, NO_VALUE, PUBLISHED_NUM_CROPS, 
 from evaluate.probe import probe as p
 from evaluate.probe.labelled_sounds import LabelledSounds, LabelledSoundsError, find_labelled_sounds
 from evaluate.scoring import table as t
-from networks.commands.console_tables import print_table
+from networks.commands.console_tables import Name, print_table
 from networks.commands.dispatch import CommandError, text_console
+from networks.commands.interruption import NOTHING_IS_KEPT, stopped_by_sigterm
+from networks.text.natural_order import natural_order
+from networks.text.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +47,9 @@ class Probe(NetworksOption):
 
     Attributes:
         sounds: Folder of ESC-50; a folder with one folder of sound files for each label; or a CSV table with the
-            columns path, label and optionally source (sounds of one source stay together) and fold.
+            columns path, label and optionally source (sounds of one source stay together) and fold; or
+            package.module:name or file.py:name of your own function, which returns an evaluate.probe.LabelledSounds, or
+            an evaluate.Benchmark whose categories are the labels (its sounds are not cropped).
         stages: Stages to probe, or 'all' (default: the last one, before the heads).
         out: Folder for the table.
         folds: Number of folds, unless the table has folds.
@@ -62,6 +67,14 @@ class Probe(NetworksOption):
     seed: int = 0
     device: str | None = None
     batch_size: int = DEFAULT_BATCH_SIZE
+
+    @property
+    def when_interrupted(self) -> str:
+        """What a Ctrl-C leaves."""
+        table = self.out / t.PROBE_FILE
+        return (
+            f"networks probed so far are in {table}; name the others to go on" if table.is_file() else NOTHING_IS_KEPT
+        )
 
     def run(self) -> None:
         """Probe the networks one by one, adding rows to the table after each.
@@ -91,8 +104,8 @@ class Probe(NetworksOption):
             folds = self._folds_of(sounds)
             if (self.out / t.PROBE_FILE).exists():
                 t.read_table(self.out / t.PROBE_FILE)  # a damaged table raises before hours of work
-            what = f"probing {len(named.sources)} network{'s' * (len(named.sources) > 1)}"
-            with Progress(what, num_parts=len(named.sources), part="network") as display:
+            what = f"probing {counted(len(named.sources), 'network')}"
+            with stopped_by_sigterm(), Progress(what, num_parts=len(named.sources), part="network") as display:
                 for source in named.sources:
                     display.report(f"loading {Path(source).name}")
                     rows = self._probe(source, sounds, folds, device=device, progress=display.report)
@@ -121,11 +134,12 @@ class Probe(NetworksOption):
         net = loaded.network.to(device)
         wanted = None if self.stages == [ALL_STAGES] else self.stages or [net.stages[-1]]
         stages = resolve_stages(net, wanted)
+        made = None if sounds.waveforms is None else sounds.waveforms(int(net.sample_rate_hz), int(net.num_samples))
         features = crop_features(
             net,
-            sounds.paths,
+            sounds.paths if made is None else made,
             stages=stages,
-            num_crops=self.crops,
+            num_crops=self.crops if made is None else 1,  # all crops of a sound of the network's length are equal
             seed=self.seed,
             batch_size=self.batch_size,
             device=device,
@@ -175,12 +189,12 @@ def show_probes(rows: pd.DataFrame, console: Console) -> None:
         rows: Rows of `probe_rows`, for one collection of sounds.
         console: Console to print to.
     """
-    folds = [subject for subject in dict.fromkeys(rows[t.SUBJECT]) if subject != ALL]
+    folds = natural_order(subject for subject in rows[t.SUBJECT].unique() if subject != ALL)
     chance = 100 * rows[rows[t.METRIC] == t.PROBE_CHANCE][t.VALUE].iloc[0]
     title = f"{rows[t.BENCHMARK].iloc[0]}: % of test sounds correct in {len(folds)} folds; chance: {chance:.1f} %"
     shown = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
-    shown.add_column("network", overflow="fold", min_width=14)
-    shown.add_column("stage", overflow="fold", min_width=8)
+    shown.add_column("network", min_width=14)
+    shown.add_column("stage", min_width=8)
     for name in (*folds, "mean", "s.e."):
         shown.add_column(name.removeprefix("fold "), justify="right", no_wrap=True)
     for (_, run_name, step, stage), group in rows.groupby([t.CHECKPOINT, t.RUN, t.STEP, t.STAGE], sort=False):
@@ -188,7 +202,7 @@ def show_probes(rows: pd.DataFrame, console: Console) -> None:
         keys = [*((t.PROBE_ACCURACY, who) for who in (*folds, ALL)), (t.PROBE_STANDARD_ERROR, ALL)]
         name = str(run_name) or Path(str(group[t.CHECKPOINT].iloc[0])).name
         shown.add_row(
-            f"{name}, step {step}" if step else name, str(stage), *(_percent(values.get(key)) for key in keys)
+            Name(name, f", step {step}" if step else ""), Name(str(stage)), *(_percent(values.get(key)) for key in keys)
         )
     print_table(shown, console)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,13 @@ from datamodules.files import check_writable
 from datamodules.progress import Progress
 from evaluate.commands.errors import remark
 from evaluate.commands.named_networks import NamedNetworks, NetworksOption, networks_named
-from evaluate.commands.scoring_options import PARTS_FOLDER, ScoringOptions
+from evaluate.commands.scoring_options import CACHE_FOLDER, PARTS_FOLDER, ScoringOptions
 from evaluate.commands.shown_scores import show_scores
 from evaluate.options import FIGURES_FOLDER
 from evaluate.scoring import table as t
 from networks.commands.dispatch import EXIT_IN_PART, EXIT_USER_ERROR, CommandError, text_console
+from networks.commands.interruption import NOTHING_IS_KEPT, has_content, stopped_by_sigterm
+from networks.text.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from evaluate.scoring.failures import Failure
     from evaluate.scoring.plan import ScoringPlan
     from evaluate.scoring.ranks import Ranks
+
+_NUMBERS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT")
+"""Variables of torchrun that are integers."""
 
 
 @dataclass(kw_only=True)
@@ -38,7 +43,7 @@ class Score(ScoringOptions, NetworksOption):
     the best stage. An interrupted command resumes: finished results are in DIR/parts, activations in DIR/cache. Both
     can be deleted, at the cost of computing them again.
 
-    Under torchrun, as in `torchrun --nproc-per-node 4 -m evaluate score ...`, networks and stages are divided among
+    Under torchrun, as in `torchrun --nproc-per-node 4 -m cochlearn score ...`, networks and stages are divided among
     the processes, which must share DIR.
 
     Exit code: 0; 1 if some networks could not be scored (the others are in the table); 2 if none could, or the options
@@ -49,6 +54,19 @@ class Score(ScoringOptions, NetworksOption):
     """
 
     out: Path | None = None
+
+    @property
+    def when_interrupted(self) -> str:
+        """What a Ctrl-C leaves."""
+        if self.out is None:
+            return ""
+        places = {
+            "the networks scored so far": self.out / t.SCORES_FILE,
+            "finished stages": self.out / PARTS_FOLDER,
+            "activations": self.cache or self.out / CACHE_FOLDER,
+        }
+        kept = [f"{what} are in {path}" for what, path in places.items() if has_content(path)]
+        return f"{', '.join(kept)}; the same command resumes" if kept else NOTHING_IS_KEPT
 
     def run(self) -> int:
         """Score networks, as one of several processes if torchrun started this one.
@@ -64,6 +82,7 @@ class Score(ScoringOptions, NetworksOption):
         """
         from evaluate.scoring.ranks import OtherRankError
 
+        check_launcher()
         named = networks_named(self.networks)
         self.device = _device_of_rank(self.device)
         self.out = self._folder()
@@ -71,22 +90,45 @@ class Score(ScoringOptions, NetworksOption):
         plan = self.make_plan()
         if (self.out / t.SCORES_FILE).exists():
             t.read_table(self.out / t.SCORES_FILE)  # a damaged table raises before hours of work
-        with _connected() as ranks:
+        with stopped_by_sigterm(), _connected() as ranks:
             try:
-                return _score(plan, named, self.out, self.make_cache(self.out), ranks)
+                return _score(plan, named, self.out, self.make_cache(self.out), ranks, remarks=self.remarks(plan))
             except OtherRankError:
                 if ranks.rank == 0:
                     raise
                 return EXIT_IN_PART  # that process reports it
 
     def _folder(self) -> Path:
-        from evaluate.watch.checkpoint_folder import run_dir_of
+        from evaluate.run_folder import run_dir_of
 
         if self.out is not None:
             return self.out
         if len(self.networks) > 1 or not Path(self.networks[0]).is_dir():
             raise CommandError("give a folder for the scores: --out DIR")
         return run_dir_of(Path(self.networks[0]))
+
+
+def check_launcher(environment: Mapping[str, str] = os.environ) -> None:
+    """Check the environment variables of torchrun, which shells and scripts may have set in part.
+
+    Raises:
+        CommandError: One that must be an integer is not, or others are missing.
+    """
+    for name in _NUMBERS:
+        value = environment.get(name)
+        if value is not None and not value.strip().isdecimal():
+            raise CommandError(
+                f"the environment variable {name} must be an integer, got {value!r}: `unset {name}`, unless a launcher "
+                "needs it"
+            )
+    if int(environment.get("WORLD_SIZE", "1")) > 1 and "MASTER_ADDR" in environment:
+        missing = [name for name in ("RANK", "MASTER_PORT") if name not in environment]
+        if missing:
+            raise CommandError(
+                f"WORLD_SIZE={environment['WORLD_SIZE']} and MASTER_ADDR are set, as by torchrun, but not "
+                f"{' and '.join(missing)}: `unset WORLD_SIZE MASTER_ADDR` to score in one process, or start several "
+                "with torchrun"
+            )
 
 
 def _device_of_rank(name: str | None) -> str | None:
@@ -115,16 +157,25 @@ def _connected() -> Iterator[Ranks]:
         dist.destroy_process_group()
 
 
-def _score(plan: ScoringPlan, named: NamedNetworks, folder: Path, cache: ActivationCache | None, ranks: Ranks) -> int:
+def _score(
+    plan: ScoringPlan,
+    named: NamedNetworks,
+    folder: Path,
+    cache: ActivationCache | None,
+    ranks: Ranks,
+    *,
+    remarks: Sequence[str],
+) -> int:
     """Score all networks; the table in the file grows round by round."""
     from evaluate.metrics.score_kinds import save_kinds
     from evaluate.scoring.engine import ScoringEngine
     from evaluate.scoring.parts import Parts
+    from evaluate.scoring.scored_benchmarks import save_benchmarks
 
     is_first = ranks.rank == 0
     console = text_console(quiet=not is_first)
     errors = text_console(stderr=True, soft_wrap=True, quiet=not is_first)
-    for text in named.remarks:
+    for text in (*named.remarks, *remarks):
         remark(text, console)
     scored: list[pd.DataFrame] = []
     failures: list[Failure] = []
@@ -132,6 +183,7 @@ def _score(plan: ScoringPlan, named: NamedNetworks, folder: Path, cache: Activat
     def publish(rows: pd.DataFrame) -> None:
         t.append_rows(folder / t.SCORES_FILE, rows)
         save_kinds(folder, plan.kinds)
+        save_benchmarks(folder, plan.benchmarks)
         scored.append(rows)
 
     with _display(len(named.sources), ranks) as display:
@@ -159,10 +211,14 @@ def _finish(
 
     from evaluate.report.figures import write_figures
 
-    show_scores(pd.concat(scored, ignore_index=True), console, plan.kinds)
-    pictures = write_figures(t.read_table(folder / t.SCORES_FILE), folder / FIGURES_FOLDER)
-    for path in (folder / t.SCORES_FILE, *pictures):
-        console.print(f"wrote {path}", soft_wrap=True, highlight=False, markup=False)
+    rows = pd.concat(scored, ignore_index=True)
+    show_scores(rows, console, plan.kinds)
+    table = t.order_networks(folder / t.SCORES_FILE, rows)  # as on the command line, also if one failed before
+    pictures = write_figures(table, folder / FIGURES_FOLDER, of=rows, kinds=plan.kinds)
+    console.print(f"wrote {folder / t.SCORES_FILE}", soft_wrap=True, highlight=False, markup=False)
+    if pictures:
+        line = f"wrote {counted(len(pictures), 'figure')} to {folder / FIGURES_FOLDER}"
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     if cache is not None:
         console.print(f"activations in {cache}", soft_wrap=True, highlight=False, markup=False)
 
@@ -172,7 +228,7 @@ def _display(num_networks: int, ranks: Ranks) -> Progress:
     from evaluate.scoring.shares import plan_rounds
 
     return Progress(
-        f"scoring {num_networks} network{'s' * (num_networks > 1)}",
+        f"scoring {counted(num_networks, 'network')}",
         num_parts=len(plan_rounds([""] * num_networks, ranks.num_ranks)),
         part="network" if ranks.num_ranks == 1 else f"round of {ranks.num_ranks} processes",
         is_shown=ranks.rank == 0,

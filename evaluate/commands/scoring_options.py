@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluate.commands.errors import find_device
-from evaluate.metrics import DEFAULT_METRIC
+from evaluate.metrics import BEHAVIOUR_METRIC, DEFAULT_METRIC
 from evaluate.options import DEFAULT_BATCH_SIZE, DEFAULT_CACHE_GIB, DEFAULT_MEMORY_LIMIT_GIB
 from networks.commands.dispatch import CommandError
 
 if TYPE_CHECKING:
+    from evaluate.benchmarks import Benchmark
     from evaluate.features.cache import ActivationCache
     from evaluate.scoring.plan import ScoringPlan
 
@@ -27,8 +28,12 @@ class ScoringOptions:
     Attributes:
         benchmark: Benchmarks: 'simulated', ROOT:NH2015 (or B2021, NH2015comp) of the public release, the path of a
             benchmark, or package.module:name or file.py:name of your own.
-        metric: Metrics: encoding, rsa, dimensionality, within_category, or package.module:name or file.py:name of
-            your own.
+        metric: Metrics: encoding, rsa, dimensionality, within_category, temporal (for responses in time), behaviour
+            (for listeners), partition:NETWORK (explained variance beyond another network, such as
+            partition:SpectroTemporal or partition:untrained:self), or package.module:name or file.py:name of your own
+            (default: encoding, and behaviour for benchmarks of listeners).
+        participant_ceiling: Whether to show scores of voxels also as a share of what other participants' responses
+            explain.
         stages: Stages to score (default: all).
         device: Device to compute on, such as cpu or cuda:0 (default: a GPU if there is one).
         batch_size: Sounds per forward pass.
@@ -39,7 +44,8 @@ class ScoringOptions:
     """
 
     benchmark: list[str]
-    metric: list[str] = field(default_factory=lambda: [DEFAULT_METRIC])
+    metric: list[str] = field(default_factory=list)
+    participant_ceiling: bool = False
     stages: list[str] | None = None
     device: str | None = None
     batch_size: int = DEFAULT_BATCH_SIZE
@@ -66,17 +72,35 @@ class ScoringOptions:
         if not self.cache_gib >= 0:
             raise CommandError(f"--cache_gib must be 0 (keep nothing) or more, got {self.cache_gib}")
         device = find_device(self.device)
+        benchmarks = tuple(map(self._with_ceiling, map(load_benchmark, dict.fromkeys(self.benchmark))))
+        defaults = (DEFAULT_METRIC if benchmark.trials is None else BEHAVIOUR_METRIC for benchmark in benchmarks)
         return ScoringPlan(
-            benchmarks=tuple(load_benchmark(name) for name in dict.fromkeys(self.benchmark)),
-            metrics=load_metrics(self.metric),
+            benchmarks=benchmarks,
+            metrics=load_metrics(self.metric or list(defaults)),
             stages=None if self.stages is None else tuple(self.stages),
             batch_size=self.batch_size,
             device=device,
             memory_limit_gib=self.memory_gib,
         )
 
+    def remarks(self, plan: ScoringPlan) -> list[str]:
+        """What to say about a plan before any work: names of benchmarks that differ from what was given, and more."""
+        given = zip(dict.fromkeys(self.benchmark), plan.benchmarks, strict=True)
+        renamed = [f"{name} holds the benchmark {each.name}" for name, each in given if each.name not in name]
+        return [*renamed, *plan.remarks]
+
+    def _with_ceiling(self, benchmark: Benchmark) -> Benchmark:
+        """Ask a benchmark of voxels for a ceiling between its participants, if wanted; others have none."""
+        is_wanted = benchmark.participant_ceiling or (self.participant_ceiling and benchmark.unit_kind == "voxel")
+        return replace(benchmark, participant_ceiling=is_wanted)
+
     def make_cache(self, folder: Path) -> ActivationCache | None:
         """Make the cache of activations, in `folder` unless `--cache` names another; None if nothing is kept."""
-        from evaluate.features.cache import ActivationCache
+        return open_cache(self.cache or folder / CACHE_FOLDER, self.cache_gib)
 
-        return ActivationCache(self.cache or folder / CACHE_FOLDER, self.cache_gib) if self.cache_gib else None
+
+def open_cache(folder: Path, limit_gib: float) -> ActivationCache | None:
+    """Make a cache of activations; None for a limit of 0, which keeps nothing."""
+    from evaluate.features.cache import ActivationCache
+
+    return ActivationCache(folder, limit_gib) if limit_gib else None

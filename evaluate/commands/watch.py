@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -20,10 +17,12 @@ from evaluate.commands.scoring_options import PARTS_FOLDER, ScoringOptions
 from evaluate.options import CHECKPOINT_PATTERN, FIGURES_FOLDER
 from evaluate.scoring import table as t
 from networks.commands.dispatch import EXIT_IN_PART, CommandError, text_console
+from networks.commands.interruption import stopped_by_sigterm
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evaluate.metrics.metric import ScoreKind
     from evaluate.scoring.plan import ScoringPlan
     from evaluate.watch.wandb_scores import WandbScores
     from evaluate.watch.watching import Ledger
@@ -86,13 +85,13 @@ class Watch(ScoringOptions):
             TableError: RUN_DIR/scores.csv is not a score table.
         """
         from datamodules.files import LockTimeoutError, locked
-        from evaluate.watch.checkpoint_folder import run_dir_of
+        from evaluate.run_folder import run_dir_of
         from evaluate.watch.watching import Ledger, plan_key
 
         self.run_dir = run_dir_of(self.run_dir)
         self._check()
         plan = self.make_plan()
-        with _stopped_by_sigterm():
+        with stopped_by_sigterm():
             if not self._wait_for_first(text_console(soft_wrap=True, highlight=False)):
                 return 0
             self.run_dir = run_dir_of(self.run_dir)  # the folder may not have existed before
@@ -120,7 +119,8 @@ class Watch(ScoringOptions):
 
     def _wait_for_first(self, console: Console) -> bool:
         """Wait for the first checkpoint of a run, without creating any files; return whether there is one."""
-        from evaluate.watch.checkpoint_folder import folder_of_checkpoints, list_checkpoints
+        from evaluate.run_folder import folder_of_checkpoints
+        from evaluate.watch.checkpoint_folder import list_checkpoints
 
         begin_s, is_announced = time.monotonic(), False
         try:
@@ -141,6 +141,7 @@ class Watch(ScoringOptions):
         from evaluate.metrics.score_kinds import save_kinds
         from evaluate.scoring.engine import ScoringEngine
         from evaluate.scoring.parts import Parts
+        from evaluate.scoring.scored_benchmarks import save_benchmarks
         from evaluate.watch.wandb_scores import WandbScores
         from evaluate.watch.watching import Watcher
 
@@ -159,6 +160,7 @@ class Watch(ScoringOptions):
                 def publish(rows: pd.DataFrame) -> None:
                     self._publish(rows, wandb)
                     save_kinds(self.run_dir, plan.kinds)
+                    save_benchmarks(self.run_dir, plan.benchmarks)
                     report(_summary(rows, plan))
 
                 watcher = Watcher(
@@ -170,6 +172,8 @@ class Watch(ScoringOptions):
                     report=report,
                     pattern=self.pattern,
                 )
+                for text in self.remarks(plan):
+                    report(f"remark: {text}")
                 report(f"watching {self.run_dir}, every {self.poll_seconds:g} s; stop with Ctrl-C")
                 try:
                     idle_s = None if self.idle_minutes is None else 60 * self.idle_minutes
@@ -202,24 +206,17 @@ def _summary(rows: pd.DataFrame, plan: ScoringPlan) -> str:
     best = t.summary_rows(rows)
     best = best[best[t.REGION] == ALL]
     scores = [
-        " ".join(filter(None, (benchmark.name, kind.name, f"{value:.3f}")))
+        " ".join(filter(None, (benchmark.name, kind.name, f"{value:.3f}", _stage_in_brackets(of_benchmark, kind))))
         for benchmark in plan.benchmarks
-        for kind in plan.kinds_on(benchmark)
-        if kind.best_metric
-        for value in best[(best[t.BENCHMARK] == benchmark.name) & (best[t.METRIC] == kind.best_metric)][t.VALUE]
+        for of_benchmark in (best[best[t.BENCHMARK] == benchmark.name],)
+        for kind in plan.kinds
+        for value in of_benchmark[of_benchmark[t.METRIC] == kind.best_metric][t.VALUE]
     ]
     return f"step {rows[t.STEP].iloc[0]}: {', '.join(scores) or 'scored'} ({rows[t.CHECKPOINT].iloc[0]})"
 
 
-@contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """Treat SIGTERM, which ends jobs on a cluster, like Ctrl-C."""
+def _stage_in_brackets(rows: pd.DataFrame, kind: ScoreKind) -> str:
+    from evaluate.metrics.selected_stage import selected_stages
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    stage = selected_stages(rows, kind).get(ALL)
+    return f"({stage.name})" if stage else ""

@@ -1,7 +1,7 @@
-"""Time-averaged activations of a network's stages, the features of all metrics."""
+"""Activations of a network's stages, the features of all metrics."""
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,29 +11,12 @@ from torch import Tensor, nn
 from torch.backends import cuda, cudnn
 
 from datamodules.progress import ReportProgress
+from evaluate.features.recording import Recorded, StageError, recording
 from evaluate.options import DEFAULT_BATCH_SIZE
 from evaluate.workers import Workers
 from networks.stages import HasStages
+from networks.text.wording import counted
 from networks.training_flags import evaluation_mode
-
-
-class StageError(ValueError):
-    """A stage that the network does not have, or with activations that cannot be used."""
-
-
-def average_over_time(activation: Tensor) -> Tensor:
-    """Average an activation over time and flatten it, channel by channel.
-
-    Args:
-        activation: (B, C, F, N) with time last, or (B, D) without time.
-
-    Returns:
-        (B, C * F) or (B, D) in float32; feature `c * F + f` is channel c at frequency f.
-    """
-    activation = activation.float()
-    if activation.ndim > 2:
-        activation = activation.mean(dim=-1)
-    return activation.flatten(start_dim=1)
 
 
 def resolve_stages(net: HasStages, stages: Sequence[str] | None) -> tuple[str, ...]:
@@ -65,10 +48,15 @@ def stage_activations(
     *,
     stages: Sequence[str] | None = None,
     batch_size: int = DEFAULT_BATCH_SIZE,
+    average: bool = True,
     device: torch.device | str | None = None,
     progress: ReportProgress | None = None,
 ) -> dict[str, np.ndarray]:
-    """Record the time-averaged activations of each stage of a network for each sound.
+    """Record the activations of each stage of a network for each sound, averaged over time.
+
+    With `average=False`, they keep their time axis: frame n of N covers `[n, n + 1) / N` of the network's input. Each
+    stage has its own N; it is 1 for a stage without time, and the number of steps for a recurrent cell. This needs N
+    times the memory: record a few stages at a time.
 
     The network runs in evaluation mode, in float32, without autocast, gradients or compiled code. Its state is restored
     even if an error is raised: hooks are removed, and every module keeps its training flag.
@@ -78,14 +66,17 @@ def stage_activations(
 
     Args:
         net: Network with `stages` and `stage_modules()`, such as `networks.AuditoryNetwork`.
-        waveforms: (S, T) sounds at the network's sample rate.
+        waveforms: (S, T) sounds at the network's sample rate. If they are shorter than its `num_samples`, zeros are
+            added at their end, with one warning.
         stages: Stages to record, or None for all.
         batch_size: Sounds per forward pass; memory grows with it and with the number of threads.
+        average: Whether to average over time.
         device: Device of the sounds; None for that of the network's parameters. The network is not moved.
         progress: Called after each batch as `progress("activations", num_done, num_total)`.
 
     Returns:
-        Features (S, D) in float32 by stage, in the network's order and channel-major (see `average_over_time`).
+        Features (S, D), or (S, D, N) with `average=False`, in float32 by stage, in the network's order and
+        channel-major (see `average_over_time`).
 
     Raises:
         StageError: A stage is unknown, was not reached, or its activations are not finite; the message names it.
@@ -96,11 +87,17 @@ def stage_activations(
         raise ValueError(f"waveforms have shape {tuple(sounds.shape)}, expected (stimuli, samples), not empty")
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    sounds = _padded(sounds, net)
     wanted = resolve_stages(net, stages)  # type: ignore[arg-type]
     device = torch.device(device) if device is not None else device_of(net)
-    features: dict[str, list[np.ndarray]] = {stage: [] for stage in wanted}
+    features: dict[str, np.ndarray] = {}
     starts = range(0, len(sounds), batch_size)
-    with evaluation_mode(net), _exact_float32(), _recording(net, wanted) as recorded, Workers(device) as workers:
+    with (
+        evaluation_mode(net),
+        _exact_float32(),
+        recording(net, wanted, average=average) as recorded,
+        Workers(device) as workers,
+    ):
 
         @torch.inference_mode()  # inside the function, as the mode is local to a thread
         def features_of_batch(start: int) -> dict[str, np.ndarray]:
@@ -111,11 +108,38 @@ def stage_activations(
             return {stage: _checked(recorded, stage, start, len(batch)) for stage in wanted}
 
         for start, found in zip(starts, workers.map(features_of_batch, starts), strict=True):
-            for stage in wanted:
-                features[stage].append(found[stage])
+            for stage, values in found.items():
+                array = features.setdefault(stage, np.empty((len(sounds), *values.shape[1:]), np.float32))
+                array[start : start + len(values)] = values
             if progress:
                 progress("activations", min(start + batch_size, len(sounds)), len(sounds))
-    return {stage: np.concatenate(parts) for stage, parts in features.items()}
+    return features
+
+
+def warn_if_short(num_samples: int, net: nn.Module, *, stacklevel: int) -> None:
+    """Warn that sounds are shorter than the input of a network, for the caller of a public function.
+
+    Args:
+        num_samples: Samples of the sounds.
+        net: Network with `num_samples` and `sample_rate_hz`.
+        stacklevel: Level of the caller, as seen from the function that calls this one.
+    """
+    rate_hz, needed = int(net.sample_rate_hz), int(net.num_samples)  # type: ignore[arg-type]
+    if num_samples < needed:
+        # The text names no file, so that Python shows it once in a loop over files.
+        warnings.warn(
+            f"sounds shorter than the {needed / rate_hz:g} s that the network hears are padded with zeros",
+            stacklevel=stacklevel + 1,
+        )
+
+
+def _padded(sounds: Tensor, net: nn.Module) -> Tensor:
+    """Add zeros to sounds (S, T) that are shorter than the network's input, with one warning."""
+    missing = int(getattr(net, "num_samples", 0)) - sounds.shape[1]
+    if missing <= 0:
+        return sounds
+    warn_if_short(sounds.shape[1], net, stacklevel=3)
+    return nn.functional.pad(sounds, (0, missing))
 
 
 def device_of(net: nn.Module) -> torch.device:
@@ -125,77 +149,23 @@ def device_of(net: nn.Module) -> torch.device:
     return torch.device("cpu")
 
 
-def _checked(recorded: "_Recorded", stage: str, start: int, num_sounds: int) -> np.ndarray:
+def _checked(recorded: Recorded, stage: str, start: int, num_sounds: int) -> np.ndarray:
     """Return one stage's features of a batch, after checking that they are complete and finite."""
-    averaged = recorded.of_stage(stage)
-    if averaged is None:
+    activation = recorded.of_stage(stage)
+    if activation is None:
         raise StageError(f"stage {stage!r} was not reached by the network's forward pass")
-    if len(averaged) != num_sounds:
-        raise StageError(f"stage {stage!r} gave activations of {len(averaged)} sounds for a batch of {num_sounds}")
-    features = averaged.cpu().numpy()
-    broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if len(activation) != num_sounds:
+        raise StageError(
+            f"stage {stage!r} gave activations of {counted(len(activation), 'sound')} for a batch of {num_sounds}"
+        )
+    features = activation.cpu().numpy()
+    broken = np.flatnonzero(~np.isfinite(features).reshape(num_sounds, -1).all(axis=1))
     if broken.size:
         raise StageError(
             f"stage {stage!r} has activations that are not finite, first for stimulus {start + broken[0]}: "
             "the network has diverged, or its weights are damaged; use another checkpoint"
         )
     return features
-
-
-class _Recorded(threading.local):
-    """Time-averaged outputs of the stages in the current forward pass; each thread has its own."""
-
-    def __init__(self, net: nn.Module) -> None:
-        self._average: Callable[[str, Any], Tensor] | None = getattr(net, "average_stage", None)
-        self._stepped: frozenset[str] = getattr(net, "stepped_stages", frozenset())
-        self._sums: dict[str, Tensor] = {}
-        self._num_calls: dict[str, int] = {}
-
-    def clear(self) -> None:
-        """Forget the last forward pass."""
-        self._sums.clear()
-        self._num_calls.clear()
-
-    def add(self, stage: str, output: Any) -> None:
-        """Keep a stage's time-averaged output; averaged immediately, as later modules may modify it in place."""
-        if self._average is None:
-            self._sums[stage] = average_over_time(output.detach())
-            return
-        averaged = self._average(stage, output)
-        if stage in self._sums:
-            if stage not in self._stepped:
-                raise StageError(f"the module of stage {stage!r} was called several times in one forward pass")
-            averaged = averaged + self._sums[stage]
-        self._sums[stage] = averaged
-        self._num_calls[stage] = self._num_calls.get(stage, 0) + 1
-
-    def of_stage(self, stage: str) -> Tensor | None:
-        """Average (B, D) of a stage over its calls; None if it was not reached."""
-        total = self._sums.get(stage)
-        num_calls = self._num_calls.get(stage, 1)
-        return total if total is None or num_calls == 1 else total / num_calls
-
-
-@contextmanager
-def _recording(net: nn.Module, stages: Sequence[str]) -> Iterator[_Recorded]:
-    """Record the time-averaged output of each stage's module during forward passes."""
-    recorded = _Recorded(net)
-    modules = net.stage_modules()  # type: ignore[operator]
-
-    def hook_for(stage: str) -> Callable[[nn.Module, tuple, Any], None]:
-        def record(_module: nn.Module, _inputs: tuple, output: Any) -> None:
-            recorded.add(stage, output)
-
-        return record
-
-    handles = [modules[stage].register_forward_hook(hook_for(stage)) for stage in stages]
-    try:
-        # Compiled code ignores hooks that are registered after compilation.
-        with torch.compiler.set_stance("force_eager"):
-            yield recorded
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from datamodules.files import write_bytes
+from datamodules.files import replacing
 
 NUM_DIGEST_BYTES = 16
 """Length of the checksum (BLAKE2b) after the array: it misses damage once in 2^128."""
@@ -24,13 +24,23 @@ def write_array(path: Path, array: np.ndarray) -> None:
         array: Numbers of any shape.
 
     Raises:
+        ValueError: The array holds Python objects.
         OSError: The file cannot be written.
     """
-    content = io.BytesIO()
-    npy.write_array(content, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False)
-    content.write(_digest(content.getbuffer()))
+    array = np.asarray(array, order="C")
+    if array.dtype.hasobject:
+        raise ValueError("Object arrays cannot be written: expected numbers")
+    head = io.BytesIO()
+    npy.write_array_header_1_0(head, npy.header_data_from_array_1_0(array))
+    # Without a copy of the array, which may be larger than what is left of the memory.
+    parts = head.getbuffer(), array.reshape(-1).view(np.uint8).data
+    digest = hashlib.blake2b(digest_size=NUM_DIGEST_BYTES)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, content.getvalue(), durable=True)
+    with replacing(path, durable=True) as temporary, temporary.open("xb") as file:
+        for part in parts:
+            digest.update(part)
+            file.write(part)
+        file.write(digest.digest())
 
 
 def read_array(path: Path) -> np.ndarray | None:

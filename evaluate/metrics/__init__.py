@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from networks.named_objects import load_object, parse_object_name
+from networks.named_objects import load_object, make_object, parse_object_name
 
 if TYPE_CHECKING:
     from evaluate.metrics.metric import Metric
@@ -15,10 +16,17 @@ METRICS = {
     "rsa": "evaluate.metrics.rsa:METRIC",
     "dimensionality": "evaluate.metrics.dimensionality:METRIC",
     "within_category": "evaluate.metrics.within_category:METRIC",
+    "temporal": "evaluate.metrics.temporal.temporal_metric:METRIC",
+    "behaviour": "evaluate.metrics.behaviour:METRIC",
+    "partition": "evaluate.metrics.partition.partition_metric:partition_metric",
 }
-"""Built-in metrics by name; the first is the default. User-defined metrics are named as `package.module:name`."""
+"""Built-in metrics by name. User-defined metrics are named as `package.module:name`."""
 
-DEFAULT_METRIC = next(iter(METRICS))
+DEFAULT_METRIC = "encoding"
+BEHAVIOUR_METRIC = "behaviour"
+"""The default for benchmarks of listeners."""
+WITH_REFERENCE = ("partition",)
+"""Metrics that compare with a reference network, which may be named: `partition:REFERENCE`."""
 
 
 class MetricError(ValueError):
@@ -29,14 +37,15 @@ def load_metric(name: str) -> Metric:
     """Find a metric by name.
 
     Args:
-        name: A key of `METRICS`, or `package.module:name` or `path/file.py:name` of your own `Metric`. This imports the
-            module or runs the file.
+        name: A key of `METRICS`; or `partition:REFERENCE` with the name of a network, see
+            `evaluate.scoring.references`; or `package.module:name` or `path/file.py:name` of your own `Metric`, or of a
+            function without arguments that returns one. This imports the module or runs the file.
 
     Returns:
         The metric.
 
     Raises:
-        MetricError: There is no such metric; the message lists the built-in ones.
+        MetricError: There is no such metric or reference; the message lists the built-in ones.
     """
     from evaluate.metrics.metric import Metric
 
@@ -44,15 +53,37 @@ def load_metric(name: str) -> Metric:
         raise TypeError(
             f"a metric is named by a string, got a {type(name).__name__}; give metrics by name: {{NAME: metric}}"
         )
+    family, _, reference = name.partition(":")
+    if family in WITH_REFERENCE and reference:
+        return _with_reference(family, reference)
     if name not in METRICS and parse_object_name(name) is None:
         own = f"{name}:NAME" if name.endswith(".py") else "package.module:NAME or path/file.py:NAME"
-        raise MetricError(f"unknown metric {name!r}: expected {', '.join(METRICS)}, or {own} of your own metric")
+        near = difflib.get_close_matches(name, METRICS, n=1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        raise MetricError(f"unknown metric {name!r}{meant}: expected {', '.join(METRICS)}, or {own} of your own metric")
     try:
-        metric = load_object(METRICS.get(name, name))
+        metric: Metric = make_object(
+            METRICS.get(name, name), lambda made: isinstance(made, Metric), expected="an evaluate.Metric"
+        )
     except ValueError as error:
         raise MetricError(f"metric {name!r}: {error}") from error
-    if not isinstance(metric, Metric):
-        raise MetricError(f"metric {name!r}: expected an evaluate.Metric, got a {type(metric).__name__}")
+    return metric
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a metric is one of `METRICS`, with or without the name of a reference."""
+    return name in METRICS or name.partition(":")[0] in WITH_REFERENCE
+
+
+def _with_reference(family: str, reference: str) -> Metric:
+    from evaluate.scoring.references import check_reference
+    from networks.weights.source_names import SourceError
+
+    try:
+        check_reference(reference)
+    except SourceError as error:
+        raise MetricError(f"metric {family}:{reference}: {error}") from error
+    metric: Metric = load_object(METRICS[family])(reference)
     return metric
 
 

@@ -133,6 +133,28 @@ def best_stage(
     )
 
 
+def scores_of_splits(scores: np.ndarray, best: BestStage) -> np.ndarray:
+    """Score every split at stages that it did not select.
+
+    Args:
+        scores: (V, stages, splits), as given to `best_stage`.
+        best: What that returned.
+
+    Returns:
+        (V, splits) score of each unit in each split, mean over the iterations in which the split was in the half that
+        gives the score; NaN if there are none with a defined score.
+    """
+    scores = _check_scores(scores)
+    num_units, num_stages, num_splits = scores.shape
+    found = np.full((len(best.unit_stage), num_units, num_splits), np.nan)
+    for iteration, stages in enumerate(best.unit_stage):
+        at_stage = np.maximum(stages, 0)[:, None, None]
+        selects = _selection_masks(iteration, num_stages, num_units, num_splits)
+        selects, values = (np.take_along_axis(array, at_stage, axis=1)[:, 0] for array in (selects, scores))
+        found[iteration] = np.where(selects | (stages < 0)[:, None], np.nan, values)
+    return mean_defined(found, axis=0)
+
+
 def best_stage_by_region(
     scores: np.ndarray, subjects: np.ndarray, regions: np.ndarray, *, clip: bool = True
 ) -> RegionStage:

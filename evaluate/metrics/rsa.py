@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import rankdata
 
 from evaluate.benchmarks.benchmark import ALL, Benchmark
+from evaluate.metrics.best_rows import selection_shares, share_rows
 from evaluate.metrics.best_stage import mean_defined, median_defined
 from evaluate.metrics.metric import Arrays, Computing, Metric, Rows, ScoreKind
 from evaluate.metrics.splits import Splits
@@ -212,6 +212,8 @@ def _triangles(values: np.ndarray, train: np.ndarray, test: np.ndarray) -> tuple
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     """Ranks, with the mean rank for ties; all NaN if any value is NaN."""
+    from scipy.stats import rankdata
+
     return rankdata(values) if np.isfinite(values).all() else np.full_like(values, np.nan)
 
 
@@ -291,7 +293,13 @@ def tabulate(results: Mapping[str, Arrays], benchmark: Benchmark) -> Rows:
         np.stack([arrays[key] for arrays in results.values()], axis=1)  # (P, stages, splits)
         for key in ("train_similarity", "test_similarity")
     )
-    rows += rows_for(t.BEST_STAGE_RSA, t.BEST, read_out_best(train, test)[1])
+    selected, scores = read_out_best(train, test)
+    rows += rows_for(t.BEST_STAGE_RSA, t.BEST, scores)
+    shares = {
+        (ALL, subject): selection_shares(of_subject, len(results))
+        for subject, of_subject in zip(benchmark.subjects, selected, strict=True)
+    }
+    rows += share_rows(t.BEST_STAGE_RSA, tuple(results), shares, benchmark)
     ceiling = next(iter(results.values()))["ceiling"]  # depends only on the responses: the same for every stage
     rows += rows_for(t.RSA_CEILING, ALL, ceiling)
     for stage, arrays in results.items():

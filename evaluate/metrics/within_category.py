@@ -7,13 +7,14 @@ not within speech.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from evaluate.benchmarks.benchmark import Benchmark
+from evaluate.metrics.best_rows import best_in_groups, best_rows
 from evaluate.metrics.best_stage import mean_defined
-from evaluate.metrics.encoding.encoding import encode
-from evaluate.metrics.metric import Arrays, Computing, Metric, Rows, ScoreKind
+from evaluate.metrics.metric import Arrays, Computing, Metric, Rows, ScoreKind, part_of
 from evaluate.metrics.table_rows import curve_rows
 from evaluate.scoring import table as t
 
@@ -69,6 +70,8 @@ def measure(features: np.ndarray, benchmark: Benchmark, stage: str, computing: C
     Returns:
         R^2 (V, splits) on the test sounds by category; NaN if a split tests fewer than three sounds of the category.
     """
+    from evaluate.metrics.encoding.encoding import encode  # with torch
+
     measured = mean_defined(benchmark.responses, axis=2)
     result = encode(
         features,
@@ -90,30 +93,24 @@ def measure(features: np.ndarray, benchmark: Benchmark, stage: str, computing: C
 
 
 def tabulate(results: Mapping[str, Arrays], benchmark: Benchmark) -> Rows:
-    """Make one stage curve per category; the metric of its rows is `within_category_r2/CATEGORY`."""
-    return [
-        row
-        for name in next(iter(results.values()))
-        for row in curve_rows(_metric_of(name), {stage: arrays[name] for stage, arrays in results.items()}, benchmark)
-    ]
+    """Make a stage curve and the score at the best stage for each category.
+
+    The metrics of the rows are `within_category_r2/CATEGORY` and `best_stage_within_category_r2/CATEGORY`. Each
+    category selects a best stage of its own.
+    """
+    rows: Rows = []
+    for name in next(iter(results.values())):
+        by_stage = {stage: arrays[name] for stage, arrays in results.items()}
+        rows += curve_rows(part_of(t.WITHIN_CATEGORY_R2, name), by_stage, benchmark)
+        found = best_in_groups(np.stack(list(by_stage.values()), axis=1), benchmark)
+        rows += best_rows(part_of(t.BEST_STAGE_WITHIN_CATEGORY_R2, name), tuple(results), found, benchmark)
+    return rows
 
 
 def score_kinds(benchmark: Benchmark) -> tuple[ScoreKind, ...]:
-    """Return one kind of score per category."""
+    """Return the kind of score, with the benchmark's categories as its parts."""
     names = dict.fromkeys(name for categories in _levels(benchmark) for name in categories)
-    return tuple(score_kind(_metric_of(name)) for name in names)
-
-
-def score_kind(stage_metric: str) -> ScoreKind:
-    """Return the names of `within_category_r2/CATEGORY` in logs, consoles and figures."""
-    category = stage_metric.removeprefix(f"{t.WITHIN_CATEGORY_R2}/")
-    return ScoreKind(
-        stage_metric=stage_metric,
-        label=f"R² on test sounds within {category}",
-        title=f"R² within {category}",
-        symbol="R²",
-        name=stage_metric,
-    )
+    return (replace(WITHIN_CATEGORY, parts=tuple(names)),)
 
 
 def _levels(benchmark: Benchmark) -> list[tuple[str, ...]]:
@@ -123,10 +120,6 @@ def _levels(benchmark: Benchmark) -> list[tuple[str, ...]]:
     if set(benchmark.categories) <= set(BROAD_CATEGORIES):
         levels.append(tuple(BROAD_CATEGORIES[name] for name in benchmark.categories))
     return levels
-
-
-def _metric_of(category: str) -> str:
-    return f"{t.WITHIN_CATEGORY_R2}/{category}"
 
 
 def _squared_correlation(predicted: np.ndarray, measured: np.ndarray) -> np.ndarray:
@@ -139,4 +132,15 @@ def _squared_correlation(predicted: np.ndarray, measured: np.ndarray) -> np.ndar
     return result
 
 
+WITHIN_CATEGORY = ScoreKind(
+    stage_metric=t.WITHIN_CATEGORY_R2,
+    best_metric=t.BEST_STAGE_WITHIN_CATEGORY_R2,
+    label="R² on test sounds of one category",
+    title="R² within categories",
+    symbol="R²",
+    name=t.WITHIN_CATEGORY_R2,
+    parts=(),
+    note="Each category selects a best stage of its own; a dash: fewer than three test sounds in every split. "
+    "Published categories are also joined to four broad ones: music, speech, vocal and non-vocal.",
+)
 METRIC = Metric(measure=measure, tabulate=tabulate, kinds=score_kinds, needs_categories=True)

@@ -50,7 +50,7 @@ def random_crops(
 
 def crop_features(
     net: nn.Module,
-    paths: Sequence[Path],
+    sounds: Sequence[Path] | np.ndarray,
     *,
     stages: Sequence[str],
     num_crops: int = PUBLISHED_NUM_CROPS,
@@ -59,14 +59,14 @@ def crop_features(
     device: torch.device | str | None = None,
     progress: ReportProgress | None = None,
 ) -> dict[str, np.ndarray]:
-    """Record the time-averaged activations of stages for random crops of sound files.
+    """Record the time-averaged activations of stages for random crops of sounds.
 
     Crops depend only on the seed and on the position of the sound in the list: all networks with the same duration and
     sample rate of sounds get the same crops.
 
     Args:
         net: Network with named stages.
-        paths: (S,) sound files; read and resampled a few at a time.
+        sounds: (S,) sound files, read and resampled a few at a time; or waveforms (S, T) at the network's sample rate.
         stages: Stages to record.
         num_crops: Number of crops per sound, P.
         seed: Seed of the crops.
@@ -83,20 +83,32 @@ def crop_features(
     """
     rate_hz, num_samples = int(net.sample_rate_hz), int(net.num_samples)  # type: ignore[arg-type]
     found: dict[str, list[np.ndarray]] = {}
-    for start in range(0, len(paths), NUM_SOUNDS_PER_ROUND):
-        places = range(start, min(start + NUM_SOUNDS_PER_ROUND, len(paths)))
+    for start in range(0, len(sounds), NUM_SOUNDS_PER_ROUND):
+        if progress:
+            progress("activations", start, len(sounds))
+        places = range(start, min(start + NUM_SOUNDS_PER_ROUND, len(sounds)))
         crops = [
             random_crops(
-                read_audio(paths[place], sample_rate_hz=rate_hz),
+                sounds[place] if isinstance(sounds, np.ndarray) else read_audio(sounds[place], sample_rate_hz=rate_hz),
                 num_samples,
                 np.random.default_rng((seed, place)),
                 num_crops=num_crops,
             )
             for place in places
         ]
-        features = stage_activations(net, np.concatenate(crops), stages=stages, batch_size=batch_size, device=device)
+        features = stage_activations(
+            net,
+            np.concatenate(crops),
+            stages=stages,
+            batch_size=batch_size,
+            device=device,
+            progress=progress and _in_sounds(progress, start, num_crops, len(sounds)),
+        )
         for stage, values in features.items():
             found.setdefault(stage, []).append(values.reshape(len(places), num_crops, -1))
-        if progress:
-            progress("activations", places.stop, len(paths))
     return {stage: np.concatenate(parts) for stage, parts in found.items()}
+
+
+def _in_sounds(progress: ReportProgress, num_before: int, num_crops: int, num_sounds: int) -> ReportProgress:
+    """Report crops of some sounds, which follow others, as sounds."""
+    return lambda what, num_done, _: progress(what, num_before + num_done // num_crops, num_sounds)

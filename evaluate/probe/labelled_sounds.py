@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datamodules.folders.class_folders import find_classes
-from datamodules.folders.sound_folders import PassedOver, SoundFolderError, find_file, passed_over
-from datamodules.tables import TextTableError, read_text_table
+from datamodules.folders.sound_folders import PassedOver, SoundFolderError, find_file, missing_target, passed_over
+from datamodules.tables import TextTableError, read_text_table, separator_hint
 from datamodules.text_files import TextFileError, nfc
+from evaluate.benchmarks.benchmark import Benchmark, WaveformSource
+from evaluate.benchmarks.problems import BenchmarkError
+from networks.named_objects import make_object, parse_object_name
+from networks.text.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +28,7 @@ PATH_COLUMNS = ("path", "filename")
 LABEL_COLUMNS = ("label", "category")
 SOURCE_COLUMNS = ("source", "src_file")
 FOLD_COLUMN = "fold"
+SPLIT_COLUMN = "split"
 
 
 class LabelledSoundsError(ValueError):
@@ -36,11 +41,13 @@ class LabelledSounds:
 
     Attributes:
         name: Name of the collection.
-        paths: (S,) files.
+        paths: (S,) files; empty if a function makes the sounds.
         labels: (S,) labels, at least two different ones.
         sources: (S,) what each sound was cut from: sounds of one source are never split between training and test.
         folds: (S,) number of each sound's fold, or None if folds are to be drawn.
         passed_over: What a folder holds in addition.
+        waveforms: Called as `waveforms(sample_rate_hz, num_samples)`, returns the sounds as (S, T) float32, in place of
+            files.
 
     Raises:
         LabelledSoundsError: Lengths differ, there are fewer than two labels or three folds, or a source is in two
@@ -53,10 +60,13 @@ class LabelledSounds:
     sources: tuple[str, ...]
     folds: tuple[int, ...] | None = None
     passed_over: tuple[PassedOver, ...] = ()
+    waveforms: WaveformSource | None = None
 
     def __post_init__(self) -> None:
         """Check lengths, labels and folds."""
-        lengths = [len(self.paths), len(self.labels), len(self.sources)]
+        lengths = [len(self.labels), len(self.sources)]
+        if self.waveforms is None:
+            lengths.append(len(self.paths))
         if self.folds is not None:
             lengths.append(len(self.folds))
         if len(set(lengths)) != 1:
@@ -64,7 +74,7 @@ class LabelledSounds:
         if len(set(self.labels)) < 2:
             raise LabelledSoundsError(
                 f"{self.name}: expected at least two labels for a classifier, got {len(set(self.labels))} for "
-                f"{len(self.paths)} sounds"
+                f"{counted(len(self.labels), 'sound')}"
             )
         if self.folds is not None:
             self._check_folds(self.folds)
@@ -85,23 +95,28 @@ class LabelledSounds:
 
 
 def find_labelled_sounds(place: str | Path) -> LabelledSounds:
-    """Find labelled sounds in a folder or a table.
+    """Find labelled sounds in a folder or a table, or make them by a function.
 
     Known are: the folder of ESC-50 (it has `meta/esc50.csv`), whose own five folds are taken; a CSV table with the
     columns `path` (or `filename`), `label` (or `category`) and, if wanted, `source` (or `src_file`) and `fold`;
     a folder with a folder of sound files for each label. Paths in a table are relative to the table's folder, or to
     the folder `audio` next to it, as in ESC-50. Labels are compared in Unicode's composed form (NFC).
 
+    A function named as `package.module:name` or `path/file.py:name` returns `LabelledSounds`, or an
+    `evaluate.Benchmark` whose categories are the labels.
+
     Args:
-        place: The folder or the table.
+        place: The folder, the table or the name of the function.
 
     Returns:
         The sounds, all of whose files exist.
 
     Raises:
-        LabelledSoundsError: There is no such folder or table, columns or files are missing, or there are too few
-            labels.
+        LabelledSoundsError: There is no such folder, table or function, columns or files are missing, or there are too
+            few labels.
     """
+    if not Path(place).exists() and parse_object_name(str(place)) is not None:
+        return _from_object(str(place))
     place = Path(place)
     if place.is_file():
         return _from_table(place, place.stem)
@@ -110,6 +125,29 @@ def find_labelled_sounds(place: str | Path) -> LabelledSounds:
     if (place / ESC50_TABLE).is_file():
         return _from_table(place / ESC50_TABLE, _name(place))
     return _from_folders(place)
+
+
+def _from_object(name: str) -> LabelledSounds:
+    """Sounds of a user's function; categories of a benchmark are labels, and each of its sounds is its own source."""
+    try:
+        found: LabelledSounds | Benchmark = make_object(
+            name,
+            lambda made: isinstance(made, (LabelledSounds, Benchmark)),
+            expected="an evaluate.probe.LabelledSounds or an evaluate.Benchmark with categories",
+            passes=(LabelledSoundsError, BenchmarkError),
+        )
+    except LabelledSoundsError:
+        raise
+    except ValueError as error:
+        raise LabelledSoundsError(f"sounds {name!r}: {error}") from error
+    if isinstance(found, LabelledSounds):
+        return found
+    if found.categories is None:
+        raise LabelledSoundsError(
+            f"sounds {name!r}: benchmark {found.name!r} has no categories, which are the labels of a probe"
+        )
+    names = found.stimulus_names
+    return LabelledSounds(name=found.name, paths=(), labels=found.categories, sources=names, waveforms=found.stimuli)
 
 
 def _from_folders(place: Path) -> LabelledSounds:
@@ -130,7 +168,7 @@ def _from_folders(place: Path) -> LabelledSounds:
         )
     missing = next((path for path in paths if not path.exists()), None)
     if missing is not None:
-        raise LabelledSoundsError(f"{missing}: a link to {missing.readlink()}, which is missing; get the file first")
+        raise LabelledSoundsError(f"{missing}: {missing_target(missing)}")
     root = place.resolve()
     return LabelledSounds(
         name=_name(place),
@@ -152,6 +190,11 @@ def _from_table(table: Path, name: str) -> LabelledSounds:
     except (TextTableError, TextFileError) as error:
         reason = str(error).removeprefix(str(table)).lstrip(",: ")
         raise LabelledSoundsError(f"{table}: not a CSV table ({reason})") from error
+    if SPLIT_COLUMN in rows and FOLD_COLUMN not in rows and rows[SPLIT_COLUMN].nunique() > 1:
+        raise LabelledSoundsError(
+            f"{table}: has a column {SPLIT_COLUMN!r}, but the probe draws its own folds: give the rows of one split, "
+            f"or a column {FOLD_COLUMN!r}"
+        )
     path_column, label_column = (_column(rows, table, names) for names in (PATH_COLUMNS, LABEL_COLUMNS))
     source_column = next((column for column in SOURCE_COLUMNS if column in rows), path_column)
     for column in (path_column, label_column, source_column):
@@ -172,6 +215,7 @@ def _column(rows: pd.DataFrame, table: Path, names: Sequence[str]) -> str:
     if not found:
         raise LabelledSoundsError(
             f"{table}: expected a column {' or '.join(map(repr, names))}, got {', '.join(map(str, rows.columns))}"
+            f"{separator_hint(list(rows.columns))}"
         )
     return found[0]
 

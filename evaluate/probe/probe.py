@@ -15,7 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from datamodules.progress import ReportProgress
+from evaluate.array_shapes import show_shapes
 from evaluate.options import PUBLISHED_NUM_FOLDS
+from networks.text.wording import counted
 
 PUBLISHED_PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
 """Values of C: the published range, in steps of a factor of ten."""
@@ -42,6 +44,8 @@ class ProbeResult:
     num_test: np.ndarray
     chance: float
     predictions: np.ndarray
+
+    __repr__ = show_shapes
 
     @property
     def mean(self) -> float:
@@ -84,7 +88,8 @@ def stratified_folds(
         of_label = {source for source, own in zip(sources, labels, strict=True) if own == label}
         if len(of_label) < num_folds:
             raise ProbeError(
-                f"label {label!r} has sounds of {len(of_label)} sources, but {num_folds} folds need at least "
+                f"label {label!r} has sounds of {counted(len(of_label), 'source')}, but {num_folds} folds need at "
+                "least "
                 f"{num_folds}: add sounds, leave the label out, or use fewer folds"
             )
     splitter = StratifiedGroupKFold(n_splits=num_folds, shuffle=True, random_state=seed)
@@ -247,6 +252,7 @@ def _check_folds(labels: np.ndarray, folds: np.ndarray, fold_names: np.ndarray) 
             left = labels[(folds != fold) & (folds != other)]
             if len(np.unique(left)) < 2:
                 raise ProbeError(
-                    f"without folds {fold} and {other}, the sounds have {len(np.unique(left))} label(s) instead of at "
+                    f"without folds {fold} and {other}, the sounds have {counted(len(np.unique(left)), 'label')} "
+                    "instead of at "
                     "least 2: spread labels more evenly over the folds"
                 )

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from evaluate.benchmarks.benchmark import ALL
-from evaluate.report.figures.series import Entry
+from evaluate.metrics.metric import ScoreKind
+from evaluate.report.figures.series import MANY_NETWORKS, Entry
 from evaluate.report.significance import (
     Comparison,
     bootstrap_comparison,
@@ -19,6 +20,7 @@ from evaluate.report.significance import (
     standard_error,
     wilcoxon_over_models,
 )
+from evaluate.report.sound_errors import sound_comparison, sound_error
 from evaluate.scoring import table as t
 
 if TYPE_CHECKING:
@@ -31,6 +33,21 @@ MIN_MODELS_FOR_WILCOXON = 6
 
 
 @dataclass(frozen=True, eq=False)
+class Splits:
+    """Scores in splits of the sounds.
+
+    Attributes:
+        scores: (networks, splits), NaN if a network has none.
+        num_train: Number of training sounds of each split.
+        num_test: Number of test sounds of each split.
+    """
+
+    scores: np.ndarray
+    num_train: float
+    num_test: float
+
+
+@dataclass(frozen=True, eq=False)
 class Summary:
     """Scores of several networks in one region.
 
@@ -39,12 +56,26 @@ class Summary:
         errors: (networks,) standard errors, NaN for fewer than two samples.
         samples: Networks x participants (or iterations of stage selection), NaN if a network has none.
         sample_kind: Meaning of the columns of `samples`.
+        splits: Scores of a component in the splits of the sounds; None if the table has none.
     """
 
     means: np.ndarray
     errors: np.ndarray
     samples: pd.DataFrame
     sample_kind: SampleKind
+    splits: Splits | None = None
+
+    @property
+    def sound_errors(self) -> np.ndarray:
+        """Standard errors (networks,) over sounds, see `evaluate.report.sound_errors`; NaN without scores of splits."""
+        if self.splits is None:
+            return np.full(len(self.means), np.nan)
+        return sound_error(self.splits.scores, num_train=self.splits.num_train, num_test=self.splits.num_test)
+
+    @property
+    def drawn_errors(self) -> np.ndarray:
+        """Errors (networks,) for figures: over sounds if there are scores of splits, else `errors`."""
+        return self.errors if self.splits is None else self.sound_errors
 
 
 @dataclass(frozen=True)
@@ -57,6 +88,7 @@ class PairTest:
         lower: Label of the other.
         method: "bootstrap" or "permutation".
         result: Difference, p value and counts.
+        over_sounds: Test over sounds, for components; otherwise None.
     """
 
     region: str
@@ -64,6 +96,7 @@ class PairTest:
     lower: str
     method: str
     result: Comparison
+    over_sounds: Comparison | None = None
 
 
 def summarise(frames: Sequence[pd.DataFrame], metric: str, region: str, *, stage: str = t.BEST) -> Summary:
@@ -89,19 +122,69 @@ def summarise(frames: Sequence[pd.DataFrame], metric: str, region: str, *, stage
     samples = pd.DataFrame([rows.drop(ALL, errors="ignore") for rows in chosen]).reset_index(drop=True)
     if samples.shape[1] == 0:
         return Summary(means, np.full(len(frames), np.nan), samples, "none")
-    is_iterated = all(str(name).startswith(t.ITERATION) for name in samples.columns)
+    is_iterated = all(str(name).startswith((t.ITERATION, t.SPLIT)) for name in samples.columns)
+    splits = _splits(samples, frames) if is_iterated else None
+    if is_iterated:
+        samples = samples[[name for name in samples.columns if str(name).startswith(t.ITERATION)]]
     values = samples.to_numpy(dtype=np.float64)
     num_scored = int((~np.isnan(values)).any(axis=1).sum())
     errors = participant_error(values) if num_scored > 1 and not is_iterated else standard_error(values)
-    return Summary(means, errors, samples, "iterations" if is_iterated else "participants")
+    return Summary(means, errors, samples, "iterations" if is_iterated else "participants", splits)
+
+
+def ceilings_of(entries: Sequence[Entry], kind: ScoreKind, regions: Sequence[str]) -> np.ndarray:
+    """Find the ceilings (regions,) of a score, the same for all networks; NaN where the tables have none."""
+    found = [
+        summarise([entry.rows for entry in entries], kind.ceiling_metric, region, stage=ALL).means for region in regions
+    ]
+    return np.array([next((mean for mean in means if not np.isnan(mean)), np.nan) for means in found])
+
+
+@dataclass(frozen=True)
+class ShareOfCeiling:
+    """Score of one network over its ceiling.
+
+    Attributes:
+        value: The mean score of the participants over the mean of their ceilings.
+        error: Standard error over participants; NaN for fewer than two.
+    """
+
+    value: float
+    error: float
+
+
+def share_of_ceiling(rows: pd.DataFrame, kind: ScoreKind, region: str) -> ShareOfCeiling:
+    """Compute the score of a network at the best stage as a share of its ceiling.
+
+    With scores x and ceilings c of P participants, the share is `q = mean(x) / mean(c)`, and its standard error that
+    of a ratio (Cochran 1977, Sampling Techniques, section 6.4), `sd(x - q c) / (sqrt(P) mean(c))`.
+
+    Args:
+        rows: Rows of one network, for one benchmark and one step.
+        kind: Kind of score.
+        region: Region, or "all".
+
+    Returns:
+        The share over the participants with both; NaN if there are none, or no ceiling above 0.
+    """
+    scores, ceilings = _select(rows, kind.best_metric, region, t.BEST), _select(rows, kind.ceiling_metric, region, ALL)
+    subjects = [name for name in scores.index if name != ALL and name in ceilings.index]
+    x, c = scores[subjects].to_numpy(), ceilings[subjects].to_numpy()
+    x, c = x[~np.isnan(x + c)], c[~np.isnan(x + c)]
+    if not len(x) or not c.mean() > 0:
+        return ShareOfCeiling(np.nan, np.nan)
+    share = x.mean() / c.mean()
+    error = (x - share * c).std(ddof=1) / (np.sqrt(len(x)) * c.mean()) if len(x) > 1 else np.nan
+    return ShareOfCeiling(float(share), float(error))
 
 
 def compare_networks(entries: Sequence[Entry], metric: str, region: str) -> list[PairTest]:
     """Test differences between networks at their best stages.
 
-    Compares all pairs of trained networks and baselines, and each untrained or permuted network with the trained one of
-    its own run. The one-tailed test is for the network with the higher mean: a bootstrap over participants, or a
-    permutation over iterations of a component's stage selection. There is no correction for the number of tests.
+    Compares all pairs of trained networks and baselines, unless they are many (`MANY_NETWORKS`), and each untrained or
+    permuted network with the trained one of its own run. The one-tailed test is for the network with the higher mean: a
+    bootstrap over participants, or a permutation over iterations of a component's stage selection. There is no
+    correction for the number of tests.
 
     Args:
         entries: Networks, on one benchmark.
@@ -116,17 +199,26 @@ def compare_networks(entries: Sequence[Entry], metric: str, region: str) -> list
         return []
     values = summary.samples.to_numpy(dtype=np.float64)
     tests = []
+    has_many = sum(entry.group != "control" for entry in entries) >= MANY_NETWORKS
     for i, j in combinations(range(len(entries)), 2):
+        if has_many and "control" not in (entries[i].group, entries[j].group):
+            continue
         if not _belongs_together(entries[i], entries[j]) or np.isnan(summary.means[[i, j]]).any():
             continue
         if any(np.isnan(values[k]).all() for k in (i, j)):
             continue
         high, low = (i, j) if summary.means[i] >= summary.means[j] else (j, i)
+        over_sounds = None
         if summary.sample_kind == "participants":
             method, result = "bootstrap", bootstrap_comparison(values[high], values[low])
         else:
             method, result = "permutation", permutation_comparison(values[high], values[low])
-        tests.append(PairTest(region, entries[high].label, entries[low].label, method, result))
+            if summary.splits is not None:
+                scores, num_train = summary.splits.scores, summary.splits.num_train
+                over_sounds = sound_comparison(
+                    scores[high], scores[low], num_train=num_train, num_test=summary.splits.num_test
+                )
+        tests.append(PairTest(region, entries[high].label, entries[low].label, method, result, over_sounds))
     return tests
 
 
@@ -166,10 +258,31 @@ def count(rows: pd.DataFrame, metric: str, stage: str | None = None) -> int | No
     return int(values.sum()) if len(values) else None
 
 
+def _splits(samples: pd.DataFrame, frames: Sequence[pd.DataFrame]) -> Splits | None:
+    """Select the scores in splits of the sounds; None if there are none, or networks have splits of other sizes."""
+    names = [name for name in samples.columns if str(name).startswith(t.SPLIT)]
+    if not names:
+        return None
+    columns = [(rows[t.METRIC].to_numpy(), rows[t.VALUE].to_numpy()) for rows in frames]
+    sizes = [
+        {float(value) for metrics, values in columns for value in values[metrics == metric]}
+        for metric in (t.NUM_TRAIN_SOUNDS, t.NUM_TEST_SOUNDS)
+    ]
+    if any(len(size) != 1 for size in sizes):
+        return None
+    (num_train,), (num_test,) = sizes
+    return Splits(samples[names].to_numpy(dtype=np.float64), num_train, num_test)
+
+
 def _select(rows: pd.DataFrame, metric: str, region: str, stage: str) -> pd.Series:
     """Select the values of one network by subject, including "all"."""
-    found = rows[(rows[t.METRIC] == metric) & (rows[t.REGION] == region) & (rows[t.STAGE] == stage)]
-    return found.drop_duplicates(t.SUBJECT, keep="last").set_index(t.SUBJECT)[t.VALUE]
+    import pandas as pd
+
+    # A report asks for thousands of such selections: this is several times as fast as to select rows of a frame.
+    keys = ((t.METRIC, metric), (t.REGION, region), (t.STAGE, stage))
+    is_chosen = np.logical_and.reduce([rows[column].to_numpy() == name for column, name in keys])
+    subjects, values = (rows[column].to_numpy()[is_chosen] for column in (t.SUBJECT, t.VALUE))
+    return pd.Series(dict(zip(subjects, values, strict=True)), dtype=np.float64)  # of equal subjects, the last one
 
 
 def _belongs_together(first: Entry, second: Entry) -> bool:

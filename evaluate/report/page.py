@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
-MAX_COLUMNS_WITH_INLINE_NOTES = 9
-"""Wider tables show the notes of cells below the values instead of next to them."""
+MAX_COLUMNS_WITH_INLINE_NOTES, MAX_COLUMNS_WITH_TWO_INLINE_NOTES = 9, 4
+"""Wider tables, with one or with two notes in a cell, show the notes below the values instead of next to them."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,14 @@ class Cell(NamedTuple):
     Attributes:
         text: The text.
         note: In smaller type after it, such as a standard error.
+        second_note: After that, such as another error.
         colour: Colour of a dot before it, such as "#0072B2"; empty for no dot.
         is_filled: Whether the dot is filled, as for trained networks.
     """
 
     text: str
     note: str = ""
+    second_note: str = ""
     colour: str = ""
     is_filled: bool = True
 
@@ -78,12 +80,19 @@ TableRow = Sequence[str | Cell]
 
 
 @dataclass(frozen=True)
+class RowTitle:
+    """A row of a table that is the title of the rows below it."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class ValueTable:
     """A table, which scrolls horizontally if it is wide.
 
     Attributes:
         columns: Names of the columns.
-        rows: Rows with one cell per column.
+        rows: Rows with one cell per column, and titles of groups of them.
         caption: Sentence above the table.
         published: More rows, in a style that marks them as published values.
         text_columns: Columns of words, which are aligned left; numbers are aligned right.
@@ -91,7 +100,7 @@ class ValueTable:
 
     kind: ClassVar[str] = "table"
     columns: Sequence[str]
-    rows: Sequence[TableRow]
+    rows: Sequence[TableRow | RowTitle]
     caption: str = ""
     published: Sequence[TableRow] = ()
     text_columns: Sequence[int] = (0,)
@@ -99,7 +108,8 @@ class ValueTable:
     @property
     def is_dense(self) -> bool:
         """Whether the table is too wide for notes next to the values."""
-        return len(self.columns) > MAX_COLUMNS_WITH_INLINE_NOTES
+        has_two = any(cell.second_note for row in self.cells if not isinstance(row, RowTitle) for cell in row)
+        return len(self.columns) > (MAX_COLUMNS_WITH_TWO_INLINE_NOTES if has_two else MAX_COLUMNS_WITH_INLINE_NOTES)
 
     @property
     def head_cells(self) -> list[Cell]:
@@ -107,9 +117,9 @@ class ValueTable:
         return _cells(self.columns)
 
     @property
-    def cells(self) -> list[list[Cell]]:
+    def cells(self) -> list[list[Cell] | RowTitle]:
         """The rows, with plain text converted to cells."""
-        return [_cells(row) for row in self.rows]
+        return [row if isinstance(row, RowTitle) else _cells(row) for row in self.rows]
 
     @property
     def published_cells(self) -> list[list[Cell]]:

@@ -14,6 +14,9 @@ from evaluate.report.figures.series import Series as Run
 from evaluate.report.significance import standard_error
 from evaluate.scoring import table as t
 
+_ONLY_SEEDS = "all seeds"
+"""Name of the group of runs whose names are their seeds alone, such as `seed_0`."""
+
 
 @dataclass(frozen=True, eq=False)
 class Group:
@@ -49,8 +52,8 @@ class Group:
 
 
 def group_name(name: str, pattern: str = SEED_PATTERN) -> str:
-    """Name the group of a run: its name without `pattern`, or the whole name if nothing remains."""
-    return re.sub(pattern, "", name).strip(" -_") or name
+    """Name the group of a run: its name without `pattern`, or "all seeds" if nothing remains."""
+    return re.sub(pattern, "", name).strip(" -_") or _ONLY_SEEDS
 
 
 def groups_of(

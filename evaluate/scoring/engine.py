@@ -13,23 +13,30 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
+from datamodules.audio import PUBLISHED_DURATION_S
 from datamodules.progress import ReportProgress
-from evaluate.benchmarks.benchmark import Benchmark
+from evaluate.benchmarks.behaviour.trials import Trials
+from evaluate.benchmarks.benchmark import ALL, Benchmark
 from evaluate.features.activations import device_of, resolve_stages
-from evaluate.features.cache import ActivationCache, activation_key, cached_activations
+from evaluate.features.cache import ActivationCache, activation_key, cached_activations, timed_activations
 from evaluate.features.fingerprint import content_key, network_fingerprint
-from evaluate.metrics.metric import Arrays, Computing
+from evaluate.features.head_outputs import HeadOutputs, class_names
+from evaluate.features.windows import windows_of
+from evaluate.metrics.metric import NO_STAGE, Arrays, Computing, Metric
 from evaluate.scoring import table as t
 from evaluate.scoring.failures import Failure, one_line
 from evaluate.scoring.parts import Parts
 from evaluate.scoring.plan import ScoringPlan
 from evaluate.scoring.ranks import Ranks
+from evaluate.scoring.references import References
 from evaluate.scoring.shares import Share, plan_rounds
 from networks import LoadedNetwork, NetworkIdentity, load_network
 
@@ -43,7 +50,7 @@ _EXPECTED = (OSError, ValueError, RuntimeError)
 _log = logging.getLogger(__name__)
 
 _Piece = tuple[str, str]
-"""A metric and a stage."""
+"""A metric and a stage, or `NO_STAGE` for the metric's ceiling."""
 
 
 class PartsError(RuntimeError):
@@ -51,10 +58,13 @@ class PartsError(RuntimeError):
 
 
 class _Measured(NamedTuple):
-    """A network with all its results in `Parts`; `keys` maps (benchmark, metric, stage) to the key of each."""
+    """A network with all its results in `Parts`.
+
+    `stages` are those of each benchmark; `keys` maps (benchmark, metric, stage) to the key of each result.
+    """
 
     identity: NetworkIdentity
-    stages: tuple[str, ...]
+    stages: dict[str, tuple[str, ...]]
     keys: dict[tuple[str, str, str], str]
 
 
@@ -67,12 +77,16 @@ class ScoringEngine:
         ranks: The processes that share the work.
         cache: Cache of activations; None for none.
         progress: Called as `progress(what, num_done, num_total)` while this process works.
+        references: Features of reference networks, which several engines may share.
+        ceilings: What was measured without a network, by benchmark and metric; engines may share it, too.
     """
 
     plan: ScoringPlan
     ranks: Ranks = field(default_factory=Ranks)
     cache: ActivationCache | None = None
     progress: ReportProgress | None = None
+    references: References = field(default_factory=References)
+    ceilings: dict[tuple[str, str], Arrays] = field(default_factory=dict)
     _sound_keys: dict[tuple[str, int, int], str] = field(default_factory=dict, init=False)
 
     def score(self, net: Any, benchmark: Benchmark, identity: NetworkIdentity) -> pd.DataFrame:
@@ -91,17 +105,45 @@ class ScoringEngine:
             BenchmarkError: The benchmark's sounds cannot be used.
             OtherRankError: Another process failed.
         """
-        stages = resolve_stages(net, self.plan.stages)
-        own = Share("", self.ranks.rank, self.ranks.num_ranks).of(stages)
+        stages = self._stages_on(net, benchmark)
+        own = Share("", self.ranks.rank, self.ranks.num_ranks).of((*stages, NO_STAGE))
+        wanted = {stage: tuple(self._metrics_of(benchmark, stage)) for stage in own}
+        known = {(name, NO_STAGE): arrays for (of, name), arrays in self.ceilings.items() if of == benchmark.name}
+        if NO_STAGE in wanted:
+            wanted[NO_STAGE] = tuple(name for name in wanted[NO_STAGE] if (name, NO_STAGE) not in known)
 
         def measure_share() -> dict[_Piece, Arrays]:
-            return dict(self._measure(net, benchmark, {stage: tuple(self.plan.metrics) for stage in own}))
+            return dict(self._measure(net, benchmark, wanted))
 
         # First all ranks get the buffers of rank 0, then each measures its stages, then all get all results.
         with self.ranks.first_rank_buffers(net):
             shares = self.ranks.together(measure_share)
-        results = {piece: arrays for share in shares for piece, arrays in share.items()}
+        results = known | {piece: arrays for share in shares for piece, arrays in share.items()}
+        # Ceilings are the same for every network: they are kept for the next one.
+        self.ceilings |= {(benchmark.name, name): results[name, stage] for name, stage in results if stage == NO_STAGE}
+        device = self.plan.device or device_of(net)
+
+        def join() -> dict[_Piece, Arrays]:
+            if self.ranks.rank != 0:
+                return {}
+            return {
+                (name, ALL): self._join(name, benchmark, {stage: results[name, stage] for stage in stages}, device)
+                for name in self._joining(benchmark)
+            }
+
+        results |= self.ranks.together(join)[0]
         return self._tabulate(benchmark, stages, results, identity)
+
+    def _stages_on(self, net: Any, benchmark: Benchmark) -> tuple[str, ...]:
+        """Stages to score on a benchmark; on one of listeners, the head that answers."""
+        return resolve_stages(net, self.plan.stages) if benchmark.trials is None else (benchmark.trials.task,)
+
+    def _metrics_of(self, benchmark: Benchmark, stage: str) -> list[str]:
+        """Metrics to measure on a stage, or without one."""
+        metrics = self.plan.metrics_on(benchmark)
+        if stage != NO_STAGE:
+            return list(metrics)
+        return [name for name, metric in metrics.items() if metric.ceiling and benchmark.participant_ceiling]
 
     def run(
         self,
@@ -151,37 +193,135 @@ class ScoringEngine:
 
         A metric that runs out of GPU memory is computed again on the CPU.
         """
+        device = self.plan.device or device_of(net)
+        for name in wanted.get(NO_STAGE, ()):
+            ceiling = self.plan.metrics[name].ceiling
+            assert ceiling is not None  # by `_metrics_of`
+            measure = partial(ceiling.measure, benchmark)
+            yield (name, NO_STAGE), self._computed(f"{name} between participants", measure, label=label, device=device)
+        wanted = {stage: names for stage, names in wanted.items() if stage != NO_STAGE}
         if not wanted:
             return
-        device = self.plan.device or device_of(net)
-        features = cached_activations(
-            net,
-            benchmark,
-            cache=self.cache,
-            stages=tuple(wanted),
-            network_key=network_key,
-            batch_size=self.plan.batch_size,
-            device=device,
-            progress=self._progress_under(f"{label}activations"),
-        )
-        for stage in features:
-            for name in wanted[stage]:
-                progress = self._progress_under(f"{label}{name} of {stage}")
-                progress("", 0, 1)
-                computing = Computing(
-                    splits=self.plan.splits,
-                    device=_float64_device(device),
-                    memory_limit_gib=self.plan.memory_limit_gib,
-                    progress=lambda num_done, num_total, progress=progress: progress("", num_done, num_total),  # type: ignore[misc]
-                )
+        features = self._features(net, benchmark, wanted, network_key=network_key, label=label, device=device)
+        for stage, names, values, duration_s in features:
+            for name in names:
                 metric = self.plan.metrics[name]
-                try:
-                    arrays = metric.measured(name, features[stage], benchmark, stage, computing)
-                except torch.OutOfMemoryError:  # training may occupy most of the GPU
-                    _log.warning("computing %s of %s on the CPU: the GPU is out of memory", name, stage)
-                    computing = replace(computing, device="cpu")
-                    arrays = metric.measured(name, features[stage], benchmark, stage, computing)
+                arrays = self._computed(
+                    f"{name} of {stage}",
+                    partial(metric.measured, name, values, benchmark, stage),
+                    label=label,
+                    device=device,
+                    duration_s=duration_s,
+                    class_names=() if benchmark.trials is None else _class_names(net, benchmark.trials),
+                    reference=self._reference(metric, net, benchmark, device),
+                )
                 yield (name, stage), arrays
+
+    def _joining(self, benchmark: Benchmark) -> list[str]:
+        """Metrics that are also measured of all stages together."""
+        return [name for name, metric in self.plan.metrics_on(benchmark).items() if metric.join is not None]
+
+    def _join(self, name: str, benchmark: Benchmark, results: Mapping[str, Arrays], device: torch.device) -> Arrays:
+        """Measure a metric of all stages together, from the results of each."""
+        measure = partial(self.plan.metrics[name].joined, name, results, benchmark)
+        return self._computed(f"{name} of all stages", measure, label="", device=device)
+
+    def _reference(
+        self, metric: Metric, net: nn.Module, benchmark: Benchmark, device: torch.device
+    ) -> np.ndarray | None:
+        """Features of the network that a metric compares with; None if it compares with none."""
+        if not metric.reference:
+            return None
+        return self.references.features(
+            metric.reference,
+            benchmark,
+            net=net,
+            device=device,
+            cache=self.cache,
+            batch_size=self.plan.batch_size,
+            memory_limit_gib=self.plan.memory_limit_gib,
+            progress=self._progress_under(f"activations of {metric.reference}"),
+        )
+
+    def _computed(
+        self,
+        what: str,
+        measure: Callable[[Computing], Arrays],
+        *,
+        label: str,
+        device: torch.device,
+        duration_s: float = PUBLISHED_DURATION_S,
+        class_names: tuple[str, ...] = (),
+        reference: np.ndarray | None = None,
+    ) -> Arrays:
+        """Measure on a device, or on the CPU if the GPU is out of memory."""
+        progress = self._progress_under(f"{label}{what}")
+        progress("", 0, 1)
+        computing = Computing(
+            splits=self.plan.splits,
+            device=_float64_device(device),
+            memory_limit_gib=self.plan.memory_limit_gib,
+            progress=lambda num_done, num_total: progress("", num_done, num_total),
+            duration_s=duration_s,
+            class_names=class_names,
+            reference=reference,
+        )
+        try:
+            return measure(computing)
+        except torch.OutOfMemoryError:  # training may occupy most of the GPU
+            _log.warning("computing %s on the CPU: the GPU is out of memory", what)
+            return measure(replace(computing, device="cpu"))
+
+    def _features(
+        self,
+        net: nn.Module,
+        benchmark: Benchmark,
+        wanted: Mapping[str, tuple[str, ...]],
+        *,
+        network_key: str | None,
+        label: str,
+        device: torch.device,
+    ) -> Iterator[tuple[str, list[str], np.ndarray, float]]:
+        """Yield stage, metrics, features and seconds heard: averaged features first, then those in time."""
+        averaged, in_time = (
+            {
+                stage: [name for name in names if self.plan.metrics[name].in_time is timed]
+                for stage, names in wanted.items()
+            }
+            for timed in (False, True)
+        )
+        if benchmark.trials is not None:
+            net = HeadOutputs(net, benchmark.trials.task)
+        progress = self._progress_under(f"{label}activations")
+        sample_rate_hz, num_samples = int(net.sample_rate_hz), int(net.num_samples)  # type: ignore[arg-type]
+        if stages := tuple(stage for stage, names in averaged.items() if names):
+            found = cached_activations(
+                net,
+                benchmark,
+                cache=self.cache,
+                stages=stages,
+                network_key=network_key,
+                batch_size=self.plan.batch_size,
+                device=device,
+                progress=progress,
+            )
+            for stage, features in found.items():
+                yield stage, averaged[stage], features, num_samples / sample_rate_hz
+        if stages := tuple(stage for stage, names in in_time.items() if names):
+            windows = windows_of(benchmark, sample_rate_hz, num_samples)
+            timed = timed_activations(
+                net,
+                benchmark,
+                cache=self.cache,
+                stages=stages,
+                network_key=network_key,
+                batch_size=self.plan.batch_size,
+                device=device,
+                memory_limit_gib=self.plan.memory_limit_gib / 4,  # the metric's working memory comes on top
+                progress=progress,
+            )
+            for stage, features in timed:
+                yield stage, in_time[stage], features, windows.total_samples / sample_rate_hz
 
     def _tabulate(
         self,
@@ -191,11 +331,12 @@ class ScoringEngine:
         identity: NetworkIdentity,
     ) -> pd.DataFrame:
         """Make the rows of a network on a benchmark, metric by metric."""
-        rows = [
-            row
-            for name, metric in self.plan.metrics.items()
-            for row in metric.tabulated(name, {stage: results[name, stage] for stage in stages}, benchmark)
-        ]
+        rows = []
+        for name, metric in self.plan.metrics_on(benchmark).items():
+            of_stages = stages if metric.join is None else (*stages, ALL)
+            rows += metric.tabulated(name, {stage: results[name, stage] for stage in of_stages}, benchmark)
+            if metric.ceiling is not None and (name, NO_STAGE) in results:
+                rows += metric.ceiling.tabulate(results[name, NO_STAGE], benchmark)
         return t.identified(rows, benchmark.name, identity)
 
     def _attempt(self, share: Share, parts: Parts, load: Callable[[str], LoadedNetwork]) -> _Measured | Failure:
@@ -212,26 +353,40 @@ class ScoringEngine:
         """Compute and save the results of a share that are not in `parts` yet."""
         loaded = load(share.source)
         net = loaded.network.to(self.plan.device or device_of(loaded.network))
-        stages = resolve_stages(net, self.plan.stages)
+        stages = {benchmark.name: self._stages_on(net, benchmark) for benchmark in self.plan.benchmarks}
         network_key = network_fingerprint(net)
         keys: dict[tuple[str, str, str], str] = {}
         for benchmark in self.plan.benchmarks:
-            for stage in stages:
-                activations = activation_key(network_key, stage, self._sounds_key(net, benchmark))
-                for metric in self.plan.metrics:
-                    keys[benchmark.name, metric, stage] = self._part_key(benchmark, metric, activations)
+            for stage in (*stages[benchmark.name], NO_STAGE):
+                for name in self._metrics_of(benchmark, stage):
+                    metric = self.plan.metrics[name]
+                    activations = NO_STAGE
+                    if stage != NO_STAGE:
+                        sounds_key = self._sounds_key(net, benchmark, in_time=metric.in_time)
+                        activations = activation_key(network_key, stage, sounds_key, average=not metric.in_time)
+                    more: dict[str, Any] = {}
+                    if benchmark.trials is not None:
+                        more["classes"] = list(_class_names(net, benchmark.trials))
+                    if metric.reference:
+                        more["reference"] = self.references.key(metric.reference, net)
+                    keys[benchmark.name, name, stage] = self._part_key(benchmark, name, activations, more)
+            for name in self._joining(benchmark):
+                of_stages = [keys[benchmark.name, name, stage] for stage in stages[benchmark.name]]
+                keys[benchmark.name, name, ALL] = content_key(of_stages)
         for benchmark in self.plan.benchmarks:
             missing = {
                 stage: tuple(
-                    metric for metric in self.plan.metrics if parts.load(keys[benchmark.name, metric, stage]) is None
+                    name
+                    for name in self._metrics_of(benchmark, stage)
+                    if parts.load(keys[benchmark.name, name, stage]) is None
                 )
-                for stage in share.of(stages)
+                for stage in share.of((*stages[benchmark.name], NO_STAGE))
             }
-            missing = {stage: metrics for stage, metrics in missing.items() if metrics}
+            missing = {stage: names for stage, names in missing.items() if names}
             label = f"{Path(share.source).name} on {benchmark.name}: "
             measured = self._measure(net, benchmark, missing, network_key=network_key, label=label)
-            for (metric, stage), arrays in measured:
-                parts.save(keys[benchmark.name, metric, stage], arrays)
+            for (name, stage), arrays in measured:
+                parts.save(keys[benchmark.name, name, stage], arrays)
         return _Measured(loaded.identity, stages, keys)
 
     def _publish(self, measured: list[_Measured], parts: Parts, publish: Callable[[pd.DataFrame], None]) -> None:
@@ -244,25 +399,37 @@ class ScoringEngine:
             tables = []
             for benchmark in self.plan.benchmarks:
                 results = {
-                    (metric, stage): _finished(parts, one.keys[benchmark.name, metric, stage])
-                    for metric in self.plan.metrics
-                    for stage in one.stages
+                    (metric, stage): _finished(parts, key)
+                    for (name, metric, stage), key in one.keys.items()
+                    if name == benchmark.name and stage != ALL
                 }
-                tables.append(self._tabulate(benchmark, one.stages, results, one.identity))
+                stages = one.stages[benchmark.name]
+                for name in self._joining(benchmark):
+                    key = one.keys[benchmark.name, name, ALL]
+                    if (arrays := parts.load(key)) is None:
+                        of_stages = {stage: results[name, stage] for stage in stages}
+                        arrays = self._join(name, benchmark, of_stages, self.plan.device or torch.device("cpu"))
+                        parts.save(key, arrays)
+                    results[name, ALL] = arrays
+                tables.append(self._tabulate(benchmark, stages, results, one.identity))
             publish(pd.concat(tables, ignore_index=True))
 
-    def _sounds_key(self, net: nn.Module, benchmark: Benchmark) -> str:
-        sound_format = int(net.sample_rate_hz), int(net.num_samples)  # type: ignore[arg-type]
+    def _sounds_key(self, net: nn.Module, benchmark: Benchmark, *, in_time: bool) -> str:
+        sample_rate_hz, num_samples = int(net.sample_rate_hz), int(net.num_samples)  # type: ignore[arg-type]
+        if in_time:
+            num_samples = windows_of(benchmark, sample_rate_hz, num_samples).total_samples
+        sound_format = sample_rate_hz, num_samples
         key = (benchmark.name, *sound_format)
         if key not in self._sound_keys:
             self._sound_keys[key] = benchmark.stimuli_fingerprint(*sound_format)
         return self._sound_keys[key]
 
-    def _part_key(self, benchmark: Benchmark, metric: str, activations: str) -> str:
+    def _part_key(self, benchmark: Benchmark, metric: str, activations: str, more: Mapping[str, Any]) -> str:
         content = {
             **self.plan.metric_key(metric),
             "activations": activations,
             "benchmark": benchmark.content_hash(),
+            **{name: value for name, value in more.items() if value},
         }
         if self.plan.splits is not None:
             content["splits"] = [self.plan.splits.train.tolist(), self.plan.splits.test.tolist()]
@@ -276,6 +443,11 @@ class ScoringEngine:
                 self.progress(what, num_done, num_total)
 
         return report
+
+
+def _class_names(net: Any, trials: Trials) -> tuple[str, ...]:
+    """Names of the classes of the head that answers: the network's own, or else those that the benchmark names."""
+    return class_names(net, trials.task) or trials.classes
 
 
 def _float64_device(device: torch.device) -> torch.device:

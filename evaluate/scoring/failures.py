@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-MAX_REASON_CHARACTERS = 300
+MAX_REASON_CHARACTERS = 500
 
 
 class Failure(NamedTuple):

@@ -11,7 +11,7 @@ from torch import nn
 from datamodules.progress import ReportProgress
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.features.cache import ActivationCache
-from evaluate.metrics import DEFAULT_METRIC, load_metrics
+from evaluate.metrics import BEHAVIOUR_METRIC, DEFAULT_METRIC, load_metrics
 from evaluate.metrics.metric import Metric
 from evaluate.metrics.splits import Splits
 from evaluate.options import DEFAULT_BATCH_SIZE
@@ -28,7 +28,7 @@ def score_network(
     net: nn.Module,
     benchmark: Benchmark,
     *,
-    metrics: Sequence[str] | Mapping[str, Metric] = (DEFAULT_METRIC,),
+    metrics: Sequence[str] | Mapping[str, Metric] | None = None,
     stages: Sequence[str] | None = None,
     splits: Splits | None = None,
     batch_size: int = DEFAULT_BATCH_SIZE,
@@ -42,7 +42,8 @@ def score_network(
     Args:
         net: Network with named stages, such as `networks.AuditoryNetwork`; its state is restored.
         benchmark: Stimuli, responses, units.
-        metrics: Names of metrics, see `evaluate.metrics.load_metric`.
+        metrics: Names of metrics, see `evaluate.metrics.load_metric`; None for encoding, or behaviour if the benchmark
+            has answers of listeners.
         stages: Stages to score; None for all.
         splits: Training and test sounds; None for the ten published splits.
         batch_size: Sounds per forward pass.
@@ -61,7 +62,9 @@ def score_network(
     """
     plan = ScoringPlan(
         benchmarks=(benchmark,),
-        metrics=load_metrics(metrics),
+        metrics=load_metrics(
+            [DEFAULT_METRIC if benchmark.trials is None else BEHAVIOUR_METRIC] if metrics is None else metrics
+        ),
         stages=None if stages is None else tuple(stages),
         splits=splits,
         batch_size=batch_size,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from datamodules.files import locked, write_text
 from evaluate.scoring.old_tables import OLD_COLUMNS, with_identities
+from networks.commands.program import program
+from networks.files.lfs_pointers import IS_POINTER, is_pointer_file
 from networks.weights.identity import NetworkIdentity
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ NUM_UNDEFINED = "num_undefined"
 """Number of (unit, split) pairs without a score, for example if a unit's response is constant."""
 NUM_TIES = "num_ties"
 """Number of (unit, split) pairs whose alpha was chosen among several of equal error (no alpha helped)."""
+ENCODING_PARTICIPANT_CEILING = "encoding_participant_ceiling"
+"""R^2 of responses predicted from those of the other participants; its stage is "all"."""
 RSA = "rsa"
 """Similarity of a stage with a subject: median over splits on the test sounds."""
 BEST_STAGE_RSA = "best_stage_rsa"
@@ -56,6 +60,36 @@ EFFECTIVE_DIMENSIONALITY_Z_SCORED = "effective_dimensionality_z_scored"
 """The same for z-scored features, which representational similarity uses."""
 WITHIN_CATEGORY_R2 = "within_category_r2"
 """R^2 of predicted and measured responses within the sounds of a category; the name continues with "/CATEGORY"."""
+BEST_STAGE_WITHIN_CATEGORY_R2 = "best_stage_within_category_r2"
+TEMPORAL_R2 = "temporal_r2"
+TEMPORAL_R2_CORRECTED = "temporal_r2_corrected"
+"""R^2 of responses in time, without and with noise correction; the metrics of the best stage have the prefix."""
+TEMPORAL_R = "temporal_r"
+"""Correlation over test sounds in one time bin: `temporal_r/SECONDS`, with the centre of the bin."""
+TEMPORAL_PARTICIPANT_CEILING = "temporal_participant_ceiling"
+"""R^2 of responses in time predicted from those of the other participants; its stage is "all"."""
+TEMPORAL_PEAK_LAG_S = "temporal_peak_lag_s"
+"""Lag in seconds whose part of the prediction has the largest variance."""
+BEHAVIOUR_ACCURACY, BEHAVIOUR_ERROR = "behaviour_accuracy", "behaviour_error"
+"""Fraction of sounds that a head names rightly, and its standard error; regions are conditions."""
+BEHAVIOUR_R, BEHAVIOUR_RMSE = "behaviour_r", "behaviour_rmse"
+"""Correlation and root mean square difference of a head's and listeners' accuracy over conditions."""
+BEHAVIOUR_NUM_UNKNOWN = "behaviour_num_unknown"
+"""Number of sounds that are left out because their label is not a class of the network."""
+HUMAN_ACCURACY, HUMAN_ERROR = "human_accuracy", "human_error"
+"""The same of listeners; the stage is "all"."""
+PARTITION_UNIQUE = "partition_unique_r2"
+PARTITION_SHARED = "partition_shared_r2"
+PARTITION_UNIQUE_TO_REFERENCE = "partition_reference_unique_r2"
+PARTITION_R2, PARTITION_R2_OF_REFERENCE, PARTITION_R2_OF_BOTH = (
+    "partition_r2",
+    "partition_reference_r2",
+    "partition_both_r2",
+)
+"""What a network explains and a reference does not, what they share, what only the reference explains; and the R^2 of
+the network, of the reference and of both. The name of the reference follows after a slash."""
+PARTITION_CORRECTED = "_corrected"
+"""Suffix of these names for values that are corrected for noise."""
 PROBE_ACCURACY, PROBE_STANDARD_ERROR, PROBE_CHANCE, PROBE_PENALTY = (
     "probe_accuracy",
     "probe_standard_error",
@@ -69,14 +103,18 @@ FAILED = "failed"
 
 STAGE_METRICS = (ENCODING_R2, ENCODING_R2_CORRECTED)
 BEST_METRICS = (BEST_STAGE_R2, BEST_STAGE_R2_CORRECTED)
-ITERATION = "iteration"
-"""Subjects with this name and a number are not participants, but iterations of stage selection (components)."""
+ITERATION, SPLIT = "iteration", "split"
+"""Subjects with these names and a number are not participants, but iterations of stage selection and splits of the
+sounds (components)."""
+NUM_TRAIN_SOUNDS, NUM_TEST_SOUNDS = "num_train_sounds", "num_test_sounds"
+"""Numbers of sounds of each split that a component's model was fitted to and tested on."""
 BEST = "best"
 """In the column `stage`: the best stage, selected on other splits than those that give its score."""
 
 SCORES_FILE = "scores.csv"
 PROBE_FILE = "probe.csv"
 
+_NETWORK_COLUMNS = (RUN, CHECKPOINT, STEP)
 _INTEGER_COLUMNS = (STEP, EPOCH)
 _TEXT_COLUMNS = tuple(name for name in COLUMNS if name not in (*_INTEGER_COLUMNS, VALUE))
 
@@ -134,7 +172,8 @@ def merge_rows(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         rows: A score table with the new rows.
 
     Returns:
-        A new table with old rows first, new rows last, and each key once.
+        A new table with each key once. Networks stay in their order, new ones come last; the rows of a network are old
+        ones first, then new ones.
     """
     import pandas as pd
 
@@ -142,7 +181,40 @@ def merge_rows(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         merged = rows if table.empty else table
     else:
         merged = pd.concat([table, rows], ignore_index=True)
-    return merged.drop_duplicates(list(KEY_COLUMNS), keep="last").reset_index(drop=True)
+    places = _places_of_networks(merged)
+    merged = merged[~merged.duplicated(list(KEY_COLUMNS), keep="last")]
+    return merged.loc[places[merged.index].sort_values(kind="stable").index].reset_index(drop=True)
+
+
+def in_order_of(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Put networks in the order in which they are in other rows; networks that are not in these keep their places.
+
+    Args:
+        table: A score table.
+        rows: Rows of some of its networks.
+
+    Returns:
+        The same rows, in another order.
+    """
+    identities, wanted = (
+        list(each[list(_NETWORK_COLUMNS)].itertuples(index=False, name=None)) for each in (table, rows)
+    )
+    found = dict.fromkeys(identities)
+    named = iter([network for network in dict.fromkeys(wanted) if network in found])
+    is_named = set(wanted)
+    order = {next(named) if network in is_named else network: place for place, network in enumerate(found)}
+    places = sorted(range(len(table)), key=lambda row: order[identities[row]])  # a stable order
+    return table.iloc[places].reset_index(drop=True)
+
+
+def _places_of_networks(table: pd.DataFrame) -> pd.Series:
+    """Number the networks of rows by their first appearance."""
+    return table.groupby(list(_NETWORK_COLUMNS), sort=False, dropna=False).ngroup()
+
+
+def order_networks(path: str | Path, rows: pd.DataFrame) -> pd.DataFrame:
+    """Order the networks in the table of a file, see `in_order_of`, and return the whole table."""
+    return _change(Path(path), lambda table: in_order_of(table, rows))
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
@@ -163,7 +235,11 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
     path = Path(path)
     if not path.is_file():
-        raise TableError(f"there is no score table {path}: check the path, or make it with `python -m evaluate score`")
+        raise TableError(
+            f"there is no score table {path}: check the path, or make it with `{program('evaluate', 'score')}`"
+        )
+    if is_pointer_file(path):
+        raise TableError(f"{path}: {IS_POINTER}")
     try:
         text = pd.read_csv(path, dtype=str, keep_default_na=False)
         if set(text.columns) == set(OLD_COLUMNS):
@@ -212,18 +288,35 @@ def drop_rows_beyond(path: str | Path, *, run: str, step: int) -> int:
         TableError: The file is not a score table.
         OSError: As for `append_rows`.
     """
-    path = Path(path)
+    return len(drop_rows(path, lambda table: (table[RUN] == run) & (table[STEP] > step)))
+
+
+def drop_rows(path: str | Path, is_dropped: Callable[[pd.DataFrame], pd.Series]) -> pd.DataFrame:
+    """Remove rows from the table in a file.
+
+    Args:
+        path: CSV file; it need not exist.
+        is_dropped: Says of each row of the table whether to remove it.
+
+    Returns:
+        The rows that were removed.
+
+    Raises:
+        TableError: The file is not a score table.
+        OSError: As for `append_rows`.
+    """
+    path, dropped = Path(path), make_table([])
     if not path.exists():
-        return 0
-    num_before = 0
+        return dropped
 
     def drop(table: pd.DataFrame) -> pd.DataFrame:
-        nonlocal num_before
-        num_before = len(table)
-        return table[(table[RUN] != run) | (table[STEP] <= step)].reset_index(drop=True)
+        nonlocal dropped
+        found = is_dropped(table)
+        dropped = table[found]
+        return table[~found].reset_index(drop=True)
 
-    table = _change(path, drop)
-    return num_before - len(table)
+    _change(path, drop)
+    return dropped
 
 
 def _change(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
@@ -235,6 +328,14 @@ def _change(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.Da
         if before is None or not table.equals(before):
             write_text(path, table.to_csv(index=False, na_rep="nan"), durable=True)
     return table
+
+
+def is_step_known(step: int, kind: str, parent: str) -> bool:
+    """Whether to show the step of a network: it was trained, or is the start of a run.
+
+    Controls and networks that are not of a run have step 0, too, which says nothing about their training.
+    """
+    return bool(step) or (kind == "untrained" and not parent)
 
 
 def summary_rows(table: pd.DataFrame) -> pd.DataFrame:

@@ -12,14 +12,11 @@ import torch
 
 from evaluate.features.fingerprint import content_key
 from evaluate.options import CHECKPOINT_PATTERN
+from networks.commands.program import program
 from networks.weights.checkpoint import NETWORK_KEY, PREFIX, is_checkpoint
 from networks.weights.strict import CheckpointError
 from networks.weights.tensor_files import read_tensor_file
 
-CHECKPOINTS_FOLDER = "checkpoints"
-"""Where a run directory keeps its checkpoints."""
-CONFIG_FILE = "config.yaml"
-"""File that training writes into a run directory before its first checkpoint."""
 DIVERGED_FILE = "non_finite.ckpt"
 """State of training that led to a loss that is not finite, saved for inspection: not a checkpoint of the run."""
 _LATER_NAMES = ("best", "last")
@@ -56,18 +53,6 @@ class Content(NamedTuple):
     run: str
     step: int
     key: str
-
-
-def folder_of_checkpoints(run_dir: Path) -> Path:
-    """Return the folder of checkpoints in a run directory, or the given folder if it has none."""
-    inside = run_dir / CHECKPOINTS_FOLDER
-    return inside if inside.is_dir() else run_dir
-
-
-def run_dir_of(folder: Path) -> Path:
-    """Return the run directory of a folder of checkpoints, or the given folder if it is not in a run directory."""
-    is_inside = folder.name == CHECKPOINTS_FOLDER and (folder.parent / CONFIG_FILE).is_file()
-    return folder.parent if is_inside else folder
 
 
 def list_checkpoints(folder: Path, pattern: str = CHECKPOINT_PATTERN) -> list[CheckpointFile]:
@@ -144,7 +129,7 @@ def read_content(path: Path) -> Content:
     """
     checkpoint: Any = read_tensor_file(path)
     if not is_checkpoint(checkpoint):
-        raise CheckpointError(f"{path}: expected a checkpoint saved by `python -m train fit`")
+        raise CheckpointError(f"{path}: expected a checkpoint saved by `{program('train', 'fit')}`")
     saved = checkpoint[NETWORK_KEY]
     digest = hashlib.sha256(content_key([saved["network"]]).encode())
     for name, tensor in sorted(checkpoint["state_dict"].items()):

@@ -9,16 +9,15 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evaluate.callback.logged import PREFIX, STEP_KEY, logged_values
+from evaluate.callback.logged import PREFIX, STEP_KEY, logged_stages, logged_values
 from evaluate.metrics.metric import ScoreKind
+from evaluate.run_folder import WANDB_ID_FILE
 from evaluate.scoring import table as t
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-WANDB_ID_FILE = "wandb_id.txt"
-"""File of a run directory with the ID of its run at Weights & Biases."""
 JOB_TYPE = "watch"
 
 _log = logging.getLogger(__name__)
@@ -101,7 +100,10 @@ class WandbScores:
                 values = {
                     name: value for name, value in logged_values(of_step, self._kinds).items() if not isnan(value)
                 }
-                self._run.log(values | {STEP_KEY: step})
+                stages = logged_stages(of_step, self._kinds)
+                indices = {name: stage.place for name, stage in stages.items()}
+                names = {f"{name}_name": stage.name for name, stage in stages.items()}
+                self._run.log(values | indices | names | {STEP_KEY: step})
         except Exception as error:
             self._leave_out(error)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from datamodules.files import write_text
 from evaluate.features.fingerprint import content_key
 from evaluate.options import CHECKPOINT_PATTERN
+from evaluate.run_folder import folder_of_checkpoints
 from evaluate.scoring import table as t
 from evaluate.scoring.engine import ScoringEngine
 from evaluate.scoring.failures import Failure, one_line
@@ -25,7 +26,6 @@ from evaluate.watch.checkpoint_folder import (
     Content,
     IncompleteError,
     copy_whole,
-    folder_of_checkpoints,
     list_checkpoints,
     read_content,
 )

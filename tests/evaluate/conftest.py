@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from evaluate import score_network
 from evaluate.benchmarks import Benchmark
 
 
@@ -53,11 +54,11 @@ def tiny_network_class() -> type[TinyNetwork]:
     return TinyNetwork
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_benchmark() -> Callable[..., Benchmark]:
-    """Builds a benchmark of 24 sounds; any field can be replaced."""
+    """Builds a benchmark of 24 sounds, in time if there are bins; any field can be replaced."""
 
-    def make(num_units: int = 6, num_repetitions: int = 3, **changes: object) -> Benchmark:
+    def make(num_units: int = 6, num_repetitions: int = 3, num_bins: int = 0, **changes: object) -> Benchmark:
         generator = np.random.default_rng(1)
         sounds = generator.standard_normal((24, 64)).astype(np.float32)
         drive = np.abs(sounds) @ generator.standard_normal((64, num_units))
@@ -77,9 +78,20 @@ def make_benchmark() -> Callable[..., Benchmark]:
             ),
             "noise_corrected": num_repetitions > 1,
         }
+        if num_bins:
+            course = generator.standard_normal((num_units, 1, num_bins))
+            noise = generator.standard_normal((24, num_units, num_repetitions, num_bins))
+            fields |= {"responses": drive[:, :, None, None] * course + noise, "rate_hz": num_bins / 0.064}
         return Benchmark(**(fields | changes))  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def scored_in_time(make_benchmark) -> pd.DataFrame:
+    """Rows of the metric `temporal` of the tiny network; tests do not change them."""
+    torch.manual_seed(0)
+    return score_network(TinyNetwork(), make_benchmark(num_bins=4), metrics=["temporal"])
 
 
 @pytest.fixture

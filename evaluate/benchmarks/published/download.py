@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +21,12 @@ TIMEOUT_S = 60.0
 NUM_ATTEMPTS = 5
 FIRST_WAIT_S = 1.0
 """Waiting time before the second attempt. It doubles with each attempt, and is reset after bytes are received."""
+
+DEFAULT_MAX_BYTES = 2 * 10**9
+"""Most that is received, ten times the size of the public release: a wrong server could send without end."""
+
+MIN_FREE_BYTES = 2**28
+"""What is left free of a disk, for all that else writes there."""
 
 HTTP_PARTIAL, HTTP_RANGE_NOT_SATISFIABLE, HTTP_SERVER_ERROR = 206, 416, 500
 PASSING_CODES = (408, 425, 429)
@@ -42,6 +49,7 @@ def download(
     path: Path,
     *,
     sha256: str | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
     num_attempts: int = NUM_ATTEMPTS,
     first_wait_s: float = FIRST_WAIT_S,
     progress: _Report | None = None,
@@ -52,6 +60,7 @@ def download(
         url: Address, http or https.
         path: Path of the complete and checked file; before, the part is in `PATH.part` and `PATH.part.json`.
         sha256: Expected checksum, 64 hexadecimal digits; None does not check it.
+        max_bytes: Most bytes to receive.
         num_attempts: Number of attempts to connect without receiving any bytes.
         first_wait_s: Waiting time before the second attempt, in seconds.
         progress: Called as `progress(num_bytes, num_bytes_in_all_or_None)`.
@@ -60,7 +69,8 @@ def download(
         The checksum.
 
     Raises:
-        BenchmarkError: The server does not have the file or cannot be reached, or the checksum differs.
+        BenchmarkError: The server does not have the file or cannot be reached, the file is too large or does not fit
+            the disk, or the checksum differs.
         OSError: The file cannot be written.
     """
     if not url.startswith(("http://", "https://")):
@@ -71,7 +81,7 @@ def download(
     while True:
         size_before = part.size
         try:
-            _receive(url, part, progress)
+            _receive(url, part, max_bytes, progress)
             break
         except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
             if isinstance(error, urllib.error.HTTPError) and not _may_pass(error.code):
@@ -126,8 +136,37 @@ class _Part:
         self._note_file.unlink(missing_ok=True)
 
 
-def _receive(url: str, part: _Part, progress: _Report | None) -> None:
-    """Receive the missing bytes; raise an error if the connection breaks before the end."""
+def check_free(folder: Path, num_bytes: int, what: str) -> None:
+    """Check that a disk has room.
+
+    Args:
+        folder: Folder on the disk.
+        num_bytes: Bytes that will be written.
+        what: What they are, for the message.
+
+    Raises:
+        BenchmarkError: There is too little.
+    """
+    free = shutil.disk_usage(folder).free
+    if num_bytes > free - MIN_FREE_BYTES:
+        raise BenchmarkError(
+            f"{folder}: {free / 1e9:.1f} GB are free on this disk, too few for the {num_bytes / 1e9:.1f} GB of {what} "
+            f"and {MIN_FREE_BYTES / 1e9:.1f} GB to spare: choose another folder, or make room"
+        )
+
+
+def _check_size(url: str, num_bytes: int, max_bytes: int, part: _Part) -> None:
+    """Refuse a file that is larger than allowed, and remove what was received of it."""
+    if num_bytes > max_bytes:
+        part.remove()
+        raise BenchmarkError(
+            f"{url}: the server sends more than {max_bytes / 1e9:g} GB (`--max_gb`): it may not be the file that is "
+            "meant; what was received is removed"
+        )
+
+
+def _receive(url: str, part: _Part, max_bytes: int, progress: _Report | None) -> None:
+    """Receive the missing bytes; raise an error if the connection breaks before the end, or too many come."""
     note = part.note
     may_continue = part.size > 0 and note is not None and note.url == url and note.validator is not None
     if may_continue and note is not None and part.size == note.size:
@@ -145,11 +184,16 @@ def _receive(url: str, part: _Part, progress: _Report | None) -> None:
     with response:
         if not _continues(response, part):
             length = response.headers.get("Content-Length")
-            note = _Note(url, int(length) if length else None, _validator(response))
+            note = _Note(url, int(length) if length and length.isdecimal() else None, _validator(response))
             part.begin(note)
         total = None if note is None else note.size
+        if total is not None:
+            _check_size(url, total, max_bytes, part)
+            check_free(part.file.parent, total - part.size, url)
         with part.file.open("ab") as file:
             while chunk := response.read(CHUNK_BYTES):
+                _check_size(url, file.tell() + len(chunk), max_bytes, part)
+                check_free(part.file.parent, len(chunk), url)
                 file.write(chunk)
                 if progress:
                     progress(file.tell(), total)

@@ -15,6 +15,7 @@ import numpy as np
 
 from evaluate.benchmarks.problems import BenchmarkError
 from evaluate.benchmarks.published.pickle_records import Call, Global, read_records
+from networks.files.lfs_pointers import IS_POINTER, is_pointer_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,6 +86,8 @@ def read_pickled_table(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise BenchmarkError(f"{path} does not exist: expected a pickled pandas table")
+    if is_pointer_file(path):
+        raise BenchmarkError(f"{path}: {IS_POINTER}")
     try:
         return _frame(read_records(path.read_bytes(), str(path), KNOWN_GLOBALS))
     except _UnexpectedError as error:

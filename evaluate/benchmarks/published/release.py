@@ -18,6 +18,7 @@ from evaluate.benchmarks.published.units import match_table, unit_table
 from evaluate.benchmarks.recordings.matlab_files import cell_strings, read_matlab
 from evaluate.benchmarks.recordings.npy_files import read_npy
 from evaluate.benchmarks.sound_files import SoundSet, sounds_in_folder
+from networks.text.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,7 +195,9 @@ def _components(folder: Path, heard: _Heard, problems: Problems) -> Benchmark:
         place = {name: index for index, name in enumerate(components.stimulus_names)}
         missing = [name for name in stimuli.names if name not in place]
         if missing:
-            problems.found.append(f"{path} has no responses to {len(missing)} sounds of NH2015: {shorten(missing)}")
+            problems.found.append(
+                f"{path} has no responses to {counted(len(missing), 'sound')} of NH2015: {shorten(missing)}"
+            )
         else:
             order = [place[name] for name in stimuli.names]
             responses = components.responses[order][:, :, None]
@@ -242,7 +245,8 @@ def _read_stimuli(path: Path) -> _Stimuli:
     wrong = [file for file in files if not file.endswith(".wav")]
     if wrong:
         raise BenchmarkError(
-            f"{path}: field {FILE_NAME_FIELD} is not the name of a WAV file in {len(wrong)} rows: {shorten(wrong)}"
+            f"{path}: field {FILE_NAME_FIELD} is not the name of a WAV file in {counted(len(wrong), 'row')}: "
+            f"{shorten(wrong)}"
         )
     categories = tuple(_text(value) for value in rows[fields[CATEGORY_FIELD]].tolist())
     return _Stimuli(tuple(file.removesuffix(".wav") for file in files), categories)

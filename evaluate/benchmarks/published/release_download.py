@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamodules.files import file_sha256, remove_leftovers, scratch_folder
+from datamodules.files import file_sha256, remove_leftovers, scratch_folder, without_new_parents
 from evaluate.benchmarks.problems import BenchmarkError, shorten
-from evaluate.benchmarks.published.download import FIRST_WAIT_S, download
+from evaluate.benchmarks.published.download import DEFAULT_MAX_BYTES, FIRST_WAIT_S, check_free, download
 
 RELEASE_URL = "https://mcdermottlab.mit.edu//tuckute_feather_2023/data.tar"
 """Address in `setup_utils/download_files.py` of github.com/gretatuckute/auditory_brain_dnn (about 180 MB). No checksum
@@ -18,8 +18,8 @@ is published."""
 ARCHIVE_FILE = "data.tar"
 DATA_FOLDER = "data"
 
-MAX_RELEASE_BYTES = 20 * 10**9
-"""Most that is unpacked, a hundred times the size of the release."""
+MAX_UNPACKED = 10
+"""How many times as much as may be downloaded may be unpacked."""
 
 _Report = Callable[[str, int, int | None], None]
 
@@ -45,6 +45,7 @@ def fetch_release(
     url: str = RELEASE_URL,
     sha256: str | None = None,
     keep_archive: bool = False,
+    max_bytes: int = DEFAULT_MAX_BYTES,
     first_wait_s: float = FIRST_WAIT_S,
     progress: _Report | None = None,
 ) -> FetchedRelease:
@@ -57,6 +58,7 @@ def fetch_release(
         url: Address of the TAR archive.
         sha256: Expected checksum of the archive; None does not check it.
         keep_archive: Whether to keep the archive next to the unpacked data.
+        max_bytes: Most bytes to download; at most `MAX_UNPACKED` times as many are unpacked.
         first_wait_s: Waiting time before the first new attempt to connect, in seconds.
         progress: Called as `progress("downloading" or "unpacking", num_done, num_total_or_None)`.
 
@@ -64,7 +66,8 @@ def fetch_release(
         The unpacked release.
 
     Raises:
-        BenchmarkError: The archive cannot be downloaded, is damaged, or is not the release.
+        BenchmarkError: The archive cannot be downloaded, is too large for the limit or the disk, is damaged, or is not
+            the release.
         OSError: Files cannot be written.
     """
     from evaluate.benchmarks.published.release import data_sets_in
@@ -83,25 +86,29 @@ def fetch_release(
     # An archive at its final path is complete: the last call was interrupted while unpacking.
     found = file_sha256(archive) if archive.exists() else None
     if found is None or (sha256 is not None and found != sha256.lower()):
-        found = download(url, archive, sha256=sha256, first_wait_s=first_wait_s, progress=downloaded)
+        with without_new_parents(archive):
+            found = download(
+                url, archive, sha256=sha256, max_bytes=max_bytes, first_wait_s=first_wait_s, progress=downloaded
+            )
     remove_leftovers(destination)
     with scratch_folder(destination, DATA_FOLDER) as temporary:
-        _unpack(archive, temporary, progress)
+        _unpack(archive, temporary, MAX_UNPACKED * max_bytes, progress)
         os.rename(_release_root(temporary, archive), folder)
     if not keep_archive:
         archive.unlink()
     return FetchedRelease(folder, tuple(data_sets_in(folder)), found)
 
 
-def _unpack(archive: Path, folder: Path, progress: _Report | None) -> None:
+def _unpack(archive: Path, folder: Path, max_bytes: int, progress: _Report | None) -> None:
     """Unpack into a folder; paths and links that lead out of it, and devices, raise an error."""
     try:
         with tarfile.open(archive) as members:
             num_bytes = 0
             for num_done, member in enumerate(members, start=1):
                 num_bytes += member.size
-                if num_bytes > MAX_RELEASE_BYTES:
-                    raise tarfile.ReadError(f"it unpacks to more than {MAX_RELEASE_BYTES / 1e9:.0f} GB")
+                if num_bytes > max_bytes:
+                    raise tarfile.ReadError(f"it unpacks to more than {max_bytes / 1e9:g} GB")
+                check_free(folder, member.size, member.name)
                 members.extract(member, folder, filter="data")
                 if progress:
                     progress("unpacking", num_done, None)

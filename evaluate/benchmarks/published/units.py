@@ -10,6 +10,7 @@ import numpy as np
 from evaluate.benchmarks.benchmark import NO_REGION
 from evaluate.benchmarks.problems import BenchmarkError, shorten
 from evaluate.benchmarks.published.pickled_tables import read_pickled_table
+from networks.text.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,9 @@ def unit_table(path: Path) -> pd.DataFrame:
         table[column] = _whole(table[column], f"{path}: column {column!r}")
     doubled = table.duplicated([UNIT_FIELD, SUBJECT_FIELD])
     if doubled.any():
-        raise BenchmarkError(f"{path}: {int(doubled.sum())} voxels occur more than once: {_named(table[doubled])}")
+        raise BenchmarkError(
+            f"{path}: {counted(int(doubled.sum()), 'voxel', 'occurs')} more than once: {_named(table[doubled])}"
+        )
     return table
 
 
@@ -62,7 +65,9 @@ def match_table(table: pd.DataFrame, voxels: pd.DataFrame, path: Path) -> pd.Dat
     wanted = voxels.assign(**{key: _whole(voxels[key], f"the voxels' {key}") for key in keys})
     doubled = wanted.duplicated(keys)
     if doubled.any():
-        raise BenchmarkError(f"{int(doubled.sum())} voxels of the responses occur twice: {_named(wanted[doubled])}")
+        raise BenchmarkError(
+            f"the responses have {counted(int(doubled.sum()), 'voxel')} twice: {_named(wanted[doubled])}"
+        )
     matched = wanted.merge(table.assign(_row=range(len(table))), on=keys, how="left", validate="one_to_many")
     lost = matched["_row"].isna()
     if lost.any():
@@ -73,7 +78,7 @@ def match_table(table: pd.DataFrame, voxels: pd.DataFrame, path: Path) -> pd.Dat
     others = table[~np.isin(np.arange(len(table)), matched["_row"])]
     if len(others) or len(matched) != len(wanted):
         raise BenchmarkError(
-            f"{path} has {len(table)} rows, but the responses have {len(wanted)} voxels; without responses: "
+            f"{path} has {counted(len(table), 'row')}, but the responses have {len(wanted)} voxels; without responses: "
             f"{_named(others)}"
         )
     region = matched[REGION_FIELD]

@@ -1,26 +1,28 @@
-"""Read an array of numbers from a file of NumPy (.npy, .npz) or MATLAB (.mat, also version 7.3)."""
+"""Read arrays from files of NumPy (.npy, .npz) or MATLAB (.mat, also version 7.3)."""
 
 from __future__ import annotations
 
 import io
 import zipfile
+from functools import partial
 from pathlib import PurePosixPath
 
 import numpy as np
 
 from evaluate.benchmarks.problems import BenchmarkError, shorten
-from evaluate.benchmarks.recordings.containers import ARCHIVE_ERRORS, read_member
-from evaluate.benchmarks.recordings.matlab_files import MAT_ERRORS
-from evaluate.benchmarks.recordings.npy_files import read_npy_bytes
+from evaluate.benchmarks.recordings.array_variables import NUMBERS, Variable, Variables
+from evaluate.benchmarks.recordings.containers import ARCHIVE_ERRORS, check_member, read_member
+from evaluate.benchmarks.recordings.matlab_7_3 import is_matlab_7_3, matlab_7_3_variables
+from evaluate.benchmarks.recordings.matlab_files import matlab_variables
+from evaluate.benchmarks.recordings.npy_files import npy_dtype, read_npy_bytes
+from networks.commands.program import program
+from networks.files.lfs_pointers import IS_POINTER, is_pointer
 
 ARRAY_SUFFIXES = (".npy", ".npz", ".mat")
+SEVERAL_ARRAYS = (".npz", ".mat")
+"""Suffixes of files that hold arrays with names."""
 RESPONSES_ARRAY = "responses"
 """Name of the array to read if a file has several and none is named."""
-
-_LFS_POINTER = b"version https://git-lfs"
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_MATLAB_HEADER_BYTES = 512
-"""A file of MATLAB 7.3 is an HDF5 file after a header of text."""
 
 
 def read_responses_array(content: bytes, where: str, variable: str | None = None) -> np.ndarray:
@@ -37,71 +39,83 @@ def read_responses_array(content: bytes, where: str, variable: str | None = None
     Raises:
         BenchmarkError: The file is damaged, a pointer of Git LFS, or has no such array; lists those it has.
     """
-    if content.startswith(_LFS_POINTER):
-        raise BenchmarkError(f"{where} is a pointer of Git LFS, not the data: fetch the data with `git lfs pull`")
-    suffix = PurePosixPath(where).suffix.lower()
-    if suffix == ".npz":
-        return _from_npz(content, where, variable)
-    if suffix == ".mat":
-        arrays = _of_matlab_7_3(content, where) if _is_hdf5(content) else _of_matlab(content, where)
-        return arrays[_chosen(list(arrays), where, variable)]
+    if PurePosixPath(where).suffix.lower() in SEVERAL_ARRAYS:
+        return responses_of(open_arrays(content, where), where, variable)
+    _check_pointer(content, where)
     return read_npy_bytes(content, where)
 
 
-def _from_npz(content: bytes, where: str, variable: str | None) -> np.ndarray:
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-            array = read_member(archive, f"{_chosen(names, where, variable)}.npy")
-    except BenchmarkError:
-        raise
-    except ARCHIVE_ERRORS as error:
-        raise BenchmarkError(f"{where} is cut short or no archive of arrays: {error}") from error
-    return read_npy_bytes(array, where)
-
-
-def _of_matlab(content: bytes, where: str) -> dict[str, np.ndarray]:
-    """Arrays of numbers of a file of MATLAB 5 to 7.2."""
-    from scipy.io import loadmat
-
-    try:
-        arrays = loadmat(io.BytesIO(content))
-    except MAT_ERRORS as error:
-        raise BenchmarkError(f"{where} cannot be read as a MATLAB file: {error}") from error
-    return {
-        name: array
-        for name, array in arrays.items()
-        if not name.startswith("__") and isinstance(array, np.ndarray) and array.dtype.kind in "fiub"
-    }
-
-
-def _of_matlab_7_3(content: bytes, where: str) -> dict[str, np.ndarray]:
-    """Arrays of numbers of a file of MATLAB 7.3."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise BenchmarkError(f"{where} is a file of MATLAB 7.3: install h5py (the extra `hdf5`) to read it") from error
-    try:
-        with h5py.File(io.BytesIO(content), "r") as file:
-            # MATLAB stores arrays column by column, HDF5 row by row: the axes are reversed.
-            return {
-                name: np.ascontiguousarray(np.transpose(item[()]))
-                for name, item in file.items()
-                if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiub"
-            }
-    except (OSError, RuntimeError, KeyError, ValueError, MemoryError) as error:
-        raise BenchmarkError(f"{where} cannot be read as a file of MATLAB 7.3: {error}") from error
-
-
-def _is_hdf5(content: bytes) -> bool:
-    return any(content[start : start + len(_HDF5_SIGNATURE)] == _HDF5_SIGNATURE for start in (0, _MATLAB_HEADER_BYTES))
-
-
-def _chosen(names: list[str], where: str, variable: str | None) -> str:
-    """The array to read."""
-    wanted = variable or (RESPONSES_ARRAY if RESPONSES_ARRAY in names or len(names) != 1 else names[0])
-    if wanted not in names:
-        found = f"it has {shorten(names, 10)}" if names else "it has no arrays of numbers"
-        hint = "" if variable or not names else "; name one with --variable of `python -m evaluate convert`"
+def responses_of(variables: Variables, where: str, variable: str | None = None) -> np.ndarray:
+    """Read the responses among the arrays of a file, see `read_responses_array`."""
+    numbers = [name for name, each in variables.items() if each.is_number]
+    wanted = variable or (RESPONSES_ARRAY if RESPONSES_ARRAY in numbers or len(numbers) != 1 else numbers[0])
+    if wanted not in numbers:
+        if wanted in variables:
+            raise BenchmarkError(
+                f"{where}: {wanted!r} is no array of numbers, but texts, cells or pickled objects, which are not read; "
+                "save it as one array"
+            )
+        found = f"it has {shorten(numbers, 10)}" if numbers else "it has no arrays of numbers"
+        hint = "" if variable or not numbers else f"; name one with --variable of `{program('evaluate', 'convert')}`"
         raise BenchmarkError(f"{where} lacks the array {wanted!r}; {found}{hint}")
-    return wanted
+    return variables[wanted].read()
+
+
+def open_arrays(content: bytes, where: str) -> dict[str, Variable]:
+    """Find the arrays of a file that holds several.
+
+    Args:
+        content: The file.
+        where: Its path, for messages; its suffix is the format.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        BenchmarkError: The file is damaged, or a pointer of Git LFS.
+    """
+    _check_pointer(content, where)
+    if PurePosixPath(where).suffix.lower() == ".npz":
+        return _npz_variables(content, where)
+    return matlab_7_3_variables(content, where) if is_matlab_7_3(content) else matlab_variables(content, where)
+
+
+def _check_pointer(content: bytes, where: str) -> None:
+    if is_pointer(content):
+        raise BenchmarkError(f"{where}: {IS_POINTER}")
+
+
+def _npz_variables(content: bytes, where: str) -> dict[str, Variable]:
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+        members = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
+        dtypes = {}
+        for name, member in members.items():
+            check_member(archive, member)
+            with archive.open(member) as file:
+                dtypes[name] = npy_dtype(file, f"{where}, {name}")
+    except ARCHIVE_ERRORS as error:
+        if isinstance(error, BenchmarkError):
+            raise
+        raise BenchmarkError(f"{where} is cut short or no archive of arrays: {error}") from error
+    found = {}
+    for name, dtype in dtypes.items():
+        read = partial(_read_npz, archive, members[name], f"{where}, {name}")
+        if dtype.names is None:
+            found[name] = Variable(dtype.kind in NUMBERS, read)
+        else:
+            for field in dtype.names:
+                found[f"{name}.{field}"] = Variable(dtype[field].kind in NUMBERS, partial(_field, read, field))
+    return found
+
+
+def _field(read: partial[np.ndarray], field: str) -> np.ndarray:
+    return np.asarray(read()[field])
+
+
+def _read_npz(archive: zipfile.ZipFile, member: str, where: str) -> np.ndarray:
+    try:
+        content = read_member(archive, member)
+    except ARCHIVE_ERRORS as error:
+        raise BenchmarkError(f"{where} cannot be read: {error}") from error
+    return read_npy_bytes(content, where)

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from datamodules.expansion import check_expansion
+from datamodules.folders.sound_folders import missing_target
 from evaluate.benchmarks.problems import BenchmarkError
+from networks.commands.program import program
+from networks.files.lfs_pointers import IS_POINTER, is_pointer_file
 
 ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, MemoryError)
 """What `zipfile` raises on archives that are cut short, damaged, encrypted or of an unknown compression."""
 
-
-MAX_EXPANSION, FREE_BYTES = 200, 1 << 28
-"""A file in an archive may have 256 MiB, and more if it is at most this many times as large as its compressed form."""
+ARCHIVE_SUFFIXES = (".zip", ".npz")
+"""Recordings with one of these suffixes are a single file, all others a folder."""
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -28,15 +31,18 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
 
     Raises:
         KeyError: There is no such file.
-        ValueError: It expands to more than the limits above.
+        ExpansionError: It expands to too much, see `datamodules.expansion`.
     """
+    check_member(archive, name)
+    with archive.open(name) as file:
+        # No more than what the archive states, which is checked: it may hold more, and is damaged then.
+        return file.read(max(1, archive.getinfo(name).file_size))
+
+
+def check_member(archive: zipfile.ZipFile, name: str) -> None:
+    """Check that a file of an archive does not expand to too much; for errors see `read_member`."""
     member = archive.getinfo(name)
-    if member.file_size > max(FREE_BYTES, MAX_EXPANSION * member.compress_size):
-        raise ValueError(
-            f"it would expand from {member.compress_size / 1e6:.1f} MB to {member.file_size / 1e6:.1f} MB, more than "
-            f"{FREE_BYTES >> 20} MiB and {MAX_EXPANSION} times as much"
-        )
-    return archive.read(member)
+    check_expansion(member.file_size, member.compress_size)
 
 
 class Container(Protocol):
@@ -79,14 +85,17 @@ class _Folder:
 
     def names(self) -> list[str]:
         # Two levels, as the format has them; unlike `rglob`, this looks into linked folders as well.
-        files = (path for pattern in ("*", "*/*") for path in self._folder.glob(pattern) if path.is_file())
+        # A link whose file is missing counts, so that it is reported as such.
+        paths = (path for pattern in ("*", "*/*") for path in self._folder.glob(pattern))
+        files = (path for path in paths if path.is_file() or missing_target(path))
         return sorted(path.relative_to(self._folder).as_posix() for path in files)
 
     def read(self, name: str) -> bytes:
         try:
             return (self._folder / name).read_bytes()
         except OSError as error:
-            raise BenchmarkError(f"{self.path(name)} cannot be read: {error}") from error
+            reason = missing_target(self._folder / name) or error
+            raise BenchmarkError(f"{self.path(name)} cannot be read: {reason}") from error
 
     def path(self, name: str) -> str:
         return str(self._folder / name)
@@ -97,11 +106,18 @@ class _Archive:
 
     def __init__(self, path: Path, markers: Sequence[str]) -> None:
         self._path = path
+        if is_pointer_file(path):
+            raise BenchmarkError(f"{path}: {IS_POINTER}")
         try:
             with zipfile.ZipFile(path) as archive:
                 members = [info.filename for info in archive.infolist() if not info.is_dir()]
         except (*ARCHIVE_ERRORS, OSError) as error:
-            raise BenchmarkError(f"{path} is cut short or no ZIP archive: {error}") from error
+            expected = f" (recordings in one file end in {' or '.join(ARCHIVE_SUFFIXES)})"
+            if path.suffix.lower() == ".mat":
+                convert = f"`{program('evaluate', 'convert')} {path} DESTINATION --name NAME --sounds FOLDER`"
+                expected = f"; {convert} makes a benchmark of arrays of MATLAB"
+            hint = "" if path.suffix.lower() in ARCHIVE_SUFFIXES else expected
+            raise BenchmarkError(f"{path} is cut short or no ZIP archive: {error}{hint}") from error
         marked = [PurePosixPath(member) for member in members if PurePosixPath(member).name in markers]
         inner = min((member.parent for member in marked), key=lambda parent: len(parent.parts), default=PurePosixPath())
         self._prefix = "" if inner == PurePosixPath() else f"{inner}/"

@@ -74,8 +74,9 @@ def _as_numbers(values: pd.Series) -> pd.Series:
 
 
 def _is_number(value: object) -> bool:
+    text = str(value)
     try:
-        float(str(value))
+        float(text)
     except ValueError:
         return False
-    return True
+    return text.isascii() and "_" not in text  # Python alone takes 1_000 and digits of other scripts

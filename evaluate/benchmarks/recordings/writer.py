@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import soundfile
 
-from datamodules.audio import PUBLISHED_SAMPLE_RATE_HZ
-from datamodules.files import new_folder, replacing
+from datamodules.audio import PUBLISHED_DURATION_S, PUBLISHED_SAMPLE_RATE_HZ
+from datamodules.files import new_folder, replacing, without_new_parents
 from evaluate.benchmarks.benchmark import Benchmark
 from evaluate.benchmarks.problems import BenchmarkError, shorten
+from evaluate.benchmarks.recordings.containers import ARCHIVE_SUFFIXES
 from evaluate.benchmarks.recordings.recordings import (
     METADATA_FILES,
     RESPONSES_FILES,
@@ -21,12 +22,6 @@ from evaluate.benchmarks.recordings.recordings import (
     UNITS_FILE,
 )
 from evaluate.benchmarks.sound_files import SoundSet
-
-ARCHIVE_SUFFIXES = (".zip", ".npz")
-"""A destination with one of these suffixes is a single file, any other a folder."""
-
-SYNTHESISED_DURATION_S = 2.0
-"""Length of written sounds that are not files, that of the published networks' input."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """Date of all members of an archive, the earliest in ZIP, so that equal benchmarks are equal files."""
@@ -50,10 +45,13 @@ def write_recordings(
         The destination.
 
     Raises:
-        BenchmarkError: The destination exists, or the name of a stimulus is not a valid file name.
+        BenchmarkError: The benchmark is of listeners, the destination exists, or the name of a stimulus is not a valid
+            file name.
         OSError: It cannot be written.
     """
     destination = Path(destination)
+    if benchmark.trials is not None:
+        raise BenchmarkError(f"benchmark {benchmark.name!r} has answers of listeners: copy its folder instead")
     if destination.exists():
         raise BenchmarkError(f"{destination} exists already: choose another name, or remove it first")
     odd = [
@@ -63,15 +61,15 @@ def write_recordings(
         raise BenchmarkError(
             f"benchmark {benchmark.name!r}: names of stimuli must be valid file names, got {shorten(odd)}"
         )
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    num_files = len(benchmark.stimulus_names) + 4
-    files = _counted(_files(benchmark), num_files, progress)
-    if destination.suffix.lower() in ARCHIVE_SUFFIXES:
-        with replacing(destination) as temporary:
-            _write_archive(temporary, files)
-    else:
-        with new_folder(destination) as temporary:
-            _write_folder(temporary, files)
+    files = _counted(_files(benchmark), len(benchmark.stimulus_names) + 4, progress)
+    with without_new_parents(destination):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        if destination.suffix.lower() in ARCHIVE_SUFFIXES:
+            with replacing(destination) as temporary:
+                _write_archive(temporary, files)
+        else:
+            with new_folder(destination) as temporary:
+                _write_folder(temporary, files)
     return destination
 
 
@@ -79,13 +77,19 @@ def _files(benchmark: Benchmark) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of every file."""
     import pandas as pd
 
-    metadata = {
+    metadata: dict[str, object] = {
         "name": benchmark.name,
         "version": benchmark.version,
         "citation": benchmark.citation,
         "unit_kind": benchmark.unit_kind,
         "noise_corrected": benchmark.noise_corrected,
     }
+    if benchmark.participant_ceiling:
+        metadata["participant_ceiling"] = True
+    responses = benchmark.responses
+    if benchmark.time_courses is not None:
+        metadata |= {"rate_hz": benchmark.rate_hz, "start_s": benchmark.start_s}
+        responses = benchmark.time_courses
     yield METADATA_FILES[0], (json.dumps(metadata, indent=2, ensure_ascii=False) + "\n").encode()
     stimuli = pd.DataFrame({"name": benchmark.stimulus_names})
     if benchmark.categories is not None:
@@ -93,7 +97,7 @@ def _files(benchmark: Benchmark) -> Iterator[tuple[str, bytes]]:
     yield STIMULI_FILE, stimuli.to_csv(index=False).encode()
     yield UNITS_FILE, benchmark.units.to_csv(index=False).encode()
     content = io.BytesIO()
-    np.lib.format.write_array(content, benchmark.responses, allow_pickle=False)
+    np.lib.format.write_array(content, responses, allow_pickle=False)
     yield RESPONSES_FILES[0], content.getvalue()
     yield from _sounds(benchmark)
 
@@ -101,10 +105,12 @@ def _files(benchmark: Benchmark) -> Iterator[tuple[str, bytes]]:
 def _sounds(benchmark: Benchmark) -> Iterator[tuple[str, bytes]]:
     if isinstance(benchmark.waveforms, SoundSet):
         for name, file in zip(benchmark.stimulus_names, benchmark.waveforms.files, strict=True):
-            yield f"{SOUNDS_FOLDER}/{name}{Path(file.path).suffix}", file.read()
+            suffix = Path(file.path).suffix
+            is_whole = name.lower().endswith(suffix.lower())  # names of stimuli may be those of files
+            yield f"{SOUNDS_FOLDER}/{name if is_whole else name + suffix}", file.read()
         return
     rate_hz = PUBLISHED_SAMPLE_RATE_HZ
-    waveforms = benchmark.stimuli(rate_hz, round(SYNTHESISED_DURATION_S * rate_hz))
+    waveforms = benchmark.stimuli(rate_hz, round(PUBLISHED_DURATION_S * rate_hz))
     for name, waveform in zip(benchmark.stimulus_names, waveforms, strict=True):
         content = io.BytesIO()
         soundfile.write(content, waveform, rate_hz, format="WAV", subtype="FLOAT")

@@ -18,9 +18,13 @@ import torch
 from torch import Tensor
 
 from datamodules.progress import ReportCount
-from evaluate.metrics.encoding.decomposition import compress
+from evaluate.array_shapes import show_shapes
+from evaluate.metrics.encoding.decomposition import Compressed, compress, compress_reversibly
+from evaluate.metrics.encoding.features import check_features
 from evaluate.metrics.encoding.penalties import PUBLISHED_ALPHAS
-from evaluate.metrics.encoding.split_fit import SplitModel, arrange_targets, fit_units, prepare_split
+from evaluate.metrics.encoding.responses import arrange_targets, check_responses
+from evaluate.metrics.encoding.split_fit import SplitModel, fit_units, prepare_split
+from evaluate.metrics.encoding.weights import EncodingWeights
 from evaluate.metrics.splits import Splits
 from evaluate.workers import Workers
 
@@ -47,6 +51,7 @@ class EncodingResult:
         prediction_ceiling: Reliability of the predictions, at least its floor; NaN without repetitions.
         predictions: (splits, S, V) predicted mean responses of the test stimuli, NaN for the others; None unless
             `keep_predictions`.
+        weights: The models, for maps and predictions of other sounds; None unless `keep_weights`.
     """
 
     r_test: np.ndarray
@@ -60,6 +65,9 @@ class EncodingResult:
     response_ceiling: np.ndarray
     prediction_ceiling: np.ndarray
     predictions: np.ndarray | None = None
+    weights: EncodingWeights | None = None
+
+    __repr__ = show_shapes
 
     @property
     def num_ties(self) -> int:
@@ -80,6 +88,7 @@ def encode(
     alphas: np.ndarray = PUBLISHED_ALPHAS,
     allow_missing: bool = False,
     keep_predictions: bool = False,
+    keep_weights: bool = False,
     stage: str | None = None,
     device: torch.device | str = "cpu",
     memory_limit_gib: float = 2.0,
@@ -97,6 +106,8 @@ def encode(
             unit with any NaN is excluded from the noise correction, whose number of repetitions R is the harmonic mean
             over stimuli of the available ones.
         keep_predictions: Also return the predictions, splits x S x V numbers.
+        keep_weights: Also return the models of the mean responses. Scores are bitwise the same. With P = min(S, D), the
+            models take 8 (D P + splits P V) bytes, see `EncodingWeights`; computing them takes 8 D P bytes more.
         stage: Name for error messages.
         device: Device to compute on, in float64.
         memory_limit_gib: Bound on working memory in addition to features, responses and result, in GiB.
@@ -109,66 +120,30 @@ def encode(
         ValueError: Shapes are wrong or differ, features are not finite, responses are NaN or infinite, or a unit has
             no response to a stimulus. The message gives the position.
     """
-    features = _check_features(features, splits, stage)
-    responses = _check_responses(responses, splits, allow_missing)
-    rotated = compress(features, device=device, memory_limit_gib=memory_limit_gib)
-    collected = _Collected(responses, splits, keep_predictions)
+    features = check_features(features, splits, stage=stage)
+    responses = check_responses(responses, splits, allow_missing=allow_missing)
+    compressed = (
+        compress_reversibly(features, device=device, memory_limit_gib=memory_limit_gib) if keep_weights else None
+    )
+    if compressed is None:
+        rotated = compress(features, device=device, memory_limit_gib=memory_limit_gib)
+    else:
+        rotated = compressed.rotated
+    collected = _Collected(responses, splits, keep_predictions, compressed)
+    keep = _Kept(predictions=keep_predictions, weights=keep_weights)
     num_done = 0
     with Workers(rotated.device) as workers:
         sizes = _chunk_sizes(responses, splits, len(alphas), workers, memory_limit_gib)
         for models in _prepared_groups(rotated, np.asarray(alphas), splits, sizes.splits, workers):
             chunks = [slice(first, first + sizes.units) for first in range(0, responses.shape[1], sizes.units)]
-            fit = partial(_fit_chunk, responses, models, keep_predictions, rotated.device)
+            collected.add_means(models)
+            fit = partial(_fit_chunk, responses, models, keep, rotated.device)
             for units, fits in zip(chunks, workers.map(fit, chunks), strict=True):
                 collected.add(units, fits)
-                num_done += len(fits) * len(fits[0][1]["alpha"])
+                num_done += len(fits) * len(fits[0][1].scores["alpha"])
                 if progress is not None:
                     progress(num_done, splits.num_splits * responses.shape[1])
     return collected.result()
-
-
-def _check_features(features: np.ndarray, splits: Splits, stage: str | None) -> np.ndarray:
-    name = "features" if stage is None else f"features of stage {stage!r}"
-    features = np.asarray(features)
-    if features.ndim != 2 or features.shape[1] == 0 or features.dtype.kind not in "fiu":
-        raise ValueError(f"{name} must be real numbers (S, D), got {features.dtype} {features.shape}")
-    if features.shape[0] != splits.num_stimuli:
-        raise ValueError(f"{name} have {features.shape[0]} stimuli, but the splits have {splits.num_stimuli}")
-    bad = ~np.isfinite(features)
-    if bad.any():
-        stimulus, column = np.argwhere(bad)[0]
-        raise ValueError(
-            f"{name} contain {int(bad.sum())} NaN or infinite values, the first at stimulus {stimulus}, "
-            f"column {column}: check the network's weights and the activations"
-        )
-    return features
-
-
-def _check_responses(responses: np.ndarray, splits: Splits, allow_missing: bool) -> np.ndarray:
-    responses = np.asarray(responses)
-    if responses.ndim not in (2, 3) or 0 in responses.shape or responses.dtype.kind not in "fiu":
-        raise ValueError(f"responses must be real numbers (S, V) or (S, V, R), got {responses.dtype} {responses.shape}")
-    responses = responses if responses.ndim == 3 else responses[:, :, None]
-    if responses.shape[0] != splits.num_stimuli:
-        raise ValueError(f"responses have {responses.shape[0]} stimuli, but the splits have {splits.num_stimuli}")
-    if np.isfinite(responses.sum()):
-        return responses
-    bad = np.isinf(responses) if allow_missing else ~np.isfinite(responses)
-    if bad.any():
-        stimulus, unit, repetition = np.argwhere(bad)[0]
-        raise ValueError(
-            f"responses contain {int(bad.sum())} NaN or infinite values, the first at stimulus {stimulus}, "
-            f"unit {unit}, repetition {repetition}: leave such units out, or pass allow_missing=True for missing "
-            "repetitions (NaN)"
-        )
-    empty = np.isnan(responses).all(axis=2)
-    if empty.any():
-        stimulus, unit = np.argwhere(empty)[0]
-        raise ValueError(
-            f"unit {unit} has no response to stimulus {stimulus} in any repetition "
-            f"({int(empty.any(axis=0).sum())} such units): leave them out"
-        )
-    return responses
 
 
 class _Sizes(NamedTuple):
@@ -215,43 +190,85 @@ def _prepared_groups(
         yield list(workers.map(prepare, range(first, min(first + size, splits.num_splits))))
 
 
-_Fits = list[tuple[int, dict[str, Tensor], Tensor | None]]
+class _Kept(NamedTuple):
+    """What to keep in addition to scores."""
+
+    predictions: bool
+    weights: bool
+
+
+class _ChunkFits(NamedTuple):
+    """Fits of some units in one split, on the CPU."""
+
+    scores: dict[str, Tensor]  # by name, (V,)
+    predictions: Tensor | None  # (tests, V)
+    coordinates: Tensor | None  # (P, V) weights on the rotated features
+    train_mean: Tensor  # (V,) mean of the training responses
+
+
+_Fits = list[tuple[int, _ChunkFits]]
 
 
 def _fit_chunk(
-    responses: np.ndarray, models: _PreparedSplits, keep_predictions: bool, device: torch.device, units: slice
+    responses: np.ndarray, models: _PreparedSplits, keep: _Kept, device: torch.device, units: slice
 ) -> _Fits:
-    """Fit some units in some splits; return split, scores by name (V,) and predictions of the test stimuli of each."""
+    """Fit some units in some splits; return the number of each split with its fits."""
     repetitions = torch.as_tensor(responses[:, units]).to(device, torch.float64)
     targets = arrange_targets(repetitions)
     fits: _Fits = []
     for split, model in models:
-        scores, prediction = fit_units(model, targets)
-        kept = prediction.cpu() if keep_predictions else None
-        fits.append((split, {name: value.cpu() for name, value in scores.items()}, kept))
+        fitted = fit_units(model, targets)
+        kept = _ChunkFits(
+            scores={name: value.cpu() for name, value in fitted.scores.items()},
+            predictions=fitted.predictions.cpu() if keep.predictions else None,
+            coordinates=(model.ridge.decomposition.axes @ fitted.coefficients).cpu() if keep.weights else None,
+            train_mean=fitted.train_mean.cpu(),
+        )
+        fits.append((split, kept))
     return fits
 
 
 class _Collected:
-    """Scores of all units and splits, filled in chunk by chunk."""
+    """Scores of all units and splits, filled in chunk by chunk; with weights on compressed features, if given."""
 
-    def __init__(self, responses: np.ndarray, splits: Splits, keep_predictions: bool) -> None:
+    def __init__(
+        self, responses: np.ndarray, splits: Splits, keep_predictions: bool, compressed: Compressed | None
+    ) -> None:
         self._splits = splits
         self._shape = (responses.shape[1], splits.num_splits)
         self._arrays: dict[str, np.ndarray] = {}
         self._predictions = None
         if keep_predictions:
             self._predictions = np.full((splits.num_splits, *responses.shape[:2]), np.nan)
+        self._weights = None
+        if compressed is not None:
+            num_units, num_axes = responses.shape[1], compressed.rotated.shape[1]
+            self._weights = EncodingWeights(
+                directions=compressed.directions.cpu().numpy(),
+                feature_mean=compressed.mean.cpu().numpy(),
+                train_mean=np.empty((splits.num_splits, num_axes)),
+                coordinates=np.empty((splits.num_splits, num_axes, num_units)),
+                response_mean=np.empty((splits.num_splits, num_units)),
+            )
+
+    def add_means(self, models: _PreparedSplits) -> None:
+        """Fill in the means of the training features of some splits."""
+        if self._weights is not None:
+            for split, model in models:
+                self._weights.train_mean[split] = model.ridge.decomposition.mean.cpu().numpy()
 
     def add(self, units: slice, fits: _Fits) -> None:
         """Fill in the scores of some units."""
-        for split, scores, prediction in fits:
-            for name, value in scores.items():
+        for split, fitted in fits:
+            for name, value in fitted.scores.items():
                 found = value.numpy()
                 self._arrays.setdefault(name, np.empty(self._shape, found.dtype))[units, split] = found
-            if self._predictions is not None and prediction is not None:
-                self._predictions[split, self._splits.test[split], units] = prediction.numpy()
+            if self._predictions is not None and fitted.predictions is not None:
+                self._predictions[split, self._splits.test[split], units] = fitted.predictions.numpy()
+            if self._weights is not None and fitted.coordinates is not None:
+                self._weights.coordinates[split, :, units] = fitted.coordinates.numpy()
+                self._weights.response_mean[split, units] = fitted.train_mean.numpy()
 
     def result(self) -> EncodingResult:
         """Return all scores."""
-        return EncodingResult(**self._arrays, predictions=self._predictions)
+        return EncodingResult(**self._arrays, predictions=self._predictions, weights=self._weights)

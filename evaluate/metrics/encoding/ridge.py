@@ -75,6 +75,7 @@ class LeaveOneOutRidge:
     Args:
         features: (n, D) float64 training features; n at least 3.
         alphas: Positive penalties, in any order.
+        smallest_ratio: Smallest singular value to keep, relative to the largest; None for those above rounding.
 
     Attributes:
         alphas: (A,) the penalties in descending order.
@@ -84,10 +85,12 @@ class LeaveOneOutRidge:
         ValueError: A penalty is not positive and finite, or occurs twice; or there are fewer than three stimuli.
     """
 
-    def __init__(self, features: Tensor, alphas: np.ndarray = PUBLISHED_ALPHAS) -> None:
+    def __init__(
+        self, features: Tensor, alphas: np.ndarray = PUBLISHED_ALPHAS, *, smallest_ratio: float | None = None
+    ) -> None:
         if features.shape[0] < 3:
             raise ValueError(f"leave-one-out needs at least 3 training stimuli, got {features.shape[0]}")
-        self.decomposition = decompose(features)
+        self.decomposition = decompose(features, smallest_ratio)
         self.alphas = torch.as_tensor(descending_alphas(alphas), device=features.device)
         self._prepare()
 
@@ -168,9 +171,27 @@ class LeaveOneOutRidge:
         Returns:
             The choice for each target.
         """
+        state = self.search(projection)
+        largest_error = state.best * (1.0 + TIE_TOLERANCE)
+        chosen = first_row(state.errors <= largest_error)
+        return AlphaChoice(
+            index=self._rows[chosen],
+            alpha=self._row_alphas[chosen],
+            is_tie=self._constant_error(projection) <= largest_error,
+            error=state.errors.gather(0, chosen[None])[0] / len(projection.centred),
+        )
+
+    def search(self, projection: Projection) -> LeaveOneOutErrors:
+        """Compute the leave-one-out errors of all penalties whose error may be the smallest or tie with it.
+
+        Args:
+            projection: Result of `project` for V targets.
+
+        Returns:
+            Sums of squared errors for the penalties `alphas[rows]`.
+        """
         _, coordinates, outside, _ = projection
-        # E0: error of predicting each stimulus by the mean of the others, sum_i (y_i / (1 - 1/n))^2.
-        constant_error = column_sum(projection.centred.square()) / self._free_leverage**2
+        constant_error = self._constant_error(projection)
         slope = self._series_slope(projection)
         errors = torch.full_like(constant_error, torch.inf).repeat(len(self._rows), 1)
         num_series = len(self._series)
@@ -180,19 +201,21 @@ class LeaveOneOutRidge:
         state = LeaveOneOutErrors(errors, errors.amin(dim=0))
         self._search_upper(state, projection, constant=constant_error, slope=slope)
         self._search_lower(state, projection)
-        largest_error = state.best * (1.0 + TIE_TOLERANCE)
-        chosen = first_row(errors <= largest_error)
-        return AlphaChoice(
-            index=self._rows[chosen],
-            alpha=self._row_alphas[chosen],
-            is_tie=constant_error <= largest_error,
-            error=errors.gather(0, chosen[None])[0] / len(projection.centred),
-        )
+        return state
+
+    @property
+    def rows(self) -> Tensor:
+        """Index in `alphas` of each row of errors: of penalties that give the same fit, only the largest has one."""
+        return self._rows
 
     def shrink(self, coordinates: Tensor, index: Tensor) -> Tensor:
         """Coefficients `b = s / (l + a) * z` (r, V) of each target on the feature axes, for penalties `index` (V,)."""
         # (features - mean) @ axes @ b is the prediction minus the training mean.
         return self._shrinkage.index_select(1, index) * coordinates
+
+    def _constant_error(self, projection: Projection) -> Tensor:
+        """Error E0 (V,) of predicting each stimulus by the mean of the others, sum_i (y_i / (1 - 1/n))^2."""
+        return column_sum(projection.centred.square()) / self._free_leverage**2
 
     def _error(self, row: int, coordinates: Tensor, outside: Tensor | None) -> Tensor:
         """Sum over stimuli (V,) of the squared leave-one-out error at one row's penalty."""

@@ -14,8 +14,8 @@ from evaluate.report.comparisons import summarise
 from evaluate.report.figures import selection as s
 from evaluate.report.figures import style
 from evaluate.report.figures.selection import ScoreKind
-from evaluate.report.figures.series import Entry, Series, marker_look
-from evaluate.report.published_values import BASELINE_MODEL
+from evaluate.report.figures.series import MANY_NETWORKS, Entry, Series, marker_look, to_draw_as_lines
+from evaluate.report.published_values import published_label
 from evaluate.scoring import table as t
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def trajectory_figure(series: Sequence[Series], benchmark: str, kind: ScoreKind)
     """Draw scores at the best stage over training, with one panel per region and one line per network.
 
     Networks that were scored at a single step (permuted ones, baselines) are horizontal lines. Bands are error bars
-    over participants.
+    over participants (components: over sounds). Of many networks, controls are left out.
 
     Args:
         series: See `series_of`.
@@ -38,14 +38,16 @@ def trajectory_figure(series: Sequence[Series], benchmark: str, kind: ScoreKind)
     """
     shown = [(one, _rows(one, benchmark, kind.best_metric)) for one in series]
     shown = [(one, rows) for one, rows in shown if len(rows)]
+    if len(shown) >= MANY_NETWORKS:
+        shown = [(one, rows) for one, rows in shown if one.kind in ("run", "baseline")]
     if not any(rows[t.STEP].nunique() > 1 for _, rows in shown):
         return None
     regions = _all_regions([rows for _, rows in shown])
-    figure, panels = style.new_panels(len(regions), f"{benchmark}: {kind.title} at the best stage over training")
+    figure, panels = style.new_panels(len(regions), f"{benchmark}: {kind.best_title} over training")
     drawn: list[float] = []
     for panel, region in zip(panels, regions, strict=True):
         for one, rows in shown:
-            drawn += _draw_trajectory(panel, one, rows, kind, region)
+            drawn += _draw_trajectory(panel, one, rows, kind, region, benchmark=benchmark)
         drawn += _draw_published_baseline(panel, benchmark, region, kind)
         drawn += _draw_ceiling(panel, [one.rows[one.rows[t.BENCHMARK] == benchmark] for one, _ in shown], kind)
         style.title_panel(panel, region, regions)
@@ -60,8 +62,8 @@ def trajectory_figure(series: Sequence[Series], benchmark: str, kind: ScoreKind)
 def stage_curves_figure(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> Figure | None:
     """Draw scores along the stages, with one panel per region and one line per network, dashed if untrained.
 
-    If networks have different stages, the axis is the relative position from the first (0) to the last (1). Networks
-    with a single stage are horizontal lines.
+    Of many networks, controls are left out (see `to_draw_as_lines`). If networks have different stages, the axis is the
+    relative position from the first (0) to the last (1). Networks with a single stage are horizontal lines.
 
     Args:
         entries: See `entries_of`.
@@ -71,7 +73,7 @@ def stage_curves_figure(entries: Sequence[Entry], benchmark: str, kind: ScoreKin
     Returns:
         The figure, or None if no stage was scored.
     """
-    shown = [(entry, _of_metric(entry.rows, kind.stage_metric)) for entry in entries]
+    shown = [(entry, _of_metric(entry.rows, kind.stage_metric)) for entry in to_draw_as_lines(entries)]
     shown = [(entry, rows) for entry, rows in shown if len(rows)]
     if not shown:
         return None
@@ -127,21 +129,24 @@ def _all_regions(frames: Sequence[pd.DataFrame]) -> list[str]:
     return s.regions_of(t.summary_rows(pd.concat(frames, ignore_index=True))) if frames else []
 
 
-def _draw_trajectory(panel: Axes, series: Series, rows: pd.DataFrame, kind: ScoreKind, region: str) -> list[float]:
+def _draw_trajectory(
+    panel: Axes, series: Series, rows: pd.DataFrame, kind: ScoreKind, region: str, *, benchmark: str
+) -> list[float]:
     """Draw one network in one panel; return the scores drawn."""
     rows = rows[rows[t.REGION] == region]
     steps = sorted(rows[t.STEP].unique())
     if not steps:
         return []
-    summary = summarise([rows[rows[t.STEP] == step] for step in steps], kind.best_metric, region)
+    every = series.rows[series.rows[t.BENCHMARK] == benchmark]
+    summary = summarise([every[every[t.STEP] == step] for step in steps], kind.best_metric, region)
     if len(steps) == 1:
         panel.axhline(summary.means[0], color=series.colour, ls="-." if series.kind == "run" else series.line, lw=1.4)
         panel.lines[-1].set_label(series.name)
         return list(summary.means)
-    _draw_band(panel, np.array(steps), summary.means, summary.errors, series.colour)
+    _draw_band(panel, np.array(steps), summary.means, summary.drawn_errors, series.colour)
     panel.plot(steps, summary.means, series.line, **_line_look(series))
     panel.lines[-1].set_label(series.name)
-    if steps[0] == 0 and series.kind == "run":
+    if series.kind == "run" and s.is_untrained(rows, 0):
         panel.plot(0, summary.means[0], series.marker, color=series.colour, mfc="white", ms=6, zorder=3)
     return list(summary.means)
 
@@ -150,7 +155,7 @@ def _draw_published_baseline(panel: Axes, benchmark: str, region: str, kind: Sco
     value = s.published_score(kind, benchmark, region)
     if value is None:
         return []
-    panel.axhline(value, color=style.BASELINE_COLOUR, ls="--", lw=1.2, label=f"{BASELINE_MODEL}\n(published)")
+    panel.axhline(value, color=style.BASELINE_COLOUR, ls="--", lw=1.2, label=published_label(in_lines=True))
     return [value]
 
 

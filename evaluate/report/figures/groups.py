@@ -28,7 +28,7 @@ def group_bars_figure(groups: Sequence[Group], regions: Sequence[str], benchmark
     heights = [float(np.nan_to_num(group.means, nan=0.0).mean()) for group in groups]
     shown = [groups[number] for number in np.argsort(heights, kind="stable")]
     width_in = 1.55 if len(regions) > 1 else 5.0
-    title = f"{benchmark}: {kind.title} at the best stage, mean over seeds"
+    title = f"{benchmark}: {kind.best_title}, mean over seeds"
     figure = style.new_figure(2.6 + width_in * len(regions), 1.2 + GROUP_HEIGHT_IN * len(shown), title)
     panels = figure.subplots(1, len(regions), squeeze=False, sharex=True, sharey=True)[0]
     for column, (panel, region) in enumerate(zip(panels, regions, strict=True)):

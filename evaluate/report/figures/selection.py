@@ -12,7 +12,14 @@ from evaluate.metrics.encoding.encoding_metric import CORRECTED, RAW
 from evaluate.metrics.metric import ScoreKind
 from evaluate.metrics.rsa import SIMILARITY
 from evaluate.metrics.score_kinds import kinds_in
-from evaluate.report.published_values import BASELINE_MODEL, PUBLISHED_MODELS, published_value
+from evaluate.report.network_names import readable_name
+from evaluate.report.published_values import (
+    BASELINE_MODEL,
+    COMPONENTS,
+    PERMUTED_COMPONENTS,
+    PUBLISHED_MODELS,
+    published_value,
+)
 from evaluate.scoring import table as t
 
 if TYPE_CHECKING:
@@ -57,11 +64,39 @@ def published_score(kind: ScoreKind, benchmark: str, region: str, model: str = B
     return published_value(benchmark, region, model) if is_published else None
 
 
-def scores_of(table: pd.DataFrame, run: str, benchmark: str) -> pd.DataFrame:
-    """Select one run's encoding scores over all subjects on one benchmark, in order of steps."""
+def published_regions(kind: ScoreKind, benchmark: str) -> list[str]:
+    """List the regions or components with published scores, "all" first; empty if there are none."""
+    return [region for region in (ALL, *COMPONENTS) if published_score(kind, benchmark, region) is not None]
+
+
+def published_permuted(kind: ScoreKind, benchmark: str, region: str, model: str) -> float | None:
+    """Look up the published score of a model with permuted weights; see `published_score`."""
+    row = PUBLISHED_MODELS[model]
+    if kind is RAW and benchmark == "NH2015comp":
+        by_component = PERMUTED_COMPONENTS.get(model, {})
+        return (
+            sum(by_component.values()) / len(by_component)
+            if by_component and region == ALL
+            else by_component.get(region)
+        )
+    values = {"NH2015": row.nh2015_permuted, "B2021": row.b2021_permuted}
+    return values.get(benchmark) if kind is CORRECTED and region == ALL else None
+
+
+def scores_of(table: pd.DataFrame, run: str, benchmark: str, kind: ScoreKind | None = None) -> pd.DataFrame:
+    """Select one run's scores over all subjects on one benchmark, in order of steps.
+
+    Args:
+        table: Score table.
+        run: Name of the run.
+        benchmark: Name of the benchmark.
+        kind: Kind of score; None for encoding. Parts take the place of regions, see `ScoreKind.of_parts`.
+    """
     rows = t.summary_rows(table)
     rows = rows[(rows[t.RUN] == run) & (rows[t.BENCHMARK] == benchmark)]
-    return one_per_step(rows[rows[t.METRIC].isin([*t.STAGE_METRICS, *t.BEST_METRICS])])
+    metrics = (*t.STAGE_METRICS, *t.BEST_METRICS) if kind is None else kind.metrics
+    rows = rows if kind is None else kind.of_parts(rows)
+    return one_per_step(rows[rows[t.METRIC].isin(metrics)])
 
 
 def one_per_step(rows: pd.DataFrame) -> pd.DataFrame:
@@ -73,7 +108,7 @@ def one_per_step(rows: pd.DataFrame) -> pd.DataFrame:
 
 def kind_of(rows: pd.DataFrame) -> ScoreKind:
     """Find the first kind of score in rows of `scores_of`; raw R^2 if there are none."""
-    return next(iter(score_kinds_of(rows)), RAW)
+    return next(iter(kinds_in(rows[t.METRIC])), RAW)
 
 
 def regions_of(rows: pd.DataFrame) -> list[str]:
@@ -99,12 +134,19 @@ def first_and_last(rows: pd.DataFrame) -> list[int]:
     return sorted({int(rows[t.STEP].min()), int(rows[t.STEP].max())})
 
 
-def step_title(step: int) -> str:
-    """Name a step of training, such as "untrained" or "step 40"."""
-    return "untrained" if step == 0 else f"step {step}"
+def is_untrained(rows: pd.DataFrame, step: int) -> bool:
+    """Whether the network of some rows was untrained at a step. Step 0 alone does not say so: it may be unknown."""
+    return bool((rows[rows[t.STEP] == step][t.KIND] == "untrained").any())
+
+
+def step_title(rows: pd.DataFrame, step: int) -> str:
+    """Name a step of a network's training, such as "untrained" or "step 40"; empty if the step is unknown."""
+    if is_untrained(rows, step):
+        return "untrained"
+    return f"step {step}" if step else ""
 
 
 def run_suffix(rows: pd.DataFrame) -> str:
     """Suffix of a title with the name of the run, such as " (demo)"; empty if it has no name."""
-    run = rows[t.RUN].iloc[0]
+    run = readable_name(str(rows[t.RUN].iloc[0]))
     return f" ({run})" if run else ""

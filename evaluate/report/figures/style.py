@@ -2,6 +2,7 @@
 
 import io
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from math import ceil, isnan
 from pathlib import Path
@@ -11,14 +12,20 @@ import matplotlib as mpl
 from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from datamodules.files import write_bytes
+from evaluate.report.network_names import stage_labels
+from networks.text.wording import shortened
 
 DPI = 150
 TITLE_SIZE, LABEL_SIZE, TICK_SIZE, SMALL_SIZE = 11.5, 10, 9, 8
+_POINTS_PER_INCH = 72
+_LETTER_WIDTH = 0.56
+"""Mean width of letters, in sizes of the font; a little more than that of text."""
 BAND_ALPHA = 0.18
 """Opacity of error bands."""
 STEPS_LABEL = "optimiser steps (0: untrained)"
@@ -34,6 +41,11 @@ FEW_PANELS_SIZE_IN = {1: (6.0, 3.4), 2: (4.2, 3.0)}
 RUN_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 BASELINE_COLOUR = "#D55E00"
 PUBLISHED_COLOUR, PUBLISHED_INK = "#C9CDD2", "#6B7280"
+GROUP_COLOURS = {"in-house": "#0072B2", "external": "#009E73", "baseline": BASELINE_COLOUR}
+"""Colours of groups of networks, where there are several; of the same palette."""
+PALE_COLOURS = {"in-house": "#B9D3E5", "external": "#B5DDD0", "baseline": "#F0BFA0"}
+"""Their pale tints, for published values."""
+PERMUTED_COLOUR, PERMUTED_EDGE = "#DDDFE2", "#8A9099"
 RUN_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 """Their number is coprime to that of the colours, so that 42 runs differ in colour or marker."""
 
@@ -58,8 +70,9 @@ def new_figure(width_in: float, height_in: float, title: str) -> Figure:
         The figure.
     """
     figure = Figure(figsize=(width_in, height_in), layout="constrained", facecolor="white")
-    # On the left, where it does not overlap with the legend.
-    figure.suptitle(title, fontsize=TITLE_SIZE, x=0.01, ha="left")
+    # On the left, where it does not overlap with the legend; in several lines if the figure is narrower.
+    num_letters = int(width_in * _POINTS_PER_INCH / (TITLE_SIZE * _LETTER_WIDTH))
+    figure.suptitle(textwrap.fill(title, num_letters), fontsize=TITLE_SIZE, x=0.01, ha="left")
     return figure
 
 
@@ -144,7 +157,7 @@ def short_number(value: float) -> str:
 
 def score_text(value: float) -> str:
     """Format a score in few characters, such as ".68", "-.02" or "1.00"; zero has no sign."""
-    return f"{round(value, 2) + 0.0:.2f}".replace("0.", ".", 1)
+    return f"{round(float(value), 2) + 0.0:.2f}".replace("0.", ".", 1)
 
 
 def short_name(name: str) -> str:
@@ -156,10 +169,25 @@ def short_name(name: str) -> str:
     Returns:
         A name of at most `MAX_NAME_LENGTH` characters.
     """
-    if len(name) <= MAX_NAME_LENGTH:
-        return name
-    half = (MAX_NAME_LENGTH - 1) // 2
-    return f"{name[:half]}…{name[-half:]}"
+    return shortened(name, MAX_NAME_LENGTH)
+
+
+def shades(group: str, number: int) -> list[str]:
+    """Shades of a group's colour, from dark to light, for the lines and markers of its networks.
+
+    Args:
+        group: A key of `GROUP_COLOURS`.
+        number: Number of networks.
+
+    Returns:
+        Colours as "#rrggbb"; the group's own for one network.
+    """
+    colour = GROUP_COLOURS[group]
+    if number == 1:
+        return [colour]
+    ends = [to_hex(_mixed(colour, other, 0.6)) for other in ("#000000", "#FFFFFF")]
+    scale = LinearSegmentedColormap.from_list(group, [ends[0], colour, ends[1]])
+    return [to_hex(scale(i / (number - 1))) for i in range(number)]
 
 
 def stage_colours(num_stages: int) -> list[tuple[float, float, float, float]]:
@@ -168,17 +196,20 @@ def stage_colours(num_stages: int) -> list[tuple[float, float, float, float]]:
 
 
 def label_stages(axes: Axes, stages: Sequence[str]) -> None:
-    """Label the x axis at 0, 1, ... with the names of stages."""
-    axes.set_xticks(range(len(stages)), stages, rotation=45, ha="right", rotation_mode="anchor")
+    """Label the x axis at 0, 1, ... with the short names of stages."""
+    axes.set_xticks(range(len(stages)), stage_labels(stages), rotation=45, ha="right", rotation_mode="anchor")
 
 
-def shared_legend(figure: Figure, panels: Iterable[Axes], *, extra: Iterable[Artist] = ()) -> None:
+def shared_legend(
+    figure: Figure, panels: Iterable[Axes], *, extra: Iterable[Artist] = (), columns_below: int | None = None
+) -> None:
     """Add one legend next to the panels, for all of them.
 
     Args:
         figure: Figure to modify.
         panels: Axes with the labelled artists; each label is in the legend once.
         extra: Further labelled artists, at the end of the legend.
+        columns_below: Number of columns of a legend below the panels; None for one on the right.
     """
     entries: dict[str, Artist] = {}
     for panel in panels:
@@ -188,10 +219,10 @@ def shared_legend(figure: Figure, panels: Iterable[Axes], *, extra: Iterable[Art
     figure.legend(
         list(entries.values()),
         list(entries),
-        loc="outside right upper",
+        loc="outside right upper" if columns_below is None else "outside lower center",
         frameon=False,
         fontsize=TICK_SIZE,
-        ncols=max(1, ceil(len(entries) / 20)),
+        ncols=columns_below or max(1, ceil(len(entries) / 20)),
     )
 
 
@@ -213,6 +244,12 @@ def title_panel(panel: Axes, region: str, regions: Sequence[str]) -> None:
     """Title a panel with its region, if there are several regions."""
     if len(regions) > 1:
         panel.set_title(region_title(region, regions), fontsize=LABEL_SIZE)
+
+
+def _mixed(colour: str, other: str, share: float) -> tuple[float, float, float]:
+    """Mix a colour with a share of another, as red, green and blue from 0 to 1."""
+    red, green, blue = ((1 - share) * a + share * b for a, b in zip(to_rgb(colour), to_rgb(other), strict=True))
+    return red, green, blue
 
 
 def as_plain_text(figure: Figure) -> None:
@@ -243,16 +280,17 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     with mpl.rc_context(_FILE_SETTINGS):
         as_plain_text(figure)
-        if figure.get_layout_engine() is not None:
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # so that the next kind of file does not cost it again
+        if (layout := figure.get_layout_engine()) is not None:
+            layout.execute(figure)
+            # With an engine, even one that does nothing, each file is drawn once more without being rendered.
+            figure.set_layout_engine(None)
         figure.savefig(buffer, format=kind, dpi=DPI, metadata=_NO_DATE[kind])
     return buffer.getvalue()
 
 
 def figure_path(folder: Path, stem: str, kind: str = "png") -> Path:
     """Path of the file of a figure; characters of `stem` that file names should not have are replaced."""
-    safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-")
+    safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", re.sub(r"[^A-Za-z0-9_.-]+(?=_|$)", "", stem)).strip("-")
     return folder / f"{safe}.{kind}"
 
 

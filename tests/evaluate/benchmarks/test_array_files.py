@@ -6,6 +6,7 @@ import unicodedata
 import numpy as np
 import pytest
 from scipy.io import savemat
+from scipy.sparse import csc_matrix
 
 from evaluate.benchmarks.problems import BenchmarkError
 from evaluate.benchmarks.recordings.array_formats import read_responses_array
@@ -84,7 +85,46 @@ def test_sounds_are_found_by_the_names_of_stimuli(names, files, found):
     assert match_names(names, files, "stimuli") == found
 
 
+@pytest.mark.parametrize(
+    ("names", "files", "message"),
+    [
+        (["a"], ["a.wav", "a.WAV"], r"stimuli: the name 'a' fits several sounds, 'a.WAV', 'a.wav'; keep one"),
+        (["a.Wav"], ["a.wav", "a.WAV"], "the name 'a.Wav' fits several sounds"),
+        (["a", "a.wav"], ["a.wav"], "the names 'a' and 'a.wav' both fit the sound 'a.wav'"),
+        (["a.wav", "a.WAV"], ["a.wav"], "the names 'a.wav' and 'a.WAV' both fit the sound 'a.wav'"),
+        (["caf\u00e9"], ["caf\u00e9.wav", "cafe\u0301.wav"], "fits several sounds"),
+        (["a"], ["a.mp3", "a.MP3", "a.ogg"], "fits several sounds"),
+    ],
+)
+def test_names_that_fit_several_sounds_are_refused(names, files, message):
+    with pytest.raises(BenchmarkError, match=message):
+        match_names(names, files, "stimuli")
+
+
+def test_names_with_suffixes_tell_sounds_apart():
+    assert match_names(["a.WAV", "a.wav"], ["a.wav", "a.WAV"], "stimuli") == ["a.WAV", "a.wav"]
+    assert match_names(["a.wav", "b.FLAC"], ["a.WAV", "b.flac"], "stimuli") == ["a.WAV", "b.flac"]
+    assert match_names(["a"], ["a.wav", "a.MP3", "a.mp3"], "stimuli") == ["a.wav"]
+
+
 @pytest.mark.parametrize("files", [["._s0.wav"], ["s0.txt"], ["S0.wav"], []])
 def test_other_files_are_no_sounds(files):
     with pytest.raises(BenchmarkError, match="1 of 1 sounds are missing in stimuli"):
         match_names(["s0"], files, "stimuli")
+
+
+@pytest.mark.parametrize(
+    ("content", "where", "message"),
+    [
+        (
+            npz(responses=np.array([{}], dtype=object)),
+            "r.npz",
+            "'responses' is no array of numbers, but texts, cells or",
+        ),
+        (mat(responses=np.array([RESPONSES, RESPONSES], dtype=object)), "r.mat", "'responses' is no array of numbers"),
+        (mat(responses=csc_matrix(RESPONSES[:, :, 0])), "r.mat", r"is sparse; save it as full\(responses\)"),
+    ],
+)
+def test_what_has_the_name_but_no_numbers_is_called_what_it_is(content, where, message):
+    with pytest.raises(BenchmarkError, match=message):
+        read_responses_array(content, where)

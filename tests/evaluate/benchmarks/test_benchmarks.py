@@ -139,7 +139,7 @@ def test_nan_in_components_names_component_and_sound(component_folder):
 
 def test_known_names_and_folders(component_folder, make_benchmark, monkeypatch):
     assert load_benchmark(str(component_folder)).name == "NH2015comp"
-    assert list(benchmarks.BENCHMARKS) == ["simulated"]
+    assert list(benchmarks.BENCHMARKS) == ["simulated", "simulated_time", "simulated_listener"]
     monkeypatch.setitem(benchmarks.BENCHMARKS, "mine", make_benchmark)
     assert load_benchmark("mine").name == "tiny"
 
@@ -164,7 +164,7 @@ def changed(array: np.ndarray, index: tuple, value: float) -> np.ndarray:
         (lambda b: {"unit_kind": "neuron"}, "'voxel' or 'component', got 'neuron'"),
         (lambda b: {"stimulus_names": ()}, "no stimuli"),
         (lambda b: {"stimulus_names": ("sound1", *b.stimulus_names[1:])}, "more than once: 'sound1'"),
-        (lambda b: {"categories": ("Music",)}, "1 categories for 24 stimuli"),
+        (lambda b: {"categories": ("Music",)}, "1 category for 24 stimuli"),
         (lambda b: {"units": b.units.drop(columns="region")}, "lacks the column 'region'"),
         (lambda b: {"units": b.units.assign(unit="v0", subject="s1")}, "more than once: 's1: v0'"),
         (lambda b: {"units": b.units.assign(region=["A"] * 5 + [None])}, "'region' is empty in 1 rows, first in row 5"),
@@ -180,7 +180,7 @@ def changed(array: np.ndarray, index: tuple, value: float) -> np.ndarray:
         ),
         (
             lambda b: {"responses": changed(b.responses, (4, 2, 1), np.nan), "unit_kind": "component"},
-            "1 responses are not finite.*'v2' .*'s1'.*'sound4', repetition 1",
+            "1 response is not finite.*'v2' .*'s1'.*'sound4', repetition 1",
         ),
         (
             lambda b: {"responses": changed(b.responses[:, :, :1], (4, 2, 0), np.nan), "noise_corrected": False},
@@ -207,7 +207,7 @@ def test_missing_repetitions_are_counted(make_benchmark):
 def test_all_problems_are_told_at_once(make_benchmark):
     changes = {"name": "", "unit_kind": "voxel", "categories": ("Music",)}
     with pytest.raises(
-        BenchmarkError, match=r"not empty.* \(and 2 more problems: `python -m evaluate check`"
+        BenchmarkError, match=r"not empty.* \(and 2 more problems: `cochlearn evaluate check`"
     ) as caught:
         make_benchmark(**changes, responses=np.zeros((24, 6, 1)))
     assert len(caught.value.problems) == 3
@@ -272,17 +272,44 @@ def test_benchmark_is_exported():
     assert Benchmark is benchmarks.Benchmark
 
 
-def test_a_benchmark_of_a_user_is_named_by_its_module(tmp_path, monkeypatch, make_benchmark):
+def test_a_benchmark_of_a_user_is_named_by_its_module(tmp_path, monkeypatch):
     (tmp_path / "my_lab.py").write_text(
-        "from evaluate import simulated_cortex\n"
-        "def ferret():\n    return simulated_cortex()\n"
-        "value = simulated_cortex()\nnothing = 3\n"
+        "import numpy as np, pandas as pd\n"
+        "from evaluate import Benchmark\n"
+        "rng = np.random.default_rng(0)\n"
+        "sounds = rng.standard_normal((24, 64)).astype('float32')\n"
+        "value = Benchmark(\n"
+        "    name='ferret', version='1', stimulus_names=tuple(map(str, range(24))), noise_corrected=True,\n"
+        "    waveforms=lambda sample_rate_hz, num_samples: sounds, responses=rng.standard_normal((24, 2, 3)),\n"
+        "    units=pd.DataFrame({'unit': ['a', 'b'], 'subject': 's1', 'region': 'A1'}),\n"
+        ")\n"
+        "def ferret():\n    return value\n"
+        "nothing = 3\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     named = load_benchmark("my_lab:ferret")
-    assert named.name == load_benchmark("my_lab:value").name == "simulated"
+    assert named.name == load_benchmark("my_lab:value").name == "ferret"
     assert load_benchmark(f"{tmp_path / 'my_lab.py'}:ferret").content_hash() == named.content_hash()
     with pytest.raises(BenchmarkError, match=r"'my_lab:nothing': expected an evaluate\.Benchmark or a function"):
         load_benchmark("my_lab:nothing")
-    with pytest.raises(BenchmarkError, match="unknown benchmark 'my_lab:mouse': my_lab does not define 'mouse'"):
+    with pytest.raises(BenchmarkError, match="benchmark 'my_lab:mouse': my_lab does not define 'mouse'"):
         load_benchmark("my_lab:mouse")
+
+
+@pytest.mark.parametrize(
+    ("waveforms", "message"),
+    [
+        (
+            lambda rate, number: {}["tone 3"],
+            r"waveforms\(1000, 64\) raised KeyError: 'tone 3' \(.*test_benchmarks\.py, line",
+        ),
+        (lambda rate: None, r"waveforms\(1000, 64\) raised TypeError: .*takes 1 positional argument"),
+        (
+            lambda rate, number: [[0.0] * number] * 24,
+            r"waveforms\(1000, 64\) returned a list, expected \(24, 64\) float32",
+        ),
+    ],
+)
+def test_a_function_that_makes_no_sounds_is_named(make_benchmark, waveforms, message):
+    with pytest.raises(BenchmarkError, match=f"benchmark 'tiny': {message}"):
+        make_benchmark(waveforms=waveforms).stimuli(1000, 64)

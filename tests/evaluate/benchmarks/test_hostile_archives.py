@@ -2,15 +2,22 @@
 
 import io
 import json
+import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
+from scipy.io import savemat
 
+from datamodules import expansion
 from datamodules.audio import AudioError
 from evaluate.benchmarks import BenchmarkError, load_benchmark
-from evaluate.benchmarks.recordings import containers
+from evaluate.benchmarks.recordings.array_formats import read_responses_array
+from evaluate.benchmarks.recordings.csv_files import parse_csv
+from evaluate.benchmarks.recordings.loose_parts import array_from_rows
 from evaluate.benchmarks.recordings.npy_files import read_npy, read_npy_bytes
 
 NAMES = ("a", "b", "c")
@@ -79,14 +86,14 @@ def test_a_link_in_an_archive_is_not_followed(tmp_path):
 
 @pytest.mark.parametrize("name", ["responses.npy", "benchmark.json", "stimuli.csv", "units.csv"])
 def test_members_that_expand_without_end_are_not_read(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(containers, "FREE_BYTES", 1 << 20)
+    monkeypatch.setattr(expansion, "FREE_BYTES", 1 << 20)
     path = archive(tmp_path / "a.zip", files() | {name: bytes(3_000_000)})
     with pytest.raises(BenchmarkError, match=r"would expand from 0\.0 MB to 3\.0 MB, more than 1 MiB and 200 times"):
         load_benchmark(str(path))
 
 
 def test_a_bomb_within_responses_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(containers, "FREE_BYTES", 1 << 20)
+    monkeypatch.setattr(expansion, "FREE_BYTES", 1 << 20)
     inner = archive(tmp_path / "responses.npz", {"responses.npy": bytes(3_000_000)}).read_bytes()
     content = files() | {"responses.npz": inner}
     content.pop("responses.npy")
@@ -126,3 +133,81 @@ def test_pickled_arrays_are_not_made(tmp_path, monkeypatch):
     with pytest.raises(BenchmarkError, match="holds pickled Python objects"):
         load_benchmark(str(path))
     assert not (tmp_path / "pwned").exists()
+
+
+def header(shape, dtype="<f8", version=1):
+    text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
+    return b"\x93NUMPY" + bytes([version, 0]) + len(text).to_bytes(2 * version, "little") + text
+
+
+def hdf5(**settings):
+    h5py = pytest.importorskip("h5py")
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        file.create_dataset("responses", dtype="f8", **settings)
+    return content.getvalue()
+
+
+def matlab(num_values):
+    content = io.BytesIO()
+    savemat(content, {"responses": np.zeros((num_values, 1))}, do_compression=True)
+    return content.getvalue()
+
+
+def wide_table(num_rows):
+    rows = [f"s{number},a,u{number},1.0,{number}" for number in range(num_rows)]
+    return "\n".join(("stimulus,subject,unit,response,repetition", *rows)).encode()
+
+
+CLAIMS = {
+    "npy": ("a.npy", lambda: header("(4, 20000000)") + bytes(100), r"its header claims \(4, 20000000\) values"),
+    "npy of version 2": ("a.npy", lambda: header("(1000000000000,)", version=2) + bytes(9), "its header claims"),
+    "npz": ("a.npz", lambda: zipped(header("(4, 20000000)") + bytes(100)), "its header claims"),
+    "texts of an npz": ("a.npz", lambda: zipped(header("(2,)", "<U100000000") + bytes(100)), "is no array of numbers"),
+    "bomb in an npz": ("a.npz", lambda: zipped(header("(1000000,)") + bytes(8_000_000)), "would expand"),
+    "hdf5 without values": ("a.mat", lambda: hdf5(shape=(4, 20_000_000)), "would expand from 0.0 MB to 640.0 MB"),
+    "hdf5 of one chunk": ("a.mat", lambda: hdf5(shape=(4, 2), chunks=(4, 2**26), maxshape=(4, None)), "would expand"),
+    "hdf5 of a huge width": ("a.mat", lambda: hdf5(shape=(2, 2**40), chunks=(1, 1024)), "would expand"),
+    "matlab": ("a.mat", lambda: matlab(1_000_000), "would expand from 0.0 MB to"),
+}
+
+
+def zipped(content):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("responses.npy", content)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_what_a_header_claims_is_compared_with_the_file_before_anything_is_made(claim, monkeypatch):
+    monkeypatch.setattr(expansion, "FREE_BYTES", 1 << 20)
+    where, make, message = CLAIMS[claim]
+    content = make()
+    tracemalloc.start()
+    try:
+        with pytest.raises(BenchmarkError, match=message) as raised:
+            read_responses_array(content, where)
+        assert tracemalloc.get_traced_memory()[1] < 64_000_000
+    finally:
+        tracemalloc.stop()
+    assert "\n" not in str(raised.value)
+
+
+def test_a_table_of_few_rows_makes_no_huge_array():
+    names = [f"s{number}" for number in range(400)]
+    rows = parse_csv(wide_table(400), "r.csv", ("stimulus",), ("stimulus", "subject", "unit", "repetition"))
+    units = pd.DataFrame({"subject": "a", "unit": [f"u{number}" for number in range(400)]})
+    with pytest.raises(BenchmarkError, match=r"r\.csv: 400 responses for an array of shape \(400, 400, 400\)"):
+        array_from_rows(rows, names, units, "r.csv")
+
+
+def test_an_archive_that_states_less_than_it_holds_is_read_no_further(tmp_path):
+    path = archive(tmp_path / "a.zip", files() | {"units.csv": bytes(50_000_000)})
+    stated = struct.pack("<I", 50_000_000)
+    path.write_bytes(path.read_bytes().replace(stated, struct.pack("<I", 100)))
+    tracemalloc.start()
+    with pytest.raises(BenchmarkError, match=r"units\.csv cannot be read, the archive is damaged: Bad CRC-32"):
+        load_benchmark(str(path))
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()

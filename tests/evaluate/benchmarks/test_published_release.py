@@ -152,7 +152,7 @@ BAD = {
     "names without suffix": (
         "NH2015",
         lambda r: np.save(r / "neural/NH2015/neural_stim_meta.npy", np.array([(b"a", 0, 0, 0, b"c")], STIMULUS_FIELDS)),
-        "not the name of a WAV file in 1 rows: 'a'",
+        "not the name of a WAV file in 1 row: 'a'",
     ),
     "a sound twice": (
         "NH2015",
@@ -186,7 +186,7 @@ BAD = {
     "infinite": (
         "NH2015",
         lambda r: edit(r / "neural/NH2015/voxel_features_array.npy", with_inf),
-        r"1 responses are not finite.*unit '100' \(subject '0'\) to stimulus 'stim3_sound', repetition 1",
+        r"1 response is not finite.*unit '100' \(subject '0'\) to stimulus 'stim3_sound', repetition 1",
     ),
     "one repetition": (
         "NH2015",
@@ -231,7 +231,7 @@ BAD = {
     "a voxel twice among the responses": (
         "NH2015",
         lambda r: edit(r / "neural/NH2015/voxel_features_meta.npy", lambda a: a[[0, 0, *range(2, 12)]]),
-        "1 voxels of the responses occur twice: 'subj_idx 0, voxel_id 103'",
+        "the responses have 1 voxel twice: 'subj_idx 0, voxel_id 103'",
     ),
     "a voxel twice in the table": (
         "NH2015",
@@ -309,7 +309,7 @@ def test_nan_in_published_components(release):
     arrays = {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
     arrays["R"][0, 1] = np.nan
     savemat(path, arrays)
-    with pytest.raises(BenchmarkError, match=r"1 responses are not finite.*'music'.*'stim7_sound'"):
+    with pytest.raises(BenchmarkError, match=r"1 response is not finite.*'music'.*'stim7_sound'"):
         load_benchmark(f"{release}:NH2015comp")
 
 
@@ -324,8 +324,8 @@ def test_missing_repetition_and_constant_voxel_are_counted(release):
     inspection = inspect_benchmark(benchmark)
     assert benchmark.num_missing == 1
     assert inspection.is_constant.sum() == 1
-    assert any("1 units do not vary over stimuli" in remark for remark in inspection.remarks)
-    assert any("1 responses are missing" in remark for remark in inspection.remarks)
+    assert any("1 unit does not vary over stimuli" in remark for remark in inspection.remarks)
+    assert any("1 response is missing" in remark for remark in inspection.remarks)
 
 
 def test_all_that_is_wrong_is_told(release):
@@ -357,7 +357,7 @@ def test_silence_is_not_scored(release):
     soundfile.write(file, np.concatenate([np.zeros(40_000), np.sin(np.arange(400))]), 20_000)
     benchmark = load_benchmark(f"{release}:NH2015")
     (remark,) = [remark for remark in inspect_benchmark(benchmark).remarks if "silent" in remark]
-    assert "1 sounds are silent in their first 2 s" in remark
+    assert "1 sound is silent in their first 2 s" in remark
     assert np.isfinite(benchmark.stimuli(20_000, 40_400)).all()
     with pytest.raises(BenchmarkError, match=rf"{NAMES[2]}\.wav: silent: cannot be set to RMS 0.1 \(in its first 2 s"):
         benchmark.stimuli(20_000, 40_000)

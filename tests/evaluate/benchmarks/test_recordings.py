@@ -202,7 +202,7 @@ BAD = {
     "no sounds": (lambda f: [p.unlink() for p in (f / "stimuli").iterdir()], "6 of 6 sounds are missing"),
     "no metadata": (
         lambda f: (f / "benchmark.json").unlink(),
-        r"benchmark\.json does not exist \(nor 'benchmark\.yaml",
+        r"mine has no benchmark\.json, so it is no benchmark yet: `cochlearn evaluate convert .*mine DESTINATION",
     ),
     "no responses": (lambda f: (f / "responses.npy").unlink(), r"responses\.npy does not exist"),
     "no units": (lambda f: (f / "units.csv").unlink(), r"units\.csv cannot be read"),
@@ -241,7 +241,7 @@ BAD = {
     "objects": (replaced(lambda a: a.astype(object)), "holds pickled Python objects"),
     "complex": (replaced(lambda a: a + 1j), "expected numbers"),
     "four axes": (replaced(lambda a: a[..., None]), r"shape \(6, 4, 3, 1\), expected numbers"),
-    "infinite": (replaced(with_value((1, 2, 0), np.inf)), "1 responses are not finite.*'NA'.*'sound 1', repetition 0"),
+    "infinite": (replaced(with_value((1, 2, 0), np.inf)), "1 response is not finite.*'NA'.*'sound 1', repetition 0"),
     "no response": (replaced(with_value((1, 2), np.nan)), "1 of 4 units have stimuli without any response"),
     "one repetition, corrected": (
         lambda f: (
@@ -369,7 +369,7 @@ def test_missing_repetitions_are_scored(make_benchmark):
     assert not np.isnan(r2[[0, 3, 4, 5]]).any()
     inspection = inspect_benchmark(benchmark)
     assert inspection.is_constant.tolist() == [False, False, True, False, False, False]
-    assert any("1 units have fewer than two repetitions" in remark for remark in inspection.remarks)
+    assert any("1 unit has fewer than two repetitions" in remark for remark in inspection.remarks)
 
 
 def test_sounds_may_lie_in_a_linked_folder(folder, tmp_path):
@@ -377,3 +377,11 @@ def test_sounds_may_lie_in_a_linked_folder(folder, tmp_path):
     (folder / "stimuli").rename(tmp_path / "elsewhere")
     (folder / "stimuli").symlink_to(tmp_path / "elsewhere")
     assert recordings_benchmark(folder).content_hash() == expected
+
+
+@pytest.mark.parametrize("entry", ["name: on", "name: mine\nversion: 1.10", "name: mine\ncitation: no"])
+def test_values_that_yaml_changes_are_refused(folder, entry):
+    (folder / "benchmark.json").unlink()
+    (folder / "benchmark.yaml").write_text(f"{entry}\n")
+    with pytest.raises(BenchmarkError, match=r"must be a text, got .*; write it in quotes"):
+        load_benchmark(folder)

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from evaluate.benchmarks.inspection import inspect_benchmark
 from evaluate.benchmarks.problems import BenchmarkError
 from evaluate.benchmarks.recordings.csv_files import parse_csv
 from evaluate.benchmarks.recordings.loose_parts import benchmark_from_parts
 from evaluate.benchmarks.recordings.recordings import Metadata, recordings_benchmark
+from evaluate.benchmarks.sound_files import match_names
 from evaluate.probe.labelled_sounds import LabelledSoundsError, find_labelled_sounds
 
 NFC, NFD = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
@@ -115,9 +117,67 @@ def test_probe_tables(tmp_path):
         assert find_labelled_sounds(table).labels == (NFC, NFC, "dog")
     for content, message in (
         (b"path,label\na.wav,dog,loud\n", "row 1: has 3 cells"),
-        (b"path,label\na.wav\n", "row 1: has 1 cells"),
+        (b"path,label\na.wav\n", "row 1: has 1 cell"),
         ("path,label\na.wav,café\n".encode("cp1252"), "expected text in UTF-8"),
     ):
         table.write_bytes(content)
         with pytest.raises(LabelledSoundsError, match=rf"sounds\.csv: not a CSV table \({message}"):
             find_labelled_sounds(table)
+
+
+def test_tables_of_a_probe_with_splits_or_other_separators(tmp_path):
+    rows = "".join(f"{i}.wav,{'ab'[i % 2]},{'train' if i < 4 else 'test'}\n" for i in range(6))
+    for i in range(6):
+        (tmp_path / f"{i}.wav").touch()
+    (tmp_path / "s.csv").write_text(f"path,label,split\n{rows}")
+    with pytest.raises(LabelledSoundsError, match="has a column 'split', but the probe draws its own folds"):
+        find_labelled_sounds(tmp_path / "s.csv")
+    (tmp_path / "s.csv").write_text(f"path,label,split\n{rows}".replace("test", "train"))
+    assert len(find_labelled_sounds(tmp_path / "s.csv").paths) == 6
+    (tmp_path / "s.csv").write_text("path;label\n0.wav;a\n")
+    with pytest.raises(LabelledSoundsError, match="its columns seem to be separated by ';'"):
+        find_labelled_sounds(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize("value", ["1_000", "\uff11"])
+def test_numbers_that_python_alone_takes_are_named_with_their_row(parts, value):
+    with pytest.raises(BenchmarkError, match=rf"row 12: the column 'response' holds .* such as '{value}'"):
+        load(parts, write_responses(parts, value))
+
+
+def test_stimuli_without_a_category_are_refused_and_missing_values_remarked(parts):
+    responses = write_responses(parts, "1")
+    (parts / "stimuli.csv").write_text("name,category\na,x\nb,\nc,x\nd,y\n")
+    with pytest.raises(BenchmarkError, match="1 stimuli have no category, first in row 2; give each stimulus one"):
+        load(parts, responses)
+    (parts / "stimuli.csv").write_text("name,category\na,x\nb,n/a\nc,x\nd,y\n")
+    remarks = inspect_benchmark(load(parts, responses)).remarks
+    assert "1 row has the region 'NA', first row 1: most likely a missing value" in remarks
+    assert "1 row has the category 'n/a', first row 2: most likely a missing value" in remarks
+
+
+def test_units_that_all_are_incomplete_are_not_all_dropped(parts):
+    np.save(parts / "responses.npy", np.where(np.arange(4)[:, None] == 2, np.nan, np.ones((4, 2))))
+    files = {name: parts / f"{name}.csv" for name in ("units", "stimuli")}
+    with pytest.raises(BenchmarkError, match="all 2 units have stimuli without any response, so that none is left"):
+        benchmark_from_parts(
+            Metadata("mine"),
+            responses=parts / "responses.npy",
+            **files,
+            sounds=parts / "stimuli",
+            drop_incomplete=True,
+        )
+
+
+def test_links_without_their_file_and_formats_that_are_not_read_are_named(parts):
+    responses = write_responses(parts, "1")
+    (parts / "stimuli" / "b.wav").unlink()
+    with pytest.raises(BenchmarkError, match=r"'b'; not read are 'b\.m4a': M4A.* need ffmpeg"):
+        match_names("abcd", ["a.wav", "b.m4a", "c.wav", "d.wav"], "folder")
+    (parts / "stimuli" / "b.wav").symlink_to("../annex/b.wav")
+    (problem,) = inspect_benchmark(load(parts, responses)).problems
+    assert problem.endswith("b.wav: a link to ../annex/b.wav, which is missing; get the file first")
+    responses.unlink()
+    responses.symlink_to("../annex/r.csv")
+    with pytest.raises(BenchmarkError, match=r"responses\.csv: a link to \.\./annex/r\.csv, which is missing"):
+        load(parts, responses)

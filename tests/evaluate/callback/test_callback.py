@@ -7,11 +7,11 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from evaluate.benchmarks import BENCHMARKS, BenchmarkError
 from evaluate.callback import BrainScoreCallback
-from evaluate.callback.logged import logged_values
+from evaluate.callback.logged import described_scores, logged_stages, logged_values
 from evaluate.metrics import MetricError
 from evaluate.metrics.encoding.encoding_metric import CORRECTED
 from evaluate.scoring import table as t
@@ -72,13 +72,21 @@ def test_training_is_bitwise_the_same_with_the_callback(fit, monkeypatch):
     assert scored.network.conv.training == plain.network.conv.training
 
 
+@pytest.mark.parametrize(("init_from", "kind"), [(None, "untrained"), ("before.ckpt", "trained")])
+def test_a_run_from_weights_of_another_is_not_untrained_at_its_start(fit, tmp_path, monkeypatch, init_from, kind):
+    monkeypatch.setattr(pl.LightningModule, "init_from", init_from, raising=False)
+    fit(brain(["tiny"], stages=["relufc"]), epochs=1)
+    table = t.read_table(tmp_path / "run" / t.SCORES_FILE)
+    assert dict(zip(table[t.STEP], table[t.KIND], strict=True)) == {0: kind, NUM_STEPS: "trained"}
+
+
 def test_training_is_bitwise_the_same_when_the_evaluation_raises(fit, monkeypatch, tmp_path, caplog):
     plain, _ = fit()
     monkeypatch.setattr(ScoringEngine, "_measure", spoil_everything)
     with caplog.at_level(logging.WARNING):
         scored, _ = fit(brain(["tiny"]))
     assert_same_weights(weights(plain), weights(scored))
-    assert "scoring tiny at step 4 failed" in caplog.text
+    assert "scoring tiny with encoding at step 4 failed" in caplog.text
     assert "RuntimeError: the evaluation broke" in caplog.text
     table = t.read_table(tmp_path / "run" / t.SCORES_FILE)
     assert list(table[t.METRIC]) == [t.FAILED] * 3
@@ -203,7 +211,7 @@ def test_resumed_training_goes_on_with_the_table(fit, tmp_path):
     expected = logged_values(first[first[t.STEP] == 4], [CORRECTED])
     assert scoring.state_dict()["values"] == expected
     assert trainer.callback_metrics["brain/tiny/best"].item() == pytest.approx(expected["brain/tiny/best"])
-    assert scoring.state_dict()["last_step"] == 4
+    assert scoring.state_dict()["last_steps"] == {"encoding": 4}
 
 
 def test_state_is_plain(fit, tmp_path):
@@ -229,7 +237,26 @@ def test_loggers_get_every_score_with_its_step(fit, tmp_path):
         for name, value in logged_values(table[table[t.STEP] == step], [CORRECTED]).items():
             assert logged.set_index("step").loc[step, name] == pytest.approx(value, abs=1e-12)
     names = {name for name in logged.columns if name.startswith("brain/")} - {"brain/checkpoint_step"}
-    assert names == {f"brain/tiny/{name}" for name in ("relu0", "pool0", "relufc", "A", "B", "best")}
+    stages = {f"{region}best_stage" for region in ("", "A/", "B/")}
+    assert names == {f"brain/tiny/{name}" for name in ("relu0", "pool0", "relufc", "A", "B", "best", *stages)}
+    found = logged_stages(table[table[t.STEP] == 8], [CORRECTED])
+    names = {name: stage.name for name, stage in found.items()}
+    best = table[(table[t.STEP] == 8) & (table[t.METRIC] == CORRECTED.best_metric)].query("region == subject == 'all'")
+    shown = f"tiny {best[t.VALUE].item():.3f} ({names['brain/tiny/best_stage']})"
+    assert described_scores(logged_values(table[table[t.STEP] == 8], [CORRECTED]), names) == [shown]
+    assert described_scores({"brain/tiny/best": float("nan")}, names) == ["tiny undefined"]
+    for name in stages:
+        stage = found[f"brain/tiny/{name}"]
+        assert logged.set_index("step").loc[8, f"brain/tiny/{name}"] == stage.place
+        assert stage.name == ("relu0", "pool0", "relufc")[stage.place]
+
+
+def test_tensorboard_has_the_names_of_the_best_stages(fit, tmp_path, monkeypatch):
+    logger, texts = TensorBoardLogger(tmp_path, name="board", version=""), []
+    monkeypatch.setattr(type(logger.experiment), "add_text", lambda _, *text: texts.append(text))
+    fit(brain(["tiny"], stages=["relufc"]), epochs=1, logger=logger)
+    names = ["brain/tiny/best_stage_name", "brain/tiny/B/best_stage_name", "brain/tiny/A/best_stage_name"]
+    assert texts == [(name, "relufc", step) for step in (0, 4) for name in names]
 
 
 def test_wandb_has_the_checkpoints_step_as_x_axis(fit, tmp_path, monkeypatch):
@@ -258,6 +285,9 @@ def test_wandb_has_the_checkpoints_step_as_x_axis(fit, tmp_path, monkeypatch):
     assert defined[-2:] == [("brain/checkpoint_step", None), ("brain/*", "brain/checkpoint_step")]
     scores = [metrics for metrics in logged if "brain/tiny/best" in metrics]
     assert [metrics["brain/checkpoint_step"] for metrics in scores] == [0, 4, 8]
+    named = [metrics for metrics in logged if "brain/tiny/best_stage_name" in metrics]
+    assert [metrics["brain/checkpoint_step"] for metrics in named] == [0, 4, 8]
+    assert {metrics["brain/tiny/A/best_stage_name"] for metrics in named} <= {"relu0", "pool0", "relufc"}
 
 
 def test_pictures_are_drawn(fit, tmp_path):
@@ -313,8 +343,10 @@ def test_module_without_a_network_is_named(fit, tmp_path):
     class Other(pl.LightningModule):
         pass
 
-    with pytest.raises(TypeError, match=r"Other\.network"):
-        brain(["tiny"]).setup(pl.Trainer(logger=False), Other(), "fit")
+    callback, trainer = brain(["tiny"]), pl.Trainer(logger=False)
+    callback.setup(trainer, Other(), "fit")
+    with pytest.raises(TypeError, match=r"Other\.network .*networks\.StagedNetwork"):
+        callback.on_fit_start(trainer, Other())
 
 
 def test_nothing_happens_outside_of_fit():

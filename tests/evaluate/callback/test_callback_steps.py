@@ -16,8 +16,8 @@ from evaluate.scoring.engine import ScoringEngine
 from evaluate.scoring.score_network import score_network
 from networks import NetworkIdentity
 from train.errors import TrainingError
+from train.run.checkpoints.run_checkpoint import RunCheckpoint, best_mode
 from train.run.early_stopping import StopByBrainScore
-from train.run.run_checkpoint import RunCheckpoint, best_mode
 
 NUM_STEPS = 4  # optimiser steps of an epoch
 MONITOR = "brain/tiny/best"
@@ -344,7 +344,7 @@ def test_epochs_without_an_evaluation_do_not_count(fit, tmp_path, monkeypatch):
     scoring = brain(every_n_epochs=2, at_start=False, at_end=False)
     _, trainer = fit(stopping, scoring, epochs=9)
     assert trainer.global_step == 6 * NUM_STEPS
-    assert "did not improve in the last 2 records" in stopping.stopping_reason_message
+    assert stopping.stopping_reason_message == "brain/tiny/best has not risen above 0.300 in 2 evaluations"
 
 
 def test_training_stops_within_an_epoch(fit, monkeypatch):

@@ -27,7 +27,7 @@ def tiny(make_benchmark, tiny_network_class, monkeypatch):
         return LoadedNetwork(network, NetworkIdentity(run="run", checkpoint=source, step=seed), [])
 
     monkeypatch.setattr(engine, "load_network", load)
-    monkeypatch.setattr("evaluate.report.figures.write_figures", lambda *_: [])
+    monkeypatch.setattr("evaluate.report.figures.write_figures", lambda *_, **__: [])
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """`python -m evaluate check`: what is in a benchmark, and every problem of one."""
 
 import os
+import shlex
 import shutil
 
 import numpy as np
@@ -49,10 +50,54 @@ def test_check_knows_names_and_missing_values(release, tmp_path, capsys):
     assert run("check", tmp_path / "mine") == 0
     shown = capsys.readouterr().out
     assert "missing responses by repetition: 0.0%, 0.0%, 1.2%" in shown
-    assert "remark: 1 units do not vary over stimuli; their scores are NaN and counted: '0: 102'" in shown
+    assert "remark: 1 unit does not vary over stimuli; their scores are NaN and counted: '0: 102'" in shown
+
+
+def test_check_of_separate_parts_names_the_command_that_makes_a_benchmark(release, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("convert", f"{release}:NH2015", "lab/mine") == 0
+    (tmp_path / "lab/mine/benchmark.json").unlink()
+    (tmp_path / "lab/mine/stimuli").rename(tmp_path / "lab/mine/my wavs")
+    convert = "convert lab/mine DESTINATION --name NAME --sounds 'lab/mine/my wavs'"
+    expected = {
+        "lab/mine": f"lab/mine has no benchmark.json, so it is no benchmark yet: `cochlearn evaluate {convert}`",
+        "lab/mine/responses.npy": f"responses.npy is a part of recordings: `cochlearn evaluate {convert}` makes",
+        "lab": "lab is a folder of benchmarks: name one of them, 'lab/mine'",
+        "lab/mime": "no such name or path (did you mean lab/mine?)",
+    }
+    for name, message in expected.items():
+        capsys.readouterr()
+        assert run("check", name) == 1
+        shown = capsys.readouterr().out
+        assert message in shown
+        assert f"{name}: 1 problem" in shown
+    assert run(*shlex.split(convert.replace("DESTINATION", "done"))) == 0
+    assert run("check", "done") == 0
+
+
+def test_check_and_convert_list_all_problems_of_separate_parts(release, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("convert", f"{release}:NH2015", "mine") == 0
+    os.remove("mine/benchmark.json")
+    responses = np.load("mine/responses.npy")
+    responses[1, 2] = np.nan
+    np.save("mine/responses.npy", responses)
+    os.remove(f"mine/stimuli/{NAMES[0]}.wav")
+    os.truncate(f"mine/stimuli/{NAMES[1]}.wav", 10)
+    expected = ("1 of 8 sounds are missing in mine/stimuli", "1 of 10 units have stimuli without any response")
+    capsys.readouterr()
+    assert run("check", "mine") == 1
+    shown = capsys.readouterr().out
+    assert all(problem in shown for problem in expected)
+    assert "mine: 3 problems" in shown
+    assert run("convert", "mine", "done", "--name", "mine") == 2
+    shown = capsys.readouterr().err
+    assert all(problem in shown for problem in expected)
+    assert "error: mine: 2 problems, nothing is written" in shown
+    assert not os.path.exists("done")
 
 
 def test_help(capsys):
     with pytest.raises(SystemExit):
         run("check", "--help")
-    assert "python -m evaluate check" in capsys.readouterr().out
+    assert "cochlearn evaluate check" in capsys.readouterr().out

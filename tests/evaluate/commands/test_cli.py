@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +105,19 @@ def test_failed_evaluations_are_told(tmp_path, capsys):
     assert "scoring tiny at step 3 of run 'r' failed" in capsys.readouterr().out
 
 
+def test_a_folder_of_runs_is_reported_as_its_runs(tmp_path, capsys):
+    for name in ("b", "a"):
+        t.append_rows(tmp_path / name / t.SCORES_FILE, t.failed_row("tiny", NetworkIdentity(run=name, step=3)))
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "config.yaml").write_text("")  # of a run without scores
+    (tmp_path / "notes").mkdir()
+    assert command.main(["report", str(tmp_path)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"{tmp_path / 'c'} is left out: it holds no scores" in shown
+    assert shown.index("run 'a' failed") < shown.index("run 'b' failed")
+    assert (tmp_path / "report.html").is_file()
+
+
 def check_error(arguments, message, capsys, code=EXIT_USER_ERROR):
     """One line on the error stream, no traceback."""
     assert command.main(arguments) == code
@@ -184,7 +199,7 @@ def test_help_has_every_form_of_network(name, capsys):
     with pytest.raises(SystemExit):
         command.main([name, "--help"])
     shown = "".join(capsys.readouterr().out.split())  # argparse breaks lines also after hyphens
-    for form in ("publishedweights(.pt)", "published:PATH", "package.module:FACTORY", "file.py:FACTORY", "NAME:FOLDER"):
+    for form in ("publishedweights(.pt)", "published:PATH", "package.module:FACTORY", "file.py:FACTORY", "NAME:PATH"):
         assert form in shown
     assert shown.index("pathofacheckpoint") < shown.index("permuted:CHECKPOINT") < shown.index("FACTORY")
 
@@ -199,7 +214,7 @@ def test_help(arguments, capsys):
         command.main(arguments)
     assert stop.value.code == 0
     shown = capsys.readouterr().out
-    assert "python -m evaluate" in shown
+    assert "usage: cochlearn" in shown
     assert all(name in shown for name in (command.COMMANDS if len(arguments) == 1 else arguments[:1]))
 
 
@@ -208,12 +223,17 @@ def test_every_command_is_there():
         assert callable(load_command(target).run)
 
 
-@pytest.mark.parametrize("arguments", [[], ["scores"], ["score"], ["score", "a.ckpt", "--batch", "4"]])
+@pytest.mark.parametrize("arguments", [[], ["score"], ["score", "a.ckpt", "--batch", "4"]])
 def test_wrong_usage(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         command.main(arguments)
     assert stop.value.code == EXIT_USER_ERROR
-    assert "usage: python -m evaluate" in capsys.readouterr().err
+    assert "usage: cochlearn" in capsys.readouterr().err
+
+
+def test_a_mistyped_command(capsys):
+    assert command.main(["scores"]) == EXIT_USER_ERROR
+    assert "there is no command 'scores' (did you mean score?)" in capsys.readouterr().err
 
 
 def test_interrupted(monkeypatch, save, tmp_path, capsys):
@@ -222,4 +242,24 @@ def test_interrupted(monkeypatch, save, tmp_path, capsys):
 
     monkeypatch.setitem(BENCHMARKS, "tiny", interrupt)
     assert command.main(["score", save(0), "--benchmark", "tiny", "--out", str(tmp_path)]) == 130
-    assert "interrupted" in capsys.readouterr().err
+    assert "interrupted: nothing is kept yet, so that the same command starts again" in capsys.readouterr().err
+
+
+def test_interrupted_after_a_stage_by_sigterm(monkeypatch, save, tmp_path, capsys):
+    """What is there is named, and nothing else."""
+    from evaluate.scoring.parts import Parts
+
+    kept = Parts.save
+
+    def stop(self, *args, **options):
+        kept(self, *args, **options)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Parts, "save", stop)
+    before = signal.getsignal(signal.SIGTERM)
+    assert command.main(["score", save(0), "--benchmark", "tiny", "--out", str(tmp_path / "out")]) == 143
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "error: stopped by SIGTERM: finished stages are in" in shown
+    assert f"activations are in {tmp_path / 'out' / 'cache'}; the same command resumes" in shown
+    assert "scored so far" not in shown
+    assert signal.getsignal(signal.SIGTERM) == before

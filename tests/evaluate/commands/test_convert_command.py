@@ -78,6 +78,42 @@ def test_convert_rows_without_repetitions(parts, tmp_path):
     np.testing.assert_array_equal(np.sort(benchmark.responses[2, 1]), [211, 212])
 
 
+def test_convert_one_table_that_holds_stimuli_and_units(parts, tmp_path, capsys):
+    units = pd.read_csv(parts / "units.csv")
+    rows = pd.read_csv(parts / "responses.csv").merge(units, on=["subject", "unit"])
+    rows["category"] = rows["stimulus"].map({"a": "x", "b": "y", "c": "x"})
+    for name in ("units.csv", "stimuli.csv", "responses.csv"):
+        (parts / name).unlink()
+    table = tmp_path / "long table.csv"
+    words = [tmp_path / "done", "--name", "mine", "--sounds", parts / "wavs"]
+    spoiled = {
+        "row and 'B' in another": rows.assign(region=["A"] + ["B"] * (len(rows) - 1)),
+        "lacks the column 'region' and": rows.drop(columns="region"),
+        "has the category": rows.assign(category=[*"xy"] * 8 + ["x"]),
+    }
+    for message, wrong in spoiled.items():
+        wrong.to_csv(table, index=False)
+        assert run("convert", table, *words) == 2
+        assert message in capsys.readouterr().err
+    rows.to_csv(table, index=False)
+    assert run("convert", table, *words, "--units", tmp_path / "no.csv") == 2
+    assert run("convert", table, *words) == 0
+    benchmark = load_benchmark(tmp_path / "done")
+    found = benchmark.units.set_index(["subject", "unit"])["region"].to_dict()
+    assert found == {("s1", "1"): "A", ("s1", "2"): "B", ("s2", "1"): "A"}
+    assert dict(zip(benchmark.stimulus_names, benchmark.categories, strict=True)) == {"a": "x", "b": "y", "c": "x"}
+    assert benchmark.num_missing == 1
+
+
+def test_names_with_the_suffix_of_their_file_keep_one(parts, tmp_path):
+    (parts / "stimuli.csv").write_text("name\na.wav\nb.WAV\nc\n")
+    rows = pd.read_csv(parts / "responses.csv").replace({"stimulus": {"a": "a.wav", "b": "b.WAV"}})
+    rows.to_csv(parts / "responses.csv", index=False)
+    assert convert_parts(parts, tmp_path / "done") == 0
+    assert sorted(path.name for path in (tmp_path / "done/stimuli").iterdir()) == ["a.wav", "b.WAV", "c.wav"]
+    assert load_benchmark(tmp_path / "done").stimuli(8000, 800).shape == (3, 800)
+
+
 def test_convert_an_array(parts, tmp_path):
     (parts / "responses.csv").unlink()
     responses = np.random.default_rng(0).standard_normal((3, 3, 2))
@@ -92,8 +128,8 @@ def test_convert_an_array(parts, tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda t: t.assign(stimulus="d"), "1 stimulus names are not in their table: 'd'"),
-        (lambda t: t.assign(unit=9), "1 unit names are not in their table: '9'"),
+        (lambda t: t.assign(stimulus="d"), "1 stimulus name is not in the table: 'd'"),
+        (lambda t: t.assign(unit=9), "1 unit name is not in the table: '9'"),
         (lambda t: t.assign(repetition=1), "responses occur twice; the first is that of unit"),
         (lambda t: t.assign(response="loud"), "column 'response' holds values that are no numbers"),
         (lambda t: t.drop(columns="subject"), "lacks the column 'subject'"),
@@ -152,4 +188,4 @@ def test_convert_killed_leaves_no_destination(release, tmp_path):
 def test_help(capsys):
     with pytest.raises(SystemExit):
         run("convert", "--help")
-    assert "python -m evaluate convert" in capsys.readouterr().out
+    assert "cochlearn evaluate convert" in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """`python -m evaluate fetch`: a release over a connection that breaks, and archives that are not one."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -13,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from evaluate.benchmarks import BenchmarkError, load_benchmark
-from evaluate.benchmarks.published.download import download
+from evaluate.benchmarks.published.download import MIN_FREE_BYTES, download
 from evaluate.benchmarks.published.release_download import RELEASE_URL, fetch_release
 from tests.helpers.evaluate_command import run
 
@@ -37,7 +38,11 @@ class Server(ThreadingHTTPServer):
         self.break_after = []  # bytes to send on each of the next requests before breaking off
         self.codes = []  # codes to answer the next requests with
         self.has_ranges = True
+        self.states_length = True
         self.requests = []  # the ranges asked for
+
+    def handle_error(self, *_):
+        """Say nothing of a client that hangs up: the download stops reading when it has had enough."""
 
     @property
     def url(self):
@@ -66,7 +71,8 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         body = server.content[start:]
-        self.send_header("Content-Length", str(len(body)))
+        if server.states_length:
+            self.send_header("Content-Length", str(len(body)))
         if server.tag:
             self.send_header("ETag", server.tag)
         self.end_headers()
@@ -236,12 +242,43 @@ def test_archive_that_would_write_elsewhere(server, tmp_path, bad):
     assert not (tmp_path / "in" / "side" / "data").exists()
 
 
-def test_archive_that_would_fill_the_disk(server, tmp_path, monkeypatch):
-    monkeypatch.setattr("evaluate.benchmarks.published.release_download.MAX_RELEASE_BYTES", 5000)
-    server.content = tar_of(member("data/neural/a"), member("data/neural/b", size=6000))
-    with pytest.raises(BenchmarkError, match="unpacks to more than"):
-        fetch_release(tmp_path, url=server.url)
+def test_archive_that_would_fill_the_disk(server, tmp_path):
+    server.content = gzip.compress(tar_of(member("data/neural/a"), member("data/neural/b", size=600_000)))
+    with pytest.raises(BenchmarkError, match=r"unpacks to more than 0\.0002 GB"):
+        fetch_release(tmp_path, url=server.url, max_bytes=20_000)
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("states_length", [True, False])
+def test_a_server_that_sends_more_than_allowed_is_stopped(server, tmp_path, capsys, states_length):
+    server.states_length = states_length
+    server.content = bytes(3_000_000)
+    assert run("fetch", tmp_path / "to", "--url", server.url, "--max_gb", "0.001") == 2
+    error = capsys.readouterr().err
+    assert "the server sends more than 0.001 GB (`--max_gb`)" in error
+    assert len(error.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_limit_must_be_a_size(tmp_path, capsys):
+    for limit in ("0", "-1", ".inf"):
+        assert run("fetch", tmp_path, "--url", "http://127.0.0.1:9/", "--max_gb", limit) == 2
+        assert "--max_gb must be above 0" in capsys.readouterr().err
+
+
+def test_what_a_disk_has_no_room_for_is_not_fetched_or_unpacked(server, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    free = MIN_FREE_BYTES + len(server.content)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=free - 1))
+    with pytest.raises(BenchmarkError, match=r"GB are free on this disk, too few for the .* GB of http"):
+        fetch_release(tmp_path / "to", url=server.url)
+    assert server.content not in [path.read_bytes() for path in (tmp_path / "to").glob("*")]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=free))
+    download(server.url, tmp_path / "to" / "data.tar")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=MIN_FREE_BYTES))
+    with pytest.raises(BenchmarkError, match="free on this disk, too few"):
+        fetch_release(tmp_path / "to", url=server.url)
+    assert not (tmp_path / "to" / "data").exists()
 
 
 def test_archive_of_something_else(server, tmp_path):
@@ -280,4 +317,4 @@ def test_address_is_a_web_address():
 def test_help(capsys):
     with pytest.raises(SystemExit):
         run("fetch", "--help")
-    assert "python -m evaluate fetch" in capsys.readouterr().out
+    assert "cochlearn fetch" in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """`python -m evaluate score`: many networks, benchmarks and metrics."""
 
+import os
 import re
 from collections import Counter
 
@@ -9,6 +10,7 @@ import pytest
 
 from evaluate import __main__ as command
 from evaluate.benchmarks import BENCHMARKS
+from evaluate.commands.named_networks import networks_named
 from evaluate.features import cache as cache_module
 from evaluate.features.activations import stage_activations
 from evaluate.metrics.dimensionality import effective_dimensionality
@@ -21,7 +23,7 @@ from evaluate.scoring.failures import one_line
 from evaluate.scoring.parts import Parts
 from evaluate.scoring.score_network import score_network
 from evaluate.scoring.shares import Share, plan_rounds
-from tests.helpers.score_commands import ALL_METRICS, STAGES, arguments, network_file, rows_of
+from tests.helpers.score_commands import ALL_METRICS, NUM_PARTS, STAGES, arguments, network_file, rows_of
 
 
 class Counted:
@@ -71,6 +73,29 @@ def test_scores_within_categories_are_of_the_test_sounds(networks, tmp_path, mak
     assert found.item() == pytest.approx(expected)
 
 
+def test_a_network_named_by_two_paths_is_scored_once(networks, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link.ckpt").symlink_to(networks[0])
+    names = [networks[0], "link.ckpt", os.path.relpath(networks[0]), f"permuted:{networks[0]}", "permuted:link.ckpt"]
+    assert networks_named(names).sources == (networks[0], f"permuted:{networks[0]}:0")
+    assert networks_named([*names, networks[1], "SpectroTemporal", "spectrotemporal"]).sources[2:] == (
+        networks[1],
+        "SpectroTemporal",
+    )
+
+
+def test_a_benchmark_of_another_name_is_told(networks, tmp_path, capsys):
+    (tmp_path / "mine.py").write_text(
+        "from evaluate.benchmarks.simulated.cortex import simulated_cortex\n"
+        "def few():\n    return simulated_cortex(num_stimuli=55, num_subjects=2, units_per_subject=20)\n"
+    )
+    given = f"{tmp_path / 'mine.py'}:few"
+    words = ["score", networks[0], "--benchmark", given, "--stages", "relu0", "--out", str(tmp_path / "out")]
+    assert command.main(words) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"remark: {given} holds the benchmark simulated" in shown
+
+
 def test_without_categories_there_are_no_scores_within_them(networks, tmp_path, capsys):
     assert command.main(arguments(networks[:1], tmp_path / "out", "--metric", "within_category")) == 2
     assert (
@@ -88,14 +113,14 @@ def test_many_networks_benchmarks_and_metrics(networks, tmp_path, counted, capsy
         table[t.METRIC]
     )
     assert counted.forward_passes == [STAGES] * 3  # both benchmarks have the same sounds
-    assert len(counted.measured) == 3 * 2 * 3 * 3
+    assert len(counted.measured) == 3 * 2 * NUM_PARTS
     shown = " ".join(capsys.readouterr().out.split())
     for text in (
         "tiny: noise-corrected R² at the best stage",
         "other: representational similarity at the best stage",
         "effective dimensionality",
         "2.ckpt",
-        "of at most 20 GiB, 9 stages reused, 9 computed",
+        "of at most 20 GiB, 27 stages reused, 9 computed",
     ):
         assert text in shown
 
@@ -244,7 +269,7 @@ def test_long_errors_are_cut_and_unexpected_ones_traced(networks, tmp_path, monk
         (ValueError("bad value\nmore"), "bad value"),
         (KeyError("state_dict"), "KeyError: 'state_dict'"),
         (ValueError(), "ValueError"),
-        (RuntimeError("x" * 1000), f"RuntimeError: {'x' * 300} ..."),
+        (RuntimeError("x" * 1000), f"RuntimeError: {'x' * 500} ..."),
     ],
 )
 def test_one_line(error, line):

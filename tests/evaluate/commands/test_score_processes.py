@@ -15,7 +15,7 @@ from evaluate.scoring.parts import Parts
 from tests.helpers.forked import start, wait_for
 from tests.helpers.killed import die_at_write
 from tests.helpers.ranks import become_rank, free_port
-from tests.helpers.score_commands import ALL_METRICS, arguments, network_file, rows_of
+from tests.helpers.score_commands import ALL_METRICS, NUM_PARTS, arguments, network_file, rows_of
 
 
 def start_command(words, prepare=lambda: None):
@@ -95,7 +95,7 @@ def test_two_processes_give_the_same_table(networks, tmp_path, one_thread):
     pd.testing.assert_frame_equal(rows_of(together), rows_of(alone), rtol=0, atol=1e-10)
     by_rank = [(tmp_path / f"finished{rank}").read_text().split() for rank in range(2)]
     assert len(set(by_rank[0]) & set(by_rank[1])) == 0
-    assert len(by_rank[0]) + len(by_rank[1]) == 4 * 2 * 3 * 3
+    assert len(by_rank[0]) + len(by_rank[1]) == 4 * 2 * NUM_PARTS
 
 
 @needs_gloo
@@ -122,3 +122,28 @@ def test_what_breaks_on_one_process_stops_all(networks, tmp_path, one_thread):
 
 def _no_space(*_):
     raise OSError("no space left on device")
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"WORLD_SIZE": "4(x2)"}, "the environment variable WORLD_SIZE must be an integer, got '4(x2)'"),
+        ({"RANK": ""}, "the environment variable RANK must be an integer, got ''"),
+        ({"LOCAL_RANK": "gpu0"}, "the environment variable LOCAL_RANK must be an integer, got 'gpu0'"),
+        (
+            {"WORLD_SIZE": "2", "MASTER_ADDR": "node1"},
+            "as by torchrun, but not RANK and MASTER_PORT: `unset WORLD_SIZE",
+        ),
+    ],
+)
+def test_variables_of_launchers_that_do_not_fit_are_one_line(tmp_path, monkeypatch, capsys, variables, message):
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):  # what other tests left
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    arguments_given = ["score", "untrained:CochCNN9", "--benchmark", "simulated", "--out", str(tmp_path / "out")]
+    assert command.main(arguments_given) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()

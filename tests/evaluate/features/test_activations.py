@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch import nn
 
-from evaluate.features.activations import StageError, average_over_time, resolve_stages, stage_activations
+from evaluate.features.activations import resolve_stages, stage_activations
+from evaluate.features.recording import StageError, average_over_time
 
 
 @pytest.fixture
@@ -30,6 +31,61 @@ def test_features_equal_a_plain_forward_pass_by_hand(tiny_network, sounds):
         np.testing.assert_allclose(features[name], by_hand, rtol=1e-5, atol=1e-6)
         assert features[name].dtype == np.float32
     np.testing.assert_allclose(features["relufc"], fc.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_activations_in_time_have_each_stages_own_frames(tiny_network, sounds):
+    averaged = stage_activations(tiny_network, sounds)
+    in_time = stage_activations(tiny_network, sounds, average=False, batch_size=3)
+    assert list(in_time) == list(averaged)
+    assert {stage: values.shape[2] for stage, values in in_time.items()} == {"relu0": 8, "pool0": 4, "relufc": 1}
+    for stage, values in in_time.items():
+        assert values.dtype == np.float32
+        np.testing.assert_allclose(values.mean(axis=2), averaged[stage], rtol=1e-5, atol=1e-6)
+
+
+class InPlace(nn.Module):
+    """A stage whose output the next module overwrites."""
+
+    stages, sample_rate_hz, num_samples = ("first",), 20_000, 64
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Identity()
+
+    def stage_modules(self):
+        return {"first": self.first}
+
+    def forward(self, waveform):
+        return self.first(2 * waveform[:, None]).zero_()
+
+
+def test_later_modules_that_work_in_place_do_not_matter(sounds):
+    found = stage_activations(InPlace(), sounds, average=False)["first"]
+    np.testing.assert_array_equal(found, 2 * sounds[:, None])
+
+
+class AveragesItself(InPlace):
+    """A network whose stage returns something else than (B, C, F, N), at every step."""
+
+    stepped_stages = frozenset({"first"})
+
+    def average_stage(self, stage, output):
+        return output.mean(dim=-1)
+
+    def forward(self, waveform):
+        for step in waveform.unfold(1, 16, 16).unbind(1):
+            self.first(step[:, None])
+
+
+def test_networks_that_average_their_stages_say_where_time_is(sounds):
+    with pytest.raises(StageError, match=r"AveragesItself averages .* must also have timed_stage"):
+        stage_activations(AveragesItself(), sounds, average=False)
+    network = AveragesItself()
+    network.timed_stage = lambda stage, output: output
+    in_time = stage_activations(network, sounds, average=False)["first"]
+    np.testing.assert_array_equal(in_time[:, 0], sounds)  # the four steps in order
+    averaged = stage_activations(network, sounds)["first"]
+    np.testing.assert_allclose(averaged, in_time.mean(axis=2), rtol=1e-5, atol=1e-6)
 
 
 def test_average_over_time_leaves_vectors_alone():
@@ -73,7 +129,7 @@ def test_network_is_left_as_it_was(tiny_network, sounds):
 def test_network_is_left_as_it_was_when_it_raises(tiny_network, sounds):
     net = tiny_network.train()
     with pytest.raises(RuntimeError):
-        stage_activations(net, sounds[:, :60])
+        stage_activations(net, np.pad(sounds, ((0, 0), (0, 3))))
     assert net.training
     assert net.dropout.training
     assert all(not module._forward_hooks for module in net.modules())

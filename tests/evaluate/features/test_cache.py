@@ -8,10 +8,11 @@ from torch import nn
 
 from datamodules import files
 from evaluate.features import cache as cache_module
-from evaluate.features.activations import StageError, stage_activations
+from evaluate.features.activations import stage_activations
 from evaluate.features.array_files import read_array, write_array
 from evaluate.features.cache import ActivationCache, activation_key, cached_activations
 from evaluate.features.fingerprint import content_key, network_fingerprint
+from evaluate.features.recording import StageError
 from evaluate.scoring.parts import Parts
 from evaluate.scoring.score_network import score_network
 from networks import AuditoryNetwork, CochCNN9, Cochleagram
@@ -103,7 +104,7 @@ class TestActivationCache:
         np.testing.assert_array_equal(cache.get("k"), FEATURES)
         assert (cache.num_found, cache.num_missed) == (1, 1)
         assert cache.size_bytes() == (cache.folder / "k.npy").stat().st_size
-        assert "of at most 20 GiB, 1 stages reused, 1 computed" in str(cache)
+        assert "of at most 20 GiB, 1 stage reused, 1 computed" in str(cache)
 
     def test_what_was_used_longest_ago_goes(self, tmp_path):
         size = 2**18
@@ -206,6 +207,14 @@ class TestCachedActivations:
         found = cached_activations(tiny_network, benchmark, cache=cache)
         assert forward_passes == [("pool0",), ("relu0", "relufc")]
         assert_same(found, stage_activations(tiny_network, benchmark.stimuli(1000, 64)))
+
+    def test_features_in_time_are_kept_apart(self, tiny_network, make_benchmark, cache, forward_passes):
+        benchmark = make_benchmark()
+        cached_activations(tiny_network, benchmark, cache=cache)
+        for _ in range(2):
+            in_time = cached_activations(tiny_network, benchmark, cache=cache, average=False)
+            assert in_time["relu0"].shape[2] == 8
+        assert len(forward_passes) == 2
 
     def test_other_weights_are_another_network(self, tiny_network, make_benchmark, cache, forward_passes):
         benchmark = make_benchmark()

@@ -106,11 +106,11 @@ def test_test_sounds_do_not_touch_the_fit():
 
 
 def test_progress_reaches_its_end():
-    told = []
+    reported = []
     features, labels, folds = made_features()
-    probe(features, labels, folds, progress=lambda what, done, total: told.append((what, done, total)))
-    assert told[0] == ("classifiers", 1, 105)
-    assert told[-1] == ("classifiers", 105, 105)
+    probe(features, labels, folds, progress=lambda what, done, total: reported.append((what, done, total)))
+    assert reported[0] == ("classifiers", 1, 105)
+    assert reported[-1] == ("classifiers", 105, 105)
 
 
 def test_majority_and_its_ties():
@@ -225,7 +225,7 @@ def test_forms_of_labelled_sounds(folder, tmp_path):
         ({"path": ["sounds/low/0.wav"]}, "expected a column 'label' or 'category', got path"),
         ({"path": ["sounds/low/99.wav"], "label": ["x"]}, "row 1: there is no file"),
         ({"path": ["sounds/low/0.wav", "sounds/low/1.wav"], "label": ["x", ""]}, "row 2: the column 'label' is empty"),
-        ({"path": ["sounds/low/0.wav"], "label": ["x"]}, "got 1 for 1 sounds"),
+        ({"path": ["sounds/low/0.wav"], "label": ["x"]}, "got 1 for 1 sound"),
         (
             {"path": ["sounds/low/0.wav"], "label": ["x"], "fold": ["one"]},
             "row 1: expected an integer in `fold`, got 'one'",
@@ -264,7 +264,10 @@ def test_places_without_sounds(tmp_path):
 
 def test_features_are_those_of_the_crops(folder, tiny_network):
     paths = find_labelled_sounds(folder).paths
-    found = crop_features(tiny_network, paths, stages=["relufc"], num_crops=3, seed=5)["relufc"]
+    reported = []
+    settings = {"num_crops": 3, "seed": 5, "progress": lambda what, done, total: reported.append((what, done, total))}
+    found = crop_features(tiny_network, paths, stages=["relufc"], batch_size=3, **settings)["relufc"]
+    assert reported == [("activations", done, len(paths)) for done in range(len(paths) + 1)]
     assert found.shape == (16, 3, 5)
     sound, _ = soundfile.read(paths[11])
     crops = random_crops(sound, 64, np.random.default_rng((5, 11)), num_crops=3)

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from evaluate.commands import report as command
-from evaluate.report import comparisons, report_tables, seed_groups
+from evaluate.report import comparisons, seed_groups
 from evaluate.report.figures import selection as s
 from evaluate.report.figures.series import series_of
+from evaluate.report.network_names import readable_name, readable_names, stage_labels
 from evaluate.report.significance import bootstrap_comparison, participant_error, permutation_comparison, standard_error
+from evaluate.report.sound_errors import sound_comparison, sound_error
+from evaluate.report.tables import cells, comparison_tables, score_tables
 from evaluate.scoring import table as t
 from tests.helpers.score_tables import (
     ENCODING,
@@ -15,6 +18,7 @@ from tests.helpers.score_tables import (
     component_table,
     entries,
     merged,
+    merged_as_they_are,
     row,
     seeds_tables,
     voxel_table,
@@ -66,8 +70,8 @@ def control(run, folder, step, seed=0):
     ("run", "names"),
     [
         (("mine/", "mine2/"), ["mine, permuted", "mine2, permuted"]),
-        (("", ""), ["last, permuted (mine/checkpoints)", "last, permuted (mine2/checkpoints)"]),  # of older tables
-        (("mine/", "mine/"), ["mine, permuted (mine/checkpoints)", "mine, permuted (mine2/checkpoints)"]),
+        (("", ""), ["last, permuted, in mine/checkpoints", "last, permuted, in mine2/checkpoints"]),  # of older tables
+        (("mine/", "mine/"), ["mine, permuted, in mine/checkpoints", "mine, permuted, in mine2/checkpoints"]),
     ],
 )
 def test_controls_of_two_runs_are_two_networks(run, names):
@@ -80,7 +84,12 @@ def test_controls_of_two_runs_are_two_networks(run, names):
 def test_a_control_has_the_colour_of_the_run_in_its_own_table():
     tables = {name: merged(voxel_table("mine"), control("mine/", "mine", 10)) for name in "ab"}
     colours = {one.name: one.colour for one in series_of(tables)}
-    assert colours["mine (a)"] == colours["mine, permuted (a)"] != colours["mine (b)"] == colours["mine, permuted (b)"]
+    assert (
+        colours["mine, from a"]
+        == colours["mine, permuted, from a"]
+        != colours["mine, from b"]
+        == colours["mine, permuted, from b"]
+    )
 
 
 def test_a_control_belongs_to_the_run_that_its_label_names():
@@ -92,15 +101,82 @@ def test_a_control_belongs_to_the_run_that_its_label_names():
 
 def test_runs_of_one_name_are_told_apart_and_all_look_different():
     same = series_of({"a": voxel_table(), "b": voxel_table()})
-    assert [one.name for one in same] == ["demo (a)", "demo (b)"]
+    assert [one.name for one in same] == ["demo, from a", "demo, from b"]
     many = series_of({"t": merged(*(voxel_table(f"run{number}", steps=(0,)) for number in range(20)))})
     assert len({(one.colour, one.marker) for one in many}) == 20
 
 
-def test_long_names_are_cut():
+def test_long_names_are_cut_unless_that_makes_them_alike():
     (one,) = series_of({"t": voxel_table("x" * 50 + "end", steps=(0,))})
     assert len(one.name) <= 40
     assert one.name.endswith("end")
+    names = [f"{'x' * 30}{number}{'x' * 30}" for number in range(2)]
+    assert [one.name for one in series_of({name: voxel_table(name, steps=(0,)) for name in names})] == names
+
+
+def test_two_untrained_networks_of_a_run_have_two_names():
+    """Its own initial weights, scored during training, and new ones of a seed."""
+    control = voxel_table(
+        "last (untrained, seed 0)", checkpoint="untrained:runs/demo/last.ckpt:0", steps=(0,), level=0.1
+    )
+    control = control.assign(parent="demo", run="demo/last (untrained, seed 0)")
+    labels = [entry.label for entry in entries(merged_as_they_are(voxel_table(), control))]
+    assert labels == ["demo, step 10", "demo, untrained", "demo, untrained (seed 0)"]
+    assert [entry.label for entry in entries(control)] == ["demo, untrained"]
+
+
+def test_the_start_of_a_run_scored_again_as_a_control_is_one_network():
+    control = voxel_table("last (untrained, seed 0)", checkpoint="untrained:runs/demo/last.ckpt:0", steps=(0,))
+    control = control.assign(parent="demo", run="demo/last (untrained, seed 0)")
+    table = merged_as_they_are(voxel_table(), control)
+    assert [entry.label for entry in entries(table)] == ["demo, step 10", "demo, untrained"]
+    nearly = merged_as_they_are(voxel_table(), control.assign(value=control["value"] + 1e-7))
+    assert len(entries(nearly)) == 2
+    # The run was not scored on the control's other benchmark, which it keeps.
+    elsewhere = merged_as_they_are(table, control.assign(benchmark="B2021"))
+    assert len(entries(elsewhere)) == 2
+    assert [one.name for one in series_of({"t": elsewhere})] == ["demo", "demo, untrained (seed 0)"]
+    assert len(entries(merged_as_they_are(voxel_table(steps=(10,)), control))) == 2
+
+
+def test_one_untrained_network_scored_by_two_paths_is_one_network(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paths = ("runs/demo/last.ckpt", f"{tmp_path}/runs/demo/last.ckpt")
+    tables = [voxel_table("last (untrained, seed 0)", checkpoint=f"untrained:{path}:0", steps=(0,)) for path in paths]
+    assert [one.name for one in series_of({"t": merged_as_they_are(*tables)})] == ["last, untrained"]
+
+
+def test_runs_of_one_name_in_one_table_are_told_apart_by_their_folders():
+    tables = [voxel_table("word", checkpoint=f"runs/{place}/checkpoints/last.ckpt") for place in "ab"]
+    watched = voxel_table("word", checkpoint="checkpoints/last.ckpt", steps=(20,))
+    assert [one.name for one in series_of({"t": merged_as_they_are(*tables)})] == [
+        "word, in a/checkpoints",
+        "word, in b/checkpoints",
+    ]
+    assert [one.name for one in series_of({"t": merged_as_they_are(tables[0], watched, voxel_table("word"))})] == [
+        "word"
+    ]
+
+
+def test_networks_are_named_without_their_folders():
+    names = ("of/mine/nets.py:small", "AST:models/ast", "package.nets:large", "runs: all")
+    assert [readable_name(name) for name in names] == ["nets.py:small", "AST", "package.nets:large", "runs: all"]
+    tables = {name: voxel_table(name, checkpoint=name, steps=(0,)) for name in ("/a/nets.py:small", "/b/nets.py:small")}
+    assert [one.name for one in series_of(tables)] == ["a/nets.py:small", "b/nets.py:small"]
+    assert series_of({"t": tables["/a/nets.py:small"]})[0].name == "nets.py:small"
+
+
+def test_step_0_is_shown_for_untrained_networks_alone():
+    table = merged_as_they_are(
+        voxel_table("demo"),
+        voxel_table("SpectroTemporal", checkpoint="SpectroTemporal", steps=(0,)),
+        voxel_table("nets.py:make", checkpoint="nets.py:make", steps=(0,)),
+        voxel_table("demo, step 10 (permuted)", checkpoint="permuted:demo:0", steps=(10,)),
+    )
+    steps = {entry.label: entry.step_text for entry in entries(table)}
+    assert steps["demo, untrained"] == "0"
+    assert steps["SpectroTemporal"] == steps["nets.py:make"] == "–"
+    assert steps["demo, step 10"] == steps["demo, permuted"] == "10"
 
 
 def test_entries_are_at_the_last_step_that_was_measured():
@@ -164,6 +240,52 @@ def test_components_are_compared_by_permutation_of_iterations():
     assert comparisons.compare_networks(without, t.BEST_STAGE_R2, "speech") == []
 
 
+def test_components_have_an_error_over_sounds_next_to_the_published_one():
+    rng = np.random.default_rng(0)
+    splits = rng.normal(0.5, 0.05, 10), rng.normal(0.48, 0.05, 10)
+    tables = [
+        component_table(name, value, iterations=10, splits=of_splits)
+        for name, value, of_splits in zip("ba", (0.51, 0.5), splits, strict=True)
+    ]
+    both = entries(*tables, metrics=s.RAW.metrics, benchmark="NH2015comp")
+    summary = comparisons.summarise([entry.rows for entry in both], t.BEST_STAGE_R2, "speech")
+    spread = 0.01 * (np.arange(10) - 4.5)
+    np.testing.assert_allclose(summary.errors, standard_error(np.stack([spread, spread])))  # as without splits
+    np.testing.assert_allclose(summary.sound_errors, sound_error(np.stack(splits), num_train=83, num_test=82))
+    np.testing.assert_array_equal(summary.drawn_errors, summary.sound_errors)
+    assert summary.samples.shape == (2, 10)
+    (test,) = comparisons.compare_networks(both, t.BEST_STAGE_R2, "speech")
+    assert test.result.p_value == permutation_comparison(0.51 + spread, 0.5 + spread).p_value
+    assert test.over_sounds == sound_comparison(*splits, num_train=83, num_test=82)
+    # A table without scores of splits next to one with them.
+    mixed = entries(tables[0], component_table("old", iterations=10), metrics=s.RAW.metrics, benchmark="NH2015comp")
+    (test,) = comparisons.compare_networks(mixed, t.BEST_STAGE_R2, "speech")
+    assert np.isnan(test.over_sounds.p_value)
+    # Splits of other sizes are not compared.
+    other = tables[1].assign(value=tables[1][t.VALUE].where(tables[1][t.METRIC] != t.NUM_TRAIN_SOUNDS, 100))
+    unequal = entries(tables[0], other, metrics=s.RAW.metrics, benchmark="NH2015comp")
+    assert comparisons.compare_networks(unequal, t.BEST_STAGE_R2, "speech")[0].over_sounds is None
+
+
+def test_tables_say_what_errors_of_components_mean():
+    table = component_table("a", iterations=10, splits=np.linspace(0.4, 0.6, 10))
+    other = component_table("b", 0.4, iterations=10, splits=np.linspace(0.3, 0.5, 10) ** 1.1)
+    both = entries(merged(table, other), metrics=s.RAW.metrics, benchmark="NH2015comp")
+    shown = score_tables.best_scores(both, "NH2015comp", s.RAW)
+    assert score_tables.ITERATION_ERRORS in shown.caption
+    assert score_tables.SOUND_ERRORS in shown.caption
+    error = standard_error(0.01 * (np.arange(10) - 4.5))
+    over_sounds = sound_error(np.linspace(0.4, 0.6, 10), num_train=83, num_test=82)
+    assert shown.rows[0][3] == ("0.500", f"± {error:.3f}", f"(± {over_sounds:.3f})", "", True)
+    _, tests, _ = comparison_tables.comparisons(both, s.RAW, ["all", "speech"])
+    assert tests.caption.startswith(comparison_tables.ITERATION_TESTS)
+    assert tests.columns[4:7] == ["± over sounds", "p over sounds", "p"]
+    # Voxels have errors over participants, and none of these sentences.
+    shown = score_tables.best_scores(entries(voxel_table()), "NH2015", s.CORRECTED)
+    assert "iterations" not in shown.caption
+    assert "sounds ±" in shown.caption
+
+
 def test_regions_are_tested_over_enough_networks():
     def table(number):
         rows = voxel_table(f"run{number}", steps=(10,))
@@ -180,7 +302,7 @@ def test_regions_are_tested_over_enough_networks():
 
 
 def test_probabilities_are_written():
-    assert [report_tables.p_value(p) for p in (0.0123, 1e-4, float("nan"))] == ["0.012", "< 0.001", "–"]
+    assert [cells.p_value(p) for p in (0.0123, 1e-4, float("nan"))] == ["0.012", "< 0.001", "–"]
 
 
 @pytest.mark.parametrize(
@@ -189,9 +311,11 @@ def test_probabilities_are_written():
         ("words_seed0", "words"),
         ("words-seed12", "words"),
         ("seed_3_words", "words"),
-        ("words_seed0 (a/run)", "words (a/run)"),
+        ("words_seed0, in a/run", "words, in a/run"),
         ("words", "words"),
-        ("seed1", "seed1"),
+        ("lr=0.1_seed_everything=1", "lr=0.1"),
+        ("seed1", "all seeds"),
+        ("seed_0", "all seeds"),
         ("reseed1", "reseed1"),
     ],
 )
@@ -223,3 +347,17 @@ def test_runs_are_grouped_by_a_pattern_of_the_users():
     assert seed_groups.groups_of(series_of(tables), "NH2015", s.CORRECTED, ["all"]) == []
     (trained, untrained) = seed_groups.groups_of(series_of(tables), "NH2015", s.CORRECTED, ["all"], r"_x\d")
     assert (trained.label, trained.num_networks, untrained.label) == ("words", 2, "words, untrained")
+
+
+def test_networks_of_one_name_keep_the_folders_that_tell_them_apart():
+    names = ["/a/nets.py:make", "/b/nets.py:make", "/b/nets.py:other"]
+    assert list(readable_names(names).values()) == ["a/nets.py:make", "b/nets.py:make", "nets.py:other"]
+
+
+def test_labels_of_stages_are_short_and_differ():
+    stages = [f"backbone.transformer.blocks.{number}.attention.output_projection" for number in range(12)]
+    labels = stage_labels(stages)
+    assert len(set(labels)) == 12
+    assert max(map(len, labels)) <= 26
+    assert stage_labels(["relu0", "fc"]) == ["relu0", "fc"]
+    assert stage_labels(["a.layer_with_a_very_long_name"]) == ["layer_wit…ong_name"]

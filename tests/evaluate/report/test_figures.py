@@ -1,6 +1,7 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from matplotlib.container import ErrorbarContainer
 from matplotlib.image import imread
 
@@ -57,6 +58,19 @@ def test_pictures_of_one_run_are_replaced_by_those_of_several(tmp_path):
     assert {path.name.split("_")[0] for path in paths} == {"demo", "other"}
 
 
+def test_pictures_of_new_rows_alone_are_drawn_and_listed(tmp_path):
+    one, other = make_rows("tiny", ("core",)), make_rows("tiny", ("core",), steps=(5,), run="other")
+    figures.write_figures(one, tmp_path)
+    both = t.merge_rows(one, other)
+    paths = figures.write_figures(both, tmp_path, of=other)
+    assert [path.name for path in paths] == ["other_tiny_stages.png", "other_tiny_heatmap.png"]
+    first = tmp_path / "demo_tiny_stages.png"  # drawn again, as its name has changed
+    assert first.is_file()
+    before = first.stat().st_mtime_ns
+    figures.write_figures(both, tmp_path, of=other)
+    assert first.stat().st_mtime_ns == before
+
+
 def test_units_of_no_region_of_interest_are_no_panel():
     rows = figures.scores_of(make_rows("B2021", ("Primary", "Unlabelled", "Lateral"), corrected=True), "demo", "B2021")
     panels = [panel for panel in figures.training_figure(rows).axes if panel.get_visible()]
@@ -69,10 +83,10 @@ def test_training_shows_stages_untrained_point_and_baseline():
     panels = [panel for panel in figure.axes if panel.get_visible()]
     assert [panel.get_title() for panel in panels] == ["all (together)", *COMPONENTS]
     lines = lines_of(panels[COMPONENTS.index("speech") + 1])
-    assert list(lines) == [*STAGES, "best stage", "SpectroTemporal\n(published)"]
+    assert list(lines) == [*STAGES, "best stage", "published:\nSpectroTemporal"]
     np.testing.assert_array_equal(lines["relu0"].get_xdata(), [0, 10, 40])
     np.testing.assert_allclose(lines["relu0"].get_ydata(), [0.45, 0.475, 0.55])
-    np.testing.assert_allclose(lines["SpectroTemporal\n(published)"].get_ydata(), 0.66)
+    np.testing.assert_allclose(lines["published:\nSpectroTemporal"].get_ydata(), 0.66)
     brightness = [sum(lines[stage].get_color()[:3]) for stage in STAGES]
     assert brightness == sorted(brightness)
     assert "untrained" in figure.get_supxlabel()
@@ -112,6 +126,30 @@ def test_heat_map_has_the_numbers():
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [*STAGES, "best stage"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "step", "title"),
+    [
+        ("untrained", 0, "untrained"),
+        ("baseline", 0, ""),
+        ("external", 0, ""),
+        ("trained", 0, ""),  # published weights
+        ("trained", 40, "step 40"),
+        ("permuted", 40, "step 40"),
+    ],
+)
+def test_untrained_is_what_the_table_calls_so(kind, step, title):
+    rows = figures.scores_of(make_rows(steps=(step,)).assign(kind=kind), "demo", "NH2015comp")
+    assert figures.heat_map_figure(rows).axes[0].get_title() == title
+
+
+def test_a_start_from_other_weights_is_not_untrained():
+    rows = figures.scores_of(make_rows(steps=(0, 40)).assign(kind="trained"), "demo", "NH2015comp")
+    labels = [text.get_text() for text in figures.stage_figure(rows).legends[0].get_texts()]
+    assert labels[-2:] == ["step 40", "step 0"]
+    (last, first) = entries_of(series_of({"t": rows}), "NH2015comp", [t.BEST_STAGE_R2])
+    assert (last.label, first.label, first.state) == ("demo, step 40", "demo, step 0", "trained")
+
+
 def test_one_step_has_no_training_curve(tmp_path):
     paths = figures.write_figures(make_rows("tiny", ("core",), steps=(10,)), tmp_path)
     assert [path.name for path in paths] == ["tiny_stages.png", "tiny_heatmap.png"]
@@ -123,6 +161,21 @@ def test_runs_have_their_own_pictures(tmp_path):
     names = [path.name for path in figures.write_figures(table, tmp_path)]
     assert names[0] == "a-1_tiny_stages.png"
     assert len(set(names)) == 4
+
+
+def test_long_titles_stay_within_the_picture():
+    run = "mine/last_of_many_checkpoints (untrained, seed 0)"
+    figure = figures.heat_map_figure(make_rows("simulated", ("core",), run=run, steps=(0,)))
+    style.figure_bytes(figure, "png")
+    (title,) = (text for text in figure.texts if "simulated" in text.get_text())
+    assert "\n" in title.get_text()
+    width_in = title.get_window_extent().width / style.DPI  # as it was drawn
+    assert width_in <= figure.get_figwidth()
+
+
+def test_names_of_files_have_no_traces_of_brackets(tmp_path):
+    stem = "mine/last (untrained, seed 0)_simulated_stages"
+    assert style.figure_path(tmp_path, stem).name == "mine-last-untrained-seed-0_simulated_stages.png"
 
 
 def test_of_two_checkpoints_of_one_step_the_last_is_shown():
@@ -154,17 +207,23 @@ def entries_and_series(*tables):
     return entries_of(found, "NH2015comp", selection.RAW.metrics), found
 
 
+def main_bars(panel):
+    """Lengths of bars by row, without the second bars of permuted weights."""
+    second = to_rgba(style.PERMUTED_COLOUR)
+    return [patch.get_width() for patch in panel.patches if patch.get_facecolor() != second]
+
+
 def test_bars_stand_beside_the_published_ones_in_order():
     entries, _ = entries_and_series(make_rows())
     figure = bars.bars_figure(entries, "NH2015comp", selection.RAW)
     assert [panel.get_title() for panel in figure.axes] == ["all (together)", *COMPONENTS]
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert len(names) == len(PUBLISHED_MODELS) + 2
-    widths = [patch.get_width() for patch in figure.axes[0].patches]
+    widths = main_bars(figure.axes[0])
     assert widths[names.index("demo, step 40")] == pytest.approx(0.7)
     assert widths[names.index("demo, untrained")] == pytest.approx(0.6)
-    speech = [patch.get_width() for patch in figure.axes[1 + COMPONENTS.index("speech")].patches]
-    assert speech[names.index("SpectroTemporal (published)")] == pytest.approx(0.66)
+    speech = main_bars(figure.axes[1 + COMPONENTS.index("speech")])
+    assert speech[names.index("published: SpectroTemporal")] == pytest.approx(0.66)
     own = [label.get_text() for label in figure.axes[0].get_yticklabels() if label.get_fontweight() == "bold"]
     assert sorted(own) == ["demo, step 40", "demo, untrained"]
 
@@ -216,7 +275,7 @@ def test_trajectories_of_runs_with_baseline_and_permuted_network():
     np.testing.assert_array_equal(lines["demo"].get_xdata(), [0, 10, 40])
     np.testing.assert_allclose(lines["demo"].get_ydata(), [0.85, 0.875, 0.95])
     np.testing.assert_allclose(lines["demo, permuted"].get_ydata(), 0.1)
-    np.testing.assert_allclose(lines["SpectroTemporal\n(published)"].get_ydata(), 0.66)
+    np.testing.assert_allclose(lines["published:\nSpectroTemporal"].get_ydata(), 0.66)
     assert lines["demo"].get_color() == lines["demo, permuted"].get_color() != lines["other"].get_color()
     assert lines["demo, permuted"].get_linestyle() == ":"
     assert "steps" in figure.get_supxlabel()

@@ -14,6 +14,7 @@ from evaluate.commands.report import ReportRuns
 from evaluate.features.cache import ActivationCache, activation_key
 from evaluate.features.fingerprint import network_fingerprint
 from evaluate.report import kept_features as report_features
+from evaluate.report.figures import bars
 from evaluate.report.figures.probes import probe_figure
 from evaluate.report.figures.series import series_of
 from evaluate.report.report import write_report
@@ -96,9 +97,9 @@ def test_page_has_every_figure_and_its_files(written):
     reader, _ = read_page(written / "report.html")
     pictures = [attributes for attributes in reader.attributes if "alt" in attributes]
     stems = {path.stem for path in (written / "figures").iterdir()}
-    assert {path.suffix for path in (written / "figures").iterdir()} == {".png", ".pdf"}
-    assert len(pictures) == len(stems) == 7
-    assert {f"NH2015_{kind}" for kind in ("bars", "trajectories", "stage_curves", "region_stage")} < stems
+    assert {path.suffix for path in (written / "figures").iterdir()} == {".png", ".pdf", ".csv"}
+    assert len(pictures) == len(stems) == 8
+    assert {f"NH2015_{kind}" for kind in ("bars", "trajectories", "stage_curves", "region_stage", "findings")} < stems
     for picture in pictures:
         svg = base64.b64decode(picture["src"].split(",")[1]).decode()
         assert "<svg" in svg
@@ -114,18 +115,20 @@ def test_page_tells_what_is_in_the_tables(written):
     _, text = read_page(written / "report.html")
     for part in (
         "2 tables (one, two)",
-        "4 networks, 2 benchmarks",
+        "4 networks (1 also before training), 2 benchmarks",
         "Scoring demo on B2021 at step 10 failed",
         "demo, step 10",
         "demo, untrained",
         "<b>other</b>, permuted",
-        "SpectroTemporal (published) 0.527",
+        "published: SpectroTemporal 0.527",
         "0.560 ± 0.0",  # best stage at step 20
         "bootstrap",
         "No matrices of sounds",
         "The tables hold no scores of this benchmark",  # B2021
     ):
         assert part in text, part
+    overview = (written / "report.html").read_text().split("</table>")[0]
+    assert overview.count("<tr>") == 1 + 4 + 1  # the header, and two rows for the network that was scored twice
     counts = re.search(r"demo, step 10 10 (?:\d\.\d{3} ± \d\.\d{3} ){2}(\d+) (\d+)", text)
     assert counts is not None
     assert counts.groups() == ("6", "15")  # summed over the three stages
@@ -147,6 +150,15 @@ def test_one_run_is_reported_in_its_folder(tmp_path, capsys):
     assert "report.html" in shown
 
 
+@pytest.mark.parametrize("words", [(), ("--published", "false")])
+def test_published_networks_can_be_left_out(words, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(bars, "bars_figure", lambda *_, published: drawn.append(published))
+    t.append_rows(tmp_path / t.SCORES_FILE, voxel_table(regions=("Lateral",)))
+    run_command(tmp_path, *words)
+    assert set(drawn) == {not words}
+
+
 def test_errors_of_the_user(tmp_path):
     with pytest.raises(CommandError, match="2 runs: --out DIR"):
         run_command(tmp_path, tmp_path / "b")
@@ -165,7 +177,10 @@ def test_runs_without_scores_are_left_out_among_others(tmp_path, capsys):
     assert run_command(*given, "--out", tmp_path / "out") is None
     shown = "".join(capsys.readouterr().out.split())
     assert f"remark:{tmp_path / 'new'}isleftout:itholdsnoscores" in shown
-    assert "From 1 table (scored): 1 network, 1 benchmark." in read_page(tmp_path / "out" / "report.html")[1]
+    assert (
+        "From 1 table (scored): 1 network (also before training), 1 benchmark."
+        in read_page(tmp_path / "out" / "report.html")[1]
+    )
     with pytest.raises(t.TableError, match=r"there is no score table .*typo"):
         run_command(tmp_path / "typo", *given, "--out", tmp_path / "out")
     with pytest.raises(NotWritableError, match=r"scores\.csv is not a folder"):
@@ -238,7 +253,7 @@ def test_similarity_and_dimensionality_are_shown(tmp_path):
     names = {path.name for path in report.figures if path.suffix == ".png"}
     assert names == {"NH2015_rsa_bars.png", "NH2015_rsa_stage_curves.png", "NH2015_dimensionality.png"}
     text = read_page(report.page)[1]
-    assert "SpectroTemporal (published) 0.413" in text
+    assert "published: SpectroTemporal 0.413" in text
     assert "ceiling 0.777" in text
     assert "demo, step 10 10 0.500 3" in text  # undefined pairs over all stages
 
@@ -254,7 +269,7 @@ def test_seeds_are_on_the_page(tmp_path, capsys):
     assert {"NH2015_seeds_bars.png", "NH2015_seeds_trajectories.png"} <= {
         path.name for path in (tmp_path / "out" / "figures").iterdir()
     }
-    with pytest.raises(CommandError, match=r"--group is a regular expression, got '\('"):
+    with pytest.raises(CommandError, match=r"--group must be a regular expression, got '\('"):
         run_command(tmp_path / "a", "--group", "(")
 
 
@@ -268,13 +283,13 @@ def test_probes_are_on_the_page(tmp_path, capsys):
     assert "probe.csv" in shown
     assert "scores.csv" not in shown
     _, text = read_page(run / "report.html")
-    assert "1 network, 0 benchmarks, linear probes of labelled sounds" in text
+    assert "1 network (also before training), 0 benchmarks, linear probes of labelled sounds" in text
     assert "demo, step 10 relufc 60.0 ± 1.4 10.0" in text
     assert "hold no scores" not in text
     t.append_rows(run / t.SCORES_FILE, voxel_table(regions=()))
     assert run_command(run, "--out", out) is None
     reader, text = read_page(out / "report.html")
-    assert "1 network, 1 benchmark, linear probes of labelled sounds" in text
+    assert "1 network (also before training), 1 benchmark, linear probes of labelled sounds" in text
     assert imread(out / "figures" / "ESC-50_probe.png").std() > 0.01
     assert {"#benchmark-NH2015", "#probe-ESC-50"} == {each["href"] for each in reader.attributes if "href" in each}
 

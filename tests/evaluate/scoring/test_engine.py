@@ -12,7 +12,7 @@ from evaluate import Metric, ScoreKind, rows_of
 from evaluate.benchmarks.benchmark import ALL, BenchmarkError
 from evaluate.callback.logged import logged_values
 from evaluate.commands.shown_scores import show_scores
-from evaluate.metrics import METRICS, MetricError, load_metric, load_metrics
+from evaluate.metrics import MetricError, load_metric, load_metrics
 from evaluate.metrics.encoding import encoding_metric
 from evaluate.metrics.score_kinds import load_kinds, save_kinds
 from evaluate.report.report import write_report
@@ -22,7 +22,9 @@ from evaluate.scoring.parts import Parts
 from evaluate.scoring.plan import ScoringPlan
 from evaluate.scoring.score_network import score_network
 from networks import LoadedNetwork, NetworkIdentity
+from tests.helpers.metric_names import EVERY_METRIC
 
+OF_STAGES = [name for name in EVERY_METRIC if not load_metric(name).of_heads]
 IDENTITY = NetworkIdentity(run="r", checkpoint="c.ckpt", step=7, epoch=2, kind="permuted", parent="p", seed=3)
 
 
@@ -59,8 +61,8 @@ def test_stages_may_be_scored_apart(tiny_network, make_benchmark):
 
 def test_in_memory_and_by_name_give_the_same_rows(tiny_network, make_benchmark, tmp_path):
     """The two ways of the engine, with every metric."""
-    benchmark = make_benchmark(categories=tuple("abc"[i % 3] for i in range(24)))
-    engine = ScoringEngine(plan=ScoringPlan(benchmarks=(benchmark,), metrics=load_metrics(list(METRICS))))
+    benchmark = make_benchmark(num_bins=4, categories=tuple("abc"[i % 3] for i in range(24)))
+    engine = ScoringEngine(plan=ScoringPlan(benchmarks=(benchmark,), metrics=load_metrics(OF_STAGES)))
     in_memory = engine.score(tiny_network, benchmark, IDENTITY)
     published = []
     loaded = LoadedNetwork(tiny_network, IDENTITY, [])
@@ -97,15 +99,36 @@ def test_plans_that_cannot_work(make_benchmark):
         ScoringPlan(benchmarks=(make_benchmark(),), metrics=load_metrics(["within_category"]))
 
 
+def test_a_metric_is_for_the_benchmarks_that_have_what_it_needs(tiny_network, make_benchmark, tmp_path):
+    benchmarks = make_benchmark(), make_benchmark(num_bins=2, name="timed")
+    plan = ScoringPlan(benchmarks=benchmarks, metrics=load_metrics(["dimensionality", "temporal"]), stages=("pool0",))
+    assert [list(plan.metrics_on(each)) for each in benchmarks] == [["dimensionality"], ["dimensionality", "temporal"]]
+    assert plan.remarks == [
+        "metric temporal needs responses in time (stimuli, units, repetitions, bins), which benchmark 'tiny' does not "
+        "have, and is left out there"
+    ]
+    published = []
+    loaded = LoadedNetwork(tiny_network, IDENTITY, [])
+    runs = ScoringEngine(plan=plan).run(["net"], parts=Parts(tmp_path), publish=published.append, load=lambda _: loaded)
+    assert list(runs) == [[]]
+    assert set(published[0][t.BENCHMARK]) == {"tiny", "timed"}
+    assert set(published[0][published[0][t.METRIC] == t.TEMPORAL_R2_CORRECTED][t.BENCHMARK]) == {"timed"}
+    assert [list(plan.only(["temporal"]).metrics_on(each)) for each in benchmarks] == [[], ["temporal"]]
+    with pytest.raises(BenchmarkError, match="benchmark 'tiny' does not have: leave out the metric or the benchmark"):
+        ScoringPlan(benchmarks=benchmarks, metrics=load_metrics(["temporal"]))
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         (
             "encodings",
-            "unknown metric 'encodings': expected encoding, rsa, dimensionality, within_category, or",
+            r"unknown metric 'encodings' \(did you mean encoding\?\): expected encoding, rsa, dimensionality, "
+            "within_category, temporal, behaviour, partition, or",
         ),
         ("nowhere:METRIC", "metric 'nowhere:METRIC': module 'nowhere' is not found"),
-        ("math:pi", "metric 'math:pi': expected an evaluate.Metric, got a float"),
+        ("partition:nowhere.ckpt", "metric partition:nowhere.ckpt: unknown network 'nowhere.ckpt'"),
+        ("math:pi", "metric 'math:pi': expected an evaluate.Metric or a function that returns one, got a float"),
     ],
 )
 def test_unknown_metrics(name, message):
@@ -177,8 +200,8 @@ def test_names_of_a_users_metric_reach_console_and_report(tiny_network, make_ben
 
 
 def test_kinds_of_built_in_metrics_need_no_file(make_benchmark, tmp_path):
-    benchmark = make_benchmark(categories=tuple("abc"[i % 3] for i in range(24)))
-    save_kinds(tmp_path, ScoringPlan(benchmarks=(benchmark,), metrics=load_metrics(list(METRICS))).kinds)
+    benchmark = make_benchmark(num_bins=4, categories=tuple("abc"[i % 3] for i in range(24)))
+    save_kinds(tmp_path, ScoringPlan(benchmarks=(benchmark,), metrics=load_metrics(OF_STAGES)).kinds)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "score_kinds.json").write_text("[{}")
     assert load_kinds(tmp_path) == []

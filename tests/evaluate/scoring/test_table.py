@@ -100,6 +100,24 @@ class TestTable:
         assert value(table, step=5, checkpoint="") == 0.5
         assert value(table, step=0) == 0.1 + 0.2
 
+    def test_networks_that_are_scored_again_keep_their_places(self, tmp_path):
+        path = tmp_path / "scores.csv"
+        networks = [self.rows.iloc[[0]].assign(run=name, checkpoint=name, step=0) for name in ("a", "b", "c")]
+        for network in networks:
+            t.append_rows(path, network)
+        again = networks[0].assign(value=0.7)
+        table = t.append_rows(path, again)
+        assert list(table["run"]) == ["a", "b", "c"]
+        assert table["value"][0] == 0.7
+        # `c` had failed before on this command line, `b` is not on it.
+        assert list(t.order_networks(path, pd.concat([networks[2], networks[0]]))["run"]) == ["c", "b", "a"]
+        assert list(t.read_table(path)["run"]) == ["c", "b", "a"]
+
+    def test_stages_that_are_scored_later_come_in_the_order_of_the_network(self):
+        one = self.rows.iloc[[0]]
+        both = pd.concat([one.assign(stage="first"), one.assign(stage="second")])
+        assert list(t.merge_rows(one.assign(stage="second"), both)["stage"]) == ["first", "second"]
+
     def test_empty_table(self, tmp_path):
         assert t.append_rows(tmp_path / "scores.csv", t.make_table([])).empty
         assert t.read_table(tmp_path / "scores.csv").empty

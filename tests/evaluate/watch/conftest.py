@@ -10,7 +10,7 @@ from evaluate.benchmarks import BENCHMARKS
 def tiny(make_benchmark, monkeypatch):
     sounds = np.random.default_rng(0).standard_normal((24, 800)).astype(np.float32)
     monkeypatch.setitem(BENCHMARKS, "tiny", lambda: make_benchmark(waveforms=lambda *_: sounds))
-    monkeypatch.setattr("evaluate.report.figures.write_figures", lambda *_: [])
+    monkeypatch.setattr("evaluate.report.figures.write_figures", lambda *_, **__: [])
 
 
 @pytest.fixture

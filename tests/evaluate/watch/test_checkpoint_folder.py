@@ -1,7 +1,7 @@
 """Which files of a run directory are checkpoints, and `score` on all of them."""
 
 from evaluate import __main__ as command
-from evaluate.watch import checkpoint_folder as checkpoint_files
+from evaluate.run_folder import folder_of_checkpoints
 from evaluate.watch.checkpoint_folder import in_training_order, list_checkpoints, read_content
 from tests.helpers.watched import STAGES, save, scored
 
@@ -62,4 +62,4 @@ def test_hidden_and_other_files_are_no_checkpoints(run_dir):
     assert [file.path for file in list_checkpoints(run_dir / "checkpoints")] == paths
     assert list_checkpoints(run_dir / "nowhere") == []
     assert in_training_order(paths[::-1]) == paths
-    assert checkpoint_files.folder_of_checkpoints(run_dir / "checkpoints") == run_dir / "checkpoints"
+    assert folder_of_checkpoints(run_dir / "checkpoints") == run_dir / "checkpoints"

@@ -169,7 +169,7 @@ def test_files_that_stay_damaged_are_given_up(run_dir):
     assert len(watched.said) == 3
     (foreign,) = (line for line in watched.said if "foreign" in line)
     assert "error: checkpoints/foreign.ckpt is left out:" in foreign
-    assert "expected a checkpoint saved by `python -m train fit`" in foreign
+    assert "expected a checkpoint saved by `cochlearn fit`" in foreign
     assert watched.watcher.failures[0].source == "checkpoints/step-0000020.ckpt"
 
 

@@ -269,6 +269,10 @@ def test_errors_say_what_is_wrong():
         encode(broken, responses, splits, stage="relu0")
     with pytest.raises(ValueError, match=r"features must be real numbers \(S, D\), got float64 \(40, 300, 1\)"):
         encode(features[:, :, None], responses, splits)
+    with pytest.raises(
+        ValueError, match="must be those of one stage, got a dictionary of 'relu0', 'relu1': choose one"
+    ):
+        encode({"relu0": features, "relu1": features}, responses, splits)
     with pytest.raises(ValueError, match="features have 30 stimuli, but the splits have 40"):
         encode(features[:30], responses, splits)
     with pytest.raises(ValueError, match="responses have 30 stimuli, but the splits have 40"):

@@ -15,6 +15,8 @@ from evaluate.metrics.splits import Splits, published_splits
 from evaluate.scoring import table as t
 from networks import NetworkIdentity
 
+SIZES = {"num_sounds": np.array([12.0, 12.0])}
+
 
 def value(rows, **wanted):
     """The one value of the rows that agree with what is wanted."""
@@ -27,7 +29,11 @@ def value(rows, **wanted):
 def random_scores(benchmark, stages=("a", "b", "c"), num_splits=10, seed=0):
     generator = np.random.default_rng(seed)
     return {
-        stage: {"r2": generator.uniform(0, 1.4, (benchmark.num_units, num_splits)), "num_ties": np.array(number)}
+        stage: {
+            "r2": generator.uniform(0, 1.4, (benchmark.num_units, num_splits)),
+            "num_ties": np.array(number),
+            **SIZES,
+        }
         for number, stage in enumerate(stages)
     }
 
@@ -74,8 +80,9 @@ def test_components_are_unclipped_and_averaged(components):
         assert found > 1
     mean = np.median(scores["b"]["r2"], axis=1).mean()
     assert value(rows, metric=t.ENCODING_R2, stage="b", region="all") == pytest.approx(mean)
-    assert set(rows[t.SUBJECT]) == {"all", *(f"iteration{number}" for number in range(10))}
-    iterated = rows[rows[t.SUBJECT] != "all"]
+    repeated = (f"{what}{number}" for what in ("iteration", "split") for number in range(10))
+    assert set(rows[t.SUBJECT]) == {"all", *repeated}
+    iterated = rows[rows[t.SUBJECT].str.startswith("iteration")]
     assert set(iterated[t.METRIC]) == {t.BEST_STAGE_R2}
     for region in ("low", "music", "all"):
         overall = value(rows, metric=t.BEST_STAGE_R2, region=region, subject="all")

@@ -1,0 +1,1 @@
+"""What two feature spaces predict of the same responses: alone, and together."""

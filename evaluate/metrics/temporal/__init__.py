@@ -1,0 +1,1 @@
+"""Encoding models of responses in time."""

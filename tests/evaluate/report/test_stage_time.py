@@ -1,0 +1,46 @@
+"""The heat map of stages and time."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evaluate.metrics.temporal.temporal_metric import CORRECTED, RAW
+from evaluate.report.figures import write_figures
+from evaluate.report.figures.stage_time import stage_time_figure
+from evaluate.report.report import write_report
+
+
+@pytest.fixture
+def rows(scored_in_time):
+    return scored_in_time.copy()
+
+
+def test_colours_are_the_correlations_and_dots_the_best_stage(rows):
+    figure = stage_time_figure(rows, CORRECTED)
+    panels = figure.axes[:3]
+    assert [panel.get_title() for panel in panels] == ["all (together)", "B", "A"]
+    grid = panels[0].images[0].get_array()
+    assert grid.shape == (3, 4)
+    stages = ["relu0", "pool0", "relufc"]
+    assert [label.get_text() for label in panels[0].get_yticklabels()] == stages
+    chosen = rows[(rows["metric"] == "temporal_r/0.024") & (rows["region"] == "all")].set_index("stage")["value"]
+    np.testing.assert_allclose(grid[:, 1], chosen[stages])
+    times, best = panels[0].lines[0].get_data()
+    assert set(np.round(times, 3)) <= {0.008, 0.024, 0.040, 0.056}
+    for time, stage in zip(times, best, strict=True):
+        assert stage == np.argmax(grid[:, round((time - 0.008) / 0.016)])
+
+
+def test_other_metrics_have_none(rows):
+    assert stage_time_figure(rows[~rows["metric"].str.contains("/")], RAW) is None
+
+
+def test_it_is_in_the_report_and_among_the_figures_of_training(rows, tmp_path):
+    table = pd.concat([rows.assign(step=step, kind="trained") for step in (1, 2)], ignore_index=True)
+    report = write_report({"demo": table}, tmp_path)
+    page = report.page.read_text()
+    assert "when every stage predicts best" in page
+    assert "How far the responses lag behind each stage" in page
+    assert {"tiny_temporal_course", "tiny_temporal_lag"} <= {path.stem for path in report.figures}
+    names = {path.name for path in write_figures(table, tmp_path / "during")}
+    assert "tiny_temporal_stage_time.png" in names
