@@ -11,7 +11,8 @@ import soundfile
 import yaml
 
 from datamodules.building.build import build_shards
-from evaluate.benchmarks import BENCHMARKS, Benchmark
+from evaluate.benchmarks import BENCHMARKS
+from tests.helpers.noise_benchmark import tiny
 from train.__main__ import main
 
 SAMPLE_RATE_HZ = 2000
@@ -132,18 +133,4 @@ def fit_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., P
 @pytest.fixture
 def tiny_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes "tiny" the name of a benchmark of 24 sounds of noise."""
-
-    def make() -> Benchmark:
-        rng = np.random.default_rng(0)
-        sounds = rng.standard_normal((24, 800)).astype(np.float32) * 0.1
-        return Benchmark(
-            name="tiny",
-            version="1",
-            stimulus_names=tuple(f"sound{i}" for i in range(24)),
-            waveforms=lambda sample_rate_hz, num_samples: sounds,
-            responses=rng.standard_normal((24, 4, 3)),
-            units=pd.DataFrame({"unit": list("abcd"), "subject": ["s1", "s1", "s2", "s2"], "region": "Primary"}),
-            noise_corrected=True,
-        )
-
-    monkeypatch.setitem(BENCHMARKS, "tiny", make)
+    monkeypatch.setitem(BENCHMARKS, "tiny", tiny)

@@ -8,12 +8,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from networks.named_objects import parse_object_name
+from networks.named_objects import describe_missing, parse_object_name
 
 CLASS_PATH = "class_path"
 GROUPS = ("model", "trainer")
 """Groups whose values name classes, as in `backbone: package.module:Name`."""
 
+_MISSING_MODULE = re.compile(r"No module named '([\w.]+)'")
+_CLASS_IN_FILE = re.compile(r"Unexpected import path format: \S+\.py:\w+")
 _OPTION = re.compile(rf"--(?:(?:{'|'.join(GROUPS)})\.\w+|\S+\.{CLASS_PATH})\+?")
 
 
@@ -58,6 +60,25 @@ def dotted_in_arguments(arguments: Sequence[str]) -> list[str]:
         else:
             result.append(argument)
     return result
+
+
+def explain_missing(message: str) -> str:
+    """Explain in an error of jsonargparse how the module of a class is found.
+
+    Args:
+        message: An error about anything.
+
+    Returns:
+        The message, with the folders where Python looked for a module in place of "No module named".
+    """
+    message = _MISSING_MODULE.sub(lambda match: describe_missing(match[1]), message)
+    return _CLASS_IN_FILE.sub(
+        lambda match: (
+            f"{match[0]}: write package.module:Class, with the folder of the file in PYTHONPATH, since a checkpoint "
+            "cannot rebuild a class of a file"
+        ),
+        message,
+    )
 
 
 def _dotted_entry(key: str, value: Any) -> Any:

@@ -9,8 +9,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch.distributed import DistBackendError, DistError
 
 from networks.installation import InstallationError
-
-RESUME = "the same command with `--resume true` resumes from the last checkpoint"
+from train.run.resume_command import how_to_resume
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
@@ -37,18 +36,18 @@ def explain(error: BaseException) -> str | None:  # noqa: PLR0911 - one for each
     Returns:
         The line; None for any other error, whose traceback is needed.
     """
-    text = " ".join(str(error).split())
+    text, resume = " ".join(str(error).split()), f"resume with {how_to_resume()}"
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        return f"no space to write {error.filename or 'a file of the run'}: free some, then {RESUME}"
+        return f"no space to write {error.filename or 'a file of the run'}: free some, then {resume}"
     if isinstance(error, OSError) and error.errno in _NOT_ALLOWED:
         return f"{error.filename or 'a file of the run'} cannot be written: {error.strerror}"
     if isinstance(error, MisconfigurationException):
         hint = "; `--trainer.accelerator cpu` trains without one" if re.search(r"gpu|cuda|mps", text, re.I) else ""
         return text.rstrip(".!") + hint
     if match := _DEAD_WORKER.search(text):
-        return f"a loading process {match[1]} (usually out of memory; fewer --data.num_workers need less): {RESUME}"
+        return f"a loading process {match[1]} (usually out of memory; fewer --data.num_workers need less): {resume}"
     if isinstance(error, DistBackendError | DistError) or (isinstance(error, RuntimeError) and _DEAD_RANK.search(text)):
-        return f"another rank has ended, see what it printed ({text}): {RESUME}"
+        return f"another rank has ended, see what it printed ({text}): {resume}"
     if text.startswith(_LAUNCHED_OTHERWISE):
         return text.replace("HINT: ", "").rstrip(".!") + " (`--trainer.devices`, `--trainer.num_nodes`)"
     return _installation(error)

@@ -8,7 +8,9 @@ alone in the same folder. These checks say in one line which variable to set or 
 import os
 from collections.abc import Mapping
 from importlib.util import find_spec
+from typing import NamedTuple
 
+from networks.commands.program import module_of, program
 from train.errors import TrainingError
 
 NUMBERS = (
@@ -36,6 +38,8 @@ _JSRUN = ("JSM_NAMESPACE_RANK", "JSM_NAMESPACE_LOCAL_RANK", "JSM_NAMESPACE_SIZE"
 _LSF = ("LSB_JOBID", "LSB_DJOB_RANKFILE")
 _MPI_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 """Set by Open MPI, by MPICH, Intel MPI and Cray's PALS (which PBS clusters use), and by MVAPICH2."""
+_ALL_DEVICES = ("auto", "-1")
+"""How `Trainer` is asked for all devices: on a CPU that is one, however many processes there are."""
 _NOT_A_JOB = ("bash", "interactive")
 """Names of SLURM jobs in which Lightning ignores SLURM."""
 
@@ -77,32 +81,73 @@ def check_launcher(environment: Mapping[str, str] = os.environ) -> None:
         _check_mpi(environment)
 
 
-def check_num_processes(devices: object, num_nodes: int, environment: Mapping[str, str] = os.environ) -> None:
-    """Check that as many processes were started as there are devices; with one device, each would train alone.
+class Started(NamedTuple):
+    """The processes that a launcher has started.
+
+    Attributes:
+        num_processes: Their number on all machines.
+        num_nodes: Number of machines; None if the launcher does not say.
+        variable: Environment variable that says how many processes there are.
+    """
+
+    num_processes: int
+    num_nodes: int | None
+    variable: str
+
+
+def started_processes(environment: Mapping[str, str] = os.environ) -> Started | None:
+    """Read how many processes a launcher has started.
+
+    Args:
+        environment: Environment variables that `check_launcher` accepts.
+
+    Returns:
+        Their numbers; None if no launcher has started this process, or only Lightning itself.
+    """
+    # In the order in which Lightning looks for launchers.
+    if "TORCHELASTIC_RUN_ID" in environment:
+        num_all, num_local = int(environment["WORLD_SIZE"]), int(environment.get("LOCAL_WORLD_SIZE", "0"))
+        return Started(num_all, num_all // num_local if num_local else None, "WORLD_SIZE")
+    if "SLURM_NTASKS" in environment and environment.get("SLURM_JOB_NAME") not in _NOT_A_JOB:
+        num_nodes = environment.get("SLURM_NNODES")
+        return Started(int(environment["SLURM_NTASKS"]), int(num_nodes) if num_nodes else None, "SLURM_NTASKS")
+    if "JSM_NAMESPACE_SIZE" in environment:
+        return Started(int(environment["JSM_NAMESPACE_SIZE"]), None, "JSM_NAMESPACE_SIZE")
+    if (name := _mpi_size(environment)) is not None:
+        return Started(int(environment[name]), None, name)
+    if all(name in environment for name in _TORCHRUN):  # set by a script
+        return Started(int(environment["WORLD_SIZE"]), None, "WORLD_SIZE")
+    return None
+
+
+def devices_to_use(devices: object, num_nodes: int, environment: Mapping[str, str] = os.environ) -> tuple[object, int]:
+    """Use as many devices as a launcher has started processes; with fewer, each process would train alone.
 
     Args:
         devices: As in `Trainer`; only a number or a list says how many there are.
-        num_nodes: Number of machines.
+        num_nodes: Number of machines; 1 is also the default, and stands for the number that the launcher reports.
         environment: Environment variables that `check_launcher` accepts.
 
+    Returns:
+        Devices of each machine and number of machines: as given if no launcher was used.
+
     Raises:
-        TrainingError: The numbers differ.
+        TrainingError: The given numbers differ from those of the launcher.
     """
+    started = started_processes(environment)
+    if started is None:
+        return devices, num_nodes
+    nodes = started.num_nodes or num_nodes if num_nodes == 1 else num_nodes
     num_devices = _number_of(devices)
-    if "TORCHELASTIC_RUN_ID" in environment:
-        name = "WORLD_SIZE"
-    elif "SLURM_NTASKS" in environment and environment.get("SLURM_JOB_NAME") not in _NOT_A_JOB:
-        name = "SLURM_NTASKS"
-    else:
-        return
-    num_started = int(environment[name])
-    if num_devices is not None and num_devices * num_nodes != num_started:
-        each = num_started // num_nodes
-        raise TrainingError(
-            f"{num_started} processes were started ({name}={num_started}), but the run has {num_devices} devices on "
-            f"{num_nodes} machines: set `--trainer.devices {each} --trainer.num_nodes {num_nodes}`, or start "
-            f"{num_devices * num_nodes}"
-        )
+    if num_devices is None and str(devices).strip() in _ALL_DEVICES and started.num_processes % nodes == 0:
+        return started.num_processes // nodes, nodes
+    if num_devices is None or num_devices * nodes == started.num_processes:
+        return devices, nodes
+    raise TrainingError(
+        f"{started.num_processes} processes were started ({started.variable}={started.num_processes}), but the run has "
+        f"{num_devices} devices on each of {nodes} machines: set `--trainer.devices {started.num_processes // nodes} "
+        f"--trainer.num_nodes {nodes}`, leave both out, or start {num_devices * nodes}"
+    )
 
 
 def _number_of(devices: object) -> int | None:
@@ -122,14 +167,14 @@ def _check_ranks(environment: Mapping[str, str]) -> None:
         names = " and ".join(f"{name}={environment[name]}" for name in given)
         raise TrainingError(
             f"{names} is set, but {missing} not: `unset {' '.join(given)}` to train in one process, or start several "
-            "with `torchrun --nproc-per-node N -m train ...`"
+            f"with `torchrun --nproc-per-node N -m {module_of('train')} fit ...`"
         )
 
 
 def _check_slurm(environment: Mapping[str, str]) -> None:
     num_tasks = int(environment["SLURM_NTASKS"])
     alone = "`export SLURM_JOB_NAME=interactive` to train in one process, without SLURM"
-    together = "`#SBATCH --ntasks-per-node=N` and `srun python -m train ...`"
+    together = f"`#SBATCH --ntasks-per-node=N` and `srun {program('train', 'fit')} ...`"
     if environment.get("SLURM_JOB_NAME") in _NOT_A_JOB:
         if int(environment.get("SLURM_PROCID", "0")) > 0:
             raise TrainingError(
@@ -164,13 +209,20 @@ def _check_jsrun(environment: Mapping[str, str]) -> None:
 
 
 def _check_mpi(environment: Mapping[str, str]) -> None:
-    name = next((name for name in _MPI_SIZES if environment.get(name, "1") not in ("0", "1")), None)
-    if name is None or "LOCAL_RANK" in environment or find_spec("mpi4py") is not None:
+    name = _mpi_size(environment)
+    if name is None or find_spec("mpi4py") is not None:
         return
     raise TrainingError(
         f"{name}={environment[name]} is set, as by mpirun, but mpi4py is not installed, so each process would train "
         f"alone in the same folder: start them with torchrun, install mpi4py, or `unset {name}` to train in one process"
     )
+
+
+def _mpi_size(environment: Mapping[str, str]) -> str | None:
+    """Name the variable that says how many processes mpirun has started, if Lightning starts none itself."""
+    if "LOCAL_RANK" in environment:
+        return None
+    return next((name for name in _MPI_SIZES if environment.get(name, "1") not in ("0", "1")), None)
 
 
 def _missing(names: tuple[str, ...], environment: Mapping[str, str]) -> str:

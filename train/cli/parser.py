@@ -10,10 +10,21 @@ import pytorch_lightning as pl
 from jsonargparse import ActionConfigFile, Namespace
 from pytorch_lightning.cli import LightningArgumentParser
 
-from train.cli.class_paths import dotted_in_arguments
+from networks.commands.program import program
+from train.cli.alternatives import replaced_in, replaced_in_arguments
+from train.cli.class_paths import dotted_in_arguments, explain_missing
+from train.cli.early_checks import CONFIG_OPTIONS, options_in
+from train.cli.help_page import help_page
 from train.cli.recipes import RecipeFile
-from train.run.lightning_internals import failed_parser
+from train.run.lightning_internals import failed_parser, parent_of, subcommand_of
 
+_PRINT_SET = re.compile(r"^(--print_config=(?:.*,)?)skip_default\b,?")
+NOT_SET = "==not set=="
+"""Stands for a run directory while a configuration is printed."""
+_TRUTH_VALUE = re.compile(
+    r"""(Parser key "[^"]+"):.*Given value type: <class 'bool'>\s*Given value: (\w+)""", re.DOTALL
+)
+_UNKNOWN_KEY = re.compile(r"does not accept option '([^']+)'")
 _UNKNOWN_OPTION = re.compile(r"unrecognized arguments: (?:.*? )??(--[^\s=]+)")
 
 
@@ -32,6 +43,9 @@ def whole_numbers_first() -> None:
 class TrainingParser(LightningArgumentParser):
     """Lightning's parser; for an error, it suggests the nearest option instead of listing hundreds."""
 
+    shows_all_options = False
+    """Whether the help is about all options; set by `--help-all`."""
+
     def add_argument(self, *args: Any, **kwargs: Any) -> Any:
         """Add an argument; configuration files may be named as installed recipes."""
         if kwargs.get("action") is ActionConfigFile:
@@ -41,8 +55,42 @@ class TrainingParser(LightningArgumentParser):
     def parse_args(  # type: ignore[override]  # as jsonargparse's own
         self, args: Sequence[str] | None = None, *further: Any, **settings: Any
     ) -> Namespace:
-        """Parse a command line; classes may be written as `package.module:Name`."""
-        return super().parse_args(dotted_in_arguments(sys.argv[1:] if args is None else args), *further, **settings)
+        """Parse a command line.
+
+        Classes may be written as `package.module:Name`, the last of two alternatives wins, and
+        `--print_config=skip_default` prints all that was set, also if it equals a default.
+        """
+        arguments = dotted_in_arguments(sys.argv[1:] if args is None else args)
+        if parent_of(self) is None:  # that of a subcommand gets what this one has prepared
+            arguments = replaced_in_arguments(arguments)
+            is_subcommand = arguments[:1] != [] and not arguments[0].startswith("-")
+            self._prints_what_was_set = is_subcommand and any(map(_PRINT_SET.search, arguments))
+            if self._prints_what_was_set:
+                settings["defaults"] = False
+                arguments = [_PRINT_SET.sub(r"\1", argument) for argument in arguments]
+                arguments[1:1] = ["--run_dir", NOT_SET]  # other options are computed from it while parsing
+        return super().parse_args(arguments, *further, **settings)
+
+    def dump(self, cfg: Namespace, **settings: Any) -> str:
+        """Write a configuration as YAML; of one without defaults, only what was set."""
+        if getattr(parent_of(self), "_prints_what_was_set", False):
+            cfg = cfg.clone()
+            for option in replaced_in(cfg):
+                del cfg[option]
+            if cfg.run_dir == NOT_SET:
+                del cfg["run_dir"]
+            for group in [
+                name for name, value in vars(cfg).items() if isinstance(value, Namespace) and not vars(value)
+            ]:
+                del cfg[group]
+        return super().dump(cfg, **settings)
+
+    def format_help(self, *formatter: Any) -> str:
+        """Describe the options that are set most, or all of them after `--help-all`."""
+        command = subcommand_of(self)
+        if command is None or self.shows_all_options:
+            return super().format_help(*formatter)
+        return help_page(self, command, program=program("train", command))
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Report an error, suggest the option that may have been meant, and exit with status 2."""
@@ -50,7 +98,15 @@ class TrainingParser(LightningArgumentParser):
             options = [f"--{name}" for name in failed_parser(ex, self).get_defaults().keys(branches=True)]
             near = difflib.get_close_matches(match[1], options, n=1)
             message += f" (did you mean {near[0]}?)" if near else ""
-        super().error(message, ex)
+        if match := _UNKNOWN_KEY.search(message):
+            options = list(failed_parser(ex, self).get_defaults().keys(branches=True))
+            near = difflib.get_close_matches(match[1], options, n=1)
+            message += f" (did you mean {near[0]}?)" if near else ""
+            files = [value for option, value in options_in(sys.argv[1:]) if option in CONFIG_OPTIONS]
+            message += f", in {' or '.join(files)}" if files and f"--{match[1]}" not in " ".join(sys.argv) else ""
+        if match := _TRUTH_VALUE.search(message):
+            message = f"{match[1]}: got the truth value {match[2]}, as YAML reads on, off, yes and no; quote a text"
+        super().error(explain_missing(message), ex)
 
     def print_usage(self, file: Any = None) -> None:
         """Print the usage, but not next to errors: `--help` shows it."""

@@ -1,27 +1,21 @@
 """Configuration files that build on another one, and change single values of it."""
 
-from pathlib import Path, PurePath
+import argparse
+from pathlib import Path
 from typing import Any
 
 import jsonargparse
 import yaml
 from jsonargparse.typing import Path_fr
 
-from networks.strict_yaml import check_yaml, decode
+from networks.files.strict_yaml import check_yaml, decode
+from train.cli.alternatives import replaced_in_values
 from train.cli.class_paths import dotted_in_values
+from train.cli.recipe_files import BASE, YAML_SUFFIXES, installed_recipe, similar_configuration
 from train.run.lightning_internals import read_files_with
 
 PARSER_MODE = "recipe"
 """Name of the loader in jsonargparse."""
-
-YAML_SUFFIXES = (".yaml", ".yml")
-
-BASE = "config"
-"""Key that names the file to build on, relative to the file that contains it."""
-
-
-RECIPES = Path(__file__).resolve().parents[2] / "configs"
-"""Folder of the recipes that are installed with this package."""
 
 
 def load_recipe(text: str) -> Any:
@@ -44,6 +38,8 @@ def load_recipe(text: str) -> Any:
     if isinstance(loaded, dict | list):
         check_yaml(text, "this value", has_any_keys=True)  # the keys of files are checked as they are read
     loaded = dotted_in_values(loaded)
+    if isinstance(loaded, dict):
+        loaded = replaced_in_values(loaded)
     if not (isinstance(loaded, dict) and isinstance(loaded.get(BASE), str)):
         return loaded
     loaded = {BASE: find_recipe(loaded.pop(BASE)), **loaded}
@@ -87,10 +83,7 @@ def find_recipe(name: str) -> str:
     try:
         Path_fr(name)
     except TypeError:
-        parts = PurePath(name).parts
-        recipe = RECIPES.joinpath(*parts[1:] if parts[:1] == (RECIPES.name,) else parts)
-        if recipe.suffix == ".yaml" and recipe.is_file():
-            return str(recipe)
+        return str(installed_recipe(name) or name)
     return name
 
 
@@ -98,8 +91,15 @@ class RecipeFile(jsonargparse.ActionConfigFile):
     """Argument for a configuration file, which also finds installed recipes by name."""
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
-        """Read the file."""
-        super().__call__(parser, cfg, find_recipe(values), option_string)
+        """Read the file.
+
+        Raises:
+            ArgumentError: It does not exist, but a file or a recipe has a similar name.
+        """
+        path = find_recipe(values)
+        if path == values and (near := similar_configuration(path)) is not None and not Path(path).exists():
+            raise argparse.ArgumentError(self, f"there is no file or recipe {path} (did you mean {near}?)")
+        super().__call__(parser, cfg, path, option_string)
 
 
 def register_recipes() -> None:

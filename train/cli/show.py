@@ -2,58 +2,79 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from math import ceil, inf
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import soundfile
 
+from datamodules.audio import PUBLISHED_DURATION_S
 from datamodules.batches.clip_pairs import ClipPair, training_order
 from datamodules.batches.mixing import DEFAULT_JITTER_S, PUBLISHED_SNR_DB
 from datamodules.batches.order import Draw
-from datamodules.files import replacing
+from datamodules.files import replacing, write_text
+from datamodules.inspection.places import why_no_clips
 from datamodules.shards.clip_sources import ClipSource, open_clips
 from datamodules.shards.index import INDEX_FILE, ShardError
 from datamodules.shards.reader import ShardSet
+from datamodules.shards.streaming import is_remote
 from datamodules.tasks import UNLABELLED, Side
 from networks.commands.dispatch import text_console
+from networks.text.wording import counted
+from train.display.mixture_figure import ShownMixture, draw_mixtures
 from train.errors import TrainingError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from torch import Tensor
 
     from datamodules.batches.examples import MixtureDataset
-    from networks import Cochleagram
 
 MIXTURES_PICTURE = "mixtures.png"
+MIXTURES_TABLE = "mixtures.csv"
+"""Names and content of the WAV files; a later call removes those of an earlier one."""
 MAX_LABELS_NAMED = 3
-_NUM_COLUMNS = 2
-_PANEL_SIZE_IN = (5.2, 2.6)
-_MARKED_HZ = (100, 250, 500, 1000, 2000, 4000, 8000)
-_TAPS_PER_SECOND = 50.0  # of the published low-pass kernel: 1001 taps at 20 kHz
+_WAV_FILE = re.compile(r"\d{2,}-[A-Za-z0-9-]*\.wav")
 
 
-class ShownMixture(NamedTuple):
-    """A mixture, and in words what it is made of."""
+class _Source(NamedTuple):
+    """Where mixtures come from.
 
-    file: str
-    waveform: np.ndarray
-    description: str
+    Args:
+        clips: The clips that they are made of.
+        dataset: Makes an example of a draw.
+        draws: The examples to show.
+        finish: Does to a batch what training does on the device.
+        title: Title of the figure.
+    """
+
+    clips: ClipPair
+    dataset: MixtureDataset
+    draws: list[Draw]
+    finish: Callable[[dict[str, Any]], dict[str, Any]]
+    title: str
 
 
 @dataclass(kw_only=True)
 class Show:
     """Write a few mixtures as training hears them: WAV files and a figure of their cochleagrams.
 
-    All files are scaled by the same factor, so that none clips and their levels compare as in training.
+    With a configuration, the mixtures are those of its first batches. If it augments them, each is shown without and
+    with what is done to it, next to each other.
+
+    What an earlier call wrote to the same folder is replaced; other files in it are kept. All WAV files are scaled by
+    the same factor, so that none clips and their levels compare as in training.
 
     Attributes:
-        shards: Folder of the signals: a shard set, a folder with one shard set per split, or published HDF5 files.
+        shards: Folder of the signals: a shard set, a folder with one shard set per split, or published HDF5 files. Or
+            the configuration (a YAML file, or the name of a recipe) of a training whose data are shown, in place of all
+            other options but `out`, `num`, `seed` and `epoch`.
         noise: Folder of the noises. By default, signals are in quiet.
         out: Folder for the WAV files and the figure.
         num: Number of mixtures.
@@ -61,7 +82,7 @@ class Show:
         duration_s: Duration of a mixture.
         snr_db: Lowest and highest signal-to-noise ratio; -10 and 10 if not given.
         jitter_s: Largest shift of a clip in time.
-        seed: Seed of the training.
+        seed: Seed of the training; 0 or that of the configuration if not given.
         epoch: Epoch whose first mixtures are shown, from 0.
     """
 
@@ -70,10 +91,10 @@ class Show:
     out: Path
     num: int = 8
     split: str = "train"
-    duration_s: float = 2.0
+    duration_s: float = PUBLISHED_DURATION_S
     snr_db: list[float] | None = None
     jitter_s: float = DEFAULT_JITTER_S
-    seed: int = 0
+    seed: int | None = None
     epoch: int = 0
     positionals: ClassVar[tuple[str, ...]] = ("shards",)
 
@@ -83,23 +104,47 @@ class Show:
         Raises:
             TrainingError: An option is out of range.
             ShardError: There are no shards, or signals and noises do not fit.
+            DataSettingsError: Settings of the configuration contradict each other.
         """
-        from datamodules.batches.examples import MixtureDataset, MixtureSettings
+        from train.cli.configured_data import is_configuration
 
         ratios_db = self._checked_options()
-        pair = self._opened_clips()
+        source = self._configured() if is_configuration(self.shards) else self._from_folders(ratios_db)
+        shown = _shown(source)
+        self._write(shown, source.clips.signals.sample_rate_hz, source.title)
+        text_console(soft_wrap=True).print(
+            f"wrote {counted(len(source.draws), 'mixture')} and {MIXTURES_PICTURE} to {self.out}", markup=False
+        )
+
+    def _from_folders(self, ratios_db: tuple[float, float]) -> _Source:
+        from datamodules.batches.examples import MixtureDataset, MixtureSettings
+
+        pair, seed = self._opened_clips(), self.seed or 0
         rate_hz = pair.signals.sample_rate_hz
         num_samples = round(self.duration_s * rate_hz)
         if num_samples < 1:
             raise TrainingError(f"expected a duration_s of at least one sample at {rate_hz} Hz, got {self.duration_s}")
         settings = MixtureSettings(num_samples, ratios_db, jitter_s=self.jitter_s)
-        dataset = MixtureDataset(*pair, [], settings, seed=self.seed)
-        order = training_order(pair, batch_size=1, seed=self.seed, rank=0, num_ranks=1, num_workers=0)
-        draws = islice(chain.from_iterable(order.batches(self.epoch)), self.num)
-        shown = [_shown(number, draw, dataset, pair) for number, draw in enumerate(draws)]
-        self._write(shown, rate_hz)
-        text_console(soft_wrap=True).print(
-            f"wrote {len(shown)} mixtures and {MIXTURES_PICTURE} to {self.out}", markup=False
+        order = training_order(pair, batch_size=1, seed=seed, rank=0, num_ranks=1, num_workers=0)
+        draws = list(islice(chain.from_iterable(order.batches(self.epoch)), self.num))
+        dataset = MixtureDataset(*pair, [], settings, seed=seed)
+        return _Source(pair, dataset, draws, lambda batch: batch, f"{self.shards}: mixtures of epoch {self.epoch}")
+
+    def _configured(self) -> _Source:
+        from train.cli.configured_data import configured_data
+
+        if self.noise is not None or self.snr_db is not None:
+            raise TrainingError(f"noise and snr_db are those of {self.shards}: change them there")
+        data = configured_data(self.shards, seed=self.seed)
+        loader = data.train_dataloader()
+        # Whole pairs, as an augmentation may blend them.
+        draws = list(islice(chain.from_iterable(loader.order.batches(self.epoch)), self.num + self.num % 2))
+        return _Source(
+            data.clips("train"),
+            loader.dataset,
+            draws,
+            lambda batch: data.on_after_batch_transfer(batch, 0),
+            f"{self.shards}: mixtures of epoch {self.epoch}",
         )
 
     def _checked_options(self) -> tuple[float, float]:
@@ -123,88 +168,80 @@ class Show:
                 raise ShardError(f"{clips.folder} has no clips")
         return ClipPair(signals, noises)
 
-    def _write(self, shown: Sequence[ShownMixture], rate_hz: int) -> None:
+    def _write(self, shown: Sequence[ShownMixture], rate_hz: int, title: str) -> None:
         from evaluate.report.figures import style
 
         self.out.mkdir(parents=True, exist_ok=True)
+        for file in _files_in(self.out / MIXTURES_TABLE):
+            (self.out / file).unlink(missing_ok=True)
+        # Before the files, so that none of them is ever without its line.
+        write_text(self.out / MIXTURES_TABLE, _table(shown))
         factor = min(1.0, 0.99 / max(np.abs(one.waveform).max() for one in shown))
         for one in shown:
             with replacing(self.out / one.file) as temporary:
                 soundfile.write(temporary, factor * one.waveform, rate_hz, subtype="PCM_16")
-        figure = draw_mixtures(shown, rate_hz, title=f"{self.shards}: mixtures of epoch {self.epoch}")
+        figure = draw_mixtures(shown, rate_hz, title=title)
         with replacing(self.out / MIXTURES_PICTURE) as temporary:
             style.as_plain_text(figure)
             figure.savefig(temporary, dpi=style.DPI)
 
 
-def draw_mixtures(shown: Sequence[ShownMixture], sample_rate_hz: int, *, title: str) -> Figure:
-    """Draw the cochleagrams of mixtures, each below what it is made of.
-
-    Args:
-        shown: Mixtures of equal length.
-        sample_rate_hz: Their sample rate in Hz.
-        title: Title of the figure.
-
-    Returns:
-        The figure.
-    """
-    import torch
-
-    from evaluate.report.figures import style
-
-    waveforms = torch.from_numpy(np.stack([one.waveform for one in shown]))  # (M, T)
-    front_end = _front_end(sample_rate_hz, waveforms.shape[1])
-    with torch.inference_mode():
-        cochleagrams = front_end(waveforms).numpy()  # (M, F, N)
-    num_columns = min(_NUM_COLUMNS, len(shown))
-    num_rows = ceil(len(shown) / num_columns)
-    width, height = _PANEL_SIZE_IN
-    figure = style.new_figure(num_columns * width, num_rows * height + 0.5, title)
-    panels = figure.subplots(num_rows, num_columns, squeeze=False, sharex=True, sharey=True)
-    for unused in panels.ravel()[len(shown) :]:
-        unused.set_visible(False)
-    freqs_hz = front_end.get_buffer("center_freqs_hz").numpy()  # (F,)
-    marked_hz = [hz for hz in _MARKED_HZ if freqs_hz[0] <= hz <= freqs_hz[-1]]
-    bands = np.interp(marked_hz, freqs_hz, np.arange(len(freqs_hz)))
-    duration_s = waveforms.shape[1] / sample_rate_hz
-    for panel, one, cochleagram in zip(panels.ravel(), shown, cochleagrams, strict=False):
-        panel.imshow(
-            cochleagram,
-            origin="lower",
-            aspect="auto",
-            cmap="magma",
-            interpolation="none",
-            extent=(0, duration_s, -0.5, len(cochleagram) - 0.5),
-        )
-        panel.set_yticks(bands, [f"{hz / 1000:g}" for hz in marked_hz])
-        panel.xaxis.set_major_formatter("{x:g}")
-        panel.tick_params(labelsize=style.TICK_SIZE)
-        panel.set_title(f"{one.file}\n{one.description}", fontsize=style.TICK_SIZE, loc="left", linespacing=1.35)
-    figure.supxlabel("time (s)", fontsize=style.LABEL_SIZE)
-    figure.supylabel("frequency (kHz)", fontsize=style.LABEL_SIZE)
-    return figure
+def _table(shown: Sequence[ShownMixture]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("file", "content"))
+    writer.writerows((one.file, one.description.replace("\n", ", ")) for one in shown)
+    return buffer.getvalue()
 
 
-def _front_end(sample_rate_hz: int, num_samples: int) -> Cochleagram:
-    """The published cochleagram, as far as the rate and length of the sounds allow."""
-    from networks import Cochleagram
-
-    num_taps = min(1001, 2 * round(sample_rate_hz / (2 * _TAPS_PER_SECOND)) + 1, num_samples)
-    frame_rate_hz = next(rate for rate in (200, 100, 50, 20, 10, 5, 2, 1) if sample_rate_hz % rate == 0)
-    return Cochleagram(
-        sample_rate_hz=sample_rate_hz,
-        num_samples=num_samples,
-        high_hz=min(10_000.0, sample_rate_hz / 2),
-        frame_rate_hz=frame_rate_hz,
-        num_taps=num_taps,
-    )
+def _files_in(table: Path) -> list[str]:
+    """Names of the WAV files that an earlier call wrote."""
+    if not table.is_file():
+        return []
+    with table.open(encoding="utf-8", errors="replace", newline="") as file:
+        return [row[0] for row in csv.reader(file) if row and _WAV_FILE.fullmatch(row[0])]
 
 
 def _opened(location: str, split: str, side: Side) -> ClipSource:
-    return ShardSet(location) if (Path(location) / INDEX_FILE).is_file() else open_clips(location, split, side=side)
+    if (Path(location) / INDEX_FILE).is_file():
+        return ShardSet(location)
+    try:
+        return open_clips(location, split, side=side)
+    except ShardError as error:
+        reason = "" if is_remote(location) else why_no_clips(location, split)
+        raise ShardError(reason or str(error)) from error
 
 
-def _shown(number: int, draw: Draw, dataset: MixtureDataset, pair: ClipPair) -> ShownMixture:
+def _shown(source: _Source) -> list[ShownMixture]:
+    """The mixtures; each is preceded by itself without augmentation if there is any."""
+    from datamodules.batches.examples import MixtureDataset, collate
+
+    dataset = source.dataset
+    plain = MixtureDataset(*source.clips, [], dataset.settings, seed=dataset.seed)
+    if not dataset.augmentation.augmentations:
+        return [_mixture(number, draw, plain, source.clips) for number, draw in enumerate(source.draws)]
+    batch = source.finish(collate([dataset[draw] for draw in source.draws]))
+    change = batch.get("change_cochleagrams")
+    shown = []
+    for number, draw in enumerate(source.draws):
+        before = _mixture(number, draw, plain, source.clips)
+        done = dataset.augmentation.drawn(draw.epoch, draw.position).described()
+        after = ShownMixture(
+            before.file.replace(".wav", "-augmented.wav"),
+            batch["waveform"][number].numpy(),
+            "\n".join(done) or "as it is",
+            change and _of_example(change, number, len(source.draws)),
+        )
+        shown += [before, after]
+    return shown
+
+
+def _of_example(change: Callable[[Tensor], Tensor], number: int, batch_size: int) -> Callable[[Tensor], Tensor]:
+    """What a change of batches does to one cochleagram (1, F, N)."""
+    return lambda cochleagram: change(cochleagram.expand(batch_size, -1, -1))[number : number + 1]
+
+
+def _mixture(number: int, draw: Draw, dataset: MixtureDataset, pair: ClipPair) -> ShownMixture:
     from datamodules.batches.examples import Example
 
     example = dataset[draw]

@@ -19,10 +19,12 @@ class LastValidation:
     Attributes:
         values: Logged values by name, such as "val/mixed/loss".
         pictures: Figures by the title of their section.
+        samples_per_s: Training examples per second; None if that is not known.
     """
 
     values: dict[str, float] = field(default_factory=dict)
     pictures: dict[str, list[Picture]] = field(default_factory=dict)
+    samples_per_s: float | None = None
 
     def write(self, run_dir: Path) -> None:
         """Write it into the run directory."""
@@ -40,6 +42,7 @@ class LastValidation:
                     str(title): [Picture(str(each["svg"]), str(each["caption"])) for each in pictures]
                     for title, pictures in state["pictures"].items()
                 },
+                samples_per_s=None if state.get("samples_per_s") is None else float(state["samples_per_s"]),
             )
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return cls()

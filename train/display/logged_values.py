@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 from evaluate.callback.callback import BrainScoreCallback
 from evaluate.callback.logged import PREFIX
 from evaluate.scoring import table as t
+from networks.text.short_numbers import shortest
 
 VALIDATION_PREFIX = "val/"
 """Prefix of the names of validation values."""
@@ -22,12 +23,23 @@ def values_of(trainer: pl.Trainer) -> dict[str, float]:
     Returns:
         Values by name.
     """
-    values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    values = {name: shortest(float(value)) for name, value in trainer.callback_metrics.items()}
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
     for scoring in callbacks:
         if isinstance(scoring, BrainScoreCallback):
             values |= scoring.values
     return values
+
+
+def scored_steps(trainer: pl.Trainer) -> dict[str, int]:
+    """Look up the steps at which the network was scored last, by names of `brain_scores`; -1 before the first time."""
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return {
+        name: scoring.step_of(f"{PREFIX}/{name}/{t.BEST}")
+        for scoring in callbacks
+        if isinstance(scoring, BrainScoreCallback)
+        for name in brain_scores(scoring.values)
+    }
 
 
 def brain_scores(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -37,11 +49,11 @@ def brain_scores(metrics: Mapping[str, float]) -> dict[str, float]:
         metrics: Logged values by name.
 
     Returns:
-        Scores by benchmark, without missing ones.
+        Scores by benchmark, without missing ones; those of metrics other than encoding by "benchmark/metric".
     """
-    parts = ((name.split("/"), value) for name, value in metrics.items())
+    start, end = f"{PREFIX}/", f"/{t.BEST}"
     return {
-        name[1]: value
-        for name, value in parts
-        if len(name) == 3 and name[0] == PREFIX and name[2] == t.BEST and not isnan(value)
+        name.removeprefix(start).removesuffix(end): value
+        for name, value in metrics.items()
+        if name.startswith(start) and name.endswith(end) and not isnan(value)
     }

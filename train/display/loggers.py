@@ -1,7 +1,7 @@
-"""The loggers of a run: tables and TensorBoard in its directory, and Weights & Biases if asked for.
+"""The loggers of a run: `metrics.csv` and TensorBoard in its directory, and Weights & Biases if asked for.
 
-`csv/` is the record of the run, which resuming and the run page read: if it cannot be written, the run ends, as it does
-if a checkpoint cannot be written. The other two show the same values again: their errors do not end a run.
+`metrics.csv` is the record of the run, which resuming and the run page read: if it cannot be written, the run ends, as
+it does if a checkpoint cannot be written. The other two show the same values again: their errors do not end a run.
 """
 
 import logging
@@ -9,16 +9,58 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.logger import DummyExperiment
+from pytorch_lightning.utilities import rank_zero_only
 
 from evaluate.watch.wandb_scores import first_line, parse_wandb_project
-from train.run.run_directory import CSV_FOLDER, TENSORBOARD_FOLDER, wandb_run_id
+from train.run.metrics_file import MetricsFile
+from train.run.run_directory import METRICS_FILE, TENSORBOARD_FOLDER, wandb_run_id
 
 WANDB_TIMEOUT_S = 60
 """How long a run waits for Weights & Biases before it starts without it."""
 
 _log = logging.getLogger(__name__)
+
+
+class MetricsLogger(Logger):
+    """Logs to `metrics.csv`, one table for all of a run.
+
+    Args:
+        run_dir: Run directory.
+    """
+
+    def __init__(self, run_dir: str) -> None:
+        super().__init__()
+        self._run_dir = run_dir
+        self._file = MetricsFile(Path(run_dir) / METRICS_FILE)
+
+    @property
+    def name(self) -> None:
+        """None: there is only one in a run directory."""
+
+    @property
+    def version(self) -> None:
+        """None: a run that is resumed continues its table."""
+
+    @property
+    def save_dir(self) -> str:
+        """The run directory."""
+        return self._run_dir
+
+    @rank_zero_only
+    def start(self, num_steps: int) -> None:
+        """Continue the table after this number of optimiser steps, see `MetricsFile.resume`."""
+        self._file.resume(num_steps)
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Add a row."""
+        self._file.append(metrics, 0 if step is None else step)
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: the configuration is in `config.yaml`."""
 
 
 class LeftOutOnError(Logger):
@@ -79,6 +121,16 @@ class LeftOutOnError(Logger):
 
 class _TensorBoard(LeftOutOnError, TensorBoardLogger):
     title = "TensorBoard"
+    _has_started = False
+
+    @property
+    def experiment(self) -> Any:
+        """What writes; nothing before training starts, so that a run that cannot start leaves no files."""
+        return super().experiment if self._has_started else DummyExperiment()
+
+    def start(self, num_steps: int) -> None:
+        """Write from now on."""
+        self._has_started = True
 
 
 class _WeightsAndBiases(LeftOutOnError, WandbLogger):
@@ -99,10 +151,7 @@ def loggers_of(run_dir: str, wandb_project: str | None) -> list[Logger]:
     Returns:
         The loggers. One that cannot be used is left out, with a warning.
     """
-    loggers: list[Logger] = [
-        # Written at once: a run that is killed would lose rows in memory, even those before its last checkpoint.
-        CSVLogger(run_dir, name=CSV_FOLDER, flush_logs_every_n_steps=1)
-    ]
+    loggers: list[Logger] = [MetricsLogger(run_dir)]
     makers: dict[str, Callable[[], Logger]] = {
         _TensorBoard.title: lambda: _TensorBoard(run_dir, name=TENSORBOARD_FOLDER, version="")
     }
@@ -116,8 +165,15 @@ def loggers_of(run_dir: str, wandb_project: str | None) -> list[Logger]:
     return loggers
 
 
+def start_loggers(trainer: pl.Trainer) -> None:
+    """Let the loggers of a run write from the step on that training starts from."""
+    for logger in trainer.loggers:
+        if isinstance(logger, MetricsLogger | _TensorBoard):
+            logger.start(trainer.global_step)
+
+
 def _warn_left_out(name: str, error: Exception) -> None:
-    _log.warning("%s is left out (%s): values are in the run directory, in %s/", name, first_line(error), CSV_FOLDER)
+    _log.warning("%s is left out (%s): values are in the run directory, in %s", name, first_line(error), METRICS_FILE)
 
 
 def _wandb_logger(run_dir: str, name: str) -> Logger:
@@ -126,8 +182,10 @@ def _wandb_logger(run_dir: str, name: str) -> Logger:
 
     where, run_id, run_name = parse_wandb_project(name), wandb_run_id(run_dir), Path(run_dir).name
 
-    def make(**settings: Any) -> Logger:
-        logger = _WeightsAndBiases(
+    def make(**settings: Any) -> _WeightsAndBiases:
+        # Settings check the names.
+        checked = wandb.Settings(entity=where.entity, project=where.project, **settings)
+        return _WeightsAndBiases(
             entity=where.entity,
             project=where.project,
             name=run_name,
@@ -135,16 +193,19 @@ def _wandb_logger(run_dir: str, name: str) -> Logger:
             save_dir=run_dir,
             id=run_id,
             resume="allow",
-            settings=wandb.Settings(**settings),
+            settings=checked,
         )
-        logger.connect()
-        return logger
 
+    made = make(init_timeout=WANDB_TIMEOUT_S)
+    if wandb.setup().settings.mode != "online":
+        return made  # nothing to reach: the run begins with its first value, and a refused one leaves no process behind
     try:
-        return make(init_timeout=WANDB_TIMEOUT_S)
+        made.connect()
+        return made
     except wandb.Error as error:
         wandb.teardown()  # removes the run that it could not start
         made = make(mode="offline")
+        made.connect()
         _log.warning(
             "Weights & Biases cannot be used (%s): this run is kept in %s/wandb; `wandb sync` sends it later",
             first_line(error),

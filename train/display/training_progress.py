@@ -14,9 +14,11 @@ from rich.text import Text
 
 from datamodules.progress import FIRST_LINE_AFTER_S, LINE_EVERY_S, Step, duration, write_line
 from evaluate.callback.callback import BrainScoreCallback
+from networks.commands.console_tables import Name
 from networks.commands.dispatch import text_console
+from train.display.epoch_losses import EpochLosses
 from train.display.live_view import LiveView
-from train.display.logged_values import values_of
+from train.display.logged_values import scored_steps, values_of
 from train.display.pace import Pace
 from train.run.stop_signals import StoppedBySignal
 
@@ -31,10 +33,12 @@ class TrainingProgress(RichProgressBar):
 
     If the output is not a terminal, nothing is drawn. Instead, one line is written for each validation, and every half
     minute, also within validations and evaluations. The line of a validation at the end of an epoch includes the brain
-    scores of the epoch, and is written after them.
+    scores of the epoch, and is written after them. Each score is in one line only.
 
     Args:
         pace: Callback of the same trainer that measures the pace.
+        losses: Callback of the same trainer that averages the training losses, and comes first.
+        note: Takes the lines where they are not written, as the output is a terminal.
         console_kwargs: Arguments of `rich.console.Console`.
         clock: Monotonic clock in seconds.
     """
@@ -42,18 +46,23 @@ class TrainingProgress(RichProgressBar):
     def __init__(
         self,
         pace: Pace,
+        losses: EpochLosses | None = None,
         *,
+        note: Callable[[str], None] | None = None,
         console_kwargs: dict[str, Any] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         as_text = {"markup": False, "emoji": False}  # names of tasks and conditions are those of users
         super().__init__(refresh_rate=REFRESHES_PER_S, leave=False, console_kwargs=(console_kwargs or {}) | as_text)
         self.pace = pace
+        self.losses = EpochLosses() if losses is None else losses
+        self._note = note
         self._plain = text_console(**(console_kwargs or {}))
         self._has_terminal = self._plain.is_terminal or self._plain.is_jupyter
         self._shown: RenderableType = ""
         self._last_values_s = self._last_line_s = float("-inf")
         self._validated: str | None = None
+        self._written: dict[str, int] = {}
         self._epoch = ""
         self._clock = clock
         self._step = Step(clock())
@@ -137,8 +146,15 @@ class TrainingProgress(RichProgressBar):
         """Show the values of the validation; its line waits for the brain scores of the epoch."""
         self._last_values_s = float("-inf")
         super().on_validation_end(trainer, pl_module)
+        if trainer.state.fn != "fit":
+            self.teardown(trainer, pl_module, "validate")  # ends the bars before the table of results
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._validated = self._place(trainer)
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """End the bars before the table of results."""
+        super().on_test_end(trainer, pl_module)
+        self.teardown(trainer, pl_module, "test")
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the last values."""
@@ -147,8 +163,9 @@ class TrainingProgress(RichProgressBar):
         super().on_train_end(trainer, pl_module)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the line of the last validation, with the scores of the trained network."""
+        """Write the line of the last validation, with the scores of the trained network; what follows is below it."""
         self._write_validated(trainer)
+        self.teardown(trainer, pl_module, "fit")  # ends the bars, which would be drawn again below the results
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Write the line of the last validation if a signal stopped the run."""
@@ -161,7 +178,9 @@ class TrainingProgress(RichProgressBar):
         now = self._clock()
         if self.is_enabled and now - self._last_values_s >= VALUES_EVERY_S:
             self._last_values_s = now
-            self._shown = LiveView(values_of(trainer))  # drawn by another thread, so it never changes
+            earlier = _earlier_scores(trainer)
+            # Drawn by another thread, so it never changes.
+            self._shown = LiveView(values_of(trainer) | self.losses.means(), earlier)
         return {}
 
     def view_of(self, task: Task, trainer: pl.Trainer) -> RenderableType:
@@ -175,19 +194,20 @@ class TrainingProgress(RichProgressBar):
             What to draw; the thread that draws calls this.
         """
         bar = Table.grid(padding=(0, 1, 0, 0))
-        for _ in range(4):
+        bar.add_column()  # the only one that becomes narrower: bar and numbers stay
+        for _ in range(3):
             bar.add_column(no_wrap=True, overflow="ellipsis")
         total = task.total if task.total is not None and task.total < float("inf") else None
         counted = f"{task.completed:.0f}/{'?' if total is None else f'{total:.0f}'}"
         is_training = trainer.state.fn == "fit" and task.id == self.train_progress_bar_id
-        about = self._about(trainer) if is_training else ""
+        about = self._about(trainer, " ex.") if is_training else ""
         moving = ProgressBar(total=total, completed=task.completed, width=BAR_WIDTH, pulse=total is None)
         # Lightning counts epochs from 0 in its description.
         name = f"{self._epoch:{len(self.validation_description)}}" if is_training else task.description
-        bar.add_row(name, moving, counted, Text(about, style="green"))
+        bar.add_row(Name(name), moving, counted, Text(about, style="green"))
         return Group(bar, self._shown) if is_training and self._shown else bar
 
-    def _about(self, trainer: pl.Trainer, unit: str = "") -> str:
+    def _about(self, trainer: pl.Trainer, unit: str) -> str:
         rate = self.pace.samples_per_s
         left = self.pace.seconds_left(trainer)
         parts = [f"step {trainer.global_step}"]
@@ -240,20 +260,34 @@ class TrainingProgress(RichProgressBar):
 
     def _write_line(self, trainer: pl.Trainer, place: str) -> None:
         self._validated = None
-        if self._has_terminal or not trainer.is_global_zero:
+        if not trainer.is_global_zero:
             return
-        self._write(trainer, "; ".join(filter(None, [place, LiveView(values_of(trainer)).line()])))
+        view = LiveView(values_of(trainer) | self.losses.means(), _earlier_scores(trainer))
+        scored = scored_steps(trainer)
+        for benchmark in set(view.brain) & {name for name, step in scored.items() if self._written.get(name) == step}:
+            del view.brain[benchmark]
+        self._written |= scored
+        self._write(trainer, "; ".join(filter(None, [place, view.line()])))
 
     def _write(self, trainer: pl.Trainer, line: str) -> None:
         self._last_line_s = self._clock()
-        if not self._has_terminal and trainer.is_global_zero:
+        if not trainer.is_global_zero:
+            return
+        if not self._has_terminal:
             write_line(line, self._plain)
+        elif self._note is not None:
+            self._note(line)
 
 
 def _epoch_name(trainer: pl.Trainer) -> str:
     """Name an epoch; epochs are counted from 1."""
     last = f"/{trainer.max_epochs}" if trainer.max_epochs is not None and trainer.max_epochs > 0 else ""
     return f"Epoch {trainer.current_epoch + 1}{last}"
+
+
+def _earlier_scores(trainer: pl.Trainer) -> dict[str, int]:
+    """Steps of brain scores that are not those of the network as it is now, by benchmark."""
+    return {name: step for name, step in scored_steps(trainer).items() if step != trainer.global_step}
 
 
 def _condition(pl_module: pl.LightningModule, number: int) -> str:

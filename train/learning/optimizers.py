@@ -7,6 +7,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from networks.text.wording import counted
 from train.errors import TrainingError
 
 
@@ -43,9 +44,16 @@ def _check(optimizer: Optimizer, saved: list[dict[str, Any]], names: set[str]) -
     """Raise unless saved groups are those of such an optimiser with as many parameters."""
     groups = optimizer.param_groups
     numbers = [[len(group["params"]) for group in part] for part in (saved, groups)]
+    if numbers[0] != numbers[1] and sum(numbers[0]) == sum(numbers[1]):
+        raise TrainingError(
+            f"the checkpoint's optimiser has parameters in groups of {numbers[0]}, this one of {numbers[1]}: resume "
+            "with the same `decay_norms_and_biases`, `layer_rate_decay` and `rate_factors`, or start a new run from "
+            "these weights, with `--model.init_from` and another run_dir"
+        )
     if numbers[0] != numbers[1]:
         raise TrainingError(
-            f"the checkpoint's optimiser trains {sum(numbers[0])} parameters, this one {sum(numbers[1])}: resume with "
+            f"the checkpoint's optimiser trains {counted(sum(numbers[0]), 'parameter')}, this one {sum(numbers[1])}: "
+            "resume with "
             "the same `freeze`, or start a new run from these weights, with `--model.init_from` and another run_dir"
         )
     for old, new in zip(saved, groups, strict=True):

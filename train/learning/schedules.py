@@ -100,10 +100,10 @@ class TrainingSchedule:
         if self.length is None:
             return {}
         if self.unit == "step":
-            return {"max_steps": math.ceil(self.length)}
+            return known_limits(self.unit, self.length)
         order = order_of(data)
-        epochs = self.length if self.unit == "signal_pass" else self.length * _noise_epochs(order)
-        return {"max_epochs": math.ceil(epochs - ROUNDING)}
+        passes = self.length if self.unit == "signal_pass" else self.length * _noise_epochs(order)
+        return known_limits("signal_pass", passes)
 
     def steps_per_unit(self, order: TrainingOrder, *, accumulated: int = 1) -> float:
         """Count the optimiser steps in a unit.
@@ -119,6 +119,13 @@ class TrainingSchedule:
             return 1.0
         steps_per_epoch = math.ceil(len(order) / accumulated)
         return float(steps_per_epoch) if self.unit == "signal_pass" else steps_per_epoch * _noise_epochs(order)
+
+
+def known_limits(unit: Unit, length: float | None) -> dict[str, int]:
+    """Compute `max_epochs` or `max_steps` for a length; empty without one, or if it depends on the data."""
+    if length is None or unit == "noise_pass":
+        return {}
+    return {"max_steps": math.ceil(length)} if unit == "step" else {"max_epochs": math.ceil(length - ROUNDING)}
 
 
 CONSTANT = TrainingSchedule()

@@ -4,6 +4,7 @@ Updates do not wait for a GPU: unlike in torchmetrics, no value is read, and no 
 """
 
 import warnings
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,13 +25,13 @@ def task_metrics(task: Task) -> MetricCollection:
 
     Returns:
         For one label: `top1` and, with more than five classes, `top5` accuracy over all examples, and
-        `chance`, the share of the most common class. For many: those of `ManyLabelRanking`.
+        `chance`, the accuracy of guessing (`Guessing`). For many: those of `ManyLabelRanking`.
     """
     if task.kind == "many_labels":
         return MetricCollection({"ranking": ManyLabelRanking(task.num_classes)}, compute_groups=False)
     metrics: dict[str, Metric | MetricCollection] = {
         "top1": accuracy(task),
-        "chance": CommonestShare(task.num_classes),
+        "chance": Guessing(task.num_classes),
     }
     if task.num_classes > TOP_K:
         metrics[f"top{TOP_K}"] = accuracy(task, top_k=TOP_K)
@@ -94,8 +95,11 @@ class WeightedMean(Metric):
         return self.weighted_sum / self.weight
 
 
-class CommonestShare(Metric):
-    """Share of the most common class among the targets: the accuracy of always answering that.
+class Guessing(Metric):
+    """Accuracy of guessing: the share of the most common class among the targets, which is always answered.
+
+    If all targets are of one class, such as the null class of a task about the noise in a condition without noise, the
+    share of 1 would mean that guessing is perfect. There it is the chance of a random answer, one in C.
 
     Args:
         num_classes: Number of classes, C.
@@ -113,19 +117,25 @@ class CommonestShare(Metric):
         self.counts.index_add_(0, target.clamp(min=0), labelled(target).long())
 
     def compute(self) -> Tensor:
-        """Compute the share; NaN before the first example."""
-        return self.counts.max() / self.counts.sum()
+        """Compute the accuracy; NaN before the first example."""
+        share = self.counts.max() / self.counts.sum()
+        return torch.where(share == 1, 1 / len(self.counts), share)
 
 
 class ManyLabelRanking(Metric):
     r"""Mean average precision, AUROC and d' over the classes that have positives and negatives.
 
-    `d' = sqrt(2) * Phi^{-1}(AUROC)` for each class, then averaged. Classes without positives or without negatives
-    have no defined value and are left out; `ranked_classes` counts the others. `chance` is the mean share of positives,
-    the average precision of a random order. All predictions are kept in memory, so this is for validation.
+    On AudioSet, these are mAP, mAUC and d'. `dprime` is `d' = sqrt(2) * Phi^{-1}(AUROC)` of each class, then averaged;
+    `dprime_of_auroc` is that of the mean AUROC, as publications since PSLA and AST (Gong et al. 2021) report it.
+    Classes without positives or without negatives have no defined value and are left out; `ranked_classes` counts the
+    others, and `by_class` has NaN for them. `chance` is the mean share of positives, the average precision of a random
+    order. All predictions are kept in memory, so this is for validation.
 
     Args:
         num_classes: Number of classes, C.
+
+    Attributes:
+        by_class: Values of each class when they were last computed.
     """
 
     full_state_update = False
@@ -135,6 +145,7 @@ class ManyLabelRanking(Metric):
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
+        self.by_class: ClassRanking | None = None
         self.add_state("probabilities", default=[], dist_reduce_fx="cat")
         self.add_state("targets", default=[], dist_reduce_fx="cat")
 
@@ -145,31 +156,70 @@ class ManyLabelRanking(Metric):
         self.targets.append(target.where(labelled(target)[:, None], UNLABELLED).long())
 
     def compute(self) -> dict[str, Tensor]:
-        """Values `average_precision`, `auroc`, `dprime`, `chance` (NaN if no class is ranked) and `ranked_classes`."""
+        """Values of the names above; NaN, except for the count, if no class is ranked."""
         probabilities, targets = _joined(self.probabilities), _joined(self.targets)
         if len(targets):
             known = targets[:, 0] != UNLABELLED
             probabilities, targets = probabilities[known], targets[known]
-        positives = targets.sum(dim=0) if len(targets) else torch.zeros(self.num_classes)
-        ranked = (positives > 0) & (positives < len(targets))
+        self.by_class = found = class_ranking(probabilities, targets, self.num_classes)
+        ranked = ~found.auroc.isnan()
         result = {"ranked_classes": ranked.sum().float()}
         if not ranked.any():
-            undefined = torch.tensor(torch.nan, device=positives.device)
-            return dict.fromkeys(("average_precision", "auroc", "dprime", "chance"), undefined) | result
-        with warnings.catch_warnings():  # torchmetrics warns about the classes that are left out below
-            warnings.simplefilter("ignore", UserWarning)
-            precision = multilabel_average_precision(probabilities, targets, self.num_classes, average="none")
-            auroc = multilabel_auroc(probabilities, targets, self.num_classes, average="none")
-        # d' of a class that is ranked perfectly is infinite; an error of half an example keeps the mean finite.
-        margin = 0.5 / len(targets)
-        dprime = 2**0.5 * torch.special.ndtri(auroc.double().clamp(margin, 1 - margin))
+            undefined = torch.tensor(torch.nan, device=ranked.device)
+            names = ("average_precision", "auroc", "dprime", "dprime_of_auroc", "chance")
+            return dict.fromkeys(names, undefined) | result
+        auroc = found.auroc[ranked].mean()
         return {
-            "average_precision": precision[ranked].mean(),
-            "auroc": auroc[ranked].mean(),
-            "dprime": dprime[ranked].mean().float(),
-            "chance": positives[ranked].float().mean() / len(targets),
+            "average_precision": found.average_precision[ranked].mean(),
+            "auroc": auroc,
+            "dprime": found.dprime[ranked].mean().float(),
+            "dprime_of_auroc": _dprime(auroc, len(targets)).float(),
+            "chance": found.positives[ranked].float().mean() / len(targets),
             **result,
         }
+
+
+class ClassRanking(NamedTuple):
+    """How well each class is ranked: (C,) each; NaN for a class without positives or without negatives."""
+
+    average_precision: Tensor
+    auroc: Tensor
+    dprime: Tensor
+    positives: Tensor
+
+
+def class_ranking(probabilities: Tensor, targets: Tensor, num_classes: int) -> ClassRanking:
+    """Rank the examples by the probability of each class.
+
+    Args:
+        probabilities: (E, C) in 0-1.
+        targets: (E, C) of 0 and 1; there may be no example.
+        num_classes: Number of classes, C.
+
+    Returns:
+        Values of each class.
+    """
+    positives = targets.sum(dim=0) if len(targets) else torch.zeros(num_classes, device=targets.device)
+    is_ranked = (positives > 0) & (positives < len(targets))
+    if not is_ranked.any():
+        undefined = torch.full((num_classes,), torch.nan, device=positives.device)
+        return ClassRanking(undefined, undefined, undefined, positives)
+    with warnings.catch_warnings():  # torchmetrics warns about the classes that have no value
+        warnings.simplefilter("ignore", UserWarning)
+        precision = multilabel_average_precision(probabilities, targets, num_classes, average="none")
+        auroc = multilabel_auroc(probabilities, targets, num_classes, average="none")
+    return ClassRanking(
+        precision.where(is_ranked, torch.nan),
+        auroc.where(is_ranked, torch.nan),
+        _dprime(auroc, len(targets)).where(is_ranked, torch.nan),
+        positives,
+    )
+
+
+def _dprime(auroc: Tensor, num_examples: int) -> Tensor:
+    """D' in float64; an error of half an example keeps that of a perfect ranking finite."""
+    margin = 0.5 / num_examples
+    return 2**0.5 * torch.special.ndtri(auroc.double().clamp(margin, 1 - margin))
 
 
 def _joined(state: list[Tensor] | Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import nn
 
 from datamodules.tasks import Task
 from networks import AuditoryNetwork, CheckpointError, load_checkpoint
+from networks.weights.run_layout import is_model
 from train.errors import TrainingError
 
 NUM_PARTS_LISTED = 12
@@ -42,8 +43,10 @@ def warm_start(network: AuditoryNetwork, path: str | Path, tasks: Sequence[Task]
     Raises:
         CheckpointError: The checkpoint does not exist, or holds another backbone or front end.
     """
-    if not Path(path).is_file():
-        raise CheckpointError(f"there is no checkpoint {path} to start from: `init_from` must name a file")
+    if not (Path(path).is_file() or is_model(path)):
+        raise CheckpointError(
+            f"there is no checkpoint {path} to start from: `init_from` must name a file, or a folder of `export`"
+        )
     loaded = load_checkpoint(path)
     for part in ("front_end", "backbone"):
         saved, wanted = loaded.network.description()["init_args"][part], network.description()["init_args"][part]

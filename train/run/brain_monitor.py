@@ -23,7 +23,9 @@ def score_at(monitor: str, trainer: pl.Trainer) -> tuple[int, float]:
         Optimiser steps at the last evaluation and its score, NaN if it failed; -1 and NaN before the first one.
     """
     scoring = _find_scoring(monitor, trainer)
-    return (-1, float("nan")) if scoring is None else (scoring.last_step, scoring.values.get(monitor, float("nan")))
+    return (
+        (-1, float("nan")) if scoring is None else (scoring.step_of(monitor), scoring.values.get(monitor, float("nan")))
+    )
 
 
 def check_monitor(monitor: str, trainer: pl.Trainer, *, asked_by: str) -> None:

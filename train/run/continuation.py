@@ -6,10 +6,13 @@ from typing import Any, cast
 import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
+from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 from torchmetrics import Metric
 
-from train.run.lightning_internals import close_whole_pass
+from networks.text.wording import counted
+from networks.user_code import shown_path
+from train.run.lightning_internals import close_whole_pass, passes_completed
 
 
 class RankStates(pl.Callback):
@@ -71,8 +74,11 @@ class ResumeAfterWholePass(pl.Callback):
     """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Close the pass."""
+        """Close the pass, and say where training resumes."""
         close_whole_pass(trainer)
+        if trainer.ckpt_path is not None:
+            place = f"step {trainer.global_step}, {counted(passes_completed(trainer), 'epoch', 'is')} complete"
+            rank_zero_info(f"resumed from {shown_path(str(trainer.ckpt_path))}: {place}")
 
 
 def _metric_state(metric: Metric) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class StopByBrainScore(OpenEarlyStopping):
         monitor: The score, such as "brain/NH2015comp/best".
         patience: Stop after this many evaluations without an improvement.
         min_delta: The smallest rise that counts as an improvement.
-        verbose: Whether to log each improvement, and why training stops.
+        verbose: Whether to log each improvement, too; why training stops is always logged.
         stopping_threshold: Stop at once if the score is above this.
     """
 
@@ -89,6 +89,12 @@ class StopByBrainScore(OpenEarlyStopping):
         if trainer.strategy.reduce_boolean_decision(should_stop, all=False):
             trainer.should_stop = True
             self.stopped_epoch = trainer.current_epoch
-            self.stopping_reason_message = reason
-        if reason and self.verbose:
+            self.stopping_reason_message = self._why(score)
+            rank_zero_info(f"training stops: {self.stopping_reason_message}")
+        elif reason and self.verbose:
             rank_zero_info(reason)
+
+    def _why(self, score: float) -> str:
+        if self.stopping_threshold is not None and score > self.stopping_threshold:
+            return f"{self.monitor} is {score:.3f}, above the threshold {self.stopping_threshold:g}"
+        return f"{self.monitor} has not risen above {float(self.best_score):.3f} in {self.patience} evaluations"

@@ -6,7 +6,7 @@ must hold: if a new release breaks a test there, this file is the one to change.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
 if TYPE_CHECKING:
+    import argparse
+
     from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
     from torch import Tensor
 
@@ -42,6 +44,16 @@ def passes_completed(trainer: pl.Trainer) -> int:
         return int(epochs.completed) + int(is_whole)
     # Between passes, the batches are those of the last pass, which is counted even if it was cut short.
     return int(epochs.completed) - int(batches.current.ready > 0 and not is_whole)
+
+
+def saved_passes(checkpoint: Mapping[str, Any]) -> int:
+    """Count the whole passes over the training data in a checkpoint, as `passes_completed` does for a trainer."""
+    loop = checkpoint["loops"]["fit_loop"]
+    epochs, batches = loop["epoch_progress"]["current"], loop["epoch_loop.batch_progress"]
+    is_whole = batches["is_last_batch"] and batches["current"]["completed"] == batches["current"]["ready"]
+    if epochs["started"] > epochs["completed"]:
+        return int(epochs["completed"]) + int(is_whole)
+    return int(epochs["completed"]) - int(batches["current"]["ready"] > 0 and not is_whole)
 
 
 def close_whole_pass(trainer: pl.Trainer) -> None:
@@ -77,6 +89,26 @@ def failed_parser(error: Exception | None, parser: LightningArgumentParser) -> L
     """Get the parser in which an error occurred: that of a subcommand if jsonargparse names one, otherwise `parser`."""
     found: LightningArgumentParser = getattr(error, "subcommand_parser", None) or parser
     return found
+
+
+def parent_of(parser: LightningArgumentParser) -> LightningArgumentParser | None:
+    """Get the parser whose subcommand a parser reads; None for that of the whole command line."""
+    return getattr(parser, "parent_parser", None)
+
+
+def subcommand_of(parser: LightningArgumentParser) -> str | None:
+    """Get the subcommand that a parser reads; None for that of the whole command line."""
+    return getattr(parser, "subcommand", None)
+
+
+def actions_by_name(parser: LightningArgumentParser) -> dict[str, argparse.Action]:
+    """Get the options of a parser by their names without dashes; there is no public list of them."""
+    return {
+        option.removeprefix("--"): action
+        for action in parser._actions
+        for option in action.option_strings
+        if option.startswith("--")
+    }
 
 
 def read_files_with(read: Callable[[Path], str]) -> None:
@@ -128,6 +160,20 @@ class OpenModelCheckpoint(ModelCheckpoint):
         """Whether the monitored value may be looked at now. Override to reject a save; called once for each one."""
         return True
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the state; the worst checkpoint, which Lightning notes only once there are `save_top_k`, is found.
+
+        Lightning fails at the next save if a run resumes with a smaller `save_top_k`.
+        """
+        super().load_state_dict(state_dict)
+        if self.best_k_models and self.kth_best_model_path not in self.best_k_models:
+            worst = max if self.mode == "min" else min
+            self.kth_best_model_path = worst(self.best_k_models, key=lambda path: float(self.best_k_models[path]))
+            self.kth_value = self.best_k_models[self.kth_best_model_path]
+
+    def on_saved(self, trainer: pl.Trainer) -> None:
+        """Do something after a checkpoint was saved, or looked at and not saved; override it."""
+
     def can_save(self, trainer: pl.Trainer) -> bool:
         """Whether Lightning would save: while fitting, not in a rehearsal, and not twice at the same step."""
         return not self._should_skip_saving_checkpoint(trainer)
@@ -143,6 +189,7 @@ class OpenModelCheckpoint(ModelCheckpoint):
     def _save_topk_checkpoint(self, trainer: pl.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
         if self.is_new_value(trainer):
             super()._save_topk_checkpoint(trainer, monitor_candidates)
+            self.on_saved(trainer)
 
     def _should_remove_checkpoint(self, trainer: pl.Trainer, previous: str, current: str) -> bool:
         """Also remove the checkpoint that training resumed from, which Lightning always keeps."""

@@ -1,15 +1,16 @@
-"""What a run has logged so far, from its folder `csv/`, including what it logged before it was resumed."""
+"""What a run has logged so far, from `metrics.csv`, including what it logged before it was resumed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from train.run.run_directory import CSV_FOLDER
+from train.run.metrics_file import STEP
+from train.run.run_directory import METRICS_FILE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-METRICS_FILES = f"{CSV_FOLDER}/*/metrics.csv"
-STEP = "step"
+EARLIER_FILES = f"csv/*/{METRICS_FILE}"
+"""Of runs that an earlier release has started: a file for each time that the run was resumed."""
 
 History = dict[str, "pd.Series"]
 """Name of a metric -> its values by optimiser step."""
@@ -18,8 +19,8 @@ History = dict[str, "pd.Series"]
 def read_history(run_dir: str | Path) -> History:
     """Read the logged metrics of a run.
 
-    Each start of a run writes its own file, whose rows begin at the step of the checkpoint that it resumed from. Later
-    rows of earlier files were lost with the interruption, and are dropped.
+    Earlier releases wrote a file for each start of a run, whose rows begin at the step of the checkpoint that it
+    resumed from. Later rows of earlier files were lost with the interruption, and are dropped.
 
     Args:
         run_dir: Run directory.
@@ -29,9 +30,10 @@ def read_history(run_dir: str | Path) -> History:
     """
     import pandas as pd
 
-    paths = sorted(Path(run_dir).glob(METRICS_FILES), key=lambda path: (_version(path.parent.name), path.parent.name))
+    earlier = Path(run_dir).glob(EARLIER_FILES)
+    paths = sorted(earlier, key=lambda path: (_version(path.parent.name), path.parent.name))
     frames: list[pd.DataFrame] = []
-    for path in paths:
+    for path in [*paths, *Path(run_dir).glob(METRICS_FILE)]:
         try:
             rows = pd.read_csv(path)
         except pd.errors.EmptyDataError:

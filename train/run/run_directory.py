@@ -2,35 +2,36 @@
 
 - `config.yaml`: the configuration; `config.until-step-....yaml`: earlier ones, if the run resumed with another.
 - `checkpoints/`: `untrained`, `step-...`, `best-...`, `last`, and `non_finite` if the loss diverged.
-- `csv/` and `tensorboard/`, and `wandb/` if asked for: losses and metrics.
+- `metrics.csv`, `tensorboard/`, and `wandb/` if asked for: losses and metrics.
 - `scores.csv` and `figures/`: brain scores.
+- `log.txt`: what the console showed.
 - `summary.csv`: accuracies and brain scores at the end.
+- `model/`: the network on its own, with a model card.
+- `class_scores.csv`: average precision, AUROC and d' of each class of tasks with many labels, at the last validation.
 - `index.html` and `run_page.json`: the run page and its state.
 - `non_finite_batch.rank....pt`: the batches at which the loss diverged.
 """
 
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from datamodules.files import check_writable, replacing
-from evaluate.watch.checkpoint_folder import CHECKPOINTS_FOLDER
-from evaluate.watch.wandb_scores import WANDB_ID_FILE
-from networks.write_once import write_once
+from datamodules.files import check_writable, replacing, wait_for_disk
+from evaluate.run_folder import CHECKPOINTS_FOLDER, WANDB_ID_FILE
+from networks.files.write_once import write_once
 
 EARLIER_CONFIG_FILE = "config.until-step-{step:07d}.yaml"
 """Configuration up to that step, if a run resumed with another one."""
-SUMMARY_FILE = "summary.csv"
-LAST_CHECKPOINT = "last.ckpt"
+CLASS_SCORES_FILE = "class_scores.csv"
 UNTRAINED_CHECKPOINT = "untrained.ckpt"
 STEP_NAME = "step-{step:07d}"
 BEST_PREFIX = "best-"
 """Names of checkpoints that are kept: that of a step, and the best one, at a step."""
 
-CSV_FOLDER = "csv"
+METRICS_FILE = "metrics.csv"
+LOG_FILE = "log.txt"
 TENSORBOARD_FOLDER = "tensorboard"
 PAGE_FILE = "index.html"
 PAGE_STATE_FILE = "run_page.json"
@@ -52,7 +53,7 @@ def durable_file(path: Path) -> Iterator[IO[bytes]]:
     with replacing(path) as temporary, temporary.open("xb") as file:
         yield file
         file.flush()
-        os.fsync(file.fileno())
+        wait_for_disk(file)
 
 
 def check_run_dir(run_dir: str | Path) -> None:

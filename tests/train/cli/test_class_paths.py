@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 
-from train.cli.class_paths import dotted_in_arguments, dotted_in_values
+from train.cli.class_paths import dotted_in_arguments, dotted_in_values, explain_missing
 
 MODULE = """
 import torch
@@ -123,3 +123,15 @@ def test_only_classes_are_changed():
         "a.B",
         "--trainer.callbacks+=a.B",
     ]
+
+
+def test_a_class_that_is_not_found_says_which_folder_to_add(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "lost_models.py").write_text("")
+    explained = explain_missing("Problem with given class_path 'lost_models.Mine':\n    No module named 'lost_models'")
+    assert f"lab/lost_models.py exists, so set PYTHONPATH={tmp_path}/lab, or start in that folder" in explained
+    in_file = explain_missing("- Unexpected import path format: lab/lost_models.py:Mine")
+    assert "lab/lost_models.py:Mine: write package.module:Class, with the folder of the file in PYTHONPATH" in in_file
+    assert explain_missing("something else") == "something else"

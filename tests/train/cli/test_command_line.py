@@ -1,6 +1,8 @@
 """The whole of a run through the command line."""
 
 import json
+import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -40,7 +42,7 @@ def assert_bitwise_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Te
 
 def test_a_run_directory_holds_all_of_a_run(train, config, capsys):
     folder = train(config | {"trainer": config["trainer"] | {"max_epochs": 12}})
-    for name in ("config.yaml", "summary.csv", UNTRAINED, LAST, "csv/version_0/metrics.csv"):
+    for name in ("config.yaml", "summary.csv", UNTRAINED, LAST, "metrics.csv"):
         assert (folder / name).is_file(), name
     assert len(list(folder.glob("checkpoints/step-*.ckpt"))) == 12
     assert len(list(folder.glob("checkpoints/best-step-*.ckpt"))) == 1
@@ -156,7 +158,7 @@ def test_a_run_without_its_last_checkpoint_goes_on_from_the_newest(train, config
     assert (folder / UNTRAINED).stat().st_mtime_ns == untrained
     assert not (folder / LAST).exists()
     assert load_checkpoint(folder / "checkpoints/step-0000018.ckpt").epoch == 3
-    assert pd.read_csv(folder / "csv/version_1/metrics.csv")["step"].min() > 6
+    assert pd.read_csv(folder / "metrics.csv")["val/mixed/loss"].count() == 3
 
 
 def test_the_same_command_starts_a_run_and_says_so(train, config, caplog):
@@ -171,10 +173,46 @@ def test_a_run_that_could_not_start_does_not_take_the_directory(train, config, c
         train(config, "--model.init_from", "nowhere.ckpt")
     assert stop.value.code == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "error: there is no checkpoint nowhere.ckpt to start from: `init_from` must name a file"
+        "error: there is no checkpoint nowhere.ckpt to start from: `init_from` must name a file, or a folder of "
+        "`export`"
     )
     assert not (Path(config["run_dir"]) / "config.yaml").exists()
     train(config)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--model.freeze", "[nonsense]"),
+        ("--model.init_from", "nowhere.ckpt"),
+        ("--best_checkpoint.monitor", "brain/tiny/best"),
+        ("--brain.benchmarks", "[tiny]", "--brain.stages", "[relu99]"),
+    ],
+    ids=" ".join,
+)
+def test_a_failed_start_leaves_nothing(train, config, tiny_benchmark, arguments):
+    with pytest.raises(SystemExit):
+        train(config, *arguments)
+    assert not Path(config["run_dir"]).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--brain.benchmarks", "[simulate]"), "unknown benchmark 'simulate'"),
+        (("--brain.benchmarks", "[mine.py:noises]"), "benchmark 'mine.py:noises'"),
+        (("--brain.metrics", "[encodin]"), "encodin"),
+    ],
+)
+def test_an_unknown_benchmark_is_found_before_data_are_set_up(train, config, capsys, monkeypatch, arguments, message):
+    monkeypatch.setattr(
+        "datamodules.batches.sampling.corpus_shares.open_clips", lambda *_, **__: pytest.fail("data were set up")
+    )
+    with pytest.raises(SystemExit) as stop:
+        train(config, *arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert not Path(config["run_dir"]).exists()
 
 
 @pytest.mark.parametrize(
@@ -207,13 +245,38 @@ def test_the_last_checkpoint_is_evaluated(train, config, monkeypatch):
     loaded = []
     monkeypatch.setattr(AuditoryModule, "on_load_checkpoint", lambda self, checkpoint: loaded.append(checkpoint))
     train(config, command="validate")
-    assert [checkpoint["global_step"] for checkpoint in loaded] == [12]
-    assert not list(folder.glob("csv/version_1"))
+    for named in (["validate", str(folder)], ["validate", "--run_dir", str(folder)], ["validate", str(folder / LAST)]):
+        monkeypatch.setattr(sys, "argv", ["train", *named])
+        main()
+    assert [checkpoint["global_step"] for checkpoint in loaded] == [12] * 4
+    assert len(list(folder.rglob("metrics.csv"))) == 1
 
 
-def test_validate_scores_a_checkpoint(train, config):
+@pytest.mark.parametrize("command", ["validate", "test"])
+def test_a_checkpoint_is_evaluated_next_to_chance(train, config, corpus, tmp_path, capsys, command):
+    tags = {"name": "tags", "kind": "many_labels", "side": "noise", "loss_weight": 1.0}
+    config["data"]["tasks"] = ["word", tags]
+    for side in ("signal", "noise"):
+        shutil.copytree(corpus / side, tmp_path / side)
+        shutil.copytree(corpus / side / "val", tmp_path / side / "test")
+        config["data"][side] = str(tmp_path / side)
+    config["trainer"]["max_epochs"] = 1
     folder = train(config)
-    train(config, "--ckpt_path", str(folder / LAST), command="validate")
+    values = pd.read_csv(folder / "metrics.csv").ffill().iloc[-1]
+    capsys.readouterr()
+    train(config, "--ckpt_path", str(folder / LAST), command=command)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line[:1] in "│┃"]
+    header, *rows = ([cell.strip() for cell in re.split("[│┃]", line)[1:-1]] for line in lines)
+    table = {(row[0], row[1]): dict(zip(header, row, strict=True)) for row in rows}
+    assert header[:4] == ["condition", "task", "loss", "top1"]
+    assert header[header.index("chance") - 1].endswith("average_precision")
+    assert list(table) == [(c, t) for c in ("mixed", "quiet") for t in ("weighted sum", "word", "tags")]
+    for condition in ("mixed", "quiet"):
+        assert table[condition, "weighted sum"]["loss"] == f"{values[f'val/{condition}/loss']:.3f}"
+        for metric in ("loss", "top1", "chance"):
+            assert table[condition, "word"][metric] == f"{values[f'val/{condition}/word/{metric}']:.3f}"
+        assert table[condition, "tags"]["top1"] == "–"
+    assert float(table["mixed", "tags"]["chance"]) > 0
 
 
 @pytest.mark.parametrize(
@@ -229,7 +292,7 @@ def test_checkpoints_after_steps_need_nothing_else(train, config, recipe, saved)
 
 
 def test_help_names_what_can_be_asked_for(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["train", "fit", "--help"])
+    monkeypatch.setattr(sys, "argv", ["train", "fit", "--help-all"])
     with pytest.raises(SystemExit):
         main()
     text = " ".join(capsys.readouterr().out.split())
@@ -259,7 +322,8 @@ def test_a_misspelt_key_is_named(train, config, capsys):
     with pytest.raises(SystemExit) as stop:
         train(config)
     assert stop.value.code == 2
-    assert "bach_size" in capsys.readouterr().err
+    shown = " ".join(capsys.readouterr().err.split())
+    assert re.search(r"'data.bach_size' \(did you mean data.batch_size\?\), in \S+\.yaml", shown)
     assert not Path(config["run_dir"]).exists()
 
 
@@ -311,7 +375,15 @@ def test_print_config_shows_every_value(monkeypatch, capsys, config, tmp_path):
             ("--data.batchsize", "4"),
             "error: unrecognized arguments: --data.batchsize 4 (did you mean --data.batch_size?)",
         ),
+        (
+            ("--trainer.max_epoch", "3"),  # no abbreviation
+            "error: unrecognized arguments: --trainer.max_epoch 3 (did you mean --trainer.max_epochs?)",
+        ),
         (("--config", "gone.yaml"), 'error: Parser key "config": File does not exist'),
+        (
+            ("--config", "cochcnn_word"),
+            "error: argument -c/--config: there is no file or recipe cochcnn_word (did you mean cochcnn9_word.yaml?)",
+        ),
     ],
 )
 def test_a_mistyped_option_is_told_in_a_line_or_two(train, config, capsys, arguments, error):

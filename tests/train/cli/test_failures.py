@@ -42,6 +42,7 @@ def last_line(capfd: pytest.CaptureFixture) -> str:
 )
 def test_without_weights_and_biases_a_run_is_kept_to_be_sent_later(config, tmp_path, environment):
     pytest.importorskip("wandb")
+    config["trainer"] |= {"max_epochs": 1, "limit_val_batches": 1}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "train", "fit", "--config", str(tmp_path / "config.yaml"), "--wandb", "project"]
     # A process of its own: wandb keeps the mode that it was first used in.

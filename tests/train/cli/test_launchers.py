@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from torch import distributed as dist
 
-from tests.helpers.training_processes import start, wait_for
+from tests.helpers.training_processes import start, start_ranks, wait_for
 from train.cli.failures import explain
-from train.cli.launchers import NUMBERS, check_launcher, check_num_processes, check_numbers
+from train.cli.launchers import NUMBERS, check_launcher, check_numbers, devices_to_use
 from train.errors import TrainingError
 
 SRUN = {
@@ -106,7 +108,9 @@ def ended(config: dict, path: Path, environment: dict) -> list[str]:
     return result.stderr.strip().splitlines()
 
 
-@pytest.mark.parametrize("environment", [{"SLURM_NTASKS": "4"}, {"RANK": "none"}], ids=str)
+@pytest.mark.parametrize(
+    "environment", [pytest.param({"SLURM_NTASKS": "4"}, marks=pytest.mark.slow), {"RANK": "none"}], ids=str
+)
 def test_the_command_ends_with_that_line(config, tmp_path, environment):
     lines = ended(config, tmp_path / "config.yaml", environment)
     assert lines[-1].startswith("error: ")
@@ -114,17 +118,76 @@ def test_the_command_ends_with_that_line(config, tmp_path, environment):
     assert not Path(config["run_dir"]).exists()
 
 
-@pytest.mark.parametrize("environment", [SRUN, TORCHRUN | {"WORLD_SIZE": "4"}], ids=["srun", "torchrun"])
-@pytest.mark.parametrize(("devices", "num_nodes"), [(4, 1), ("4", 1), (2, 2), ([0, 1], 2), ("auto", 1), (-1, 1)])
+MPIRUN = {"OMPI_COMM_WORLD_SIZE": "4"}
+SCRIPT = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "4"}
+FOUR = {
+    "srun": SRUN,
+    "torchrun": TORCHRUN | {"WORLD_SIZE": "4"},
+    "jsrun": JSRUN | {"JSM_NAMESPACE_SIZE": "4"},
+    "mpirun": MPIRUN,
+    "ranks set by a script": SCRIPT,
+}
+
+
+@pytest.mark.parametrize("environment", FOUR.values(), ids=FOUR)
+@pytest.mark.parametrize(("devices", "num_nodes"), [(4, 1), ("4", 1), (2, 2), ([0, 1], 2), ("0,1,2,3", 1)])
 def test_as_many_processes_as_devices(environment, devices, num_nodes):
-    check_num_processes(devices, num_nodes, environment)
+    assert devices_to_use(devices, num_nodes, environment) == (devices, num_nodes)
 
 
-@pytest.mark.parametrize("environment", [SRUN, TORCHRUN | {"WORLD_SIZE": "4"}], ids=["srun", "torchrun"])
+@pytest.mark.parametrize("environment", FOUR.values(), ids=FOUR)
+@pytest.mark.parametrize("devices", ["auto", -1, "-1"])
+def test_by_default_there_are_as_many_devices_as_processes(environment, devices):
+    """On a CPU, Lightning would use one: each process would train alone, all in the same folder."""
+    assert devices_to_use(devices, 1, environment) == (4, 1)
+    assert devices_to_use(devices, 2, environment) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [SRUN | {"SLURM_NNODES": "2"}, TORCHRUN | {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}],
+    ids=["srun", "torchrun"],
+)
+@pytest.mark.parametrize("devices", ["auto", 2])
+def test_machines_are_those_of_the_launcher(environment, devices):
+    assert devices_to_use(devices, 1, environment) == (2, 2)
+    with pytest.raises(TrainingError, match=r"--trainer.devices 2 --trainer.num_nodes 2"):
+        devices_to_use(4, 1, environment)
+
+
+ALONE = (
+    "nothing",
+    "a shell named bash",
+    "a shell named interactive",
+    "Lightning's own children",
+    "what Lightning leaves in its own process",
+    "bsub without jsrun",
+    "a job of PBS",
+    "one process of MPI",
+)
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_without_a_launcher_devices_are_up_to_lightning(name):
+    assert devices_to_use("auto", 1, SOUND[name]) == ("auto", 1)
+
+
+@pytest.mark.parametrize("environment", FOUR.values(), ids=FOUR)
 @pytest.mark.parametrize(("devices", "num_nodes"), [(1, 1), ("1", 1), (3, 1), (4, 2), ([0], 1)])
 def test_another_number_of_processes_is_one_line(environment, devices, num_nodes):
     with pytest.raises(TrainingError, match=rf"4 processes were started.*--trainer.devices {4 // num_nodes}"):
-        check_num_processes(devices, num_nodes, environment)
+        devices_to_use(devices, num_nodes, environment)
+
+
+@pytest.mark.skipif(not dist.is_gloo_available(), reason="PyTorch is built without gloo")
+def test_ranks_without_a_number_of_devices_train_together(config, capfd):
+    """One run with examples shared out, not two."""
+    config["data"]["batch_size"] = 3
+    assert "devices" not in config["trainer"]
+    assert [wait_for(rank) for rank in start_ranks(config)] == [0, 0]
+    run_dir = Path(config["run_dir"])
+    assert torch.load(run_dir / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 12
+    assert yaml.safe_load((run_dir / "config.yaml").read_text())["trainer"]["devices"] == "auto"
 
 
 def test_processes_that_would_each_train_alone_are_one_line(config, capfd):

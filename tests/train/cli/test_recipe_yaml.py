@@ -47,6 +47,14 @@ def test_each_is_one_line_that_names_the_file(monkeypatch, capsys, tmp_path, tex
     assert not Path("pwned").exists()
 
 
+def test_a_text_that_is_read_as_a_truth_value_is_one_line(monkeypatch, capsys, tmp_path):
+    (tmp_path / "bad.yaml").write_text("data: {signal: x, tasks: [no]}\n")
+    message = refused(monkeypatch, capsys, "--config", str(tmp_path / "bad.yaml"))
+    assert message.endswith(
+        'error: Parser key "data.tasks": got the truth value False, as YAML reads on, off, yes and no; quote a text'
+    )
+
+
 def test_a_part_in_another_file_is_checked_too(monkeypatch, capsys, tmp_path):
     (tmp_path / "backbone.yaml").write_text("class_path: networks.CochCNN9\ninit_args: {width: 0.1, width: 0.2}\n")
     (tmp_path / "outer.yaml").write_text("model:\n  backbone: backbone.yaml\n")

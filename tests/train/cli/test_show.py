@@ -1,8 +1,11 @@
 """`python -m train show`: sounds and a picture of mixtures."""
 
+import re
+
 import numpy as np
 import pytest
 import soundfile
+import yaml
 from PIL import Image
 
 from datamodules.audio import rms
@@ -23,8 +26,11 @@ def test_mixtures_are_written_and_drawn(show, corpus, tmp_path):
     given = [corpus / "signal", "--out", out, "--duration_s", 0.4, "--jitter_s", 0.05]
     show(*given, "--noise", corpus / "noise", "--num", 3)
     files = sorted(path.name for path in out.iterdir())
-    assert len(files) == 4
-    assert files[-1] == "mixtures.png"
+    assert len(files) == 5
+    assert files[3:] == ["mixtures.csv", "mixtures.png"]
+    lines = (out / "mixtures.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["file", *files[:3]]
+    assert all(re.search(r"word \w+; speaker \w+ in texture .* dB SNR", line) for line in lines[1:])
     assert [name[:3] for name in files[:3]] == ["00-", "01-", "02-"]
     assert all("word-" in name for name in files[:3])
     waveforms = [soundfile.read(out / name)[0] for name in files[:3]]
@@ -36,7 +42,37 @@ def test_mixtures_are_written_and_drawn(show, corpus, tmp_path):
     before = [(out / name).read_bytes() for name in files[:3]]
     show(*given, "--noise", corpus / "noise", "--num", 3)
     assert [(out / name).read_bytes() for name in files[:3]] == before
-    show(corpus / "signal" / "val", *given[1:], "--num", 1)
+    (out / "03-of-the-user.wav").touch()
+    show(corpus / "signal" / "val", *given[1:], "--num", 1, "--seed", 5)
+    left = sorted(path.name for path in out.iterdir())
+    assert left[1:] == ["03-of-the-user.wav", "mixtures.csv", "mixtures.png"]
+    assert (out / "mixtures.csv").read_text().splitlines()[1].startswith(left[0])
+
+
+AUGMENTATION = [
+    {"class_path": "datamodules.Reverberation", "init_args": {"num_rooms": 3, "longest_s": 0.1}},
+    {"class_path": "datamodules:Gain", "init_args": {"gain_db": [3, 3]}},
+    {"class_path": "FrequencyMask", "init_args": {"number": 1, "most": 0.5}},
+]
+
+
+def test_a_configuration_is_shown_without_and_with_its_augmentation(show, config, tmp_path):
+    config["data"] |= {"augmentation": AUGMENTATION, "noise": [config["data"]["noise"]], "mix_on_device": True}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(config))
+    out = tmp_path / "shown"
+    show(path, "--out", out, "--num", 2)
+    names = sorted(file.name for file in out.glob("*.wav"))
+    assert [name.endswith("-augmented.wav") for name in names] == [True, False] * 2
+    content = (out / "mixtures.csv").read_text()
+    assert content.count("signal: Reverberation 0.") + content.count("signal: Reverberation 1.") == 2
+    assert content.count("mixture: Gain gain_db 3, FrequencyMask starts") == 2
+    sounds = {name: soundfile.read(out / name)[0] for name in names}
+    augmented, plain = (rms(sounds[name]) for name in names[:2])
+    assert 20 * np.log10(augmented / plain) == pytest.approx(3.0, abs=0.05)
+    assert min(Image.open(out / "mixtures.png").size) > 300
+    with pytest.raises(SystemExit):
+        show(path, "--out", out, "--noise", "elsewhere")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +82,7 @@ def test_mixtures_are_written_and_drawn(show, corpus, tmp_path):
         (["--snr_db", 3, -3], "--snr_db LOW HIGH with LOW at most HIGH; got 8, 0.1, [3.0, -3.0]"),
         (["--snr_db", 3], "got 8, 0.1, [3.0]"),
         (["--duration_s", 0], "expected a duration_s of at least one sample at 2000 Hz, got 0.0"),
-        (["--split", "test"], "no shard set here"),
+        (["--split", "test"], "but none of test"),
     ],
 )
 def test_errors_are_reported_in_one_line(show, corpus, tmp_path, capsys, arguments, message):
@@ -62,7 +98,7 @@ def test_help_lists_all_options(show, capsys):
         show("--help")
     assert stop.value.code == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("usage: python -m train show")
+    assert printed.startswith("usage: cochlearn show")
     for option in ("--noise", "--out", "--num", "--split", "--duration_s", "--snr_db", "--jitter_s", "--seed"):
         assert option in printed
     assert "Write a few mixtures as training hears them" in printed
@@ -75,5 +111,6 @@ def test_the_overview_lists_all_commands(monkeypatch, capsys, arguments, status)
         main()
     assert stop.value.code == status
     printed = "".join(capsys.readouterr())
-    for name in ("fit", "validate", "test", "show") if status == 0 else ("python -m train", "COMMAND"):
+    expected = {0: ("fit", "validate", "test", "show"), 2: ("cochlearn train", "show" if arguments else "COMMAND")}
+    for name in expected[status]:
         assert name in printed

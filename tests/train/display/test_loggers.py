@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 
 from evaluate.watch.wandb_scores import WandbProject, parse_wandb_project
 from train.display import loggers as module
@@ -52,6 +52,16 @@ def test_the_team_is_the_entity(tmp_path, caplog):
     assert (logger.experiment.entity, logger.experiment.project) == ("lab", "coch")
     assert list(tmp_path.glob("run/wandb/offline-run-*"))
     assert warnings(caplog) == []
+
+
+def test_nothing_is_started_or_written_before_the_first_value(tmp_path):
+    wandb = pytest.importorskip("wandb")
+    *_, logger = loggers_of(str(tmp_path / "run"), "lab/coch")
+    assert wandb.run is None
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["wandb_id.txt"]
+    logger.log_metrics({"loss": 1.0}, step=0)
+    assert wandb.run is not None
+    assert list(tmp_path.glob("run/wandb/offline-run-*"))
 
 
 @pytest.mark.parametrize("name", ["lab/coch/cleaned", "lab/", "coch: the first", "a#b", "x" * 200])
@@ -120,8 +130,8 @@ def test_a_run_continues_when_wandb_breaks(train_briefly, caplog, monkeypatch):
 
 
 def test_guarded_loggers_can_be_sent_to_other_processes(tmp_path):
-    csv, board = loggers_of(str(tmp_path / "run"), None)
-    assert isinstance(csv, CSVLogger)
+    table, board = loggers_of(str(tmp_path / "run"), None)
+    assert isinstance(pickle.loads(pickle.dumps(table)), module.MetricsLogger)
     assert isinstance(pickle.loads(pickle.dumps(board)), module.LeftOutOnError)
 
 

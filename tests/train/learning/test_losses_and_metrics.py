@@ -1,6 +1,7 @@
 """Losses and metrics against plain versions."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import norm
@@ -8,9 +9,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torchmetrics.classification import MulticlassAccuracy
 
 from datamodules.tasks import Task
+from train.display.run_summary import held_out_rows
 from train.learning.losses import task_loss, weighted_losses
 from train.learning.task_metrics import ManyLabelRanking, accuracy, task_metrics
-from train.run.run_callbacks import held_out_rows
 
 WORD = Task("word", "one_label", "signal", labels=("<null>", *"abcdef"))
 TAGS = Task("tags", "many_labels", "noise", loss_weight=300.0, labels=("<null>", *"abcd"))
@@ -40,6 +41,18 @@ def test_losses_are_weighted_means():
     torch.testing.assert_close(losses.total, word + 300 * tags)
     with pytest.raises(KeyError, match="'tags'"):
         weighted_losses(logits, {"word": targets["word"]}, [WORD, TAGS])
+
+
+def test_smoothed_labels_are_mixed_with_all_classes():
+    generator = torch.Generator().manual_seed(0)
+    logits, targets = torch.randn(6, 7, generator=generator), torch.tensor([0, 1, 2, -1, 4, 5])
+    smooth = torch.full((6, 7), 0.2 / 7).scatter_add(1, targets.clamp(min=0)[:, None], torch.full((6, 1), 0.8))
+    expected = -(smooth * torch.log_softmax(logits, 1)).sum(dim=1)[targets >= 0].mean()
+    torch.testing.assert_close(task_loss(logits, targets, WORD, label_smoothing=0.2), expected)
+    tags = torch.tensor([[0.0, 1.0, 1.0, 0.0, 0.0], [torch.nan] * 5])
+    p = torch.sigmoid(logits[:1, :5])
+    expected = -(tags[:1] * 0.8 + 0.1).mul(p.log()).add((0.9 - tags[:1] * 0.8) * (1 - p).log()).mean()
+    torch.testing.assert_close(task_loss(logits[:2, :5], tags, TAGS, label_smoothing=0.2), expected)
 
 
 def test_loss_is_in_float32_whatever_the_logits():
@@ -84,6 +97,16 @@ def test_accuracies_and_their_chance_level():
     assert set(task_metrics(few)) == {"top1", "chance"}
 
 
+def test_chance_of_a_condition_with_one_class_is_that_of_guessing():
+    """As of a task about the noise in quiet, where every answer should be the null class."""
+    metrics = task_metrics(WORD)
+    assert torch.isnan(metrics["chance"].compute())
+    logits = torch.tensor([[9.0, 8, 7, 6, 5, 4, 3]]).repeat(4, 1)
+    metrics.update(logits, torch.tensor([0, 0, 0, 0]))
+    result = metrics.compute()
+    assert (result["top1"], result["chance"]) == (1, pytest.approx(1 / 7))
+
+
 def test_metrics_that_agree_on_the_first_batch_stay_apart():
     metrics = task_metrics(WORD)
     logits = torch.tensor([[9.0, 8, 7, 6, 5, 4, 3]]).repeat(4, 1)
@@ -105,6 +128,32 @@ def test_accuracy_is_that_of_torchmetrics(top_k):
         ours.update(logits, targets)
         theirs.update(logits, targets)
     assert ours.compute() == theirs.compute()
+
+
+def test_values_of_classes_without_positives_or_negatives_are_nan_and_counted():
+    logits, targets = examples()
+    metric = ManyLabelRanking(5)
+    metric.update(logits, targets.float())
+    result, by_class = metric.compute(), metric.by_class
+    assert by_class.auroc.isnan().tolist() == by_class.average_precision.isnan().tolist() == [False] * 3 + [True] * 2
+    assert by_class.positives.tolist() == targets.sum(dim=0).tolist()
+    assert result["ranked_classes"] == 3
+    auroc = [roc_auc_score(targets[:, place], logits[:, place]) for place in range(3)]
+    np.testing.assert_allclose(by_class.auroc[:3], auroc, rtol=1e-5)
+    assert float(result["dprime_of_auroc"]) == pytest.approx(2**0.5 * norm.ppf(np.mean(auroc)), rel=1e-4)
+    assert float(result["dprime"]) == pytest.approx(2**0.5 * np.mean(norm.ppf(auroc)), rel=1e-4)
+
+
+def test_values_of_classes_are_written(fit_here, config):
+    config["data"]["tasks"] = ["word", {"name": "tags", "kind": "many_labels", "side": "noise"}]
+    config["trainer"] |= {"max_epochs": 1}
+    table = pd.read_csv(fit_here(config) / "class_scores.csv")
+    assert table.columns.tolist() == [
+        *("condition", "task", "label", "average_precision", "auroc", "dprime", "positives")
+    ]
+    assert set(table["condition"]) == {"mixed", "quiet"}
+    assert {"hiss", "hum", "steady"} < set(table["label"])
+    assert table[table["positives"] == 0]["auroc"].isna().all()
 
 
 def test_examples_without_labels_are_left_out_of_the_ranking():

@@ -123,7 +123,7 @@ def test_gradient_norms_are_of_each_weighted_task_and_change_nothing():
         assert torch.equal(one.grad, other.grad)
     alone = make_module()
     log_of(alone)
-    _, losses = alone._logits_and_losses(batch)
+    _, losses = alone._logits_and_losses(alone._heard(batch), alone.objectives)
     (0.25 * losses.by_task["speaker"]).backward()
     squares = [parameter.grad.square().sum() for parameter in alone.network.backbone.parameters()]
     expected = float(torch.stack(squares).sum().sqrt())
@@ -142,7 +142,7 @@ def test_an_example_without_a_label_does_not_count():
     batch = make_batch()
     batch["targets"]["speaker"][1:] = -1
     module.eval()  # batch normalisation would mix the examples
-    logits, losses = module._logits_and_losses(batch)
+    logits, losses = module._logits_and_losses(module._heard(batch), module.objectives)
     alone = torch.nn.functional.cross_entropy(logits["speaker"][:1], batch["targets"]["speaker"][:1])
     assert float(losses.by_task["speaker"]) == pytest.approx(float(alone))
     assert {name: int(number) for name, number in losses.num_labelled.items()} == {"word": 4, "speaker": 1}

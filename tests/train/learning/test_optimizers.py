@@ -97,7 +97,7 @@ def _with_steps(made, num_steps):
 def test_the_state_of_another_kind_of_optimiser_is_refused():
     adam, sgd = torch.optim.AdamW([parameter()]), torch.optim.SGD([parameter(), parameter()], lr=0.1)
     keep_settings(sgd)
-    with pytest.raises(TrainingError, match=r"trains 1 parameters, this one 2: resume with the same `freeze`"):
+    with pytest.raises(TrainingError, match=r"trains 1 parameter, this one 2: resume with the same `freeze`"):
         sgd.load_state_dict(adam.state_dict())
     keep_settings(adam)
     other = torch.optim.SGD([parameter()], lr=0.1)

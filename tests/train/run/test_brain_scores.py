@@ -33,8 +33,14 @@ def load(run_dir: Path, name: str = "last.ckpt") -> dict:
 
 def test_scoring_leaves_training_bitwise_unchanged_also_when_it_raises(config, tmp_path, monkeypatch):
     without = load(fit(config, tmp_path / "without", monkeypatch, benchmarks=[]))["state_dict"]
-    scored = fit(config, tmp_path / "with", monkeypatch)
-    assert (scored / "scores.csv").is_file()
+    metrics = ["encoding", {"name": "rsa", "every_n_steps": 4}, {"name": "partition:untrained:self", "at_steps": [3]}]
+    scored = fit(config, tmp_path / "with", monkeypatch, metrics=metrics)
+    steps = pd.read_csv(scored / "scores.csv").groupby("metric")["step"].agg(lambda found: sorted(set(found)))
+    assert steps[["encoding_r2_corrected", "rsa", "partition_shared_r2_corrected/untrained-self"]].tolist() == [
+        [0, 6, 12],
+        [0, 4, 8, 12],
+        [0, 3, 12],
+    ]
 
     def fail(*args: object, **kwargs: object) -> None:
         torch.rand(3)

@@ -19,7 +19,7 @@ from networks.weights.checkpoint import NETWORK_KEY
 from tests.helpers.killed import die, die_at_write
 from tests.helpers.training_processes import KILLED, before_step, start, start_ranks, wait_for
 from train.run import run_directory
-from train.run.checkpoint_writer import AtomicCheckpointIO, CheckpointWriteError, remove_partial_checkpoints
+from train.run.checkpoints.checkpoint_writer import AtomicCheckpointIO, CheckpointWriteError, remove_partial_checkpoints
 from train.run.stop_signals import EXIT_STOPPED
 
 pytestmark = pytest.mark.usefixtures("tiny_benchmark")
@@ -69,7 +69,8 @@ MOMENTS = {
     "before an epoch's last checkpoint": lambda: die_at_write(files, 3, "after", name_ends=".ckpt"),
     "while the last checkpoint is written": lambda: die_at_write(files, 2, "half", name_ends="last.ckpt"),
     "after the first epoch's scores": lambda: die_after_scores(2),
-    "before the second epoch's scores": lambda: die_before_scores(3),
+    "before scores within an epoch": lambda: die_before_scores(3),
+    "before the second epoch's scores": lambda: die_before_scores(4),
 }
 QUICK = ("in the middle of the second epoch",)
 
@@ -77,7 +78,14 @@ QUICK = ("in the middle of the second epoch",)
 @pytest.fixture
 def config(config):
     best = {"monitor": "brain/tiny/best", "mode": "max"}
-    return config | {"brain": {"benchmarks": ["tiny"], "figures": False}, "best_checkpoint": best}
+    metrics = [
+        "encoding",
+        {"name": "rsa", "every_n_epochs": 2},
+        {"name": "dimensionality", "at_steps": [9], "at_start": False},
+        {"name": "partition:untrained:self", "every_n_epochs": 0, "at_start": False},
+    ]
+    brain = {"benchmarks": ["tiny"], "figures": False, "metrics": metrics}
+    return config | {"brain": brain, "best_checkpoint": best}
 
 
 def outcome(run_dir: Path) -> tuple[dict, pd.DataFrame]:
@@ -109,10 +117,11 @@ def best(run_dir: Path, checkpoint: dict) -> tuple[list[str], list[float]]:
 
 
 def logged(run_dir: Path) -> pd.DataFrame:
-    """Losses and accuracies by step; of a step that was done twice, the later row."""
-    paths = run_dir.glob("csv/version_*/metrics.csv")
-    in_order = sorted(paths, key=lambda path: int(path.parent.name.removeprefix("version_")))
-    table = pd.concat([pd.read_csv(path) for path in in_order], ignore_index=True).groupby("step").last()
+    """Losses and accuracies by step; no value is in the table twice."""
+    rows = pd.read_csv(run_dir / "metrics.csv").groupby("step")
+    counts = rows.count()
+    assert (counts[[name for name in counts if name.startswith(("train/", "val/", "brain/"))]] <= 1).all(axis=None)
+    table = rows.last()
     return table[sorted(name for name in table if name.startswith(("train/", "val/")))]
 
 
@@ -143,15 +152,48 @@ def test_scores_of_the_end_are_made_up_for(config, tmp_path):
     config = config | {"brain": config["brain"] | {"every_n_epochs": 0}, "best_checkpoint": {}}
     whole = config | {"run_dir": str(tmp_path / "undisturbed")}
     assert wait_for(start(whole)) == 0
-    assert wait_for(start(config, prepare=lambda: die_before_scores(2))) == KILLED
+    assert wait_for(start(config, prepare=lambda: die_before_scores(3))) == KILLED
     assert wait_for(start(config, "--resume", "true")) == 0
     assert_same_outcome(Path(config["run_dir"]), Path(whole["run_dir"]))
 
 
+def with_everything_random(config: dict) -> dict:
+    """A run with all sampling and augmentation, weighted corpora, averaged weights and an objective."""
+    data = config["data"]
+    second = f"{data['noise']} again"
+    if not Path(second).exists():
+        shutil.copytree(data["noise"], second)
+    named = [
+        ("MoreNoises", {"most": 2, "probability": 0.7}),
+        ("Speed", {"probability": 0.5}),
+        ("Pitch", {"probability": 0.5}),
+        ("Reverberation", {"num_rooms": 5, "longest_s": 0.1}),
+        ("Equalization", {"applies_to": "noise"}),
+        ("BandLimit", {"applies_to": "mixture", "high_hz": [500, 1000]}),
+        ("Gain", {}),
+        ("Mixup", {}),
+        ("TimeMask", {}),
+        ("FrequencyMask", {}),
+    ]
+    balanced = {"class_path": "datamodules.BalancedSampling", "init_args": {"label": "word"}}
+    data = data | {
+        "tasks": ["tags"],
+        "noise": {data["noise"]: 1.0, second: 3.0},
+        "augmentation": [{"class_path": f"datamodules.{name}", "init_args": given} for name, given in named],
+        "signal_sampling": balanced,
+        "noise_sampling": balanced | {"init_args": {"label": "texture", "temperature": 2.0}},
+    }
+    patches = {"patch_bands": 3, "patch_frames": 4, "num_hidden": 8}
+    objectives = [{"class_path": "MaskedPatches", "init_args": patches}]
+    return config | {"data": data, "model": config["model"] | {"ema_decay": 0.9, "objectives": objectives}}
+
+
 @pytest.mark.slow
-def test_checkpoints_within_an_epoch_go_on_within_it(config, tmp_path):
+@pytest.mark.parametrize("change", [dict, with_everything_random])
+def test_checkpoints_within_an_epoch_go_on_within_it(config, tmp_path, change):
     every_two = {"every_n_epochs": None, "every_n_train_steps": 2}
-    config = config | {"checkpoint": every_two, "data": config["data"] | {"num_workers": 2}}
+    config = change(config) | {"checkpoint": every_two}
+    config["data"] = config["data"] | {"num_workers": 2}
     whole = config | {"run_dir": str(tmp_path / "undisturbed")}
     assert wait_for(start(whole)) == 0
     assert wait_for(start(config, prepare=lambda: die_at_batch(10))) == KILLED
@@ -174,12 +216,15 @@ def test_a_run_told_to_stop_saves_and_says_so(config, undisturbed, batch, stoppe
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("change", [dict, with_everything_random])
 @pytest.mark.parametrize("num_ranks", [1, pytest.param(2, marks=needs_gloo)])
-def test_killed_at_ten_random_moments(config, tmp_path, num_ranks):
+def test_killed_at_ten_random_moments(config, tmp_path, num_ranks, change):
     """SIGKILL to all ranks at random times, with two loading workers each, until the run comes to its end."""
     trainer = config["trainer"] | {"max_epochs": 4, "devices": num_ranks}
     trainer |= {"strategy": "ddp" if num_ranks > 1 else "auto"}
-    config = config | {"trainer": trainer, "data": config["data"] | {"num_workers": 2, "batch_size": 6 // num_ranks}}
+    config = change(config) | {"trainer": trainer}
+    config["data"] = config["data"] | {"num_workers": 2}
+    config["data"]["batch_size"] = (6 if change is dict else 8) // num_ranks  # blended in pairs
     config["checkpoint"] = {"every_n_epochs": None, "every_n_train_steps": 2}
 
     def run(settings, *arguments):
@@ -218,7 +263,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(run_directory.os, "fsync", full)
+    monkeypatch.setattr("datamodules.files.os.fsync", full)
     with pytest.raises(CheckpointWriteError, match=r"last\.ckpt could not be written .*No space left.* are whole"):
         AtomicCheckpointIO().save_checkpoint({"step": 2}, path)
     assert torch.load(str(path), weights_only=True) == {"step": 1}

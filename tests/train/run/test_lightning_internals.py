@@ -12,11 +12,14 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from train.run.lightning_internals import (
     OpenModelCheckpoint,
+    actions_by_name,
     batches_completed,
     close_whole_pass,
     failed_parser,
     loss_scale,
+    parent_of,
     passes_completed,
+    subcommand_of,
     subcommand_parser,
 )
 
@@ -136,6 +139,17 @@ def test_a_subcommand_has_a_parser_that_writes_its_configuration(monkeypatch):
     monkeypatch.setattr(LightningCLI, "_run_subcommand", lambda self, subcommand: None)
     cli = LightningCLI(Line, save_config_callback=None)
     assert "max_steps: 7" in subcommand_parser(cli, "fit").dump(cli.config.fit)
+
+
+def test_a_parser_knows_its_subcommand_and_its_options():
+    whole, fit = ArgumentParser(), ArgumentParser()
+    fit.add_argument("-r", "--rate", type=float, default=0.5, help="a number")
+    whole.add_subcommands().add_subcommand("fit", fit)
+    whole.parse_args(["fit"])
+    assert (parent_of(whole), subcommand_of(whole)) == (None, None)
+    assert (parent_of(fit), subcommand_of(fit)) == (whole, "fit")
+    action = actions_by_name(fit)["rate"]
+    assert (action.help, action.default) == ("a number", 0.5)
 
 
 def test_an_error_names_the_parser_of_its_subcommand():

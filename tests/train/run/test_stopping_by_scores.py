@@ -5,13 +5,11 @@ import signal
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
 
-from evaluate.benchmarks import BENCHMARKS, Benchmark
 from evaluate.callback import callback as callback_module
 from train.__main__ import main
 from train.learning.module import AuditoryModule
@@ -20,22 +18,7 @@ from train.run.stop_signals import StoppedBySignal
 MONITOR = "brain/tiny/best"
 
 
-@pytest.fixture(autouse=True)
-def tiny_benchmark(monkeypatch):
-    def make():
-        rng = np.random.default_rng(0)
-        sounds = rng.standard_normal((24, 800)).astype(np.float32) * 0.1
-        return Benchmark(
-            name="tiny",
-            version="1",
-            stimulus_names=tuple(f"sound{i}" for i in range(24)),
-            waveforms=lambda sample_rate_hz, num_samples: sounds,
-            responses=rng.standard_normal((24, 4, 3)),
-            units=pd.DataFrame({"unit": list("abcd"), "subject": ["s1", "s1", "s2", "s2"], "region": "Primary"}),
-            noise_corrected=True,
-        )
-
-    monkeypatch.setitem(BENCHMARKS, "tiny", make)
+pytestmark = pytest.mark.usefixtures("tiny_benchmark")
 
 
 def test_a_configuration_stops_early_and_keeps_the_best(config, tmp_path, monkeypatch):

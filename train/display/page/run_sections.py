@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +13,25 @@ import pytorch_lightning as pl
 import torch
 from matplotlib.figure import Figure
 
+from evaluate.benchmarks import ALL
 from evaluate.metrics.metric import ScoreKind
+from evaluate.metrics.score_kinds import kinds_in
 from evaluate.report.figures import compared, style
-from evaluate.report.figures import selection as s
-from evaluate.report.figures.series import entries_of, series_of
+from evaluate.report.figures.parts import parts_over_training_figure
+from evaluate.report.figures.series import entries_of, series_for, series_of
+from evaluate.report.figures.time_course import time_course_figure
 from evaluate.report.page import Cell, Paragraph, Part, Picture, ValueTable
+from evaluate.report.tables.score_tables import best_stages
+from evaluate.report.tables.shared_variance import parts_over_training
 from evaluate.scoring import table as t
 from train.display.last_validation import LastValidation
 from train.display.logged_values import VALIDATION_PREFIX, values_of
-from train.display.page_parts import Section
-from train.display.run_figures import confusion_figure, curves_figure, mixtures_figure
+from train.display.page.page_parts import Section
+from train.display.page.run_figures import confusion_figure, curves_figure, mixtures_figure
+from train.display.run_summary import held_out_rows
+from train.display.score_course import course_of
 from train.learning.validation_sample import Mixtures, ValidationSample
 from train.run.metric_history import read_history
-from train.run.run_callbacks import held_out_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +64,8 @@ def make_sections(
         Sections; empty ones are left out.
     """
     tasks = [task.name for task in pl_module.tasks]  # type: ignore[union-attr]
-    conditions = list(pl_module.val_conditions)  # type: ignore[arg-type]
+    tasks += list(pl_module.objectives)  # type: ignore[arg-type]
+    conditions = list(pl_module.shown_conditions)  # type: ignore[arg-type]
     folder = Path(trainer.default_root_dir)
     last.values = _validation_values(trainer) or last.values
     yield from _section("Held-out examples", lambda: _accuracies(last.values, conditions))
@@ -124,13 +132,14 @@ def _curves(folder: Path, tasks: list[str], conditions: list[str]) -> Iterator[P
         return
     yield _picture(
         curves_figure(history, tasks, conditions),
-        "Training is grey, with an accuracy per epoch; colours are validation conditions; dotted: chance, which is "
-        "always giving the most common class.",
+        "Training is grey, with losses of single batches and an accuracy per epoch; colours are validation "
+        "conditions; dotted: chance, which is always giving the most common class (where there is only one, such as no "
+        "noise, a random class).",
     )
 
 
 def brain_section(table: pd.DataFrame, name: str, kinds: Iterable[ScoreKind] = ()) -> Iterator[Part]:
-    """Draw trajectories and stage curves of every benchmark.
+    """Draw trajectories and stage curves of every benchmark and score, and name the best stages.
 
     Args:
         table: Score table.
@@ -138,20 +147,56 @@ def brain_section(table: pd.DataFrame, name: str, kinds: Iterable[ScoreKind] = (
         kinds: Kinds of users' metrics.
 
     Yields:
-        Figures, and a warning for each benchmark whose scoring failed.
+        Figures and tables, and a warning for each benchmark whose scoring failed.
     """
     series = series_of({name: table})
     for benchmark in dict.fromkeys(table[t.BENCHMARK]):
         rows = table[table[t.BENCHMARK] == benchmark]
-        for kind in s.score_kinds_of(rows, kinds):
-            trajectory = compared.trajectory_figure(series, benchmark, kind)
-            if trajectory is not None:
-                yield _picture(trajectory, "Score at the best stage over training; bands: ±1 standard error.")
-            curves = compared.stage_curves_figure(entries_of(series, benchmark, kind.metrics), benchmark, kind)
+        for kind in kinds_in(rows[t.METRIC], kinds):
+            of_kind = series_for(series, kind)
+            entries = entries_of(of_kind, benchmark, kind.metrics)
+            if kind.best_metric:
+                trajectory = compared.trajectory_figure(of_kind, benchmark, kind)
+                if trajectory is not None:
+                    yield _picture(trajectory, "Score at the best stage over training; bands: ±1 standard error.")
+                yield from _courses(rows, kind)
+                yield from best_stages(entries, kind)
+            curves = compared.stage_curves_figure(entries, benchmark, kind)
             if curves is not None:
                 yield _picture(curves, "Score of every stage, now (solid) and before training (dashed).")
+            if kind.course_metric:
+                course = time_course_figure(entries, benchmark, kind)
+                if course is not None:
+                    yield _picture(course, "When the best stage predicts responses, now and before training (dashed).")
+            for one in of_kind if kind.reference else ():
+                parts = parts_over_training(one, benchmark, kind)
+                if len(parts):
+                    what = f"What all stages together explain alone and share with {kind.reference}."
+                    yield _picture(parts_over_training_figure(parts, benchmark), what)
         if (rows[t.METRIC] == t.FAILED).any():
             yield Paragraph(f"Scoring {benchmark} failed at some steps; the log says why.", "warning")
+
+
+def _courses(rows: pd.DataFrame, kind: ScoreKind) -> Iterator[Part]:
+    """The score at the best stage of all units before training, now and where it was highest; what has not risen."""
+    best = t.summary_rows(rows)
+    best = best[(best[t.METRIC] == kind.best_metric) & (best[t.REGION] == ALL)]
+    names = {str(run): of_run.sort_values(t.STEP) for run, of_run in best.groupby(t.RUN, sort=False)}
+    courses = {name: course_of(of_run.set_index(t.STEP)[t.VALUE]) for name, of_run in names.items()}
+    shown = [
+        [
+            Cell(name),
+            *(Cell("–" if isnan(value) else f"{value:.3f}") for value in (course.before, course.last, course.best)),
+            Cell(str(course.best_step)),
+        ]
+        for name, course in courses.items()
+        if course.best_step is not None
+    ]
+    if shown:
+        yield ValueTable(["run", "before training", "now", "best", "at step"], shown)
+    yield from (
+        Paragraph(f"{course.describe(name)}.", "warning") for name, course in courses.items() if course.has_not_risen
+    )
 
 
 def _confusions(sample: ValidationSample, where: str) -> Iterator[Part]:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from train.run.resume_command import how_to_resume
 from train.run.run_directory import durable_file
 
 PARTIAL_FILES = (".*.tmp.ckpt", ".*.partial")
@@ -45,7 +46,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             cause = error if isinstance(error, OSError) else error.__context__
             raise CheckpointWriteError(
                 f"the checkpoint {path} could not be written ({cause or error}); the checkpoints before it are whole. "
-                "Free some space and resume with `--resume true`"
+                f"Free some space, then resume with: {how_to_resume()}"
             ) from error
 
 

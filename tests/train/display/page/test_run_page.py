@@ -14,15 +14,17 @@ import yaml
 from sklearn.metrics import confusion_matrix
 
 from datamodules.tasks import UNLABELLED, Task
+from evaluate.metrics.metric import share_of
 from evaluate.report.page import Cell, Paragraph, Picture, ValueTable
 from evaluate.scoring import table as t
+from tests.helpers.score_tables import STAGES, identified_table, row
 from train.__main__ import main
-from train.display import run_page, run_sections
 from train.display.last_validation import LastValidation
 from train.display.pace import Pace
-from train.display.page_parts import PageHead, Section, render_run_page
-from train.display.run_figures import MAX_POINTS, curves_figure
-from train.display.run_page import RunPage
+from train.display.page import run_page, run_sections
+from train.display.page.page_parts import PageHead, Section, render_run_page
+from train.display.page.run_figures import MAX_POINTS, curves_figure
+from train.display.page.run_page import RunPage
 from train.learning.validation_sample import NUM_MIXTURES, ValidationSample, confusion
 from train.run.metric_history import read_history
 from train.run.run_directory import PAGE_STATE_FILE
@@ -123,29 +125,28 @@ def test_what_is_on_the_page(config, tmp_path, monkeypatch, pages):
     assert "http://" not in re.sub(r"base64,[^\"]*", "", page)
 
 
-def test_a_finished_run_that_is_started_again_keeps_its_page(config, tmp_path, monkeypatch, pages):
-    config |= {"trainer": config["trainer"] | {"max_epochs": 1}}
-    run_dir = fit(config, tmp_path / "first", monkeypatch, run_page=True)
+def test_a_finished_run_that_is_started_again_keeps_its_page_or_rebuilds_it(config, tmp_path, monkeypatch, pages):
+    """Runs of earlier releases have the page alone, without its state."""
+    config |= {"trainer": config["trainer"] | {"max_epochs": 1}, "run_page": True}
+    run_dir = fit(config, tmp_path / "first", monkeypatch)
     before = sections_of(pages[-1])
     assert list(before) == ["Held-out examples", "Curves", "Confusions", "Mixtures"]
-    fit(config | {"resume": True}, tmp_path / "again", monkeypatch, run_page=True, run_dir=str(run_dir))
+    again = config | {"resume": True, "run_dir": str(run_dir)}
+    fit(again, tmp_path / "again", monkeypatch, run_dir=str(run_dir))
     assert sections_of(pages[-1]) == before
     assert "Finished" in pages[-1]
+    (run_dir / PAGE_STATE_FILE).unlink()
+    fit(again, tmp_path / "without", monkeypatch, run_dir=str(run_dir))
+    assert sections_of(pages[-1]) == before
+    fit(again, tmp_path / "more", monkeypatch, run_dir=str(run_dir), trainer=config["trainer"] | {"max_epochs": 2})
+    assert list(sections_of(pages[-1])) == ["Held-out examples", "Curves", "Confusions", "Mixtures"]
 
 
 @pytest.mark.parametrize("left", [None, "", "{", "[]", '{"values": [["val/mixed/loss", "x"]], "pictures": {}}'])
-def test_a_run_without_a_readable_state_rebuilds_its_page(config, tmp_path, monkeypatch, pages, left):
-    """Runs of earlier releases have the page alone."""
-    config |= {"trainer": config["trainer"] | {"max_epochs": 1}}
-    run_dir = fit(config, tmp_path / "first", monkeypatch, run_page=True)
-    (run_dir / PAGE_STATE_FILE).unlink()
+def test_a_state_that_cannot_be_read_is_empty(tmp_path, left):
     if left is not None:
-        (run_dir / PAGE_STATE_FILE).write_text(left)
-    again = config | {"resume": True, "run_dir": str(run_dir), "run_page": True}
-    fit(again, tmp_path / "again", monkeypatch, run_dir=str(run_dir))
-    assert list(sections_of(pages[-1])) == ["Curves"]
-    fit(again, tmp_path / "more", monkeypatch, run_dir=str(run_dir), trainer=config["trainer"] | {"max_epochs": 2})
-    assert list(sections_of(pages[-1])) == ["Held-out examples", "Curves", "Confusions", "Mixtures"]
+        (tmp_path / PAGE_STATE_FILE).write_text(left)
+    assert LastValidation.read(tmp_path) == LastValidation()
 
 
 def test_the_last_validation_is_kept_as_plain_values(tmp_path):
@@ -215,7 +216,7 @@ def test_an_exception_is_told_on_the_page(config, tmp_path, monkeypatch, pages):
     def stop(*args: object) -> None:
         raise RuntimeError("out of <disk>")
 
-    monkeypatch.setattr("train.run.run_callbacks.RunSummary.on_train_epoch_end", stop, raising=False)
+    monkeypatch.setattr("train.display.run_summary.RunSummary.on_train_epoch_end", stop, raising=False)
     with pytest.raises(RuntimeError, match="out of"):
         fit(config, tmp_path / "run", monkeypatch, run_page=True)
     assert "Ended by runtimeerror" not in pages[-1]
@@ -244,6 +245,9 @@ def test_history_of_a_resumed_run(tmp_path):
     (tmp_path / "csv" / "version_11").mkdir()
     (tmp_path / "csv" / "version_11" / "metrics.csv").touch()
     assert list(read_history(tmp_path)["train/loss"]) == [10, 20, -30, -40]
+    # Resumed by this release, which has one table.
+    pd.DataFrame([{"step": step, "train/loss": 7.0} for step in (40, 50)]).to_csv(tmp_path / "metrics.csv", index=False)
+    assert list(read_history(tmp_path)["train/loss"]) == [10, 20, -30, 7, 7]
 
 
 def test_long_curves_are_thinned():
@@ -309,3 +313,39 @@ def test_a_sample_gathers_answers_and_the_first_mixtures():
     assert answer == TAGS.labels[best]
     assert probability == pytest.approx(float(torch.sigmoid(logits["tags"][0, best])), abs=1e-6)
     assert is_right == bool(first["targets"]["tags"][0, best])
+
+
+def test_every_kind_of_score_has_figures_and_the_name_of_its_best_stage():
+    rows = []
+    for step in (0, 10):
+        for number, stage in enumerate(STAGES):
+            rows.append(row("demo", step, t.EFFECTIVE_DIMENSIONALITY, stage, "all", "all", 4.0 + number))
+            for name in ("speech", "music"):
+                metric = f"{t.WITHIN_CATEGORY_R2}/{name}"
+                share = f"{share_of(t.BEST_STAGE_WITHIN_CATEGORY_R2)}/{name}"
+                rows.append(row("demo", step, metric, stage, "all", "all", 0.1 * number))
+                rows.append(row("demo", step, share, stage, "all", "all", number / 3))
+        for name in ("speech", "music"):
+            metric = f"{t.BEST_STAGE_WITHIN_CATEGORY_R2}/{name}"
+            rows.append(row("demo", step, metric, t.BEST, "all", "all", 0.2))
+    parts = list(run_sections.brain_section(identified_table(rows), "demo"))
+    assert [type(part) for part in parts] == [Picture, ValueTable, Picture, Picture]
+    assert parts[1].columns == ["network", "step", "speech", "music"]
+    assert [cell.text for cell in parts[1].rows[0][2:]] == [STAGES[-1]] * 2
+
+
+def test_the_page_says_when_no_step_is_above_the_untrained_network():
+    rows = []
+    for step, score in ((0, 0.5), (10, 0.4), (20, 0.3)):
+        rows += [row("demo", step, t.ENCODING_R2, stage, "all", "all", 0.1) for stage in STAGES]
+        rows.append(row("demo", step, t.BEST_STAGE_R2, t.BEST, "all", "all", score))
+    table = identified_table(rows)
+    parts = list(run_sections.brain_section(table, "demo"))
+    course = next(part for part in parts if isinstance(part, ValueTable) and "before training" in part.columns)
+    assert [[cell.text for cell in cells] for cells in course.rows] == [["demo", "0.500", "0.300", "0.400", "10"]]
+    warnings = [part.text for part in parts if isinstance(part, Paragraph) and part.style == "warning"]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("demo: no scored step is above the network before training (0.500); the best of ")
+    assert warnings[0].endswith(" is 0.400, at step 10.")
+    risen = table.assign(value=-table[t.VALUE])
+    assert not [part for part in run_sections.brain_section(risen, "demo") if isinstance(part, Paragraph)]

@@ -6,12 +6,15 @@ import pandas as pd
 import pytest
 import torch
 
-from train.run.checkpoint_selection import (
+from networks.weights.run_layout import SUMMARY_FILE
+from train.run.checkpoints.checkpoint_selection import (
     checkpoint_named,
     checkpoint_to_evaluate,
     checkpoint_to_resume,
     newest_checkpoint,
 )
+from train.run.checkpoints.peeking import peek
+from train.run.finished import check_unfinished
 from train.run.run_directory import RunDirectoryError
 
 
@@ -22,9 +25,7 @@ def touch(run_dir: Path, *names: str) -> None:
 
 
 def log(run_dir: Path, *steps: int) -> None:
-    folder = run_dir / "csv" / "version_0"
-    folder.mkdir(parents=True)
-    pd.DataFrame({"step": steps, "train/loss": 1.0}).to_csv(folder / "metrics.csv", index=False)
+    pd.DataFrame({"step": steps, "train/loss": 1.0}).to_csv(run_dir / "metrics.csv", index=False)
 
 
 def test_the_newest_checkpoint(tmp_path):
@@ -95,3 +96,19 @@ def test_a_checkpoint_that_is_named_is_there(tmp_path):
             checkpoint_named(name, tmp_path)
     touch(tmp_path, "step-0000006.ckpt")
     assert checkpoint_named("last", tmp_path) == str(tmp_path / "checkpoints" / "step-0000006.ckpt")
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", {"weights": torch.zeros(2)}, [1]])
+def test_nothing_is_seen_in_what_is_no_checkpoint(tmp_path, content):
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+    assert peek(path) is None
+    (tmp_path / SUMMARY_FILE).touch()
+    check_unfinished(tmp_path, path, max_epochs=1, max_steps=-1, is_scheduled=False)  # loading it reports what is wrong
+
+
+def test_a_checkpoint_without_the_state_of_loops_may_be_trained_further(tmp_path):
+    torch.save({"global_step": 3}, tmp_path / "last.ckpt")
+    assert peek(tmp_path / "last.ckpt") == {"global_step": 3}
+    (tmp_path / SUMMARY_FILE).touch()
+    check_unfinished(tmp_path, tmp_path / "last.ckpt", max_epochs=1, max_steps=-1, is_scheduled=False)

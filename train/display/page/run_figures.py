@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 
 from datamodules.tasks import Task
 from evaluate.report.figures import style
+from networks.text.wording import counted
+from train.display.run_summary import HEADLINE_METRICS
 from train.learning.validation_sample import Confusion, Mixtures
 from train.run.metric_history import History
-from train.run.run_callbacks import HEADLINE_METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,7 +198,7 @@ def _draw_confusion(panel: Axes, task: str, found: Confusion) -> None:
     panel.set_yticks(range(len(names)), [f"{name} ({count})" for name, count in zip(names, found.counts, strict=True)])
     panel.set_xticks(range(columns), [*names, "others"][:columns], rotation=45, ha="right", rotation_mode="anchor")
     panel.tick_params(labelsize=style.SMALL_SIZE, length=0)
-    panel.set_title(f"{task}: {found.num_examples} examples", fontsize=style.LABEL_SIZE)
+    panel.set_title(f"{task}: {counted(found.num_examples, 'example')}", fontsize=style.LABEL_SIZE)
     for (row, column), share in np.ndenumerate(shares):
         if share >= 0.005:
             colour = "black" if share > 0.5 else "white"

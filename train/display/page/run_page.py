@@ -16,15 +16,17 @@ from datamodules.progress import duration
 from evaluate.isolation import undisturbed
 from evaluate.metrics.score_kinds import load_kinds
 from evaluate.report.page import Part
-from evaluate.report.report_tables import sentence
+from evaluate.report.tables.cells import sentence
+from evaluate.run_folder import CONFIG_FILE
 from evaluate.scoring import table as t
-from evaluate.watch.checkpoint_folder import CONFIG_FILE
+from networks.commands.program import program
 from train.display.last_validation import LastValidation
 from train.display.pace import Pace, batches_left
-from train.display.page_parts import PageHead, render_run_page
-from train.display.run_sections import brain_section, make_sections
+from train.display.page.page_parts import PageHead, render_run_page
+from train.display.page.run_sections import brain_section, make_sections
 from train.learning.validation_sample import ValidationSample
 from train.run.run_directory import PAGE_FILE
+from train.run.stop_signals import StoppedBySignal
 
 REFRESH_S = 60
 """A browser reloads the page of a running run this often."""
@@ -109,7 +111,8 @@ class RunPage(pl.Callback):
         """Show on the page why training ended."""
         if trainer.is_global_zero and self._has_started:
             reason = " ".join(f"{type(exception).__name__}: {exception}".split()).rstrip(": ")
-            self._write(trainer, pl_module, f"ended by {reason[:300]}", is_running=False)
+            state = exception.reason if isinstance(exception, StoppedBySignal) else f"ended by {reason[:300]}"
+            self._write(trainer, pl_module, state, is_running=False)
 
     def _is_due(self) -> bool:
         if len(self.drawing_s) < NUM_FREE_PAGES:
@@ -156,7 +159,9 @@ class RunPage(pl.Callback):
             epochs += f" of {trainer.max_epochs}"
         facts = {"epochs completed": epochs, "optimiser steps": str(trainer.global_step)}
         if self.pace.samples_per_s is not None:
-            facts["training examples per second"] = f"{self.pace.samples_per_s:.4g}"
+            self._last.samples_per_s = self.pace.samples_per_s
+        if self._last.samples_per_s is not None:
+            facts["training examples per second"] = f"{self._last.samples_per_s:.4g}"
         left_s = self.pace.seconds_left(trainer) if is_running else None
         now = datetime.datetime.now().astimezone().replace(microsecond=0)
         facts["written"] = now.isoformat(sep=" ")
@@ -169,7 +174,8 @@ class RunPage(pl.Callback):
         refreshed = f" A browser reloads it every {refresh_s} s." if is_running else ""
         note = (
             f"This page is written after validations and evaluations, at most {MAX_SHARE:.0%} of the time.{refreshed} "
-            f"Configuration: {CONFIG_FILE}, next to it. All runs and benchmarks in detail: python -m evaluate report."
+            f"Configuration: {CONFIG_FILE}, next to it. All runs and benchmarks in detail: "
+            f"{program('evaluate', 'report')}."
         )
         return PageHead(name, sentence(state), refresh_s, note, facts)
 

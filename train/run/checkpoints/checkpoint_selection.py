@@ -4,10 +4,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
-from train.run.metric_history import read_history
-from train.run.run_directory import BEST_PREFIX, LAST_CHECKPOINT, RunDirectoryError, checkpoints_in
+from networks.weights.run_layout import LAST_CHECKPOINT
+from train.run.checkpoints.peeking import peek
+from train.run.run_directory import BEST_PREFIX, RunDirectoryError, checkpoints_in
 
 NEWEST = "last"
 """Stands for the newest checkpoint of the run directory."""
@@ -25,13 +24,30 @@ def newest_checkpoint(run_dir: str | Path) -> Path | None:
         `last.ckpt`. If it was not kept, or training continued without writing it, the checkpoint of the highest step;
         the best one only if there is no other. None if there is no checkpoint; the untrained network does not count.
     """
-    folder = checkpoints_in(run_dir)
-    # Hidden files are being written, or were when a run was killed.
-    paths = [path for path in folder.glob("*.ckpt") if not path.name.startswith(".")]
-    steps = {path: int(match[1]) for path in paths if (match := _STEP_IN_NAME.search(path.stem))}
+    steps = _steps_in(run_dir)
     newest = max(steps, key=lambda path: (not _is_best(path), steps[path]), default=None)
-    last = folder / LAST_CHECKPOINT
+    last = checkpoints_in(run_dir) / LAST_CHECKPOINT
     return newest if not last.is_file() or _is_left_over(last, steps) else last
+
+
+def _steps_in(run_dir: str | Path) -> dict[Path, int]:
+    """The checkpoints whose names have a step."""
+    # Hidden files are being written, or were when a run was killed.
+    paths = [path for path in checkpoints_in(run_dir).glob("*.ckpt") if not path.name.startswith(".")]
+    return {path: step for path in paths if (step := step_in_name(path)) is not None}
+
+
+def step_in_name(checkpoint: Path) -> int | None:
+    """Read the step of a checkpoint from its name; None if the name has none."""
+    match = _STEP_IN_NAME.search(checkpoint.stem)
+    return int(match[1]) if match else None
+
+
+def checkpoint_of_step(run_dir: str | Path, step: int) -> Path | None:
+    """Find a checkpoint that was kept of a step: the best one before others; None if there is none."""
+    paths = [path for path in checkpoints_in(run_dir).glob("*.ckpt") if not path.name.startswith(".")]
+    found = [path for path in paths if step_in_name(path) == step]
+    return min(found, key=lambda path: (not _is_best(path), path.name), default=None)
 
 
 def _is_left_over(last: Path, steps: Mapping[Path, int]) -> bool:
@@ -48,11 +64,9 @@ def _is_best(checkpoint: Path) -> bool:
 
 
 def _step_in(checkpoint: Path) -> float:
-    """Step of a checkpoint whose name does not contain it; its tensors stay on the disk."""
-    try:
-        return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
-    except Exception:  # loading it will report what is wrong: a damaged checkpoint is never skipped silently
-        return float("inf")
+    """Step of a checkpoint whose name does not contain it; a damaged one is the latest, and never skipped silently."""
+    saved = peek(checkpoint)
+    return float("inf") if saved is None else int(saved["global_step"])
 
 
 def checkpoint_to_resume(run_dir: str | Path, *, resume: bool) -> Path | None:
@@ -71,20 +85,30 @@ def checkpoint_to_resume(run_dir: str | Path, *, resume: bool) -> Path | None:
     Raises:
         RunDirectoryError: The directory holds a run and `resume` is not set.
     """
-    newest = newest_checkpoint(run_dir)
     if resume:
-        return newest
-    if newest is not None:
+        return newest_checkpoint(run_dir)
+    check_new(run_dir)
+    return None
+
+
+def check_new(run_dir: str | Path) -> None:
+    """Check that a directory holds no run; quick, as torch is not imported.
+
+    Raises:
+        RunDirectoryError: It holds one.
+    """
+    if (checkpoints_in(run_dir) / LAST_CHECKPOINT).is_file() or _steps_in(run_dir):
         raise RunDirectoryError(
             f"{run_dir} already holds a run: add `--resume true` to resume it, choose another `--run_dir`, or remove "
             "the folder"
         )
+    from train.run.metric_history import read_history
+
     if any(values.index.max() > 0 for values in read_history(run_dir).values()):
         raise RunDirectoryError(
             f"{run_dir} already holds a run, but no checkpoint to resume from: add `--resume true` to start it "
             "from the beginning, choose another `--run_dir`, or remove the folder"
         )
-    return None
 
 
 def checkpoint_to_evaluate(run_dir: str | Path) -> Path:

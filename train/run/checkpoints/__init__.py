@@ -1,0 +1,1 @@
+"""Which checkpoints a run writes, keeps and calls its best, and what is in them."""
