@@ -21,6 +21,15 @@ def shared_dir() -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def without_media(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests are the same where ffmpeg or torchcodec is installed; those of media have a fixture of this name."""
+    from datamodules.decoding import media
+
+    monkeypatch.setattr(media, "_ffmpeg_program", lambda: None)
+    monkeypatch.setattr(media, "_audio_decoder", lambda: None)
+
+
 @pytest.fixture
 def every_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a terminal, every report of progress is a line."""

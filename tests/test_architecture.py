@@ -9,21 +9,31 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("train", "evaluate", "datamodules", "networks")
-# evaluate reads sounds, writes files, synthesises textures and shows its progress with these, which stand on nothing
-# but numpy, pandas, torch, soundfile, filelock and rich. networks.installation stands on the standard library alone.
+# evaluate reads and mixes sounds, writes files, synthesises textures and shows its progress with these, which stand on
+# nothing but numpy, pandas, torch, soundfile, filelock and rich. networks.installation stands on the standard library
+# alone.
 MAY_IMPORT = {
     "networks": set(),
     "datamodules": {
+        "networks.commands.arguments",
         "networks.commands.dispatch",
+        "networks.commands.interruption",
+        "networks.commands.program",
         "networks.installation",
         "networks.lazy",
+        "networks.files.lfs_pointers",
         "networks.named_objects",
+        "networks.text.natural_order",
+        "networks.user_code",
+        "networks.text.wording",
     },
     "evaluate": {
         "networks",
         "datamodules.audio",
+        "datamodules.batches.mixing",
         "datamodules.folders.class_folders",
         "datamodules.demo",
+        "datamodules.expansion",
         "datamodules.files",
         "datamodules.progress",
         "datamodules.folders.sound_folders",

@@ -12,11 +12,8 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-EXTRAS = {
-    "demo": ("demo",),
-    "tests": ("tests", "demo", "hdf5", "models"),
-    "oldest": ("tests", "demo", "hdf5", "models"),
-}
+WITH_TESTS = ("tests", "demo", "hdf5", "models", "recordings", "benchmarks")
+EXTRAS = {"demo": ("demo",), "tests": WITH_TESTS, "oldest": WITH_TESTS}
 IMAGES = (Path("Dockerfile"), Path("configs/slurm/apptainer.def"))
 
 
@@ -113,5 +110,7 @@ def test_images_hold_what_is_installed(image):
         assert all(line.split()[1] == f"/opt/cochlearn/{line.split()[0]}" for line in files.splitlines())
     for name in copied:
         assert (ROOT / name).exists(), name
-    packages = {pattern.removesuffix("*") for pattern in PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]}
-    assert packages | {"pyproject.toml", "README.md", "LICENSE", "requirements/demo.txt"} == copied
+    setup = PROJECT["tool"]["setuptools"]
+    packages = {pattern.removesuffix("*") for pattern in setup["packages"]["find"]["include"]}
+    modules = {f"{name}.py" for name in setup["py-modules"]}
+    assert packages | modules | {"pyproject.toml", "README.md", "LICENSE", "requirements/demo.txt"} == copied

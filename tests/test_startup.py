@@ -52,9 +52,15 @@ for arguments in (["--help"], ["show", "--help"]):
         main()
     assert "usage: " in shown.getvalue(), arguments
 """
+SHOW_ALL_COMMANDS = """
+import contextlib, io, sys
+from train.cli.all_commands import run
+with contextlib.redirect_stdout(io.StringIO()):
+    assert run(["--help"]) == 0
+"""
 SHOW_TRAINING_HELP = """
 import contextlib, io, sys
-sys.argv = ["train", "fit", "--help"]
+sys.argv = ["train", "fit", "--help-all"]
 from train.__main__ import main
 shown = io.StringIO()
 with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
@@ -62,6 +68,24 @@ with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
 # With "float, int", 1 (batch) would become 1.0 (of all): `typing` keeps the order of whoever makes this union first.
 assert "--trainer.limit_train_batches" in shown.getvalue()
 assert "Union[float, int" not in shown.getvalue() and "float | int" not in shown.getvalue()
+"""
+
+
+MAKE_REPORT = """
+import sys
+from evaluate.__main__ import main
+from evaluate.scoring import table as t
+shared = dict.fromkeys(t.COLUMNS, "") | {{"run": "mine", "step": 4, "epoch": 1, "kind": "trained", "benchmark": "tiny"}}
+values = {{("r2", "relu0"): 0.1, ("r2", "relu1"): 0.3, ("best_stage_r2", "best"): 0.3}}
+rows = [
+    shared | {{"metric": metric, "stage": stage, "region": "all", "subject": subject, "value": value}}
+    for (metric, stage), value in values.items()
+    for subject in ("1", "2", "all")
+]
+t.append_rows("{folder}/scores.csv", t.make_table(rows))
+sys.stdout, stdout = sys.stderr, sys.stdout
+assert main(["report", "{folder}"]) == 0
+sys.stdout = stdout
 """
 
 
@@ -80,10 +104,20 @@ def test_help_of_other_training_commands_imports_nothing_heavy():
     assert not modules_after(SHOW_LIGHT_TRAINING_HELP) & HEAVY
 
 
+def test_the_list_of_all_commands_imports_nothing_heavy():
+    assert not modules_after(SHOW_ALL_COMMANDS) & HEAVY
+
+
 def test_help_of_training_imports_little_more_than_lightning():
     # Some releases of Lightning and of what it imports load some of these themselves.
     by_lightning = modules_after("import sys, pytorch_lightning.cli")
     assert not (modules_after(SHOW_TRAINING_HELP) & HEAVIER_THAN_LIGHTNING) - by_lightning
+
+
+def test_a_report_imports_pandas_and_matplotlib_alone(tmp_path):
+    loaded = modules_after(MAKE_REPORT.format(folder=tmp_path)) & HEAVY
+    assert loaded <= {"matplotlib", "pandas", "pyarrow", "scipy"}
+    assert (tmp_path / "report.html").is_file()
 
 
 @pytest.mark.parametrize("name", LAZY_PACKAGES)

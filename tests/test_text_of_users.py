@@ -21,9 +21,9 @@ from networks.commands.dispatch import report_error, text_console
 from tests.test_architecture import PACKAGES, ROOT
 from train.display.live_view import LiveView
 from train.display.pace import Pace
-from train.display.run_figures import curves_figure
+from train.display.page.run_figures import curves_figure
+from train.display.run_summary import held_out_rows, show_summary
 from train.display.training_progress import TrainingProgress
-from train.run.run_callbacks import held_out_rows, show_summary
 
 NAMES = (
     "[left]",

@@ -26,9 +26,19 @@ import webdataset
 from rich.console import Console
 from rich.table import Table
 
+from datamodules.batches.augmentation.augmentation import Augmentation
+from datamodules.batches.augmentation.band_limit import BandLimit
+from datamodules.batches.augmentation.equalization import Equalization
+from datamodules.batches.augmentation.gain import Gain
+from datamodules.batches.augmentation.more_noises import MoreNoises
+from datamodules.batches.augmentation.pitch import Pitch
+from datamodules.batches.augmentation.plan import AugmentationPlan
+from datamodules.batches.augmentation.reverberation import Reverberation
+from datamodules.batches.augmentation.speed import Speed
 from datamodules.batches.examples import MixtureDataset, MixtureSettings
 from datamodules.batches.mixing import mix
-from datamodules.batches.order import Purpose, TrainingOrder
+from datamodules.batches.order import TrainingOrder
+from datamodules.batches.random_streams import Purpose
 from datamodules.batches.streaming_order import StreamedTrainingOrder
 from datamodules.shards.hdf5_clips import Hdf5Clips
 from datamodules.shards.index import ShardFile
@@ -44,7 +54,7 @@ WORDS = tuple(f"word{i}" for i in range(793))
 TAGS = tuple(f"tag{i}" for i in range(516))
 SIGNAL_SETS = {"word": LabelSet("one_label", (NULL_LABEL, *WORDS))}
 NOISE_SETS = {"audioset": LabelSet("many_labels", (NULL_LABEL, *TAGS))}
-TARGET_SHARE, TARGET_START_S = 0.6, 2.0
+TARGET_SHARE, TARGET_IN_A_ROOM, TARGET_START_S = 0.6, 0.55, 2.0
 
 
 def make_shards(folder: Path, side: str, num_clips: int) -> Path:
@@ -134,11 +144,15 @@ def measured(folder: Path, num_clips: int) -> dict[str, Callable[[], int]]:
     flacs = list(zip(flac_bytes(signals), flac_bytes(noises), strict=True))
     settings = MixtureSettings(num_samples=SIGNAL_SAMPLES, jitter_s=0.1)
     order = TrainingOrder(num_clips, num_clips, batch_size=8, seed=0)
+    order_of_two = TrainingOrder(num_clips, num_clips, batch_size=8, seed=0, noises_per_example=2)
     word, tags = tasks_of()
     streamed = [StreamedClips(f"pipe:cat {folder}/{{path}}", "train") for folder in (signal, noise)]
     streamed_order = StreamedTrainingOrder(*(clips.clips_per_shard for clips in streamed), batch_size=8, seed=0)
     published = [Hdf5Clips(hdf5, "train", side=side) for side in ("signal", "noise")]
     no_tasks: list[Task] = []
+
+    def augmented(*augmentations: Augmentation) -> AugmentationPlan:
+        return AugmentationPlan(augmentations, num_samples=SIGNAL_SAMPLES, sample_rate_hz=SAMPLE_RATE_HZ, seed=0)
 
     def dataset(clips: list, **changes: object) -> MixtureDataset:
         return MixtureDataset(*clips, changes.pop("tasks", [word, tags]), settings, seed=0, **changes)  # type: ignore[arg-type]
@@ -169,6 +183,18 @@ def measured(folder: Path, num_clips: int) -> dict[str, Callable[[], int]]:
         "soundfile: decoding alone": bare,
         "shards: reading, decoding": reading,
         "shards: reading, decoding, mixing": all_examples(dataset([signals, noises]), order),
+        "shards: reading, decoding, mixing, a room": all_examples(
+            dataset([signals, noises], augmentation=augmented(Reverberation())), order
+        ),
+        "shards: reading, decoding, mixing, a room, two noises": all_examples(
+            dataset([signals, noises], augmentation=augmented(Reverberation(), MoreNoises(most=1))), order_of_two
+        ),
+        **{
+            f"shards: reading, decoding, mixing, {one.name}": all_examples(
+                dataset([signals, noises], augmentation=augmented(one)), order
+            )
+            for one in (Equalization(), BandLimit(), Speed(), Pitch(), Gain())
+        },
         "shards: reading, decoding, crops for the device": all_examples(
             dataset([signals, noises], is_mixed=False), order
         ),
@@ -285,7 +311,9 @@ def main() -> None:
             shares = [one / bare for one, bare in zip(rates[name], rates[names[0]], strict=True)]
             table.add_row(name, f"{statistics.median(rates[name]):.0f}", f"{100 * statistics.median(shares):.0f} %")
         console.print(table)
-        console.print(f"target: mixing at {100 * TARGET_SHARE:.0f} % of bare decoding")
+        console.print(
+            f"target: mixing at {100 * TARGET_SHARE:.0f} % of bare decoding, in a room {100 * TARGET_IN_A_ROOM:.0f} %"
+        )
         console.print(f"a worker's own memory: {worker_memory(folder, args.num_clips):.0f} MiB")
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         console.print(f"this process at its peak, benchmark's data included: {peak:.0f} MiB")

@@ -5,23 +5,28 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from networks.commands.dispatch import load_command, make_parser
+from networks.commands.program import CONSOLE_SCRIPT
+from train.cli.all_commands import packages_with
+from train.cli.recipes import find_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("networks", "datamodules", "evaluate", "train")
 TRAINING = ("fit", "validate", "test")
+_END_COMMAND = {"<", ">", "|", "&", "&&", "||", ";"}
 _CONTINUED = re.compile(r"\\\n\s*")
 # In place of configurations that the reader is to write.
 _ANY_CONFIG = str(ROOT / "configs" / "demo.yaml")
 
 
 class Command(NamedTuple):
-    """`python -m PACKAGE NAME ARGUMENT ...`."""
+    """`python -m PACKAGE NAME ARGUMENT ...`, also written as `cochlearn NAME ARGUMENT ...`."""
 
     package: str
     name: str
@@ -36,9 +41,16 @@ def commands_in(code: str) -> Iterator[Command]:
     for line in _CONTINUED.sub(" ", code).splitlines():
         words = shlex.split(line, comments=True)
         for number, word in enumerate(words[:-1]):
-            if word == "-m" and words[number + 1] in PACKAGES:
-                package, name, *arguments = words[number + 1 :]
-                yield Command(package, name, tuple(word for word in arguments if word != "$@"))
+            if word in ("-m", CONSOLE_SCRIPT) and words[number + 1] in PACKAGES:
+                yield _command(words[number + 1 :])
+            elif word == CONSOLE_SCRIPT and (having := packages_with(words[number + 1])):
+                (package,) = having  # a name that two packages have is written after its package
+                yield _command([package, *words[number + 1 :]])
+
+
+def _command(words: list[str]) -> Command:
+    package, name, *arguments = takewhile(lambda word: word not in _END_COMMAND, words)
+    return Command(package, name, tuple(word for word in arguments if word != "$@"))
 
 
 def parse(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,8 +86,11 @@ def _parse_training(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     from train.__main__ import main
 
     arguments = list(command.arguments)
+    if arguments and not arguments[0].startswith("-"):  # a run directory or a checkpoint
+        arguments[:1] = ["--run_dir", arguments[0]]
     for number, word in enumerate(arguments[:-1]):
-        if word == "--config" and not (ROOT / arguments[number + 1]).is_file():  # also finds absolute paths
+        recipe = find_recipe(arguments[number + 1])
+        if word == "--config" and not (ROOT / recipe).is_file():  # also finds absolute paths
             arguments[number + 1] = _ANY_CONFIG
     if "--config" not in arguments:
         arguments = ["--config", _ANY_CONFIG, *arguments]

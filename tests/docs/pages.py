@@ -10,6 +10,10 @@ import pytest
 
 from tests.docs.blocks import blocks_of
 from tests.docs.commands import commands_in, run
+from tests.docs.prepared import prepare
+
+_READS_PREPARED = 'load_network("runs/demo/checkpoints/last.ckpt")'
+"""In the pages whose examples read files of a user."""
 
 NUMBERS_WITHIN = 0.02
 """Releases of PyTorch differ by rounding; examples show two decimals."""
@@ -44,6 +48,8 @@ def run_page(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     Fails if a block marked `output` is not what the Python block before it printed.
     """
+    if _READS_PREPARED in page.read_text():
+        prepare(folder)
     namespace: dict[str, object] = {"__name__": "__main__"}
     printed = io.StringIO()
     with files_of(page, folder, monkeypatch):

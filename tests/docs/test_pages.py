@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 OF_TRAINING = {"config", "run_dir", "data", "model", "schedule", "brain", "checkpoint", "best_checkpoint", "trainer"}
 """Keys of a configuration of training; other YAML belongs to other tools."""
-SLOW = {"docs/tutorials/read_the_report.md", "docs/tutorials/train_my_corpus.md"}
+SLOW = {f"docs/tutorials/{name}.md" for name in ("read_the_report", "train_my_corpus", "watch_in_time")}
 
 
 def name_of(page: Path) -> str:

@@ -55,7 +55,7 @@ def test_the_site_builds_holds_every_public_name_and_loads_nothing_from_elsewher
 @pytest.mark.parametrize("package", ["networks", "datamodules", "evaluate"])
 def test_the_reference_holds_every_command(package):
     text = (REFERENCE / "commands.md").read_text()
-    section = text.partition(f"## `python -m {package}`")[2].partition("\n## ")[0]
+    section = text.partition(f"(`cochlearn {package}`)")[2].partition("\n## ")[0]
     documented = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.+?) \|", section, flags=re.MULTILINE))))
     commands = set(importlib.import_module(f"{package}.__main__").COMMANDS)
     assert documented == commands - {"show"}  # which is a command of training

@@ -112,7 +112,9 @@ def count_costs(size: Size, record: Recorder) -> None:
         move_to(gpu, module)
         batch = _resident(size, num_sounds, DEVICE)
         with torch.autocast(DEVICE, torch.bfloat16):
-            found = costs(lambda: module._logits_and_losses(batch)[1].total.backward())
+            found = costs(
+                lambda: module._logits_and_losses(module._heard(batch), module.objectives)[1].total.backward()
+            )
     record.add(f"step of CochCNN9 (width {size.width:g}), bfloat16: kernels for {num_sounds} sounds", found.kernels)
 
 

@@ -30,6 +30,7 @@ def check_report(report: dict, sections: list[str]) -> None:
     assert all({"name", "value", "unit", "goal", "goal_is", "is_reached"} <= set(one) for one in report["numbers"])
 
 
+@pytest.mark.slow
 def test_a_section_rehearses(tmp_path):
     check_report(rehearse(tmp_path / "check.json", "--sections", "costs"), ["costs"])
 

@@ -9,7 +9,7 @@ import torch
 
 from datamodules.batches.batch_mixing import mix_batch
 from datamodules.tasks import Task
-from evaluate import encode, published_splits, stage_activations
+from evaluate import encode, partition, published_splits, stage_activations, temporal_encode
 from networks import AuditoryNetwork, CochCNN9, Cochleagram
 from tests.gpu.sections import FRONT_ENDS
 from train.learning.module import AuditoryModule
@@ -93,10 +93,11 @@ def test_a_training_step_never_waits_for_the_gpu(bfloat16):
     ids=["as it is", "channels last", "compiled"],
 )
 def test_bfloat16_losses_are_those_of_float32_on_the_cpu(settings, bound):
-    expected = make_module().eval()._logits_and_losses(batch_on("cpu"))[1].total
+    on_cpu = make_module().eval()
+    expected = on_cpu._logits_and_losses(on_cpu._heard(batch_on("cpu")), on_cpu.objectives)[1].total
     module = make_module(**settings).eval().cuda()
     with torch.autocast("cuda", torch.bfloat16):
-        found = module._logits_and_losses(batch_on("cuda"))[1].total
+        found = module._logits_and_losses(module._heard(batch_on("cuda")), module.objectives)[1].total
     assert float(found) == pytest.approx(float(expected), rel=bound)
 
 
@@ -123,6 +124,20 @@ def test_encoding_is_that_of_the_cpu():
     splits = published_splits(165)
     expected, found = (encode(features, responses, splits, device=device) for device in ("cpu", "cuda"))
     np.testing.assert_allclose(found.r2_test_corrected, expected.r2_test_corrected, rtol=1e-6, atol=1e-8)
+
+
+def test_encoding_in_time_and_partition_are_those_of_the_cpu():
+    rng = np.random.default_rng(0)
+    features = (rng.standard_normal((60, 700, 40)) * 0.99 ** np.arange(700)[:, None]).astype(np.float32)
+    responses = features[:, :3].mean(axis=2)[:, :, None, None] + rng.standard_normal((60, 3, 3, 30))
+    splits = published_splits(60, num_splits=2)
+    expected, found = (
+        temporal_encode(features, responses, splits, rate_hz=15.0, device=each) for each in ("cpu", "cuda")
+    )
+    np.testing.assert_allclose(found.r_test, expected.r_test, atol=1e-6)
+    spaces, mean = (features[:, :300].mean(axis=2), features[:, 200:].mean(axis=2)), responses.mean(axis=3)
+    expected, found = (partition(*spaces, mean, splits, device=each) for each in ("cpu", "cuda"))
+    np.testing.assert_allclose(found.r_ab, expected.r_ab, atol=1e-6)
 
 
 def test_the_trainer_trains_on_the_gpu(tmp_path):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from evaluate import encode, published_splits, score_network, stage_activations
+from evaluate import encode, partition, published_splits, score_network, stage_activations, temporal_encode
 from evaluate.benchmarks import Benchmark
 from evaluate.metrics.splits import Splits
 from evaluate.scoring.engine import ScoringEngine
@@ -86,10 +86,36 @@ def test_encoding_on_the_device_is_that_of_the_cpu(num_features, is_missing):
     assert sum(gpu.waits.values()) <= 2 * 50  # of the penalties' search, per split and chunk of units
 
 
+@pytest.mark.parametrize("num_features", [5, 60], ids=["all components", "leading components"])
+@pytest.mark.parametrize("memory_limit_gib", [2.0, 1e-6], ids=["much memory", "little memory"])
+def test_encoding_in_time_on_the_device_is_that_of_the_cpu(num_features, memory_limit_gib):
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((20, num_features, 9)) * 0.9 ** np.arange(num_features)[:, None]
+    responses = features[:, :2].mean(axis=2)[:, :, None, None] + rng.standard_normal((20, 2, 2, 6))
+    splits = published_splits(20, num_splits=1)
+    settings = {"duration_s": 1.0, "rate_hz": 6.0, "num_lags": 2, "max_components": 5}
+    settings["memory_limit_gib"] = memory_limit_gib
+    expected = temporal_encode(features, responses, splits, **settings)
+    with valued_gpu():
+        found = temporal_encode(features, responses, splits, device="cuda", **settings)
+    for name in ("r_test", "r2_test_corrected", "scale", "peak_lag_s", "r_by_bin"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-6, atol=1e-8)
+
+
+def test_partition_on_the_device_is_that_of_the_cpu():
+    features, responses = problem(30, 4)
+    splits = published_splits(NUM_STIMULI, num_splits=1)
+    expected = partition(features[:, :20], features[:, 10:], responses, splits)
+    with valued_gpu():
+        found = partition(features[:, :20], features[:, 10:], responses, splits, device="cuda")
+    for name in ("r_a", "r_b", "r_ab", "gamma", "alpha", "response_ceiling"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-10, atol=1e-12)
+
+
 def test_scores_and_callback_encode_on_the_networks_gpu(monkeypatch):
     benchmark, stages, devices = tiny_benchmark(), ["relu0", "relufc"], []
     monkeypatch.setattr(
-        "evaluate.metrics.encoding.encoding_metric.encode",
+        "evaluate.metrics.encoding.encoding.encode",
         lambda *args, device, **settings: (
             devices.append(torch.device(device).type) or encode(*args, device=device, **settings)
         ),
@@ -115,7 +141,7 @@ def test_a_stage_for_which_the_gpu_lacks_memory_is_encoded_on_the_cpu(monkeypatc
     def encode_on_the_cpu(*args, device, **settings):
         return encode(*args, device="cpu", **settings)
 
-    benchmark, name = tiny_benchmark(), "evaluate.metrics.encoding.encoding_metric.encode"
+    benchmark, name = tiny_benchmark(), "evaluate.metrics.encoding.encoding.encode"
     with valued_gpu():
         network = move_to_valued(tiny_network())
         monkeypatch.setattr(name, encode_on_the_cpu)

@@ -102,7 +102,7 @@ def test_norms_of_the_tasks_gradients_are_taken_on_the_device():
     module = make_module()
     with pretend_gpu() as gpu:
         move_to(gpu, module)
-        _, losses = module._logits_and_losses(make_batch())
+        _, losses = module._logits_and_losses(module._heard(make_batch()), module.objectives)
         with NoTransfers():
             norm = gradient_norm(losses.by_task["word"], list(module.network.backbone.parameters()))
         assert norm.device.type == DEVICE

@@ -27,6 +27,7 @@ def start(config: dict, *arguments: str, prepare: Callable[[], None] = lambda: N
 
     def run() -> None:
         sys.argv = ["train", "fit", "--config", str(path), *arguments]
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background may ignore it
         prepare()
         status = 1
         try:
