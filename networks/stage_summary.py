@@ -29,7 +29,7 @@ class StageSummary(NamedTuple):
         shape: Shape of its activation for one sound, without the batch axis; None for the rest.
         num_units: Units after averaging over time; None for front end and rest.
         num_parameters: Number of parameters that are first used here.
-        num_operations: Multiply-adds for one sound.
+        num_operations: Multiply-adds for one sound; None for the front end, whose number depends on how it is computed.
         field_ms: Duration that a unit depends on in ms; infinite for the whole sound, NaN if it is unknown, None if
             frames have no rate.
         field_bands: Bands of the front end that a unit depends on; infinite for all, None without bands.
@@ -39,7 +39,7 @@ class StageSummary(NamedTuple):
     shape: tuple[int, ...] | None
     num_units: int | None
     num_parameters: int
-    num_operations: int
+    num_operations: int | None
     field_ms: float | None = None
     field_bands: float | None = None
 
@@ -58,9 +58,9 @@ class _Reached(NamedTuple):
 def stage_summaries(network: nn.Module) -> list[StageSummary]:
     """Summarise the stages of a network by running it on one sound of noise.
 
-    Operations are multiply-adds of convolutions, matrix products, recurrent layers and attention. Fourier transforms of
-    the front end and pointwise operations are not counted. The receptive field is that of the largest path, in frames
-    of the front end (a frame lasts until the next one) or in samples of the waveform; for its limits see
+    Operations are multiply-adds of convolutions, matrix products, recurrent layers and attention after the front end.
+    Fourier transforms and pointwise operations are not counted. The receptive field is that of the largest path, in
+    frames of the front end (a frame lasts until the next one) or in samples of the waveform; for its limits see
     `networks.receptive_fields.ReceptiveFields`. Where a `StagedNetwork` does something else, such as a spectrogram of
     its own, it is measured (`networks.measured_fields`).
 
@@ -136,7 +136,7 @@ class _Counting:
                     reached.shape,
                     reached.num_units,
                     reached.num_parameters - parameters,
-                    reached.num_operations - operations,
+                    None if reached.name == FRONT_END else reached.num_operations - operations,
                     *self._extent(reached),
                 )
             )

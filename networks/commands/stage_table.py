@@ -38,12 +38,13 @@ def stage_table(title: str, rows: Sequence[StageSummary], note: str = "") -> Tab
             "x".join(map(str, row.shape)) if row.shape else "",
             "" if row.num_units is None else str(row.num_units),
             short_count(row.num_parameters),
-            short_count(row.num_operations),
+            "" if row.num_operations is None else short_count(row.num_operations),
             _extent(row.field_ms),
             _extent(row.field_bands),
         )
     table.add_section()
-    parameters, operations = (sum(values) for values in zip(*(row[3:5] for row in rows), strict=True))
+    parameters = sum(row.num_parameters for row in rows)
+    operations = sum(row.num_operations or 0 for row in rows)
     table.add_row("all", "", "", short_count(parameters), short_count(operations), "", "")
     return table
 

@@ -5,6 +5,8 @@ import json
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -43,12 +45,19 @@ def is_faster(own: Way, tensors: Way, waveform: Tensor, *, identity: str) -> boo
     if key not in _KNOWN:
         file = cache_folder() / f"faster-{key}.json"
         try:
-            with torch.inference_mode(False), torch.enable_grad():  # the first use may be in inference mode
-                _KNOWN[key] = _kept(file) if file.is_file() else _measured(file, own, tensors, waveform)
+            # The first use may be without gradients, under autocast or while operations are counted. A thread of its
+            # own has none of these modes.
+            with ThreadPoolExecutor(1) as thread:
+                _KNOWN[key] = thread.submit(_found, file, own, tensors, waveform).result()
         except Exception as error:  # compilers fail in many ways; a slower front end is better than none
             warnings.warn(f"the front end runs without code of its own, several times slower: {error}", stacklevel=2)
             _KNOWN[key] = False
     return _KNOWN[key]
+
+
+def _found(file: Path, own: Way, tensors: Way, waveform: Tensor) -> bool:
+    with torch.cuda.device(waveform.device) if waveform.device.type == "cuda" else nullcontext():
+        return _kept(file) if file.is_file() else _measured(file, own, tensors, waveform)
 
 
 def _kept(file: Path) -> bool:

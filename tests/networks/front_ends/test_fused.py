@@ -8,6 +8,7 @@ import warnings
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from networks import Cochleagram
 from networks.front_ends.multirate import faster, fused
@@ -205,6 +206,20 @@ def test_the_first_use_may_be_in_inference_mode(only_compiled):
     with torch.inference_mode(), warnings.catch_warnings(action="error"):
         front_end(0.1 * torch.randn(2, 800))
     assert len(list(only_compiled.glob("faster-*.json"))) == 1
+
+
+def test_the_measurement_is_outside_of_modes_that_change_or_count_operations(only_compiled, monkeypatch):
+    seen = set()
+
+    def way(waveform):
+        seen.add((waveform.dtype, (waveform @ waveform.T).dtype, torch.is_grad_enabled()))
+        return 2 * waveform
+
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), counter:
+        faster.is_faster(way, way, torch.zeros(1, 8), identity="modes")
+    assert seen == {(torch.float32, torch.float32, True)}
+    assert counter.get_total_flops() == 0
 
 
 def test_by_default_the_front_end_asks_which_way_is_faster(monkeypatch):
