@@ -15,7 +15,7 @@ _NUM_EXTRA = 32
 _FIRST_CHECK = 7
 _MAX_RESTARTS = 40
 # Residuals relative to the smallest wanted eigenvalue, and their floor relative to the largest (rounding).
-_TOLERANCE = 1e-9
+_TOLERANCE = 1e-10
 _ROUNDING = 1e-14
 
 
@@ -45,7 +45,7 @@ def leading_subspace(apply: Callable[[Tensor], Tensor], size: int, num_wanted: i
 
     Block Lanczos with full orthogonalisation and restarts (Golub & Underwood 1977): the basis holds b random vectors,
     then A times the last block, orthogonalised, until the residuals `|A v - l v|` of the wanted eigenvectors (within
-    the basis) are below 1e-9 of the smallest wanted eigenvalue, or are rounding errors. Narrow blocks need a smaller
+    the basis) are below 1e-10 of the smallest wanted eigenvalue, or are rounding errors. Narrow blocks need a smaller
     basis, wide ones are multiplied faster: b is half of the wanted number, at first.
 
     Args:
