@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,10 +45,7 @@ _SHOWN = {
 }
 _SUMMARIES = {"medians over units": ("value", "error"), "means, which add up": ("mean", "mean_error")}
 """Columns of the table by the words for them."""
-_NOTE = (
-    "Medians are taken of each part on its own, so that parts do not add up to the R² of A, B or both; means do. "
-    "Errors: over participants or, for components and single participants, over sounds."
-)
+_NOTE = "Medians are taken of each part on its own, so that parts do not add up to the R² of A, B or both; means do."
 
 
 class _Space(NamedTuple):
@@ -237,6 +235,21 @@ class Partition(NetworksOption):
         return by_group.assign(**columns), unit_parts(parts, benchmark, num_sounds=sizes).assign(**columns)
 
 
+def _error_words(table: pd.DataFrame) -> str:
+    """Say what the errors of a benchmark are over, see `summarise_parts`."""
+    number = len(set(table["subject"]) - {ALL})
+    if number < 2:
+        return " (± standard error over sounds)"
+    from evaluate.report.error_texts import few_text
+
+    few = few_text(number)
+    return f" (± standard error over participants{f', {few}' if few else ''})"
+
+
+def _with_error(value: float, error: float) -> str:
+    return f"{value:.3f}" if isnan(error) else f"{value:.3f} ± {error:.3f}"
+
+
 def _short_name(source: str) -> str:
     """Shorten a network's name for a line of progress."""
     return shortened(Path(source).name, _NAME_LENGTH)
@@ -260,6 +273,7 @@ def show_parts(table: pd.DataFrame, console: Console) -> None:
     ):
         values = group.drop_duplicates(["part", "region"]).set_index(["part", "region"])
         what = "noise-corrected R²" if (group["noise_corrected"] == "True").all() else "R²"
+        what += f" on test sounds{_error_words(table[table['benchmark'] == benchmark])}"
 
         def make(
             regions: Sequence[str],
@@ -269,7 +283,7 @@ def show_parts(table: pd.DataFrame, console: Console) -> None:
             what: str = what,
         ) -> Table:
             shown = Table(box=SIMPLE, padding=(0, 1, 0, 0))
-            shown.title = f"{title}: {what} on test sounds (± standard error){' (continued)' if start else ''}"
+            shown.title = f"{title}: {what}{' (continued)' if start else ''}"
             shown.add_column("part", no_wrap=True)
             for region in regions:
                 shown.add_column(str(region), justify="right", no_wrap=True)
@@ -277,7 +291,7 @@ def show_parts(table: pd.DataFrame, console: Console) -> None:
                 shown.add_row(heading, style="bold")
                 for part, words in _SHOWN.items():
                     cells = [values.loc[(part, region), list(columns)].to_numpy() for region in regions]
-                    shown.add_row(f"  {words}", *(f"{value:.3f} ± {error:.3f}" for value, error in cells))
+                    shown.add_row(f"  {words}", *(_with_error(*values) for values in cells))
             return shown
 
         for shown in fitting(make, list(dict.fromkeys(group["region"])), console):

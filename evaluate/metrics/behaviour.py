@@ -16,6 +16,7 @@ from evaluate.benchmarks.benchmark import ALL, Benchmark
 from evaluate.benchmarks.problems import shorten
 from evaluate.metrics.best_stage import mean_defined
 from evaluate.metrics.metric import BEST_STAGE, Arrays, Computing, Metric, Rows, ScoreKind
+from evaluate.metrics.standard_errors import fraction_error
 from evaluate.metrics.table_rows import rows_of
 from evaluate.scoring import table as t
 
@@ -125,7 +126,7 @@ def accuracies(is_right: np.ndarray, trials: Trials) -> tuple[np.ndarray, np.nda
         answers = answers[~np.isnan(answers)]
         if len(answers):
             accuracy[place] = answers.mean()
-            error[place] = np.sqrt(accuracy[place] * (1 - accuracy[place]) / len(answers))
+            error[place] = fraction_error(accuracy[place], len(answers))
     return accuracy, error
 
 

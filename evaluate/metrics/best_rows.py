@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluate.benchmarks.benchmark import Benchmark
-from evaluate.metrics.best_stage import BestStage, best_stage
+from evaluate.benchmarks.benchmark import ALL, Benchmark
+from evaluate.metrics.best_stage import BestStage, best_stage, median_defined, scores_of_splits
 from evaluate.metrics.metric import Rows, share_of
 from evaluate.metrics.table_rows import Grouping, add_means, groupings, is_clipped, rows_of
 from evaluate.scoring import table as t
@@ -58,6 +58,39 @@ def best_rows(metric: str, stages: Sequence[str], found: Sequence[BestInGroups],
         for code, label in enumerate(grouping.labels)
     }
     return rows_of(metric, t.BEST, add_means(values, benchmark)) + share_rows(metric, stages, shares, benchmark)
+
+
+def split_rows(metric: str, scores: np.ndarray, found: Sequence[BestInGroups], benchmark: Benchmark) -> Rows:
+    """Make the rows of the score in each split, from which errors over sounds are computed.
+
+    A split is scored at the stages that other splits selected (`scores_of_splits`). As for the score itself, this is
+    the median over the units of a subject, then the mean over subjects.
+
+    Args:
+        metric: Name of the score at the best stage.
+        scores: (V, stages, splits), as given to `best_in_groups`.
+        found: What that returned.
+        benchmark: Benchmark of the units.
+
+    Returns:
+        Rows for each region, with "split0", "split1" and so on in place of the subjects.
+    """
+    of_units = scores_of_splits(scores, found[0].best)  # the same for all groupings: each unit selects its own stage
+    if is_clipped(benchmark):
+        of_units = np.minimum(of_units, 1.0)
+    by_label = {
+        label: median_defined(of_units[grouping.codes == code], axis=0)
+        for grouping, _ in found
+        for code, label in enumerate(grouping.labels)
+    }
+    rows: Rows = []
+    for number in range(of_units.shape[1]):
+        of_split = add_means({label: float(values[number]) for label, values in by_label.items()}, benchmark)
+        over_subjects = {
+            (region, f"{t.SPLIT}{number}"): value for (region, subject), value in of_split.items() if subject == ALL
+        }
+        rows += rows_of(metric, t.BEST, over_subjects)
+    return rows
 
 
 def share_rows(

@@ -99,23 +99,3 @@ def published_splits(
         train[split, generator.choice(num_stimuli, num_train, replace=False)] = True
         generator.choice(num_test, num_test, replace=False)  # the draw of the test stimuli advances the random stream
     return Splits(train=train, test=~train)
-
-
-def sound_error(scores: np.ndarray, *, num_train: float, num_test: float) -> np.ndarray:
-    """Standard error over sounds of the mean over splits; its correction is in `evaluate.report.sound_errors`.
-
-    Args:
-        scores: (..., J) scores of J random splits of the same sounds; NaN values are excluded.
-        num_train: Number of training sounds of each split.
-        num_test: Number of test sounds of each split.
-
-    Returns:
-        (...) standard errors, NaN if fewer than two scores are defined.
-    """
-    scores = np.asarray(scores, dtype=np.float64)
-    number = (~np.isnan(scores)).sum(axis=-1)
-    has_error = number > 1
-    errors = np.full(scores.shape[:-1], np.nan)
-    variances = np.nanvar(scores[has_error], axis=-1, ddof=1)
-    errors[has_error] = np.sqrt((1 / number[has_error] + num_test / num_train) * variances)
-    return errors

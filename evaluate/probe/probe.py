@@ -16,6 +16,7 @@ import numpy as np
 
 from datamodules.progress import ReportProgress
 from evaluate.array_shapes import show_shapes
+from evaluate.metrics.standard_errors import standard_error
 from evaluate.options import PUBLISHED_NUM_FOLDS
 from networks.text.wording import counted
 
@@ -54,8 +55,8 @@ class ProbeResult:
 
     @property
     def standard_error(self) -> float:
-        """Standard error of the mean over folds: standard deviation / sqrt(K)."""
-        return float(self.accuracy.std(ddof=1) / np.sqrt(len(self.accuracy)))
+        """Standard error of the mean over folds."""
+        return float(standard_error(self.accuracy))
 
 
 class _Chosen(NamedTuple):

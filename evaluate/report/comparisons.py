@@ -11,16 +11,16 @@ import numpy as np
 
 from evaluate.benchmarks.benchmark import ALL
 from evaluate.metrics.metric import ScoreKind
+from evaluate.metrics.standard_errors import sound_error, standard_error
 from evaluate.report.figures.series import MANY_NETWORKS, Entry
 from evaluate.report.significance import (
     Comparison,
     bootstrap_comparison,
-    participant_error,
+    paired_differences,
     permutation_comparison,
-    standard_error,
     wilcoxon_over_models,
 )
-from evaluate.report.sound_errors import sound_comparison, sound_error
+from evaluate.report.sound_comparison import sound_comparison
 from evaluate.scoring import table as t
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 
 SampleKind = Literal["participants", "iterations", "none"]
+Over = Literal["participants", "sounds", "iterations", "nothing"]
+"""What an error is over."""
+_REPEATED = (t.ITERATION, t.SPLIT)
 MIN_MODELS_FOR_WILCOXON = 6
 """With fewer pairs, the smallest two-sided p of the signed-rank test is above .05."""
 
@@ -49,33 +52,60 @@ class Splits:
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """Scores of several networks in one region.
+    """Scores of several networks in one region. The errors of a network do not depend on the others.
 
     Attributes:
         means: (networks,) value over all subjects, from the table.
-        errors: (networks,) standard errors, NaN for fewer than two samples.
         samples: Networks x participants (or iterations of stage selection), NaN if a network has none.
         sample_kind: Meaning of the columns of `samples`.
-        splits: Scores of a component in the splits of the sounds; None if the table has none.
+        splits: Scores in the splits of the sounds; None if the table has none.
     """
 
     means: np.ndarray
-    errors: np.ndarray
     samples: pd.DataFrame
     sample_kind: SampleKind
     splits: Splits | None = None
 
     @property
+    def values(self) -> np.ndarray:
+        """The samples as an array (networks, samples)."""
+        return self.samples.to_numpy(dtype=np.float64)
+
+    @property
+    def errors(self) -> np.ndarray:
+        """Standard errors (networks,) over the samples, NaN for fewer than two."""
+        return standard_error(self.values) if self.samples.shape[1] else np.full(len(self.means), np.nan)
+
+    @property
     def sound_errors(self) -> np.ndarray:
-        """Standard errors (networks,) over sounds, see `evaluate.report.sound_errors`; NaN without scores of splits."""
+        """Standard errors (networks,) over sounds (`standard_errors.sound_error`); NaN without scores of splits."""
         if self.splits is None:
             return np.full(len(self.means), np.nan)
         return sound_error(self.splits.scores, num_train=self.splits.num_train, num_test=self.splits.num_test)
 
     @property
+    def num_samples(self) -> np.ndarray:
+        """Numbers (networks,) of samples that are defined."""
+        return (~np.isnan(self.values)).sum(axis=1) if self.samples.shape[1] else np.zeros(len(self.means), dtype=int)
+
+    @property
+    def num_participants(self) -> int | None:
+        """Number of participants, the most that a network has; None if scores are not of participants."""
+        return int(self.num_samples.max()) if self.sample_kind == "participants" else None
+
+    @property
+    def drawn(self) -> Over:
+        """What errors in figures are over: participants if there are several, else sounds, else iterations."""
+        if (self.num_participants or 0) > 1:
+            return "participants"
+        if self.splits is not None:
+            return "sounds"
+        return "iterations" if self.sample_kind == "iterations" else "nothing"
+
+    @property
     def drawn_errors(self) -> np.ndarray:
-        """Errors (networks,) for figures: over sounds if there are scores of splits, else `errors`."""
-        return self.errors if self.splits is None else self.sound_errors
+        """Errors (networks,) for figures and the overview, over what `drawn` says."""
+        return self.sound_errors if self.drawn == "sounds" else self.errors
 
 
 @dataclass(frozen=True)
@@ -88,7 +118,8 @@ class PairTest:
         lower: Label of the other.
         method: "bootstrap" or "permutation".
         result: Difference, p value and counts.
-        over_sounds: Test over sounds, for components; otherwise None.
+        participant_error: Standard error over participants of the paired difference; NaN if undefined.
+        over_sounds: Test over sounds; None if the tables have no scores of splits.
     """
 
     region: str
@@ -96,15 +127,16 @@ class PairTest:
     lower: str
     method: str
     result: Comparison
+    participant_error: float = float("nan")
     over_sounds: Comparison | None = None
 
 
 def summarise(frames: Sequence[pd.DataFrame], metric: str, region: str, *, stage: str = t.BEST) -> Summary:
-    """Collect one score per network, its error bar and the samples behind it.
+    """Collect one score per network, and the samples behind its errors.
 
-    Error bars are those of the paper: standard errors over participants, after subtracting each participant's mean over
-    the compared networks (`significance.participant_error`). For a single network, and over iterations of a component's
-    stage selection, they are plain standard errors.
+    The errors of a network are over its own participants (or iterations of a component's stage selection) and over its
+    own splits of the sounds. The published error bars of voxels, which change with the compared networks, are
+    `standard_errors.within_participant_error`.
 
     Args:
         frames: Rows of each network, for one benchmark and one step.
@@ -120,16 +152,12 @@ def summarise(frames: Sequence[pd.DataFrame], metric: str, region: str, *, stage
     chosen = [_select(rows, metric, region, stage) for rows in frames]
     means = np.array([rows.get(ALL, np.nan) for rows in chosen], dtype=np.float64)
     samples = pd.DataFrame([rows.drop(ALL, errors="ignore") for rows in chosen]).reset_index(drop=True)
-    if samples.shape[1] == 0:
-        return Summary(means, np.full(len(frames), np.nan), samples, "none")
-    is_iterated = all(str(name).startswith((t.ITERATION, t.SPLIT)) for name in samples.columns)
-    splits = _splits(samples, frames) if is_iterated else None
-    if is_iterated:
-        samples = samples[[name for name in samples.columns if str(name).startswith(t.ITERATION)]]
-    values = samples.to_numpy(dtype=np.float64)
-    num_scored = int((~np.isnan(values)).any(axis=1).sum())
-    errors = participant_error(values) if num_scored > 1 and not is_iterated else standard_error(values)
-    return Summary(means, errors, samples, "iterations" if is_iterated else "participants", splits)
+    names = {prefix: [name for name in samples.columns if t.is_numbered(name, prefix)] for prefix in _REPEATED}
+    participants = [name for name in samples.columns if not any(name in of_prefix for of_prefix in names.values())]
+    splits = _splits(samples[names[t.SPLIT]], frames)
+    # Older tables have components with scores of splits in place of iterations.
+    kind: SampleKind = "participants" if participants else "iterations" if any(names.values()) else "none"
+    return Summary(means, samples[participants or names[t.ITERATION]], kind, splits)
 
 
 def ceilings_of(entries: Sequence[Entry], kind: ScoreKind, regions: Sequence[str]) -> np.ndarray:
@@ -147,10 +175,12 @@ class ShareOfCeiling:
     Attributes:
         value: The mean score of the participants over the mean of their ceilings.
         error: Standard error over participants; NaN for fewer than two.
+        num_participants: Number of participants with a score and a ceiling.
     """
 
     value: float
     error: float
+    num_participants: int
 
 
 def share_of_ceiling(rows: pd.DataFrame, kind: ScoreKind, region: str) -> ShareOfCeiling:
@@ -172,10 +202,9 @@ def share_of_ceiling(rows: pd.DataFrame, kind: ScoreKind, region: str) -> ShareO
     x, c = scores[subjects].to_numpy(), ceilings[subjects].to_numpy()
     x, c = x[~np.isnan(x + c)], c[~np.isnan(x + c)]
     if not len(x) or not c.mean() > 0:
-        return ShareOfCeiling(np.nan, np.nan)
+        return ShareOfCeiling(np.nan, np.nan, len(x))
     share = x.mean() / c.mean()
-    error = (x - share * c).std(ddof=1) / (np.sqrt(len(x)) * c.mean()) if len(x) > 1 else np.nan
-    return ShareOfCeiling(float(share), float(error))
+    return ShareOfCeiling(float(share), float(standard_error(x - share * c) / c.mean()), len(x))
 
 
 def compare_networks(entries: Sequence[Entry], metric: str, region: str) -> list[PairTest]:
@@ -183,8 +212,8 @@ def compare_networks(entries: Sequence[Entry], metric: str, region: str) -> list
 
     Compares all pairs of trained networks and baselines, unless they are many (`MANY_NETWORKS`), and each untrained or
     permuted network with the trained one of its own run. The one-tailed test is for the network with the higher mean: a
-    bootstrap over participants, or a permutation over iterations of a component's stage selection. There is no
-    correction for the number of tests.
+    bootstrap over participants, or a permutation over iterations of a component's stage selection. Next to either is a
+    test over sounds. There is no correction for the number of tests.
 
     Args:
         entries: Networks, on one benchmark.
@@ -197,7 +226,7 @@ def compare_networks(entries: Sequence[Entry], metric: str, region: str) -> list
     summary = summarise([entry.rows for entry in entries], metric, region)
     if summary.sample_kind == "none":
         return []
-    values = summary.samples.to_numpy(dtype=np.float64)
+    values = summary.values
     tests = []
     has_many = sum(entry.group != "control" for entry in entries) >= MANY_NETWORKS
     for i, j in combinations(range(len(entries)), 2):
@@ -208,18 +237,23 @@ def compare_networks(entries: Sequence[Entry], metric: str, region: str) -> list
         if any(np.isnan(values[k]).all() for k in (i, j)):
             continue
         high, low = (i, j) if summary.means[i] >= summary.means[j] else (j, i)
-        over_sounds = None
+        labels, over_sounds = (entries[high].label, entries[low].label), _over_sounds(summary.splits, high, low)
         if summary.sample_kind == "participants":
-            method, result = "bootstrap", bootstrap_comparison(values[high], values[low])
+            result = bootstrap_comparison(values[high], values[low])
+            error = float(standard_error(paired_differences(values[high], values[low])))
+            tests.append(PairTest(region, *labels, "bootstrap", result, error, over_sounds))
         else:
-            method, result = "permutation", permutation_comparison(values[high], values[low])
-            if summary.splits is not None:
-                scores, num_train = summary.splits.scores, summary.splits.num_train
-                over_sounds = sound_comparison(
-                    scores[high], scores[low], num_train=num_train, num_test=summary.splits.num_test
-                )
-        tests.append(PairTest(region, entries[high].label, entries[low].label, method, result, over_sounds))
+            result = permutation_comparison(values[high], values[low])
+            tests.append(PairTest(region, *labels, "permutation", result, over_sounds=over_sounds))
     return tests
+
+
+def _over_sounds(splits: Splits | None, high: int, low: int) -> Comparison | None:
+    """Test over sounds between two of the networks; None without scores of splits."""
+    if splits is None:
+        return None
+    sizes = {"num_train": splits.num_train, "num_test": splits.num_test}
+    return sound_comparison(splits.scores[high], splits.scores[low], **sizes)
 
 
 def compare_regions(entries: Sequence[Entry], metric: str, regions: Sequence[str]) -> dict[str, Comparison]:
@@ -259,9 +293,8 @@ def count(rows: pd.DataFrame, metric: str, stage: str | None = None) -> int | No
 
 
 def _splits(samples: pd.DataFrame, frames: Sequence[pd.DataFrame]) -> Splits | None:
-    """Select the scores in splits of the sounds; None if there are none, or networks have splits of other sizes."""
-    names = [name for name in samples.columns if str(name).startswith(t.SPLIT)]
-    if not names:
+    """Take the scores in splits of the sounds; None if there are none, or networks have splits of other sizes."""
+    if not samples.shape[1]:
         return None
     columns = [(rows[t.METRIC].to_numpy(), rows[t.VALUE].to_numpy()) for rows in frames]
     sizes = [
@@ -271,7 +304,7 @@ def _splits(samples: pd.DataFrame, frames: Sequence[pd.DataFrame]) -> Splits | N
     if any(len(size) != 1 for size in sizes):
         return None
     (num_train,), (num_test,) = sizes
-    return Splits(samples[names].to_numpy(dtype=np.float64), num_train, num_test)
+    return Splits(samples.to_numpy(dtype=np.float64), num_train, num_test)
 
 
 def _select(rows: pd.DataFrame, metric: str, region: str, stage: str) -> pd.Series:

@@ -185,13 +185,14 @@ _ENCODING_NOTES = (
     "selection does not raise the score.",
 )
 _TEST_NOTES = (
-    "Standard errors are over participants, after subtracting each participant's mean over the compared networks; for "
-    "a single network, nothing is subtracted. Components have none: next to the published error over iterations of "
-    "stage selection is one over sounds, which figures show.",
+    "Standard errors after ± say what they are over: participants, sounds, or iterations of stage selection (published "
+    "for components, which have no participants). Those of a network depend on its own scores alone. Figures show "
+    "those over participants, and those over sounds for components and single participants.",
     "Tests between two networks are one-tailed, for the network with the higher mean, and not corrected for their "
-    "number: a bootstrap over participants (10 000 resamples); for components the published permutation of the "
-    "iterations, and a t test over the splits of the sounds that is corrected for their overlap. Tests against the "
-    "baseline are paired and corrected for the number of networks.",
+    "number: a bootstrap over participants (10 000 resamples), for components the published permutation of the "
+    "iterations; and a t test over the splits of the sounds that is corrected for their overlap. Tests against the "
+    "baseline are paired and corrected for the number of networks. With n participants, the p of a test over them is "
+    "at least 2⁻ⁿ, the probability that n differences have the same sign as their mean by chance.",
 )
 _TIME_NOTES = (
     "Responses in time: each unit's time course is predicted from the activations of one stage in the last 400 ms. "

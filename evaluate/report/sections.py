@@ -16,6 +16,7 @@ from evaluate.metrics.behaviour import CORRECT
 from evaluate.metrics.rsa import SIMILARITY
 from evaluate.metrics.score_kinds import ENCODING_KINDS
 from evaluate.options import SEED_PATTERN
+from evaluate.report.error_texts import band_note
 from evaluate.report.figures import (
     bars,
     compared,
@@ -50,11 +51,6 @@ if TYPE_CHECKING:
 FILE_KINDS = ("png", "pdf")
 NUM_UNFOLDED_RUNS = 2
 """Maximum number of runs whose single figures are shown; those of more runs are folded."""
-
-BAND_NOTE = (
-    "Error bars and bands: ±1 standard error over participants (components: over sounds, or over iterations of stage "
-    "selection for tables without scores of splits)."
-)
 
 
 class _Drawing(NamedTuple):
@@ -162,25 +158,27 @@ def _scores_of_kind(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
     yield from ceiling_tables.shares_of_ceilings(entries, kind)
     yield from score_tables.best_stages(entries, kind)
     series, name, stem = shown.series, shown.benchmark, _stem(shown, kind)
+    error_bars, bands = (band_note(entries, kind.best_metric, regions, what=what) for what in ("Error bars", "Bands"))
+    of_stages = band_note(entries, kind.stage_metric, regions, what="Bands", of_stages=True)
     drawings = (
         _Drawing(
             f"{stem}_bars",
             lambda: bars.bars_figure(entries, name, kind, published=shown.has_published),
             "Networks in the order of their mean over panels. Striped bars: untrained; dotted bars: permuted weights, "
-            f"in the row of their network if it is shown. {BAND_NOTE}",
+            f"in the row of their network if it is shown. {error_bars}",
             "No score at the best stage: no bars.",
         ),
         _Drawing(
             f"{stem}_trajectories",
             lambda: compared.trajectory_figure(series, name, kind),
             "Score at the best stage over training. Open marker: the untrained network; horizontal lines: networks "
-            f"scored once. {BAND_NOTE}",
+            f"scored once. {bands}",
             "No run was scored at two or more steps: no trajectories.",
         ),
         _Drawing(
             f"{stem}_stage_curves",
             lambda: compared.stage_curves_figure(entries, name, kind),
-            f"Score of every stage, at the last scored step (solid) and before training (dashed). {BAND_NOTE}",
+            f"Score of every stage, at the last scored step (solid) and before training (dashed). {of_stages}",
             "No single stages were scored: no stage curves.",
         ),
     )
@@ -192,6 +190,7 @@ def _scores_of_kind(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
     yield from paper_tables.against_baseline(entries, kind, regions)
     yield from paper_tables.published(entries, name, kind)
     yield from comparison_tables.comparisons(entries, kind, regions)
+    yield from comparison_tables.published_errors(entries, kind, regions)
     yield from _seeds(shown, kind)
     if kind in ENCODING_KINDS:
         yield from _findings(shown, kind, entries, regions)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluate.metrics.standard_errors import standard_error
 from evaluate.options import SEED_PATTERN
 from evaluate.report.comparisons import summarise
 from evaluate.report.figures.selection import ScoreKind
 from evaluate.report.figures.series import Entry, State, entries_of
 from evaluate.report.figures.series import Series as Run
-from evaluate.report.significance import standard_error
 from evaluate.scoring import table as t
 
 _ONLY_SEEDS = "all seeds"

@@ -1,11 +1,24 @@
-"""Error bars and comparisons between models, as published; NaN values are excluded and counted."""
+"""Comparisons between models, as published; NaN values are excluded and counted.
+
+**The least p over participants.** If two models predict equally well, each participant's difference is as likely to be
+above 0 as below. That all n of them have the sign of the mean difference then has the probability 2^-n, and this is the
+smallest one-tailed p of any test that assumes no more than that. A bootstrap takes the participants that there are for
+all that there could be: whatever their number, it returns 1 / 10 001 as soon as the differences are large, also for
+two participants. What the report shows of a test over participants is therefore at least `least_p(n)`: 0.25 for two,
+0.063 for four, 0.031 for five. With fewer than `FEW_PARTICIPANTS`, none can be below .05.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from evaluate.metrics.standard_errors import ROUNDING, standard_error
+
 # Tuckute, Feather et al. 2023: resamples of the bootstrap and of the permutation test.
 PUBLISHED_NUM_RESAMPLES = 10_000
+
+FEW_PARTICIPANTS = 5
+"""With fewer participants, no test over them can be below .05 (`least_p`)."""
 
 # Number of values to resample at a time: bounds memory at 8 MiB.
 _BLOCK_VALUES = 2**20
@@ -32,46 +45,9 @@ class Comparison:
     num_undefined: int
 
 
-def participant_error(scores: np.ndarray) -> np.ndarray:
-    """Within-participant error bars of several models.
-
-    With scores x (models, P) and m_p the mean of participant p over models, `std_p(x - m, ddof=0) / sqrt(P - 1)`.
-
-    Args:
-        scores: (models, P) score of each model in each participant; NaN values are excluded.
-
-    Returns:
-        (models,) standard errors, NaN for a model with fewer than two participants.
-
-    Raises:
-        ValueError: The scores do not have two axes.
-    """
-    scores = np.asarray(scores, dtype=np.float64)
-    if scores.ndim != 2:
-        raise ValueError(f"scores must be (models, participants), got {scores.shape}")
-    defined = ~np.isnan(scores)
-    count = np.maximum(defined.sum(axis=0), 1)
-    return standard_error(scores - np.where(defined, scores, 0.0).sum(axis=0) / count)
-
-
-def standard_error(values: np.ndarray) -> np.ndarray:
-    """Standard error of the mean over the last axis, `std(ddof=0) / sqrt(n - 1)` of the values that are not NaN.
-
-    The published error bar of a component is this over the ten iterations of its stage selection.
-
-    Args:
-        values: (..., n) values.
-
-    Returns:
-        (...) standard errors, NaN if fewer than two values are defined.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    # std(ddof=1) / sqrt(n) is the same number: both are sqrt(sum of squares / (n (n - 1))).
-    count = (~np.isnan(values)).sum(axis=-1)
-    has_error = count > 1
-    errors = np.full(values.shape[:-1], np.nan)
-    errors[has_error] = np.nanstd(values[has_error], axis=-1, ddof=1) / np.sqrt(count[has_error])
-    return errors
+def least_p(number: int) -> float:
+    """Smallest one-tailed p, 2^-n, that n participants allow (see the module)."""
+    return float(2.0**-number)
 
 
 def bootstrap_comparison(
@@ -80,7 +56,8 @@ def bootstrap_comparison(
     """One-tailed bootstrap test that the first model's mean over participants is above the second's.
 
     Participants of the second model are resampled with replacement. With k the number of resampled means that are at
-    least the first model's mean, `p = (k + 1) / (num_resamples + 1)`: the observed data count as one resample.
+    least the first model's mean, `p = (k + 1) / (num_resamples + 1)`: the observed data count as one resample. With n
+    participants in the model that has fewer, p is at least 2^-n (`least_p`).
 
     Args:
         first: (P,) scores of the first model.
@@ -101,7 +78,7 @@ def bootstrap_comparison(
         means = second[rng.integers(len(second), size=size)].mean(axis=1)
         reached += int((means >= first.mean()).sum())
     difference = float(first.mean() - second.mean())
-    p_value = (reached + 1) / (num_resamples + 1)
+    p_value = max((reached + 1) / (num_resamples + 1), least_p(min(len(first), len(second))))
     return Comparison(difference, p_value, difference, len(first), len(second), num_undefined)
 
 
@@ -146,6 +123,9 @@ def permutation_comparison(
 def paired_comparison(first: np.ndarray, second: np.ndarray) -> Comparison:
     """One-tailed t test over participants that the first model's scores are above the second's.
 
+    It assumes that differences have a normal distribution and has no least p of its own: what the report shows of it is
+    at least 2^-n (`least_p`, after the correction for the number of tests).
+
     Args:
         first: (P,) scores of the first model.
         second: (P,) scores of the second model in the same participants; participants with NaN are excluded.
@@ -153,12 +133,18 @@ def paired_comparison(first: np.ndarray, second: np.ndarray) -> Comparison:
     Returns:
         The comparison; its statistic is t. p is NaN if fewer than two participants remain, or if all differ alike.
     """
-    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    differences = paired_differences(first, second)
     defined = differences[~np.isnan(differences)]
     number, num_undefined = len(defined), len(differences) - len(defined)
     difference = float(defined.mean()) if number else float("nan")
-    error = float(standard_error(defined)) if number > 1 else float("nan")
-    return t_comparison(difference, error, number, num_undefined)
+    return t_comparison(difference, float(standard_error(defined)), number, num_undefined)
+
+
+def paired_differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Differences of paired values, exactly 0 where they differ by rounding alone, which would pass for certain."""
+    first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    differences = first - second
+    return np.where(np.abs(differences) <= ROUNDING * np.maximum(np.abs(first), np.abs(second)), 0.0, differences)
 
 
 def t_comparison(difference: float, error: float, number: int, num_undefined: int) -> Comparison:
@@ -205,7 +191,8 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 def wilcoxon_over_models(first: np.ndarray, second: np.ndarray) -> Comparison:
     """Two-sided Wilcoxon signed-rank test of paired values, one pair for each model.
 
-    The paper compares best-stage positions of primary auditory cortex with those of another region in this way.
+    The paper compares best-stage positions of primary auditory cortex with those of another region in this way. With n
+    pairs that differ, p is at least 2^(1 - n), also where SciPy approximates it because of ties.
 
     Args:
         first: (models,) values.
@@ -231,7 +218,7 @@ def wilcoxon_over_models(first: np.ndarray, second: np.ndarray) -> Comparison:
     num_pairs = len(differences)
     return Comparison(
         difference=float(np.median(differences)),
-        p_value=float(outcome.pvalue),
+        p_value=max(float(outcome.pvalue), 2 * least_p(int((differences != 0).sum()))),
         statistic=float(outcome.statistic),
         num_first=num_pairs,
         num_second=num_pairs,

@@ -104,10 +104,10 @@ FAILED = "failed"
 STAGE_METRICS = (ENCODING_R2, ENCODING_R2_CORRECTED)
 BEST_METRICS = (BEST_STAGE_R2, BEST_STAGE_R2_CORRECTED)
 ITERATION, SPLIT = "iteration", "split"
-"""Subjects with these names and a number are not participants, but iterations of stage selection and splits of the
-sounds (components)."""
+"""Subjects with these names and a number (`is_numbered`) are not participants, but iterations of the stage selection of
+components, and splits of the sounds, mean over participants."""
 NUM_TRAIN_SOUNDS, NUM_TEST_SOUNDS = "num_train_sounds", "num_test_sounds"
-"""Numbers of sounds of each split that a component's model was fitted to and tested on."""
+"""Numbers of sounds of each split that the encoding model was fitted to and tested on."""
 BEST = "best"
 """In the column `stage`: the best stage, selected on other splits than those that give its score."""
 
@@ -336,6 +336,11 @@ def is_step_known(step: int, kind: str, parent: str) -> bool:
     Controls and networks that are not of a run have step 0, too, which says nothing about their training.
     """
     return bool(step) or (kind == "untrained" and not parent)
+
+
+def is_numbered(subject: str, prefix: str) -> bool:
+    """Whether a subject is `prefix` and a number, such as "split3"."""
+    return subject.startswith(prefix) and subject.removeprefix(prefix).isdecimal()
 
 
 def summary_rows(table: pd.DataFrame) -> pd.DataFrame:

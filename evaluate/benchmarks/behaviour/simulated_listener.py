@@ -20,6 +20,7 @@ from datamodules.batches.mixing import mix
 from evaluate.benchmarks.behaviour.listeners import make_listeners
 from evaluate.benchmarks.behaviour.trials import Trials, condition_name
 from evaluate.benchmarks.benchmark import Benchmark
+from evaluate.metrics.standard_errors import fraction_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +94,7 @@ def human_values() -> pd.DataFrame:
     rows = []
     for background, snr_db in conditions:
         accuracy = rng.binomial(NUM_LISTENER_TRIALS, expected_accuracy(background, snr_db)) / NUM_LISTENER_TRIALS
-        error = np.sqrt(accuracy * (1 - accuracy) / NUM_LISTENER_TRIALS)
+        error = fraction_error(accuracy, NUM_LISTENER_TRIALS)
         rows.append((condition_name(background, snr_db), accuracy, error))
     return pd.DataFrame(rows, columns=["condition", "accuracy", "error"])
 

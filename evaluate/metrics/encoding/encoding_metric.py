@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluate.benchmarks.benchmark import ALL, Benchmark
-from evaluate.metrics.best_rows import best_in_groups, best_rows
-from evaluate.metrics.best_stage import best_stage_by_region, mean_defined, scores_of_splits
+from evaluate.metrics.best_rows import best_in_groups, best_rows, split_rows
+from evaluate.metrics.best_stage import best_stage_by_region, mean_defined
 from evaluate.metrics.between_participants import OTHER_PARTICIPANTS, ceiling_between_participants
 from evaluate.metrics.metric import Arrays, Computing, Metric, Rows, ScoreKind
 from evaluate.metrics.table_rows import add_means, curve_rows, is_clipped, rows_of
@@ -124,9 +124,9 @@ def _best_rows(
 ) -> Rows:
     """Make rows of the score and relative position of the independently selected best stage.
 
-    Components have no participants for an error bar. Their published one is over the iterations of stage selection,
-    which are in the table as subjects "iteration0", "iteration1" and so on. For an error over sounds, the score of
-    each split is there as "split0", "split1" and so on, with the numbers of sounds, see `evaluate.report.sound_errors`.
+    For an error over sounds, the score of each split is there as subjects "split0", "split1" and so on, with the
+    numbers of sounds, see `evaluate.metrics.standard_errors`. Components have no participants for an error bar. Their
+    published one is over the iterations of stage selection, which are there as "iteration0", "iteration1" and so on.
     """
     metric = _kind(benchmark).best_metric
     found = best_in_groups(scores, benchmark)
@@ -134,10 +134,10 @@ def _best_rows(
     if benchmark.unit_kind == "component":
         for grouping, best in found:
             components = [region for region, _ in grouping.labels]
-            rows += _repeated_rows(metric, t.ITERATION, components, best.score_by_iteration)
-            rows += _repeated_rows(metric, t.SPLIT, components, scores_of_splits(scores, best).T)
-        for name, number in zip((t.NUM_TRAIN_SOUNDS, t.NUM_TEST_SOUNDS), num_sounds, strict=True):
-            rows += rows_of(name, ALL, {(ALL, ALL): number})
+            rows += _iteration_rows(metric, components, best.score_by_iteration)
+    rows += split_rows(metric, scores, found, benchmark)
+    for name, number in zip((t.NUM_TRAIN_SOUNDS, t.NUM_TEST_SOUNDS), num_sounds, strict=True):
+        rows += rows_of(name, ALL, {(ALL, ALL): number})
     rows += best_rows(metric, stages, found, benchmark)
     positions = {
         label: float(position)
@@ -147,11 +147,11 @@ def _best_rows(
     return rows + rows_of(t.BEST_STAGE_POSITION, t.BEST, add_means(positions, benchmark))
 
 
-def _repeated_rows(metric: str, prefix: str, components: Sequence[str], scores: np.ndarray) -> Rows:
-    """Make rows of numbered scores (repetitions, components), with their mean over components."""
+def _iteration_rows(metric: str, components: Sequence[str], scores: np.ndarray) -> Rows:
+    """Make rows of the scores (iterations, components) of single iterations, with their mean over components."""
     with_mean = np.column_stack([scores, mean_defined(scores, axis=1)])
     values = {
-        (region, f"{prefix}{number}"): float(score)
+        (region, f"{t.ITERATION}{number}"): float(score)
         for number, of_number in enumerate(with_mean)
         for region, score in zip([*components, ALL], of_number, strict=True)
     }

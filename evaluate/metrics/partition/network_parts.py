@@ -9,7 +9,7 @@ import numpy as np
 
 from evaluate.benchmarks.benchmark import ALL, Benchmark
 from evaluate.metrics.best_stage import mean_defined, median_defined
-from evaluate.metrics.splits import sound_error
+from evaluate.metrics.standard_errors import sound_error, standard_error
 from evaluate.metrics.table_rows import add_means, groupings
 
 if TYPE_CHECKING:
@@ -131,23 +131,12 @@ def unit_parts(
         units.assign(
             part=part,
             value=median_defined(parts[part], axis=1),
-            error=split_error(parts[part], num_sounds),
+            error=sound_error(parts[part], num_train=num_sounds[0], num_test=num_sounds[1]),
             mean=mean_defined(parts[part], axis=1),
         )
         for part in PARTS
     ]
     return pd.concat(tables, ignore_index=True)
-
-
-def subject_error(values: np.ndarray) -> float:
-    """Standard error over subjects; NaN of fewer than two values."""
-    defined = values[~np.isnan(values)]
-    return float(np.std(defined, ddof=1) / len(defined) ** 0.5) if len(defined) > 1 else float("nan")
-
-
-def split_error(values: np.ndarray, num_sounds: tuple[float, float] = HALVES) -> np.ndarray:
-    """Standard error over sounds of values (..., splits), for splits of so many training and test sounds."""
-    return sound_error(values, num_train=num_sounds[0], num_test=num_sounds[1])
 
 
 def _with_errors(
@@ -164,10 +153,10 @@ def _with_errors(
     for (region, subject), value in by_group.items():
         if subject == ALL and not has_split_errors(benchmark):
             members = [each[0] for (where, who), each in by_group.items() if where == region and who != ALL]
-            error = subject_error(np.array(members))
+            error = standard_error(np.array(members))
         else:
-            error = float(split_error(by_split[region, subject], num_sounds))
-        found[region, subject] = float(value[0]), error
+            error = sound_error(by_split[region, subject], num_train=num_sounds[0], num_test=num_sounds[1])
+        found[region, subject] = float(value[0]), float(error)
     return found
 
 

@@ -247,8 +247,7 @@ def _draw_bar(panel: Axes, place: float, row: _Row, column: int, *, bold: bool) 
         panel.text(0.0, middle, " –", va="center", fontsize=style.SMALL_SIZE, color=style.PUBLISHED_INK)
         return
     panel.barh(middle, value, height=height, lw=1.0, **row.look)
-    if not np.isnan(error):
-        panel.errorbar(value, middle, xerr=error, color="black", lw=1.0, capsize=2)
+    panel.errorbar(value, middle, xerr=style.bar_lengths([error]), color="black", lw=1.0, capsize=2)
     if not np.isnan(row.published[column]):
         panel.plot(row.published[column], middle, **PUBLISHED_MARK)
     weight = "bold" if bold else "normal"

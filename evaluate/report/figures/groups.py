@@ -41,8 +41,7 @@ def group_bars_figure(groups: Sequence[Group], regions: Sequence[str], benchmark
             dots = group.scores[:, column]
             if group.num_networks > 1:
                 panel.plot(dots, np.full(len(dots), place), "o", color="black", mfc="white", ms=3.5, mew=0.8)
-            if not np.isnan(error):
-                panel.errorbar(mean, place, xerr=error, color="black", lw=1.2, capsize=3)
+            panel.errorbar(mean, place, xerr=style.bar_lengths([error]), color="black", lw=1.2, capsize=3)
             end = max(np.nanmax(dots), mean + np.nan_to_num(error))
             text = f"  {style.score_text(mean)}"
             panel.text(end, place, text, va="center", fontsize=style.SMALL_SIZE)

@@ -104,7 +104,7 @@ def _draw(panel: Axes, values: pd.DataFrame, places: dict[str, float], **look: A
         if number == 1:
             look = look | {"ls": "none", "label": look["label"] if not joined else "_"}
         if some:
-            panel.errorbar([places[name] for name in some], shown["value"], shown["error"], **look)
+            panel.errorbar([places[name] for name in some], shown["value"], style.bar_lengths(shown["error"]), **look)
 
 
 def _values(rows: pd.DataFrame, metric: str, error_metric: str) -> pd.DataFrame:

@@ -91,7 +91,7 @@ def bars_figure(rows: pd.DataFrame, benchmark: str) -> Figure:
     for number, (part, colour) in enumerate(_COLOURS.items()):
         cells = [values.loc[(part, region)] for region in regions]
         heights = [cell["value"] for cell in cells]
-        errors = np.nan_to_num([cell["error"] for cell in cells])
+        errors = style.bar_lengths([cell["error"] for cell in cells])
         label = style.legend_label(names[part])
         axes.bar(places + 0.27 * (number - 1), heights, 0.25, color=colour, yerr=errors, capsize=2, label=label)
     axes.axhline(0, color="black", lw=0.8)
@@ -122,9 +122,9 @@ def reference_figure(rows: pd.DataFrame, benchmark: str) -> Figure:
         for number, (part, colour) in enumerate(_COLOURS.items()):
             cells = values.loc[(region, part)].reindex(networks)
             at = places + 0.27 * (number - 1)
-            errors = np.nan_to_num(cells["error"])
+            errors = style.bar_lengths(cells["error"])
             panel.barh(at, cells["value"], 0.25, color=colour, xerr=errors, capsize=1.5, label=names[part])
-            ends = np.maximum(np.nan_to_num(cells["value"]) + errors, 0.0)
+            ends = np.maximum(np.nan_to_num(cells["value"]) + np.nan_to_num(errors), 0.0)
             for place, end, value in zip(at, ends, cells["value"], strict=True):
                 text = NO_VALUE if np.isnan(value) else style.score_text(value)
                 panel.text(end, place, f" {text}", va="center", fontsize=style.SMALL_SIZE)
@@ -153,7 +153,7 @@ def parts_over_training_figure(rows: pd.DataFrame, benchmark: str) -> Figure:
     for panel, region in zip(panels, regions, strict=True):
         for part, colour in _COLOURS.items():
             line = rows[(rows["region"] == region) & (rows["part"] == part)].sort_values("step")
-            errors = np.nan_to_num(line["error"])
+            errors = style.bar_lengths(line["error"])
             panel.plot(line["step"], line["value"], ".-", color=colour, label=names[part])
             low, high = line["value"] - errors, line["value"] + errors
             panel.fill_between(line["step"], low, high, color=colour, alpha=style.BAND_ALPHA, lw=0)

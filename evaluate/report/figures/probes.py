@@ -43,7 +43,7 @@ def probe_figure(entries: Sequence[Entry], sounds: str) -> Figure | None:
         panel.errorbar(
             x,
             curve[t.PROBE_ACCURACY],
-            curve[t.PROBE_STANDARD_ERROR],
+            style.bar_lengths(curve[t.PROBE_STANDARD_ERROR]),
             color=entry.series.colour,
             ls="--" if entry.state == "untrained" else entry.series.line,
             lw=1.6,

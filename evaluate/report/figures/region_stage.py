@@ -121,8 +121,8 @@ def _draw_against_primary(
                 axes.errorbar(
                     primary.means[number],
                     other.means[number],
-                    xerr=primary.errors[number],
-                    yerr=other.errors[number],
+                    xerr=style.bar_lengths([primary.errors[number]]),
+                    yerr=style.bar_lengths([other.errors[number]]),
                     color=entry.series.colour,
                     elinewidth=0.7,
                     ls="none",
@@ -166,11 +166,10 @@ def _draw_position(axes: Axes, x: float, summary: Summary, number: int, *, entry
     if summary.sample_kind == "participants":
         values = summary.samples.iloc[number].to_numpy(dtype=np.float64)
         axes.plot(np.full(len(values), x), values, ".", color=entry.series.colour, alpha=0.35, ms=5, zorder=1)
-    error = summary.errors[number]
     axes.errorbar(
         x,
         summary.means[number],
-        yerr=None if np.isnan(error) else error,
+        yerr=style.bar_lengths([summary.errors[number]]),
         color=entry.series.colour,
         capsize=3,
         ls="none",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -138,6 +139,18 @@ def set_step_axis(axes: Axes) -> None:
     """Label the x axis with a few optimiser steps in short form ("20k")."""
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _position: short_number(step)))
+
+
+def bar_lengths(errors: Any) -> np.ndarray:
+    """Lengths of error bars: NaN, so that none is drawn, where an error is undefined or 0.
+
+    A bar of length 0 still has a cap, which looks like a small error.
+
+    Args:
+        errors: (n,) errors.
+    """
+    lengths = np.asarray(errors, dtype=np.float64)
+    return np.where(lengths > 0, lengths, np.nan)
 
 
 def short_number(value: float) -> str:

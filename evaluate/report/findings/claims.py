@@ -2,7 +2,7 @@
 
 An effect is a difference between two sets of networks, averaged over all pairs (with the seeds of a recipe, over their
 pairs too). Its interval is over what the claim should generalise to: participants or, for components, sounds, with the
-correction for the overlap of the splits (`evaluate.report.sound_errors`). Positions of stages of components have
+correction for the overlap of the splits (`evaluate.metrics.standard_errors`). Positions of stages of components have
 neither: their interval is over networks.
 """
 
@@ -16,14 +16,13 @@ import numpy as np
 
 from evaluate.benchmarks.benchmark import ALL
 from evaluate.metrics.metric import ScoreKind
+from evaluate.metrics.standard_errors import sound_error, standard_error
 from evaluate.options import SEED_PATTERN
-from evaluate.report.comparisons import SampleKind, summarise
+from evaluate.report.comparisons import summarise
 from evaluate.report.figures.series import Entry
 from evaluate.report.findings.finding import Finding, Untested, mean_effect
 from evaluate.report.findings.training import Training
 from evaluate.report.seed_groups import group_name
-from evaluate.report.significance import standard_error
-from evaluate.report.sound_errors import sound_error
 from evaluate.scoring import table as t
 
 LOW_LEVEL_COMPONENTS = ("lowfreq", "highfreq", "envsounds", "pitch")
@@ -32,7 +31,6 @@ HIGH_LEVEL_COMPONENTS = ("speech", "music")
 PRIMARY = "Primary"
 
 Pair = tuple[Entry, Entry]
-SAMPLE_NAMES: Mapping[SampleKind, str] = {"participants": "participants", "iterations": "sounds", "none": "nothing"}
 
 
 @dataclass(frozen=True)
@@ -305,19 +303,17 @@ def _difference(claim: str, what: str, pairs: Sequence[Pair], metric: str, regio
     if np.isnan(by_pair).all():
         return None
     effect, agreement = float(np.nanmean(by_pair)), _agreement(by_pair[:, None])
-    if summary.splits is not None:
-        splits = summary.splits
+    splits = summary.splits
+    if summary.drawn == "sounds" and splits is not None:
         samples = mean_effect(splits.scores[0::2] - splits.scores[1::2])
         error = sound_error(samples, num_train=splits.num_train, num_test=splits.num_test)
-    elif summary.sample_kind == "participants":
-        values = summary.samples.to_numpy(dtype=np.float64)
-        samples = mean_effect(values[0::2] - values[1::2])
+    elif summary.drawn == "participants":
+        samples = mean_effect(summary.values[0::2] - summary.values[1::2])
         error = standard_error(samples)
     else:
         return Finding(claim, what, region, effect, float("nan"), 0, "nothing", *agreement)
     num_samples = int((~np.isnan(samples)).sum())
-    name = SAMPLE_NAMES[summary.sample_kind]
-    return Finding(claim, what, region, effect, float(error), num_samples, name, *agreement)
+    return Finding(claim, what, region, effect, float(error), num_samples, summary.drawn, *agreement)
 
 
 def _over(samples: np.ndarray, error: np.ndarray) -> tuple[float, float, int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluate.benchmarks.benchmark import ALL
+from evaluate.report.error_texts import FEW, few_text
 from evaluate.report.findings.finding import CONFIDENCE, Finding, Untested
 from evaluate.report.page import Cell, Folded, Heading, Paragraph, Part, RowTitle, TableRow, ValueTable
 
@@ -125,6 +126,6 @@ def _table(effects: Sequence[Finding]) -> ValueTable:
 
 def _interval(found: Finding) -> Cell:
     low, high = found.interval
-    if np.isnan(low):
-        return Cell("–", f"{found.num_samples} {found.samples}")
-    return Cell(f"{low:+.3f} to {high:+.3f}", f"{found.num_samples} {found.samples}")
+    over = f"{found.num_samples} {'splits of the sounds' if found.samples == 'sounds' else found.samples}"
+    few = FEW if found.samples == "participants" and few_text(found.num_samples) else ""
+    return Cell("–" if np.isnan(low) else f"{low:+.3f} to {high:+.3f}", ", ".join(filter(None, (over, few))))

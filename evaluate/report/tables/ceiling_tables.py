@@ -13,6 +13,7 @@ from evaluate.report.comparisons import (
     share_of_ceiling,
     summarise,
 )
+from evaluate.report.error_texts import error_text, errors_of
 from evaluate.report.figures import style
 from evaluate.report.figures.selection import ScoreKind
 from evaluate.report.figures.series import Entry
@@ -38,10 +39,14 @@ def shares_of_ceilings(entries: Sequence[Entry], kind: ScoreKind) -> Iterator[Pa
     reliable: list[TableRow] = []
     explained: list[TableRow] = []
     for number, entry in enumerate(entries):
-        own = [score_cell(summary.means[number], summary.errors[number]) for summary in summaries]
+        own = [score_cell(summary.means[number], *errors_of(summary, number)) for summary in summaries]
         reliable.append([name_cell(entry), entry.step_text, *own])
         shares = [share_of_ceiling(entry.rows, kind, region) for region in regions]
-        explained.append([name_cell(entry), entry.step_text, *(score_cell(each.value, each.error) for each in shares)])
+        cells = [
+            score_cell(each.value, error_text(each.error, "participants", num_participants=each.num_participants))
+            for each in shares
+        ]
+        explained.append([name_cell(entry), entry.step_text, *cells])
     rows: list[TableRow | RowTitle] = []
     if kind.is_noise_corrected:
         rows += [RowTitle("share of the reliable variance"), *reliable]

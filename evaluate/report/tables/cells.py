@@ -12,7 +12,6 @@ from evaluate.report.figures import selection as s
 from evaluate.report.figures.selection import ScoreKind
 from evaluate.report.figures.series import Entry
 from evaluate.report.page import Cell
-from evaluate.report.significance import PUBLISHED_NUM_RESAMPLES
 from evaluate.scoring import table as t
 
 
@@ -28,12 +27,11 @@ def p_value(p: float) -> str:
         p: From 0 to 1, or NaN.
 
     Returns:
-        A text such as "0.012" or "< 0.001"; never less than the smallest value that resampling can give.
+        A text such as "0.012" or "< 0.001".
     """
     if np.isnan(p):
         return NO_VALUE
-    smallest = 1 / (PUBLISHED_NUM_RESAMPLES + 1)
-    return "< 0.001" if p < 0.001 else f"{max(p, smallest):.3f}"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def regions_of_kind(entries: Sequence[Entry], kind: ScoreKind) -> list[str]:
@@ -50,12 +48,9 @@ def name_cell(entry: Entry) -> Cell:
     return Cell(entry.label, colour=entry.series.colour, is_filled=entry.state in ("trained", "baseline"))
 
 
-def score_cell(mean: float, error: float, *, sound_error: float = float("nan"), num_digits: int = 3) -> Cell:
-    """Write a score with its standard error and, in brackets, that over sounds."""
-    if np.isnan(mean):
-        return Cell(NO_VALUE)
-    notes = ["" if np.isnan(each) else f"± {each:.{num_digits}f}" for each in (error, sound_error)]
-    return Cell(f"{mean:.{num_digits}f}", notes[0], f"({notes[1]})" if notes[1] else "")
+def score_cell(mean: float, error: str = "", second_error: str = "", *, num_digits: int = 3) -> Cell:
+    """Write a score with up to two errors, see `evaluate.report.error_texts`."""
+    return Cell(NO_VALUE) if np.isnan(mean) else Cell(f"{mean:.{num_digits}f}", error, second_error)
 
 
 def count_text(number: int | None) -> str:

@@ -8,6 +8,7 @@ from evaluate.benchmarks.benchmark import ALL
 from evaluate.options import NO_VALUE
 from evaluate.report.against_baseline import BETTER, LEVEL, BaselineTest, baseline_of, compare_with_baseline
 from evaluate.report.comparisons import summarise
+from evaluate.report.error_texts import FEW_NOTE, error_text, few_text
 from evaluate.report.figures import selection as s
 from evaluate.report.figures import style
 from evaluate.report.figures.selection import ScoreKind
@@ -19,7 +20,7 @@ from evaluate.report.tables.cells import name_cell, p_value, sentence
 
 _HOW = {
     "participants": "paired over participants",
-    "iterations": "paired over the splits of the sounds, with the error of the difference corrected for their overlap "
+    "sounds": "paired over the splits of the sounds, with the error of the difference corrected for their overlap "
     "(Nadeau & Bengio 2003)",
 }
 
@@ -48,12 +49,15 @@ def against_baseline(entries: Sequence[Entry], kind: ScoreKind, regions: Sequenc
     rows: list[tuple[NetworkGroup, TableRow]] = []
     for label, entry in by_label.items():
         rows.append((entry.group, [name_cell(entry), *(cells.get((region, label), NO_VALUE) for region in tests)]))
-    (pairs,) = {test.pairs for found in tests.values() for test in found}
+    every = [test for found in tests.values() for test in found]
+    how = " or ".join(_HOW[pairs] for pairs in sorted({test.pairs for test in every}))
     number = len(by_label)
     caption = (
-        f"Difference from {baseline.label} ± standard error, and one-tailed p of a t test {_HOW[pairs]}. In each "
-        f"column, p is corrected for the number of networks ({number}; Holm 1979). {BETTER}: better, p < {LEVEL}."
+        f"Difference from {baseline.label} ± standard errors of the difference, and one-tailed p of a t test {how}. In "
+        f"each column, p is corrected for the number of networks ({number}; Holm 1979). {BETTER}: better, p < {LEVEL}."
     )
+    if any(_few(test) for test in every):
+        caption += f" {FEW_NOTE}"
     header = ["network", *(style.region_title(region, list(tests)) for region in tests)]
     yield ValueTable(header, in_groups(rows), caption=caption)
 
@@ -119,8 +123,14 @@ def _in_words(tests: Sequence[BaselineTest], baseline: str) -> str:
 
 def _difference(test: BaselineTest) -> Cell:
     mark = f" {BETTER}" if test.is_better else ""
-    error = "" if np.isnan(test.error) else f"± {test.error:.3f}"
-    return Cell(f"{test.result.difference:+.3f}{mark}", error, f"p {p_value(test.p_value)}")
+    over_sounds = error_text(test.sound_error, "sounds") if test.pairs != "sounds" else ""
+    text = ", ".join(filter(None, (error_text(test.error, test.pairs), _few(test), over_sounds)))
+    return Cell(f"{test.result.difference:+.3f}{mark}", text, f"p {p_value(test.p_value)}")
+
+
+def _few(test: BaselineTest) -> str:
+    """Remark on the number of participants of a test, if they are few."""
+    return few_text(test.result.num_first) if test.pairs == "participants" else ""
 
 
 def _beside(entry: Entry | None, kind: ScoreKind, region: str, published: float | None) -> Cell:

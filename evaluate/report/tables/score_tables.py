@@ -16,6 +16,7 @@ from evaluate.report.comparisons import (
     count,
     summarise,
 )
+from evaluate.report.error_texts import drawn_error_of, error_notes, error_text, errors_of
 from evaluate.report.figures import selection as s
 from evaluate.report.figures import style
 from evaluate.report.figures.probes import probe_curve
@@ -31,16 +32,6 @@ from evaluate.scoring import table as t
 
 if TYPE_CHECKING:
     import pandas as pd
-
-ITERATION_ERRORS = (
-    "The first error of a component is the published one, over the ten iterations of stage selection. It says how much "
-    "the score depends on which splits select the stage, and nothing about other sounds: all iterations share the same "
-    "sounds, splits and fits, and it is about a tenth of the error over sounds."
-)
-SOUND_ERRORS = (
-    "In brackets: standard error over sounds, from the ten splits, corrected for their overlap (Nadeau & Bengio 2003). "
-    "Score ± 2.26 of these errors is an interval of about 95 %; in simulations, it holds the true score in 90 to 95 %."
-)
 
 
 def overview(series: Sequence[Series], benchmarks: Sequence[str], kinds: Iterable[ScoreKind] = ()) -> Part:
@@ -70,9 +61,9 @@ def overview(series: Sequence[Series], benchmarks: Sequence[str], kinds: Iterabl
         if np.isnan(summary.means).all():  # such as a score of parts, which are not summed up
             columns.pop()
             continue
-        for entry, mean, error in zip(entries, summary.means, summary.drawn_errors, strict=True):
+        for number, (entry, mean) in enumerate(zip(entries, summary.means, strict=True)):
             shown.setdefault(entry.label, entry)
-            cells.setdefault(entry.label, {})[column] = score_cell(mean, error)
+            cells.setdefault(entry.label, {})[column] = score_cell(mean, drawn_error_of(summary, number))
     if not columns:
         return Paragraph("No score at a best stage; the scores of single stages are below.", "soft")
     rows = [
@@ -98,10 +89,7 @@ def best_scores(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> Pa
     summaries = [summarise(frames, kind.best_metric, region) for region in regions]
     rows: list[tuple[NetworkGroup, TableRow]] = []
     for number, entry in enumerate(entries):
-        scores = [
-            score_cell(summary.means[number], summary.errors[number], sound_error=summary.sound_errors[number])
-            for summary in summaries
-        ]
+        scores = [score_cell(summary.means[number], *errors_of(summary, number)) for summary in summaries]
         counts = [count_text(count(entry.rows, metric)) for _, metric in kind.counts]
         rows.append((entry.group, [name_cell(entry), entry.step_text, *scores, *counts]))
     below = []
@@ -118,13 +106,10 @@ def best_scores(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> Pa
         "undefined": "Undefined: (unit or subject, split) pairs without a score, over all stages.",
         "ties": "Ties: (unit, split) pairs for which no penalty of the regression helped, over all stages.",
     }
-    has_iterations = any(summary.sample_kind == "iterations" for summary in summaries)
-    errors = ITERATION_ERRORS if has_iterations else ""
-    if any(summary.splits is not None for summary in summaries):
-        errors += " " + SOUND_ERRORS
+    errors = error_notes(summaries)
     parts = (
-        f"{sentence(kind.label)} ± standard error.",
-        errors.strip(),
+        f"{sentence(kind.label)}{', ± standard errors' if errors else ''}.",
+        errors,
         kind.note,
         *(notes[title] for title, _ in kind.counts),
     )
@@ -212,7 +197,7 @@ def likeness(entries: Sequence[Entry]) -> Part:
     for entry in entries:
         values = _of_conditions(entry)
         metrics = (t.BEHAVIOUR_ACCURACY, t.BEHAVIOUR_R, t.BEHAVIOUR_RMSE)
-        cells = [score_cell(values.get(metric, np.nan), np.nan) for metric in metrics]
+        cells = [score_cell(values.get(metric, np.nan)) for metric in metrics]
         rows.append([name_cell(entry), entry.step_text, *cells, count_text(count(entry.rows, t.BEHAVIOUR_NUM_UNKNOWN))])
     caption = (
         "Mean accuracy over conditions, and its likeness to that of listeners over conditions: Pearson's correlation, "
@@ -245,10 +230,11 @@ def probes(entries: Sequence[Entry]) -> Part:
     for entry in entries:
         for stage, values in probe_curve(entry.rows).iterrows():
             accuracy, error, chance = (100 * float(value) for value in values)
-            rows.append([name_cell(entry), str(stage), score_cell(accuracy, error, num_digits=1), f"{chance:.1f}"])
+            cell = score_cell(accuracy, error_text(error, "folds", num_digits=1), num_digits=1)
+            rows.append([name_cell(entry), str(stage), cell, f"{chance:.1f}"])
     caption = (
-        "% of test sounds classified correctly, mean over folds ± standard error; chance: the fraction of the most "
-        "common label."
+        "% of test sounds classified correctly, mean over folds ± standard error over them; chance: the fraction of "
+        "the most common label."
     )
     return ValueTable(["network", "stage", "accuracy", "chance"], rows, caption=caption, text_columns=(0, 1))
 
@@ -268,7 +254,10 @@ def seed_groups(groups: Sequence[Group], regions: Sequence[str], kind: ScoreKind
         [
             Cell(group.label, colour=group.colour, is_filled=group.state in ("trained", "baseline")),
             str(group.num_networks),
-            *(score_cell(mean, error) for mean, error in zip(group.means, group.errors, strict=True)),
+            *(
+                score_cell(mean, error_text(error, "seeds"))
+                for mean, error in zip(group.means, group.errors, strict=True)
+            ),
         ]
         for group in groups
     ]

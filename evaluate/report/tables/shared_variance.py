@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from evaluate.benchmarks.benchmark import ALL, NO_REGION
 from evaluate.metrics.metric import ScoreKind
-from evaluate.metrics.partition.network_parts import HALVES, NOISE_CORRECTED, split_error, subject_error
+from evaluate.metrics.partition.network_parts import HALVES, NOISE_CORRECTED
 from evaluate.metrics.partition.partition_metric import row_name
+from evaluate.metrics.standard_errors import sound_error, standard_error
+from evaluate.report.error_texts import FEW_NOTE, error_text
 from evaluate.report.figures.series import Entry, Series
 from evaluate.report.page import Cell, Part, TableRow, ValueTable
+from evaluate.report.significance import FEW_PARTICIPANTS
+from evaluate.report.tables.cells import score_cell
 from evaluate.scoring import table as t
 
 if TYPE_CHECKING:
@@ -29,13 +35,14 @@ def parts_of_rows(rows: pd.DataFrame, kind: ScoreKind, name: str) -> pd.DataFram
         name: Name of the network.
 
     Returns:
-        Columns `a` (the network), `b` (the reference), `part`, `region`, `noise_corrected`, `value` and `error`: the
-        standard error over subjects or, for components and single participants, over sounds.
+        Columns `a` (the network), `b` (the reference), `part`, `region`, `noise_corrected`, `value`, `error`, `over`
+        (what the error is over: "participants" or, for components and single participants, "sounds") and
+        `num_participants` (0 for "sounds").
     """
     import pandas as pd
 
     corrected = kind.stage_metric.partition("/")[0].endswith(t.PARTITION_CORRECTED)
-    num_sounds = _num_sounds(rows)
+    num_train, num_test = _num_sounds(rows)
     found = []
     for part in (*SHOWN, *TOTALS):
         metric = row_name(part, kind.reference, corrected=corrected)
@@ -43,13 +50,17 @@ def parts_of_rows(rows: pd.DataFrame, kind: ScoreKind, name: str) -> pd.DataFram
         for region, of_region in here.groupby(t.REGION, sort=False):
             by_subject = of_region.drop_duplicates(t.SUBJECT, keep="last").set_index(t.SUBJECT)[t.VALUE]
             others = by_subject.drop(ALL, errors="ignore")
-            is_split = others.index.str.startswith(t.SPLIT)
-            members = others[is_split] if is_split.any() else others
-            values = members.to_numpy()
-            error = float(split_error(values, num_sounds)) if is_split.any() else subject_error(values)
+            is_split = np.array([t.is_numbered(name, t.SPLIT) for name in others.index], dtype=bool)
+            if is_split.any():
+                error = sound_error(others[is_split].to_numpy(), num_train=num_train, num_test=num_test)
+            else:
+                error = standard_error(others.to_numpy())
+            over, num_participants = ("sounds", 0) if is_split.any() else ("participants", others.notna().sum())
             value = by_subject.get(ALL, float("nan"))
-            found.append((name, kind.reference, part, region, str(corrected), value, error))
-    table = pd.DataFrame(found, columns=["a", "b", "part", "region", NOISE_CORRECTED, "value", "error"])
+            who = name, kind.reference, part, region, str(corrected)
+            found.append((*who, value, float(error), over, num_participants))
+    columns = ["a", "b", "part", "region", NOISE_CORRECTED, "value", "error", "over", "num_participants"]
+    table = pd.DataFrame(found, columns=columns)
     return table.sort_values("region", key=lambda regions: regions != ALL, kind="stable")
 
 
@@ -91,13 +102,18 @@ def parts_table(table: pd.DataFrame) -> Iterator[Part]:
     columns = {**TOTALS, **SHOWN}
     rows: list[TableRow] = []
     for name, of_network in of_all.groupby("a", sort=False):
-        cells = of_network.set_index("part").loc[list(columns), ["value", "error"]].to_numpy()
-        rows.append([str(name), *(Cell(f"{value:.3f}", f"± {error:.3f}") for value, error in cells)])
+        cells = of_network.set_index("part").loc[list(columns)]
+        rows.append([str(name), *(_cell(row) for _, row in cells.iterrows())])
     reference = of_all["b"].iloc[0]
     caption = (
         f"All stages of a network together, next to all stages of {reference}. Only the network: R² of both minus R² "
         f"of {reference}; shared: R² of the network plus R² of {reference} minus R² of both. Each "
-        "number is a median over units of its own, so that the parts need not add up to the R². Errors: standard error "
-        "over participants or, for components and single participants, over sounds."
+        "number is a median over units of its own, so that the parts need not add up to the R²; ± standard errors."
     )
+    if (of_all["num_participants"].between(1, FEW_PARTICIPANTS - 1)).any():
+        caption += f" {FEW_NOTE}"
     yield ValueTable(["network", *columns.values()], rows, caption=caption)
+
+
+def _cell(row: pd.Series) -> Cell:
+    return score_cell(row["value"], error_text(row["error"], row["over"], num_participants=row["num_participants"]))

@@ -7,7 +7,8 @@ import pytest
 from evaluate.features.activations import stage_activations
 from evaluate.metrics.partition.network_parts import PARTS, joined_space, part_values, summarise_parts
 from evaluate.metrics.partition.partition import partition
-from evaluate.metrics.splits import published_splits, sound_error
+from evaluate.metrics.splits import published_splits
+from evaluate.metrics.standard_errors import sound_error
 from evaluate.options import PARTITION_FILE
 from networks import LoadedNetwork, NetworkIdentity
 from tests.helpers.evaluate_command import run
@@ -55,7 +56,12 @@ def test_parts_of_two_networks(named, make_benchmark, tmp_path, capsys):
     np.testing.assert_allclose(units["error"], errors, atol=1e-8)
     np.testing.assert_allclose(units["mean"], np.mean(result.unique_b_corrected, axis=1), atol=1e-8)
     shown = " ".join(capsys.readouterr().out.split())
-    for text in ("tiny: noise-corrected R² on test sounds (± standard error)", "R² of A", "R² of both", "only B"):
+    for text in (
+        "tiny: noise-corrected R² on test sounds (± standard error over participants, n = 2 < 5)",
+        "R² of A",
+        "R² of both",
+        "only B",
+    ):
         assert text in shown
     assert "medians over units" in shown
     assert "means, which add up" in shown

@@ -4,19 +4,22 @@ import numpy as np
 import pytest
 
 from evaluate.commands import report as command
-from evaluate.report import comparisons, seed_groups
+from evaluate.metrics.standard_errors import sound_error, standard_error, within_participant_error
+from evaluate.report import comparisons, error_texts, seed_groups
+from evaluate.report.against_baseline import compare_with_baseline
 from evaluate.report.figures import selection as s
 from evaluate.report.figures.series import series_of
 from evaluate.report.network_names import readable_name, readable_names, stage_labels
-from evaluate.report.significance import bootstrap_comparison, participant_error, permutation_comparison, standard_error
-from evaluate.report.sound_errors import sound_comparison, sound_error
-from evaluate.report.tables import cells, comparison_tables, score_tables
+from evaluate.report.significance import bootstrap_comparison, permutation_comparison
+from evaluate.report.sound_comparison import sound_comparison
+from evaluate.report.tables import cells, comparison_tables, paper_tables, score_tables
 from evaluate.scoring import table as t
 from tests.helpers.score_tables import (
     ENCODING,
     SUBJECTS,
     component_table,
     entries,
+    identified_table,
     merged,
     merged_as_they_are,
     row,
@@ -196,7 +199,7 @@ def test_summary_has_the_published_error_bars():
     np.testing.assert_allclose(summary.means, [0.46, 0.36])
     values = summary.samples[list(SUBJECTS)].to_numpy()
     np.testing.assert_allclose(values[0], [0.43, 0.45, 0.47, 0.49])
-    np.testing.assert_allclose(summary.errors, participant_error(values))
+    np.testing.assert_allclose(summary.errors, standard_error(values))
     alone = comparisons.summarise([first], ENCODING[1], "Primary")
     np.testing.assert_allclose(alone.errors, standard_error(values[:1]))
     nothing = comparisons.summarise([first], ENCODING[1], "Elsewhere")
@@ -272,18 +275,120 @@ def test_tables_say_what_errors_of_components_mean():
     other = component_table("b", 0.4, iterations=10, splits=np.linspace(0.3, 0.5, 10) ** 1.1)
     both = entries(merged(table, other), metrics=s.RAW.metrics, benchmark="NH2015comp")
     shown = score_tables.best_scores(both, "NH2015comp", s.RAW)
-    assert score_tables.ITERATION_ERRORS in shown.caption
-    assert score_tables.SOUND_ERRORS in shown.caption
+    assert error_texts.ITERATION_ERRORS in shown.caption
+    assert error_texts.SOUND_ERRORS in shown.caption
     error = standard_error(0.01 * (np.arange(10) - 4.5))
     over_sounds = sound_error(np.linspace(0.4, 0.6, 10), num_train=83, num_test=82)
-    assert shown.rows[0][3] == ("0.500", f"± {error:.3f}", f"(± {over_sounds:.3f})", "", True)
+    assert shown.rows[0][3] == ("0.500", f"± {error:.3f} iterations", f"± {over_sounds:.3f} sounds", "", True)
     _, tests, _ = comparison_tables.comparisons(both, s.RAW, ["all", "speech"])
     assert tests.caption.startswith(comparison_tables.ITERATION_TESTS)
     assert tests.columns[4:7] == ["± over sounds", "p over sounds", "p"]
     # Voxels have errors over participants, and none of these sentences.
     shown = score_tables.best_scores(entries(voxel_table()), "NH2015", s.CORRECTED)
     assert "iterations" not in shown.caption
-    assert "sounds ±" in shown.caption
+    assert error_texts.SOUND_ERRORS not in shown.caption
+    assert error_texts.PARTICIPANT_ERRORS in shown.caption
+
+
+def voxels_with_splits(name, splits, *, level=0.3, participants=SUBJECTS):
+    """Scores at step 10 with the same splits in every region, of some of the participants."""
+    table = voxel_table(name, steps=(10,), level=level)
+    table = table[table[t.SUBJECT].isin(["all", *participants])]
+    regions = ("all", "Primary", "Lateral")
+    rows = [
+        row(name, 10, ENCODING[1], t.BEST, region, f"{t.SPLIT}{number}", value)
+        for region in regions
+        for number, value in enumerate(splits)
+    ]
+    rows += [row(name, 10, m, "all", "all", "all", n) for m, n in ((t.NUM_TRAIN_SOUNDS, 83), (t.NUM_TEST_SOUNDS, 82))]
+    return merged(table, t.make_table(rows))
+
+
+def test_voxels_have_errors_over_participants_and_over_sounds():
+    rng = np.random.default_rng(0)
+    splits = rng.normal(0.46, 0.05, 10), rng.normal(0.36, 0.05, 10)
+    both = entries(voxels_with_splits("a", splits[0]), voxels_with_splits("b", splits[1], level=0.2))
+    summary = comparisons.summarise([entry.rows for entry in both], ENCODING[1], "Lateral")
+    assert (summary.sample_kind, summary.drawn, summary.num_participants) == ("participants", "participants", 4)
+    assert list(summary.samples.columns) == list(SUBJECTS)
+    np.testing.assert_allclose(summary.sound_errors, sound_error(np.stack(splits), num_train=83, num_test=82))
+    cell = score_tables.best_scores(both, "NH2015", s.CORRECTED).rows[0][2]
+    assert cell.note == f"± {summary.errors[0]:.3f} participants, n = 4 < 5"
+    assert cell.second_note == f"± {summary.sound_errors[0]:.3f} sounds"
+    (test,) = comparisons.compare_networks(both, ENCODING[1], "Lateral")
+    assert test.over_sounds == sound_comparison(*splits, num_train=83, num_test=82)
+    assert test.participant_error == 0.0  # both have the same offsets
+    _, table, _ = comparison_tables.comparisons(both, s.CORRECTED, ["all", "Lateral"])
+    columns = ["± over participants", "± over sounds", "p over sounds", "p over participants", "n", "test"]
+    assert table.columns[4:] == columns
+    assert table.rows[0][5] == f"± {abs(test.over_sounds.difference / test.over_sounds.statistic):.3f}"
+    assert table.rows[0][8:] == [("4 / 4", "n = 4 < 5", "", "", True), "bootstrap"]
+    assert error_texts.FEW_NOTE in table.caption
+
+
+def test_a_single_participant_has_errors_over_sounds_alone():
+    splits = np.linspace(0.4, 0.5, 10), np.linspace(0.2, 0.4, 10)
+    one, baseline = (
+        voxels_with_splits(name, values, level=level, participants=SUBJECTS[:1])
+        for name, values, level in zip(("a", "SpectroTemporal"), splits, (0.3, 0.2), strict=True)
+    )
+    both = entries(one, identified_table(baseline.assign(checkpoint="SpectroTemporal")))
+    summary = comparisons.summarise([entry.rows for entry in both], ENCODING[1], "all")
+    assert summary.drawn == "sounds"
+    assert np.isnan(summary.errors).all()
+    np.testing.assert_array_equal(summary.drawn_errors, summary.sound_errors)
+    cell = score_tables.best_scores(both, "NH2015", s.CORRECTED).rows[1][2]
+    assert (cell.note, cell.second_note) == ("n = 1 < 5", f"± {summary.sound_errors[0]:.3f} sounds")
+    (test,) = comparisons.compare_networks(both, ENCODING[1], "all")
+    assert test.result.p_value == 0.5
+    (against,) = compare_with_baseline(both, ENCODING[1], "all")
+    assert against.pairs == "sounds"
+    assert against.result == sound_comparison(*splits, num_train=83, num_test=82)
+
+
+def test_errors_do_not_depend_on_the_other_networks():
+    def errors(*tables):
+        found = score_tables.best_scores(entries(*tables), "NH2015", s.CORRECTED).rows
+        return {cells[0].text: [(cell.note, cell.second_note) for cell in cells[2:5]] for cells in found}
+
+    rng = np.random.default_rng(1)
+    first, second = (
+        table.assign(value=table[t.VALUE] + rng.normal(0, 0.02, len(table)) * (table[t.SUBJECT] != "all"))
+        for table in (voxel_table("a", steps=(10,)), voxel_table("b", steps=(10,), level=0.2))
+    )
+    assert errors(first, second) == errors(first) | errors(second)
+    (folded,) = comparison_tables.published_errors(entries(first, second), s.CORRECTED, ["all"])
+    assert "change with the networks" in folded.parts[0].caption
+    values = comparisons.summarise([first, second], ENCODING[1], "all").values
+    shown = [cells[2] for cells in folded.parts[0].rows]
+    assert shown == [f"{error:.3f}" for error in within_participant_error(values)]
+
+
+@pytest.mark.parametrize("num_participants", [2, 3, 4, 5])
+def test_no_p_is_below_what_the_participants_allow(num_participants):
+    """All differences have one sign: 2^-n, however large they are."""
+    offsets, subjects = np.linspace(0.1, 0.2, num_participants), ("all", *map(str, range(num_participants)))
+
+    def table(name, level, **origin):
+        rows = [
+            row(name, 10, ENCODING[1], t.BEST, "all", subject, value, **origin)
+            for subject, value in zip(subjects, (level, *(level + offsets)), strict=True)
+        ]
+        return identified_table(rows)
+
+    both = entries(table("a", 0.9), table("SpectroTemporal", 0.1, checkpoint="SpectroTemporal"))
+    _, shown = comparison_tables.comparisons(both, s.CORRECTED, ["all"])
+    p = 2.0**-num_participants
+    assert shown.rows[0][5] == f"{p:.3f}"
+    assert (shown.rows[0][6].note != "") == (num_participants < 5)
+    noisy = entries(table("a", 0.9), table("SpectroTemporal", 0.1, checkpoint="SpectroTemporal"))
+    noisy[0].rows.loc[noisy[0].rows[t.SUBJECT] == "0", t.VALUE] += 1e-4
+    (test,) = compare_with_baseline(noisy, ENCODING[1], "all")
+    assert test.result.p_value < p == test.p_value
+    assert test.is_better == (num_participants >= 5)
+    *_, shown = paper_tables.against_baseline(noisy, s.CORRECTED, ["all"])
+    assert ("n = " in shown.rows[0][1].note) == (num_participants < 5)
+    assert shown.rows[0][1].second_note == f"p {p:.3f}"
 
 
 def test_regions_are_tested_over_enough_networks():

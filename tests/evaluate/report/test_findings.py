@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from evaluate.metrics.encoding.encoding_metric import CORRECTED, RAW
+from evaluate.metrics.standard_errors import sound_error
 from evaluate.report.figures import selection as s
 from evaluate.report.figures.findings import findings_figure
 from evaluate.report.figures.series import entries_of, series_of
@@ -13,7 +14,6 @@ from evaluate.report.findings.finding import Finding, Untested
 from evaluate.report.findings.section import findings_parts, findings_table, main_effects
 from evaluate.report.findings.training import Training, read_training, trainings_of
 from evaluate.report.page import render
-from evaluate.report.sound_errors import sound_error
 from evaluate.scoring import table as t
 from tests.helpers.score_tables import merged, paper_table, voxel_table
 

@@ -14,7 +14,7 @@ from evaluate.report.page import RowTitle, ValueTable, render
 from evaluate.report.published_values import COMPONENTS, PUBLISHED_MODELS, published_model
 from evaluate.report.report import write_report
 from evaluate.report.significance import holm, paired_comparison
-from evaluate.report.sound_errors import sound_comparison
+from evaluate.report.sound_comparison import sound_comparison
 from evaluate.report.tables import paper_tables
 from evaluate.scoring import table as t
 from tests.helpers.score_tables import component_table, merged, paper_table, voxel_table

@@ -129,7 +129,7 @@ def test_page_tells_what_is_in_the_tables(written):
         assert part in text, part
     overview = (written / "report.html").read_text().split("</table>")[0]
     assert overview.count("<tr>") == 1 + 4 + 1  # the header, and two rows for the network that was scored twice
-    counts = re.search(r"demo, step 10 10 (?:\d\.\d{3} ± \d\.\d{3} ){2}(\d+) (\d+)", text)
+    counts = re.search(r"demo, step 10 10 (?:\d\.\d{3} ± \d\.\d{3} participants, n = 4 < 5 ){2}(\d+) (\d+)", text)
     assert counts is not None
     assert counts.groups() == ("6", "15")  # summed over the three stages
 
@@ -284,7 +284,7 @@ def test_probes_are_on_the_page(tmp_path, capsys):
     assert "scores.csv" not in shown
     _, text = read_page(run / "report.html")
     assert "1 network (also before training), 0 benchmarks, linear probes of labelled sounds" in text
-    assert "demo, step 10 relufc 60.0 ± 1.4 10.0" in text
+    assert "demo, step 10 relufc 60.0 ± 1.4 folds 10.0" in text
     assert "hold no scores" not in text
     t.append_rows(run / t.SCORES_FILE, voxel_table(regions=()))
     assert run_command(run, "--out", out) is None

@@ -8,7 +8,7 @@ from evaluate import score_network
 from evaluate.metrics.partition.network_parts import COLUMNS
 from evaluate.metrics.partition.parts_table import append_parts, read_parts
 from evaluate.metrics.score_kinds import kinds_in
-from evaluate.metrics.splits import sound_error
+from evaluate.metrics.standard_errors import sound_error
 from evaluate.options import PARTITION_FILE
 from evaluate.report.figures import style
 from evaluate.report.figures.parts import bars_figure, parts_drawings, parts_over_training_figure, reference_figure

@@ -16,11 +16,13 @@ from matplotlib.figure import Figure
 from evaluate.benchmarks import ALL
 from evaluate.metrics.metric import ScoreKind
 from evaluate.metrics.score_kinds import kinds_in
+from evaluate.report.error_texts import band_note
 from evaluate.report.figures import compared, style
 from evaluate.report.figures.parts import parts_over_training_figure
 from evaluate.report.figures.series import entries_of, series_for, series_of
 from evaluate.report.figures.time_course import time_course_figure
 from evaluate.report.page import Cell, Paragraph, Part, Picture, ValueTable
+from evaluate.report.tables.cells import regions_of_kind
 from evaluate.report.tables.score_tables import best_stages
 from evaluate.report.tables.shared_variance import parts_over_training
 from evaluate.scoring import table as t
@@ -158,12 +160,15 @@ def brain_section(table: pd.DataFrame, name: str, kinds: Iterable[ScoreKind] = (
             if kind.best_metric:
                 trajectory = compared.trajectory_figure(of_kind, benchmark, kind)
                 if trajectory is not None:
-                    yield _picture(trajectory, "Score at the best stage over training; bands: ±1 standard error.")
+                    note = band_note(entries, kind.best_metric, regions_of_kind(entries, kind), what="Bands")
+                    yield _picture(trajectory, f"Score at the best stage over training. {note}")
                 yield from _courses(rows, kind)
                 yield from best_stages(entries, kind)
             curves = compared.stage_curves_figure(entries, benchmark, kind)
             if curves is not None:
-                yield _picture(curves, "Score of every stage, now (solid) and before training (dashed).")
+                regions = regions_of_kind(entries, kind)
+                note = band_note(entries, kind.stage_metric, regions, what="Bands", of_stages=True)
+                yield _picture(curves, f"Score of every stage, now (solid) and before training (dashed). {note}")
             if kind.course_metric:
                 course = time_course_figure(entries, benchmark, kind)
                 if course is not None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluate.metrics.best_stage import best_stage
+from evaluate.metrics.best_stage import best_stage, scores_of_splits
 from evaluate.metrics.encoding import encoding_metric
 from evaluate.metrics.encoding.encoding import encode
 from evaluate.metrics.metric import Computing
@@ -68,6 +68,25 @@ def test_stage_curve_of_voxels_by_hand(make_benchmark):
                 assert found == pytest.approx(by_subject[region, subject], abs=1e-12)
             found = value(rows, metric=t.ENCODING_R2_CORRECTED, stage=stage, region=region, subject="all")
             assert found == pytest.approx((by_subject[region, "s1"] + by_subject[region, "s2"]) / 2, abs=1e-12)
+
+
+def test_scores_of_splits_are_medians_over_units_and_means_over_participants(make_benchmark):
+    """Those of the subject "split3" and so on, for an error over sounds, of voxels as of components."""
+    benchmark = make_benchmark()
+    scores = random_scores(benchmark)
+    rows = tabulate(scores, benchmark)
+    stacked = np.stack([arrays["r2"] for arrays in scores.values()], axis=1)
+    subjects, regions = (benchmark.units[name].to_numpy() for name in ("subject", "region"))
+    of_units = np.minimum(scores_of_splits(stacked, best_stage(stacked, subjects)), 1.0)
+    for region in ("all", "A", "B"):
+        for split in range(10):
+            medians = [
+                np.nanmedian(of_units[(subjects == subject) & ((regions == region) | (region == "all")), split])
+                for subject in ("s1", "s2")
+            ]
+            found = value(rows, metric=t.BEST_STAGE_R2_CORRECTED, stage="best", region=region, subject=f"split{split}")
+            assert found == pytest.approx(np.mean(medians))
+    assert value(rows, metric=t.NUM_TRAIN_SOUNDS) == value(rows, metric=t.NUM_TEST_SOUNDS) == 12
 
 
 def test_components_are_unclipped_and_averaged(components):

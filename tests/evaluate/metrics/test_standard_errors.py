@@ -1,4 +1,4 @@
-"""Errors over sounds, against simulated sounds whose true error is known."""
+"""Standard errors: definitions, and errors over sounds against simulated sounds whose true error is known."""
 
 from typing import NamedTuple
 
@@ -9,8 +9,8 @@ from scipy import stats
 from evaluate.metrics.best_stage import best_stage, scores_of_splits
 from evaluate.metrics.encoding.encoding import encode
 from evaluate.metrics.splits import published_splits
-from evaluate.report.significance import standard_error
-from evaluate.report.sound_errors import sound_comparison, sound_error
+from evaluate.metrics.standard_errors import fraction_error, sound_error, standard_error, within_participant_error
+from evaluate.report.sound_comparison import sound_comparison
 
 SPLITS = published_splits(165)
 SIZES = {"num_train": 83, "num_test": 82}
@@ -54,6 +54,52 @@ def simulate(num_repetitions, *, noise_of_stages=(1.5, 0.7), seed=0):
         best = best_stage(scores, np.arange(NUM_UNITS).astype(str), clip=False)
         found.append((best.score, best.score_by_iteration.T, scores_of_splits(scores, best)))
     return Simulated(*map(np.stack, zip(*found, strict=True)))
+
+
+def test_error_within_participants_takes_out_what_participants_share():
+    rng = np.random.default_rng(0)
+    scores = rng.standard_normal((5, 8))
+    centred = scores - scores.mean(axis=0)
+    np.testing.assert_allclose(within_participant_error(scores), centred.std(axis=1) / np.sqrt(7))
+    np.testing.assert_allclose(
+        within_participant_error(scores + 10 * rng.standard_normal(8)), within_participant_error(scores)
+    )
+
+
+def test_error_within_participants_leaves_out_nan():
+    scores = np.random.default_rng(1).standard_normal((3, 8))
+    scores[:, 2] = np.nan
+    expected = within_participant_error(np.delete(scores, 2, axis=1))
+    np.testing.assert_allclose(within_participant_error(scores), expected)
+    scores[0, 1:] = np.nan
+    assert np.isnan(within_participant_error(scores)[0])
+    with pytest.raises(ValueError, match=r"\(networks, participants\), got \(3,\)"):
+        within_participant_error(scores[:, 0])
+
+
+def test_standard_error_is_the_usual_one():
+    values = np.random.default_rng(2).standard_normal((4, 10))
+    np.testing.assert_allclose(standard_error(values), stats.sem(values, axis=1))
+    values[1, :9] = np.nan
+    assert np.isnan(standard_error(values)[1])
+    values[2, 3] = np.nan
+    np.testing.assert_allclose(standard_error(values)[2], stats.sem(values[2], nan_policy="omit"))
+
+
+def test_equal_values_have_no_error():
+    """Rounding of 1e-17 would otherwise be a test with p = 0."""
+    values = np.array([0.1 + 0.2, 0.3, 0.3])
+    assert standard_error(values) == 0.0
+    assert sound_error(values, **SIZES) == 0.0
+    assert standard_error(np.array([0.3, 0.3 + 1e-9])) > 0
+    assert np.isnan(standard_error(np.array([0.3])))
+    assert np.isnan(standard_error(np.array([])))
+    assert np.isnan(sound_comparison(values, values[::-1], **SIZES).p_value)
+
+
+def test_error_of_a_fraction():
+    answers = np.array([1, 1, 1, 0])
+    assert fraction_error(0.75, 4) == pytest.approx(answers.std() / 2)
 
 
 def test_error_is_the_corrected_variance_of_the_splits():
