@@ -78,10 +78,16 @@ def _once(sources: Sequence[str]) -> list[str]:
     found: dict[str, str] = {}
     for source in sources:
         named = parse_source(source)
-        target = named.target.removeprefix("published:").removeprefix("ema:")
-        is_file = Path(target).is_file()
-        found.setdefault(str(named._replace(target=os.path.realpath(target))) if is_file else source, source)
+        found.setdefault(str(named._replace(target=_resolved(named.target.removeprefix("published:")))), source)
     return list(found.values())
+
+
+def _resolved(name: str) -> str:
+    """Write the file or folder in the name of a network in full, such as that of `AST:weights` or `nets.py:make`."""
+    form, colon, rest = name.partition(":")
+    if os.path.exists(name):
+        return os.path.realpath(name)
+    return f"{_resolved(form)}:{_resolved(rest)}" if colon else name
 
 
 def _sources_of(name: str) -> list[str]:

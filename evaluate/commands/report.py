@@ -80,7 +80,8 @@ class ReportRuns:
             raise CommandError(f"--group must be a regular expression, got {self.group!r}: {error}") from error
         folder = self.out or _folder_named(self.run_dirs[0])
         check_writable(folder)
-        run_dirs, unscored = _scored([each for path in self.run_dirs for each in _runs_in(_folder_named(path))])
+        named = [each for path in self.run_dirs for each in _runs_in(_folder_named(path))]
+        run_dirs, unscored = _scored(list({each.resolve(): each for each in reversed(named)}.values())[::-1])
         for each in unscored:
             remark(f"{each} is left out: it holds no scores", console)
         tables = read_tables(run_dirs)

@@ -160,6 +160,31 @@ def summarise(frames: Sequence[pd.DataFrame], metric: str, region: str, *, stage
     return Summary(means, samples[participants or names[t.ITERATION]], kind, splits)
 
 
+def seed_errors(entries: Sequence[Entry], metric: str, region: str, *, stage: str = t.BEST) -> np.ndarray:
+    """Compute standard errors (networks,) over the seeds of controls; NaN for networks of one seed.
+
+    Args:
+        entries: Networks, on one benchmark.
+        metric: Metric of the score.
+        region: Region or component, or "all".
+        stage: Stage, or "best".
+    """
+    frames = [[seed.rows for seed in entry.seeds] for entry in entries]
+    return np.array(
+        [
+            float(standard_error(summarise(of_seeds, metric, region, stage=stage).means)) if of_seeds else np.nan
+            for of_seeds in frames
+        ]
+    )
+
+
+def errors_to_draw(entries: Sequence[Entry], metric: str, region: str) -> np.ndarray:
+    """Compute errors (networks,) for figures: over seeds for controls of several, else see `Summary.drawn`."""
+    over_seeds = seed_errors(entries, metric, region)
+    summary = summarise([entry.rows for entry in entries], metric, region)
+    return np.where(np.isnan(over_seeds), summary.drawn_errors, over_seeds)
+
+
 def ceilings_of(entries: Sequence[Entry], kind: ScoreKind, regions: Sequence[str]) -> np.ndarray:
     """Find the ceilings (regions,) of a score, the same for all networks; NaN where the tables have none."""
     found = [
@@ -289,7 +314,7 @@ def count(rows: pd.DataFrame, metric: str, stage: str | None = None) -> int | No
     found = t.summary_rows(rows)
     found = found[(found[t.METRIC] == metric) & (True if stage is None else found[t.STAGE] == stage)]
     values = found[t.VALUE].dropna()
-    return int(values.sum()) if len(values) else None
+    return round(values.sum()) if len(values) else None
 
 
 def _splits(samples: pd.DataFrame, frames: Sequence[pd.DataFrame]) -> Splits | None:

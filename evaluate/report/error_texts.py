@@ -52,11 +52,12 @@ def error_text(error: float, over: str, *, num_participants: int | None = None, 
     return ", ".join(filter(None, (text, few_text(num_participants or 0))))
 
 
-def errors_of(summary: Summary, number: int) -> tuple[str, str]:
-    """Write the two errors of a network: over participants or iterations, and over sounds; empty without one."""
+def errors_of(summary: Summary, number: int, *, seed_error: float = float("nan")) -> tuple[str, str]:
+    """Write the errors of a network: over participants or iterations, and over sounds and seeds; empty without one."""
     num_participants = int(summary.num_samples[number]) if summary.sample_kind == "participants" else None
     first = error_text(summary.errors[number], summary.sample_kind, num_participants=num_participants)
-    return first, error_text(summary.sound_errors[number], "sounds")
+    others = error_text(summary.sound_errors[number], "sounds"), error_text(seed_error, "seeds")
+    return first, ", ".join(filter(None, others))
 
 
 def drawn_error_of(summary: Summary, number: int) -> str:
@@ -101,12 +102,14 @@ def band_note(
             if summary.drawn == "participants" and few_text(int(summary.num_samples[0])):
                 few.add(int(summary.num_samples[0]))
     by_kind.pop("nothing", None)
-    if not by_kind:
+    if not by_kind and not any(entry.seeds for entry in entries):
         return f"{what}: none, as the tables hold one value of each score."
     texts = []
     for kind, names in by_kind.items():
         where = f" in {', '.join(names)}" if len(by_kind) > 1 else ""
         texts.append(f"over {kind}{f' ({few_text(min(few))})' if kind == 'participants' and few else ''}{where}")
+    if any(entry.seeds for entry in entries):
+        texts.append("over seeds for controls of several seeds")
     return f"{what}: ±1 standard error {'; '.join(texts)}."
 
 

@@ -49,7 +49,8 @@ def kept_features(
     found: dict[str, np.ndarray] = {}
     if not caches:
         return found
-    for entry in entries_of(series, benchmark.name, _BY_WHICH_BEST):
+    for each in entries_of(series, benchmark.name, _BY_WHICH_BEST):
+        entry = next(iter(each.seeds), each)  # of a control of several seeds, the first
         stage = _best_stage(entry.rows)
         checkpoint = next((str(name) for name in reversed(entry.rows[t.CHECKPOINT].tolist()) if name), "")
         if not stage or not checkpoint or len(found) == MAX_NETWORKS:

@@ -1,4 +1,4 @@
-"""Groups of runs that differ only in their seed: mean and standard error over seeds."""
+"""Groups of networks that differ only in their seed, controls too: mean and standard error over seeds."""
 
 import re
 from collections.abc import Sequence
@@ -70,15 +70,16 @@ def groups_of(
 
     Returns:
         Trained groups in the order of the runs, then untrained, permuted and baselines; empty if no group has two
-        trained runs.
+        networks.
     """
     members: dict[tuple[State, str], list[Entry]] = {}
-    for entry in entries_of(runs, benchmark, kind.metrics):
+    every = [one for entry in entries_of(runs, benchmark, kind.metrics) for one in entry.seeds or [entry]]
+    for entry in every:
         key = entry.state, group_name(entry.series.owner, pattern)
         if entry.state == "baseline":
             key = entry.state, entry.series.name
         members.setdefault(key, []).append(entry)
-    if all(len(entries) < 2 for (state, _), entries in members.items() if state == "trained"):
+    if all(len(entries) < 2 for entries in members.values()):
         return []
     order: tuple[State, ...] = ("trained", "untrained", "permuted", "baseline")
     groups = []

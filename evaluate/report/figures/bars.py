@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from evaluate.report.against_baseline import BETTER, LEVEL, baseline_of, compare_with_baseline
-from evaluate.report.comparisons import ceilings_of, summarise
+from evaluate.report.comparisons import ceilings_of, errors_to_draw, summarise
 from evaluate.report.figures import selection as s
 from evaluate.report.figures import style
 from evaluate.report.figures.selection import ScoreKind
@@ -43,6 +43,7 @@ class _Row:
         values: Scores.
         errors: Their errors.
         permuted: Scores with permuted weights, drawn as a second bar.
+        permuted_errors: Their errors.
         published: Published scores of a network that is scored here.
         better: Whether the network predicts better than the baseline.
         look: Look of the bar.
@@ -53,6 +54,7 @@ class _Row:
     values: np.ndarray
     errors: np.ndarray
     permuted: np.ndarray
+    permuted_errors: np.ndarray
     published: np.ndarray
     better: Sequence[bool]
     look: dict[str, Any]
@@ -62,7 +64,7 @@ class _Row:
     def ends(self) -> np.ndarray:
         """Right end of what is drawn, by region."""
         with_error = self.values + np.nan_to_num(self.errors)
-        return np.fmax(np.fmax(with_error, self.published), self.permuted)
+        return np.fmax(np.fmax(with_error, self.published), self.permuted + np.nan_to_num(self.permuted_errors))
 
 
 def bars_figure(entries: Sequence[Entry], benchmark: str, kind: ScoreKind, *, published: bool = True) -> Figure | None:
@@ -116,7 +118,8 @@ def _own_rows(
 ) -> list[_Row]:
     summaries = [summarise([entry.rows for entry in shown], kind.best_metric, region) for region in regions]
     values = np.stack([summary.means for summary in summaries], axis=1)
-    errors = np.stack([summary.drawn_errors for summary in summaries], axis=1)
+    errors = np.stack([errors_to_draw(shown, kind.best_metric, region) for region in regions], axis=1)
+    nothing = np.full(len(regions), np.nan)
     tests = [compare_with_baseline(shown, kind.best_metric, region) for region in regions]
     better = [{test.entry.label for test in found if test.is_better} for found in tests]
     second = {number: _permuted_of(entry, shown) for number, entry in enumerate(shown)}
@@ -130,7 +133,8 @@ def _own_rows(
                 entry.label,
                 values[number],
                 errors[number],
-                np.full(len(regions), np.nan) if permuted is None else values[permuted],
+                nothing if permuted is None else values[permuted],
+                nothing if permuted is None else errors[permuted],
                 _numbers(None if model is None else s.published_score(kind, benchmark, r, model) for r in regions),
                 [entry.label in labels for labels in better],
                 _look(entry, by_group=by_group),
@@ -141,7 +145,7 @@ def _own_rows(
 
 
 def _permuted_of(entry: Entry, shown: Sequence[Entry]) -> int | None:
-    """Index of the network with the permuted weights of another; None if there is none, or several seeds of them."""
+    """Index of the network with the permuted weights of another; None if there is none, or several."""
     found = [number for number, other in enumerate(shown) if other.is_permutation_of(entry)]
     return found[0] if len(found) == 1 else None
 
@@ -170,7 +174,17 @@ def _published_rows(
         permuted = _numbers(s.published_permuted(kind, benchmark, region, model) for region in regions)
         nothing = np.full(len(regions), np.nan)
         rows.append(
-            _Row(published_label(model), values, nothing, permuted, nothing, [False] * len(regions), look, is_own=False)
+            _Row(
+                published_label(model),
+                values,
+                nothing,
+                permuted,
+                nothing,
+                nothing,
+                [False] * len(regions),
+                look,
+                is_own=False,
+            )
         )
     return rows
 
@@ -240,9 +254,18 @@ def _draw_bar(panel: Axes, place: float, row: _Row, column: int, *, bold: bool) 
     middle, height = (place + 0.17, 0.46) if has_second else (place, 0.72)
     if not np.isnan(permuted):
         below = place - 0.25
+        permuted_error = row.permuted_errors[column]
         panel.barh(below, permuted, height=0.34, lw=0.6, **PERMUTED_LOOK)
+        panel.errorbar(permuted, below, xerr=style.bar_lengths([permuted_error]), color="black", lw=0.8, capsize=1.5)
         number = f" {style.score_text(permuted)}"
-        panel.text(max(permuted, 0.0), below, number, va="center", fontsize=PERMUTED_SIZE, color=style.PUBLISHED_INK)
+        panel.text(
+            max(permuted + np.nan_to_num(permuted_error), 0.0),
+            below,
+            number,
+            va="center",
+            fontsize=PERMUTED_SIZE,
+            color=style.PUBLISHED_INK,
+        )
     if np.isnan(value):
         panel.text(0.0, middle, " –", va="center", fontsize=style.SMALL_SIZE, color=style.PUBLISHED_INK)
         return

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluate.benchmarks.benchmark import ALL
-from evaluate.report.comparisons import summarise
+from evaluate.report.comparisons import Summary, errors_to_draw, seed_errors, summarise
 from evaluate.report.figures import selection as s
 from evaluate.report.figures import style
 from evaluate.report.figures.selection import ScoreKind
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def trajectory_figure(series: Sequence[Series], benchmark: str, kind: ScoreKind) -> Figure | None:
     """Draw scores at the best stage over training, with one panel per region and one line per network.
 
-    Networks that were scored at a single step (permuted ones, baselines) are horizontal lines. Bands are error bars
-    over participants (components: over sounds). Of many networks, controls are left out.
+    Networks that were scored at a single step (permuted ones, baselines) are horizontal lines. Bands are errors as in
+    the bars (`comparisons.errors_to_draw`). Of many networks, controls are left out.
 
     Args:
         series: See `series_of`.
@@ -86,7 +86,12 @@ def stage_curves_figure(entries: Sequence[Entry], benchmark: str, kind: ScoreKin
         for (entry, rows), own_stages in zip(shown, stages, strict=True):
             summaries = [summarise([rows], kind.stage_metric, region, stage=stage) for stage in own_stages]
             curve = np.array([summary.means[0] for summary in summaries])
-            error = np.array([summary.errors[0] for summary in summaries])
+            error = np.array(
+                [
+                    _error_of_stage(entry, summary, kind, region, stage)
+                    for summary, stage in zip(summaries, own_stages, strict=True)
+                ]
+            )
             drawn += list(curve)
             if len(own_stages) == 1 and len(set(stages)) > 1:
                 panel.axhline(
@@ -96,6 +101,7 @@ def stage_curves_figure(entries: Sequence[Entry], benchmark: str, kind: ScoreKin
                     lw=1.4,
                     label=style.legend_label(entry.label),
                 )
+                _draw_level_band(panel, curve[0], error[0], entry.series.colour)
                 continue
             x = np.arange(len(own_stages)) / (1 if len(axis_stages) == 1 else len(own_stages) - 1)
             line_style = "--" if entry.state == "untrained" else entry.series.line
@@ -139,11 +145,14 @@ def _draw_trajectory(
         return []
     every = series.rows[series.rows[t.BENCHMARK] == benchmark]
     summary = summarise([every[every[t.STEP] == step] for step in steps], kind.best_metric, region)
+    entries = [Entry(series.name, "trained", int(step), every[every[t.STEP] == step], series) for step in steps]
+    errors = errors_to_draw(entries, kind.best_metric, region)
     if len(steps) == 1:
         panel.axhline(summary.means[0], color=series.colour, ls="-." if series.kind == "run" else series.line, lw=1.4)
         panel.lines[-1].set_label(series.name)
+        _draw_level_band(panel, summary.means[0], errors[0], series.colour)
         return list(summary.means)
-    _draw_band(panel, np.array(steps), summary.means, summary.drawn_errors, series.colour)
+    _draw_band(panel, np.array(steps), summary.means, errors, series.colour)
     panel.plot(steps, summary.means, series.line, **_line_look(series))
     panel.lines[-1].set_label(series.name)
     if series.kind == "run" and s.is_untrained(rows, 0):
@@ -172,6 +181,18 @@ def _draw_ceiling(panel: Axes, frames: Sequence[pd.DataFrame], kind: ScoreKind) 
 def _draw_band(panel: Axes, x: np.ndarray, means: np.ndarray, errors: np.ndarray, colour: str) -> None:
     if not np.isnan(errors).all():
         panel.fill_between(x, means - errors, means + errors, color=colour, alpha=style.BAND_ALPHA, lw=0)
+
+
+def _draw_level_band(panel: Axes, mean: float, error: float, colour: str) -> None:
+    """Draw the band of a horizontal line."""
+    if error > 0:
+        panel.axhspan(mean - error, mean + error, color=colour, alpha=style.BAND_ALPHA, lw=0)
+
+
+def _error_of_stage(entry: Entry, summary: Summary, kind: ScoreKind, region: str, stage: str) -> float:
+    """Error at one stage: over seeds for controls of several, else over participants."""
+    over_seeds = float(seed_errors([entry], kind.stage_metric, region, stage=stage)[0])
+    return float(summary.errors[0]) if np.isnan(over_seeds) else over_seeds
 
 
 def _line_look(series: Series, fill: str = "full") -> dict[str, Any]:

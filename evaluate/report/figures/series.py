@@ -32,6 +32,7 @@ SAME_WITHIN = 1e-3
 """Scores of one network that is scored twice differ by no more."""
 SAME_SHARE = 0.98
 """Least share of its scores on a benchmark for which this holds."""
+CHECKPOINT_SUFFIX = ".ckpt"
 _ORDER: tuple[SeriesKind, ...] = ("run", "untrained", "permuted", "baseline")
 
 
@@ -69,6 +70,7 @@ class Series:
         rows: Its rows of the table, each number once per step, in order of steps.
         colour: Its colour in all figures; a control has that of its run.
         marker: Its marker in all figures.
+        seeds: For a control of several seeds, each of these; its own rows are then their means.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Series:
     rows: pd.DataFrame
     colour: str
     marker: str
+    seeds: tuple[Series, ...] = ()
 
     @property
     def is_scored_before_training(self) -> bool:
@@ -131,6 +134,12 @@ class Entry:
         return is_of_run or (other.series.kind != "run" and set(self.rows[t.PARENT]) == set(other.rows[t.RUN]))
 
     @property
+    def seeds(self) -> list[Entry]:
+        """The single seeds of a control of several seeds; empty for other networks."""
+        found = [(one, _of_step(one, str(self.rows[t.BENCHMARK].iloc[0]), self.step)) for one in self.series.seeds]
+        return [_entry(one, rows, self.step) for one, rows in found if len(rows)]
+
+    @property
     def fill(self) -> Literal["full", "none", "left"]:
         """Fill of its markers: full if trained, open if untrained, half if permuted."""
         fills: dict[State, Literal["full", "none", "left"]] = {"untrained": "none", "permuted": "left"}
@@ -145,6 +154,9 @@ class Entry:
 
 def series_of(tables: Mapping[str, pd.DataFrame]) -> list[Series]:
     """Sort rows of tables into series.
+
+    A network in several tables is one series: its scores agree, or are of different benchmarks and of the same
+    checkpoint. Controls that differ in their seed alone are one series, too, with means over seeds.
 
     A row belongs to the run in its column `run`, or to its checkpoint's file if that is empty. A control belongs to the
     run or network in its column `parent`. Networks that would have the same name are distinguished: runs in several
@@ -164,12 +176,14 @@ def series_of(tables: Mapping[str, pd.DataFrame]) -> list[Series]:
     for folder, table in tables.items():
         for identity, rows in _networks_of(table):
             parts.setdefault(identity, {}).setdefault(folder, []).append(rows)
+    parts = {each: _joined(by_folder) for each, by_folder in parts.items()}
     started = {each.owner for each, found in parts.items() if each.kind == "run" and _has_untrained(found)}
     owners = {each.owner for each in parts}
     # The bare name of an external network is that of its untrained control alone: no other name becomes the same.
     short = {name: name for name in owners} | readable_names(owners - set(EXTERNAL_NETWORKS))
     looks: dict[str, tuple[str, str]] = {}
-    series = []
+    series: list[Series] = []
+    unseeded: dict[str, str] = {}
     for each, by_folder in sorted(parts.items(), key=lambda part: _ORDER.index(part[0].kind)):
         places = [Path(other.place) for other in parts if other._replace(place=each.place) == each]
         of_place = f", in {short_names(places)[places.index(Path(each.place))]}" if len(places) > 1 else ""
@@ -183,9 +197,12 @@ def series_of(tables: Mapping[str, pd.DataFrame]) -> list[Series]:
             owner_name += f", from {folder}" if len(of_run) > 1 and folder in of_run else of_place + of_folder
             look = _look(looks, owner_name, each.kind)
             rows = s.one_per_step(pd.concat(frames, ignore_index=True))
-            name = short[each.owner] + each.name.removeprefix(each.owner) + of_seed + of_place + of_folder
+            of_owner = short[each.owner] + each.name.removeprefix(each.owner)
+            name = of_owner + of_seed + of_place + of_folder
+            unseeded[name] = of_owner + of_place + of_folder
             series.append(Series(name, each.kind, owner_name, rows, *look))
     series = [one for one in (_without_repeats(each, series) for each in series) if len(one.rows)]
+    series = _pooled(series, unseeded)
     short_of = distinct([one.name for one in series], style.short_name)
     return _coloured_by_group([replace(one, name=short_of[one.name]) for one in series])
 
@@ -224,6 +241,72 @@ def _networks_of(table: pd.DataFrame) -> list[tuple[_Identity, pd.DataFrame]]:
     ]
 
 
+def _joined(by_folder: Mapping[str, list[pd.DataFrame]]) -> dict[str, list[pd.DataFrame]]:
+    """Join the rows of a network that is in the tables of several folders, under the first of them."""
+    import pandas as pd
+
+    found: dict[str, list[pd.DataFrame]] = {}
+    for folder, frames in by_folder.items():
+        rows = pd.concat(frames, ignore_index=True)
+        first = next((name for name, others in found.items() if _is_same(pd.concat(others), rows)), folder)
+        found.setdefault(first, []).extend(frames)
+    return found
+
+
+def _is_same(first: pd.DataFrame, second: pd.DataFrame) -> bool:
+    """Whether rows of one name are of one network: their scores agree or, if none can be compared, their files."""
+    keys = [t.BENCHMARK, t.STEP, t.METRIC, t.STAGE, t.REGION, t.SUBJECT]
+    both = first.merge(second, on=keys, suffixes=("", "_of_second"))
+    if len(both):
+        is_equal, is_same = _agreement(both[t.VALUE], both[f"{t.VALUE}_of_second"])
+        return bool(is_same.mean() >= SAME_SHARE and is_equal.any())
+    return bool(_known_files(first) & _known_files(second))
+
+
+def _known_files(rows: pd.DataFrame) -> set[str]:
+    """Full names of checkpoints, without those that `watch` named as in their run directory."""
+    named = {str(name) for name in rows[t.CHECKPOINT]} - {""}
+    return {os.path.realpath(name) if os.path.exists(name) else name for name in named if _says_where(name)}
+
+
+def _says_where(checkpoint: str) -> bool:
+    """Whether the name of a checkpoint is more than its place in a run directory."""
+    is_relative = str(Path(checkpoint).parent) in (".", CHECKPOINTS_FOLDER)
+    return not is_relative or not checkpoint.endswith(CHECKPOINT_SUFFIX)
+
+
+def _agreement(values: pd.Series, others: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Whether values are equal but for rounding, and whether they are or both are undefined."""
+    is_equal = (values - others).abs() <= SAME_WITHIN * (1 + others.abs())
+    return is_equal, is_equal | (values.isna() & others.isna())
+
+
+def _pooled(series: Sequence[Series], unseeded: Mapping[str, str]) -> list[Series]:
+    """Make one series of the controls that differ in their seed alone, in the place of the first.
+
+    Args:
+        series: All series.
+        unseeded: Their names without the seed.
+    """
+    members: dict[str, list[Series]] = {}
+    for one in series:
+        key = f"{one.kind} {one.owner} {unseeded[one.name]}" if one.kind in ("untrained", "permuted") else one.name
+        members.setdefault(key, []).append(one)
+    return [found[0] if len(found) == 1 else _pool(found, unseeded[found[0].name]) for found in members.values()]
+
+
+def _pool(seeds: Sequence[Series], name: str) -> Series:
+    """Average the rows of several seeds."""
+    import pandas as pd
+
+    keys = [t.BENCHMARK, t.STEP, t.METRIC, t.STAGE, t.REGION, t.SUBJECT]
+    every = pd.concat([one.rows for one in seeds], ignore_index=True)
+    means = every.groupby(keys, sort=False)[t.VALUE].mean()
+    rows = every.drop_duplicates(keys).set_index(keys, drop=False)
+    rows = rows.assign(**{t.VALUE: means}).reset_index(drop=True)
+    return replace(seeds[0], name=f"{name} ({len(seeds)} seeds)", rows=s.one_per_step(rows), seeds=tuple(seeds))
+
+
 def _without_repeats(control: Series, series: Sequence[Series]) -> Series:
     """Leave out benchmarks on which a control repeats the scores of the network from which its run started."""
     for one in series:
@@ -242,10 +325,9 @@ def _repeated_benchmarks(run: Series, control: Series) -> list[str]:
     keys = [t.BENCHMARK, t.METRIC, t.STAGE, t.REGION, t.SUBJECT]
     start = run.rows[(run.rows[t.STEP] == 0) & (run.rows[t.KIND] == "untrained")]
     both = control.rows.merge(start, on=keys, how="left", suffixes=("", "_of_run"), indicator=True)
-    values, of_run = both[t.VALUE], both[f"{t.VALUE}_of_run"]
-    is_equal = (values - of_run).abs() <= SAME_WITHIN * (1 + of_run.abs())
-    is_nan = values.isna() & of_run.isna() & (both["_merge"] == "both")
-    found = both.assign(is_same=is_equal | is_nan, is_equal=is_equal).groupby(t.BENCHMARK, sort=False)
+    is_equal, is_same = _agreement(both[t.VALUE], both[f"{t.VALUE}_of_run"])
+    is_same &= both["_merge"] == "both"
+    found = both.assign(is_same=is_same, is_equal=is_equal).groupby(t.BENCHMARK, sort=False)
     return [str(name) for name, rows in found if rows["is_same"].mean() >= SAME_SHARE and rows["is_equal"].any()]
 
 
@@ -255,7 +337,7 @@ def _has_untrained(by_folder: Mapping[str, Sequence[pd.DataFrame]]) -> bool:
 
 def series_for(series: Sequence[Series], kind: ScoreKind) -> list[Series]:
     """Select the rows of a kind of score with parts, which take the place of regions; see `ScoreKind.of_parts`."""
-    return [replace(one, rows=kind.of_parts(one.rows)) for one in series]
+    return [replace(one, rows=kind.of_parts(one.rows), seeds=tuple(series_for(one.seeds, kind))) for one in series]
 
 
 def entries_of(series: Sequence[Series], benchmark: str, metrics: Collection[str]) -> list[Entry]:
@@ -280,6 +362,10 @@ def entries_of(series: Sequence[Series], benchmark: str, metrics: Collection[str
         steps = [last, 0] if one.kind == "run" and first == 0 < last else [last]
         entries += [_entry(one, rows[rows[t.STEP] == step], step) for step in steps]
     return entries
+
+
+def _of_step(one: Series, benchmark: str, step: int) -> pd.DataFrame:
+    return one.rows[(one.rows[t.BENCHMARK] == benchmark) & (one.rows[t.STEP] == step)]
 
 
 def to_draw_as_lines(entries: Sequence[Entry]) -> list[Entry]:
@@ -316,7 +402,7 @@ def _identify(run: str, checkpoint: str, kind: str, parent: str, seed: str) -> _
 
 
 def _folder_of(checkpoint: str) -> str:
-    return os.path.abspath(Path(checkpoint).parent)
+    return os.path.realpath(Path(checkpoint).parent)
 
 
 def _look(looks: dict[str, tuple[str, str]], owner: str, kind: SeriesKind) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from evaluate.benchmarks.benchmark import ALL
 from evaluate.metrics.metric import ScoreKind
 from evaluate.metrics.standard_errors import sound_error, standard_error
 from evaluate.options import SEED_PATTERN
-from evaluate.report.comparisons import summarise
+from evaluate.report.comparisons import seed_errors, summarise
 from evaluate.report.figures.series import Entry
 from evaluate.report.findings.finding import Finding, Untested, mean_effect
 from evaluate.report.findings.training import Training
@@ -303,7 +303,7 @@ def _difference(claim: str, what: str, pairs: Sequence[Pair], metric: str, regio
     if np.isnan(by_pair).all():
         return None
     effect, agreement = float(np.nanmean(by_pair)), _agreement(by_pair[:, None])
-    splits = summary.splits
+    splits, over_seeds = summary.splits, _seed_error(pairs, metric, region)
     if summary.drawn == "sounds" and splits is not None:
         samples = mean_effect(splits.scores[0::2] - splits.scores[1::2])
         error = sound_error(samples, num_train=splits.num_train, num_test=splits.num_test)
@@ -311,9 +311,18 @@ def _difference(claim: str, what: str, pairs: Sequence[Pair], metric: str, regio
         samples = mean_effect(summary.values[0::2] - summary.values[1::2])
         error = standard_error(samples)
     else:
-        return Finding(claim, what, region, effect, float("nan"), 0, "nothing", *agreement)
+        return Finding(
+            claim, what, region, effect, float("nan"), 0, "nothing", *agreement, _seed_error(pairs, metric, region)
+        )
     num_samples = int((~np.isnan(samples)).sum())
-    return Finding(claim, what, region, effect, float(error), num_samples, summary.drawn, *agreement)
+    over_seeds = _seed_error(pairs, metric, region)
+    return Finding(claim, what, region, effect, float(error), num_samples, summary.drawn, *agreement, over_seeds)
+
+
+def _seed_error(pairs: Sequence[Pair], metric: str, region: str) -> float:
+    """Standard error of the mean over pairs, over the seeds of their second networks, which are independent."""
+    errors = seed_errors([second for _, second in pairs], metric, region)
+    return float(np.sqrt(np.square(errors).sum()) / len(errors))
 
 
 def _over(samples: np.ndarray, error: np.ndarray) -> tuple[float, float, int]:

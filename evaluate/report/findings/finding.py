@@ -26,6 +26,7 @@ class Finding:
         samples: What the error is over, such as "participants".
         num_agreeing: Number of compared pairs of networks whose own effect is above 0.
         num_pairs: Number of compared pairs of networks.
+        seed_error: Standard error over the seeds of controls; NaN if they have one seed each.
     """
 
     claim: str
@@ -37,6 +38,7 @@ class Finding:
     samples: str
     num_agreeing: int
     num_pairs: int
+    seed_error: float = float("nan")
 
     @property
     def interval(self) -> tuple[float, float]:

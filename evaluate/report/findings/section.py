@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluate.benchmarks.benchmark import ALL
-from evaluate.report.error_texts import FEW, few_text
+from evaluate.report.error_texts import FEW, error_text, few_text
 from evaluate.report.findings.finding import CONFIDENCE, Finding, Untested
 from evaluate.report.page import Cell, Folded, Heading, Paragraph, Part, RowTitle, TableRow, ValueTable
 
@@ -26,6 +26,7 @@ _COLUMNS = (
     "interval_high",
     "samples",
     "num_samples",
+    "seed_error",
     "num_agreeing",
     "num_pairs",
     "verdict",
@@ -36,7 +37,8 @@ _INTRODUCTION = (
     "Each claim of the paper as an effect on the networks of this report, which should be above 0. It is supported if "
     f"the {CONFIDENCE:.0%} interval is above 0, contradicted if it is below, and otherwise open. Intervals are over "
     "participants or sounds, and those of the order of components over networks; they say what to expect of other "
-    "participants or sounds, not of other networks. Verdicts are not corrected for the number of claims."
+    "participants or sounds, not of other networks. After controls of several seeds, ± is the error over these. "
+    "Verdicts are not corrected for the number of claims."
 )
 
 
@@ -95,6 +97,7 @@ def findings_table(findings: Sequence[Finding | Untested]) -> pd.DataFrame:
                 "interval_high": high,
                 "samples": found.samples,
                 "num_samples": found.num_samples,
+                "seed_error": found.seed_error,
                 "num_agreeing": found.num_agreeing,
                 "num_pairs": found.num_pairs,
                 "verdict": found.verdict,
@@ -128,4 +131,6 @@ def _interval(found: Finding) -> Cell:
     low, high = found.interval
     over = f"{found.num_samples} {'splits of the sounds' if found.samples == 'sounds' else found.samples}"
     few = FEW if found.samples == "participants" and few_text(found.num_samples) else ""
-    return Cell("–" if np.isnan(low) else f"{low:+.3f} to {high:+.3f}", ", ".join(filter(None, (over, few))))
+    of_seeds = error_text(found.seed_error, "seeds of controls")
+    text = "–" if np.isnan(low) else f"{low:+.3f} to {high:+.3f}"
+    return Cell(text, ", ".join(filter(None, (over, few))), of_seeds)

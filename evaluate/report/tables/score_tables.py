@@ -14,6 +14,7 @@ from evaluate.options import NO_VALUE
 from evaluate.report.comparisons import (
     ceilings_of,
     count,
+    seed_errors,
     summarise,
 )
 from evaluate.report.error_texts import drawn_error_of, error_notes, error_text, errors_of
@@ -87,9 +88,13 @@ def best_scores(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> Pa
     frames = [entry.rows for entry in entries]
     regions = regions_of_kind(entries, kind)
     summaries = [summarise(frames, kind.best_metric, region) for region in regions]
+    over_seeds = [seed_errors(entries, kind.best_metric, region) for region in regions]
     rows: list[tuple[NetworkGroup, TableRow]] = []
     for number, entry in enumerate(entries):
-        scores = [score_cell(summary.means[number], *errors_of(summary, number)) for summary in summaries]
+        scores = [
+            score_cell(summary.means[number], *errors_of(summary, number, seed_error=of_seeds[number]))
+            for summary, of_seeds in zip(summaries, over_seeds, strict=True)
+        ]
         counts = [count_text(count(entry.rows, metric)) for _, metric in kind.counts]
         rows.append((entry.group, [name_cell(entry), entry.step_text, *scores, *counts]))
     below = []

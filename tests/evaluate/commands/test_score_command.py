@@ -82,6 +82,10 @@ def test_a_network_named_by_two_paths_is_scored_once(networks, tmp_path, monkeyp
         networks[1],
         "SpectroTemporal",
     )
+    (tmp_path / "ast").mkdir()
+    (tmp_path / "nets.py").write_text("make = None\n")
+    own = ["AST:ast", f"AST:{tmp_path}/ast", "nets.py:make", "./nets.py:make", f"ema:{networks[0]}", networks[0]]
+    assert networks_named(own).sources == ("AST:ast", "nets.py:make", f"ema:{networks[0]}", networks[0])
 
 
 def test_a_benchmark_of_another_name_is_told(networks, tmp_path, capsys):

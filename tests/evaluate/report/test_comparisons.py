@@ -52,21 +52,24 @@ def test_series_know_controls_and_baselines():
         "demo": "run",
         "published": "run",
         "CochCNN9, untrained": "untrained",
-        "demo, permuted": "permuted",
-        "demo, permuted (seed 3)": "permuted",
+        "demo, permuted (2 seeds)": "permuted",
         "SpectroTemporal": "baseline",
     }
-    assert found["demo, permuted"].colour == found["demo"].colour != found["published"].colour
+    assert found["demo, permuted (2 seeds)"].colour == found["demo"].colour != found["published"].colour
     states = {entry.label: entry.state for entry in entries(table)}
     assert states["demo, step 10"] == "trained"
     assert states["published"] == "trained"  # step 0, but nothing says that it is untrained
     assert states["CochCNN9, untrained"] == "untrained"
-    assert states["demo, permuted"] == "permuted"
+    assert states["demo, permuted (2 seeds)"] == "permuted"
 
 
 def control(run, folder, step, seed=0):
     path = f"permuted:runs/{folder}/checkpoints/last.ckpt:{seed}"
     return voxel_table(f"{run}last (permuted, seed {seed})", checkpoint=path, steps=(step,))
+
+
+def moved(table, amount):
+    return table.assign(value=table[t.VALUE] + amount)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +88,10 @@ def test_controls_of_two_runs_are_two_networks(run, names):
 
 
 def test_a_control_has_the_colour_of_the_run_in_its_own_table():
-    tables = {name: merged(voxel_table("mine"), control("mine/", "mine", 10)) for name in "ab"}
+    tables = {
+        name: merged(voxel_table("mine", level=level), moved(control("mine/", "mine", 10), level))
+        for name, level in {"a": 0.3, "b": 0.2}.items()
+    }
     colours = {one.name: one.colour for one in series_of(tables)}
     assert (
         colours["mine, from a"]
@@ -103,7 +109,7 @@ def test_a_control_belongs_to_the_run_that_its_label_names():
 
 
 def test_runs_of_one_name_are_told_apart_and_all_look_different():
-    same = series_of({"a": voxel_table(), "b": voxel_table()})
+    same = series_of({"a": voxel_table(), "b": voxel_table(level=0.2)})
     assert [one.name for one in same] == ["demo, from a", "demo, from b"]
     many = series_of({"t": merged(*(voxel_table(f"run{number}", steps=(0,)) for number in range(20)))})
     assert len({(one.colour, one.marker) for one in many}) == 20
