@@ -11,12 +11,16 @@ from datamodules.building.clip_quality import MANY_CLIPPED, MANY_ZEROS
 from datamodules.building.records import JobOutcome, Problem
 from datamodules.files import replacing
 from datamodules.tasks import LabelSet
-from networks.text.wording import counted
+from networks.text.wording import counted, shortened
 
 _PANEL_SIZE_INCHES = (4.5, 3.2)
 _NUM_BINS = 40
 _MOST_NAMES = 20
 """How many classes are named below their panel."""
+_MAX_TITLE_LENGTH, _MAX_NAME_LENGTH = 28, 16
+"""Characters of names of tasks and of classes."""
+_LEAST_DURATIONS_S, _LEAST_LEVELS_DB = 1.0, 2.0
+"""Least ranges of the histograms: of equal clips, rounding errors would fill them."""
 _SILENCE_DB = -96.0  # one step of 16 bits
 
 
@@ -61,27 +65,42 @@ def draw_report(
 
 
 def _draw_durations(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]], sample_rate_hz: int) -> None:
-    for split, jobs in outcomes.items():
-        durations = [clip.num_samples / sample_rate_hz for job in jobs for clip in job.clips]
-        panel.hist(
-            durations, bins=_NUM_BINS, histtype="step", label=_named(f"{split}: {counted(len(durations), 'clip')}")
-        )
+    by_split = {
+        split: [clip.num_samples / sample_rate_hz for job in jobs for clip in job.clips]
+        for split, jobs in outcomes.items()
+    }
+    bins = _bins(by_split, _LEAST_DURATIONS_S, lowest=0.0)
+    for split, durations in by_split.items():
+        label = _named(f"{split}: {counted(len(durations), 'clip')}")
+        panel.hist(durations, bins=bins, histtype="step", label=label)
     panel.set(xlabel="duration (s)", ylabel="clips", title="Durations")
     panel.legend()
     _count(panel.yaxis)
 
 
 def _draw_levels(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]]) -> None:
-    for split, jobs in outcomes.items():
-        qualities = [quality for job in jobs for quality in job.qualities]
-        levels = 20 * np.log10(np.maximum([quality.rms for quality in qualities], 10 ** (_SILENCE_DB / 20)))
+    by_split = {split: [quality for job in jobs for quality in job.qualities] for split, jobs in outcomes.items()}
+    levels = {
+        split: 20 * np.log10(np.maximum([quality.rms for quality in qualities], 10 ** (_SILENCE_DB / 20)))
+        for split, qualities in by_split.items()
+    }
+    bins = _bins(levels, _LEAST_LEVELS_DB, lowest=_SILENCE_DB)
+    for split, qualities in by_split.items():
         clipped = sum(quality.clipped_fraction > MANY_CLIPPED for quality in qualities)
         silent = sum(quality.zero_fraction > MANY_ZEROS for quality in qualities)
         label = _named(f"{split}: {clipped} clipped, {silent} partly silent")
-        panel.hist(levels, bins=_NUM_BINS, histtype="step", label=label)
+        panel.hist(levels[split], bins=bins, histtype="step", label=label)
     panel.set(xlabel="level (dB re full scale)", ylabel="clips", title="Levels")
     panel.legend()
     _count(panel.yaxis)
+
+
+def _bins(by_split: Mapping[str, Sequence[float] | np.ndarray], least: float, *, lowest: float) -> np.ndarray:
+    """Edges of bins for the values of all splits; if these are nearly equal, over the range `least` around them."""
+    values = [float(value) for found in by_split.values() for value in found]
+    low, high = (min(values), max(values)) if values else (lowest, lowest + least)
+    pad = max(0.0, (least - (high - low)) / 2)
+    return np.linspace(max(low - pad, min(low, lowest)), high + pad, _NUM_BINS + 1)
 
 
 def _draw_problems(panel: Any, problems: Sequence[Problem]) -> None:
@@ -107,12 +126,13 @@ def _draw_classes(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]], name
     ordered = sorted(labels, key=lambda label: (-total[label], label))
     for split, count in counts.items():
         panel.plot(np.arange(len(ordered)) + 1, [count[label] for label in ordered], ".-", label=_named(split))
-    panel.set(ylabel="clips", title=f"{name}: {counted(len(labels), 'class')}")
+    panel.set(ylabel="clips", title=f"{shortened(name, _MAX_TITLE_LENGTH)}: {counted(len(labels), 'class')}")
     panel.set_ylim(bottom=0)
     panel.legend()
     _count(panel.xaxis, panel.yaxis)
     if len(ordered) <= _MOST_NAMES:
-        panel.set_xticks(np.arange(len(ordered)) + 1, ordered, rotation=45, ha="right", rotation_mode="anchor")
+        names = [shortened(label, _MAX_NAME_LENGTH) for label in ordered]
+        panel.set_xticks(np.arange(len(ordered)) + 1, names, rotation=45, ha="right", rotation_mode="anchor")
     else:
         panel.set_xlabel("class, by number of clips in all splits")
 

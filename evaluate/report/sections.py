@@ -312,7 +312,8 @@ def _seeds(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
                 kind=kind,
                 pattern=shown.seed_pattern,
             ),
-            "Means over seeds at the steps at which all runs of a group were scored. Bands: ±1 standard error.",
+            "Means over seeds at the steps at which all runs of a group were scored; horizontal lines: controls and "
+            "baselines. Bands: ±1 standard error over seeds.",
             "No group was scored at two or more steps by all its seeds: no trajectories over seeds.",
         ),
     ):
@@ -351,6 +352,7 @@ def _single_runs(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
         prefix = f"{one.name}_{stem}" if len(shown.series) > 1 else stem
         if rows[t.STEP].nunique() > 1:
             caption = f"{one.name}: every stage over training, from the first stage (dark) to the last (bright)."
+            caption += f" Black: the best stage. {one_run.BEST_STAGE_NOTE}" if kind.best_metric else ""
             drawing = _Drawing(f"{prefix}_training", lambda rows=rows: one_run.training_figure(rows, kind), caption, "")  # type: ignore[misc]
             pictures.append(_draw(drawing, shown))
         if kind.course_metric:
@@ -363,6 +365,7 @@ def _single_runs(shown: Shown, kind: ScoreKind) -> Iterator[Part]:
             continue
         what = "region" if kind.parts is None else "part"
         caption = f"{one.name}: scores by stage and {what}. Dashes are undefined scores."
+        caption += f" {one_run.BEST_STAGE_NOTE}" if kind.best_metric else ""
         drawing = _Drawing(f"{prefix}_heatmap", lambda rows=rows: one_run.heat_map_figure(rows, kind), caption, "")  # type: ignore[misc]
         pictures.append(_draw(drawing, shown))
     if not pictures:

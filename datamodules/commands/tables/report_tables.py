@@ -31,6 +31,9 @@ def print_report(report: BuildReport, console: Console) -> None:
             markup=False,
         )
         return
+    # In lines of their own: titles of tables are as narrow as these.
+    done = "" if report.is_new else " (up to date, nothing was done)"
+    console.print(f"{report.folder}{done}", markup=False, highlight=False, soft_wrap=True)
     console.print(_sets(report))
     if others := other_splits(report.shard_sets):
         console.print(
@@ -55,7 +58,9 @@ def print_report(report: BuildReport, console: Console) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if report.problems:
         reasons = Counter(problem.kind for problem in report.problems)
-        skipped = Table("reason", "clips", title=f"left out, see {report.folder / REPORT_FILE}")
+        where = f"left out: {counted(len(report.problems), 'clip')}, see {report.folder / REPORT_FILE}"
+        console.print(where, markup=False, highlight=False, soft_wrap=True)
+        skipped = Table("reason", "clips")
         for reason, times in reasons.most_common():
             skipped.add_row(reason, str(times))
         console.print(skipped)
@@ -64,7 +69,7 @@ def print_report(report: BuildReport, console: Console) -> None:
 
 
 def _sets(report: BuildReport) -> Table:
-    table = Table(title=f"{report.folder}" + ("" if report.is_new else " (up to date, nothing was done)"))
+    table = Table()
     for column in ("split", "clips", "minutes", "shards", "classes (with clips)", "left out"):
         table.add_column(column, justify="left" if column == "split" else "right")
     for split, shards in report.shard_sets.items():

@@ -25,6 +25,10 @@ ROW_HEIGHT_IN, SPLIT_ROW_HEIGHT_IN = 0.2, 0.32
 PERMUTED_SIZE = 6.5
 """Size of the numbers of permuted weights, whose bars are lower."""
 MAX_PANEL_COLUMNS = 8
+PANEL_WIDTH_IN, WIDE_PANEL_WIDTH_IN = 1.55, 5.0
+"""Width of one of several panels, and of a single one."""
+MARK_WIDTH_IN, NUMBER_WIDTH_IN = 0.05, 0.4
+"""Half the width of the mark of a published value, and the width of a number."""
 HATCH = {"untrained": "////", "permuted": "...."}
 PERMUTED_LOOK: dict[str, Any] = {
     "facecolor": style.PERMUTED_COLOUR,
@@ -203,7 +207,7 @@ def _draw(
     handles: list[Patch | Line2D],
 ) -> Figure:
     has_published = not all(row.is_own for row in rows)
-    panel_width_in = 1.55 if len(regions) > 1 else 5.0
+    panel_width_in = PANEL_WIDTH_IN if len(regions) > 1 else WIDE_PANEL_WIDTH_IN
     num_lines = -(-len(regions) // MAX_PANEL_COLUMNS)
     num_columns = -(-len(regions) // num_lines)
     row_height_in = ROW_HEIGHT_IN if all(np.isnan(row.permuted).all() for row in rows) else SPLIT_ROW_HEIGHT_IN
@@ -218,16 +222,18 @@ def _draw(
     highest = max(float(np.nanmax(np.append(row.ends, 0.0))) for row in rows)
     highest = float(np.nanmax([highest, *(ceilings / 1.15)]))
     lowest = 1.1 * min(float(np.nanmin([*(row.values - np.nan_to_num(row.errors)), *ceilings, 0.0])) for row in rows)
+    limits = lowest, max(0.5, 1.22 * highest)
+    per_inch = (limits[1] - limits[0]) / panel_width_in
     for column, (panel, region) in enumerate(zip(panels, regions, strict=True)):
+        panel.set_xlim(*limits)
         for place, row in zip(places, rows, strict=True):
-            _draw_bar(panel, place, row, column, bold=row.is_own and has_published)
+            _draw_bar(panel, place, row, column, bold=row.is_own and has_published, per_inch=per_inch)
         if len(regions) > 1:
             panel.set_title(style.region_title(region, regions), fontsize=style.LABEL_SIZE)
         is_lowest = column + num_columns >= len(regions)
         if is_lowest:
             panel.set_xlabel(kind.label if len(regions) == 1 else kind.symbol, fontsize=style.TICK_SIZE)
         panel.tick_params(axis="x", labelbottom=is_lowest)
-        panel.set_xlim(lowest, max(0.5, 1.22 * highest))
         panel.set_ylim(-0.7, len(rows) - 0.3)
         if not np.isnan(ceilings[column]):
             panel.axvline(ceilings[column], color="black", ls=":", lw=1.4, zorder=2.5)
@@ -248,7 +254,7 @@ def _draw(
     return figure
 
 
-def _draw_bar(panel: Axes, place: float, row: _Row, column: int, *, bold: bool) -> None:
+def _draw_bar(panel: Axes, place: float, row: _Row, column: int, *, bold: bool, per_inch: float) -> None:
     value, error, permuted = row.values[column], row.errors[column], row.permuted[column]
     has_second = not np.isnan(row.permuted).all()
     middle, height = (place + 0.17, 0.46) if has_second else (place, 0.72)
@@ -275,8 +281,21 @@ def _draw_bar(panel: Axes, place: float, row: _Row, column: int, *, bold: bool) 
         panel.plot(row.published[column], middle, **PUBLISHED_MARK)
     weight = "bold" if bold else "normal"
     text = f" {style.score_text(value)}{BETTER if row.better[column] else ''}"
-    end = np.nanmax([value + np.nan_to_num(error), row.published[column], 0.0])
-    panel.text(end, middle, text, va="center", fontsize=style.SMALL_SIZE, fontweight=weight)
+    own_end = max(value + np.nan_to_num(error), 0.0)
+    panel.text(
+        _text_place(own_end, row.published[column], per_inch),
+        middle,
+        text,
+        va="center",
+        fontsize=style.SMALL_SIZE,
+        fontweight=weight,
+    )
+
+
+def _text_place(own_end: float, published: float, per_inch: float) -> float:
+    """Place of the number of a bar: behind its end, or behind the mark of the published value if that is in the way."""
+    is_in_way = own_end - MARK_WIDTH_IN * per_inch < published < own_end + NUMBER_WIDTH_IN * per_inch
+    return max(own_end, published + MARK_WIDTH_IN * per_inch) if is_in_way else own_end
 
 
 def _handles(rows: Sequence[_Row], *, by_group: bool, baseline: str) -> list[Patch | Line2D]:

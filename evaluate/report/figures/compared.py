@@ -80,7 +80,9 @@ def stage_curves_figure(entries: Sequence[Entry], benchmark: str, kind: ScoreKin
     stages = [tuple(s.stages_of(rows)) for _, rows in shown]
     axis_stages = set(stages) if len(set(stages)) == 1 else {names for names in stages if len(names) > 1}
     regions = _all_regions([rows for _, rows in shown])
-    figure, panels = style.new_panels(len(regions), f"{benchmark}: {kind.title} by stage")
+    height_in = style.stage_label_height_in(next(iter(axis_stages))) if len(axis_stages) == 1 else 0.0
+    title = f"{benchmark}: {kind.title} by stage"
+    figure, panels = style.new_panels(len(regions), title, label_height_in=height_in)
     drawn: list[float] = []
     for panel, region in zip(panels, regions, strict=True):
         for (entry, rows), own_stages in zip(shown, stages, strict=True):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluate.report.figures import style
@@ -82,15 +83,23 @@ def group_trajectories_figure(
     curves = {region: means_over_seeds(runs, benchmark, kind, region, pattern) for region in regions}
     if not any(len(steps) > 1 for by_group in curves.values() for steps, _, _ in by_group.values()):
         return None
+    labels = {group.label: _label(group) for group in groups if group.state == "trained"}
     colours = {group.label: group.colour for group in groups if group.state == "trained"}
     figure, panels = style.new_panels(len(regions), f"{benchmark}: {kind.title} over training, mean over seeds")
     drawn: list[float] = []
-    for panel, region in zip(panels, regions, strict=True):
+    has_start = any(0 in steps for by_group in curves.values() for steps, _, _ in by_group.values())
+    is_in_curves = {"trained": True, "untrained": has_start}
+    levels = [group for group in groups if not is_in_curves.get(group.state, False)]
+    for column, (panel, region) in enumerate(zip(panels, regions, strict=True)):
         for name, (steps, means, errors) in curves[region].items():
             colour = colours.get(name, "black")
-            panel.plot(steps, means, "o-", color=colour, lw=1.6, ms=3.5, label=style.legend_label(name))
+            panel.plot(
+                steps, means, "o-", color=colour, lw=1.6, ms=3.5, label=style.legend_label(labels.get(name, name))
+            )
             panel.fill_between(steps, means - errors, means + errors, color=colour, alpha=style.BAND_ALPHA, lw=0)
             drawn += list(means)
+        for group in levels:
+            drawn += _draw_level(panel, group, column)
         style.title_panel(panel, region, regions)
         style.tidy_axes(panel)
         style.set_step_axis(panel)
@@ -98,6 +107,18 @@ def group_trajectories_figure(
         style.set_score_range(panel, drawn)
     style.label_axes(figure, panels, x_label=style.STEPS_LABEL, y_label=kind.label)
     return figure
+
+
+def _draw_level(panel: Axes, group: Group, column: int) -> list[float]:
+    """Draw a group without training as a horizontal line with its band; return the score drawn."""
+    mean, error = group.means[column], group.errors[column]
+    if np.isnan(mean):
+        return []
+    look = {"untrained": "--", "permuted": ":"}.get(group.state, "-")
+    panel.axhline(mean, color=group.colour, ls=look, lw=1.4, label=style.legend_label(_label(group)))
+    if error > 0:
+        panel.axhspan(mean - error, mean + error, color=group.colour, alpha=style.BAND_ALPHA, lw=0)
+    return [float(mean)]
 
 
 def _label(group: Group) -> str:

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 MAX_HEAT_MAP_STAGES = 60
 """With more stages, numbers in the heat map would overlap and are left out."""
+BEST_STAGE_LABEL = "best stage, selected\non other data"
+BEST_STAGE_NOTE = (
+    "The best stage is selected on other data than those that give its score, and may be another one for each unit: it "
+    "can be below the highest stage here, which is known to be the highest only afterwards."
+)
+"""For captions of figures that show single stages and the best one."""
 REGION_COLOURS = ("#000000", *style.RUN_COLOURS[:5], style.BASELINE_COLOUR, "#999999")
 
 
@@ -96,6 +102,8 @@ def _drawings(rows: pd.DataFrame, kind: ScoreKind) -> dict[str, Callable[[pd.Dat
 def training_figure(rows: pd.DataFrame, kind: ScoreKind | None = None) -> Figure:
     """Draw scores over training, with one panel per region, one line per stage, and the published baseline dashed.
 
+    The black line is the best stage, see `BEST_STAGE_NOTE`.
+
     Args:
         rows: Rows of one run and benchmark, see `selection.scores_of`.
         kind: Their kind of score; None for the first in them.
@@ -114,7 +122,7 @@ def training_figure(rows: pd.DataFrame, kind: ScoreKind | None = None) -> Figure
             panel.plot(line[t.STEP], line[t.VALUE], ".-", color=colour, lw=1.2, ms=4, label=style.legend_label(label))
         best = here[here[t.STAGE] == t.BEST]
         if len(best):
-            panel.plot(best[t.STEP], best[t.VALUE], "o-", color="black", lw=1.8, ms=3.5, label="best stage")
+            panel.plot(best[t.STEP], best[t.VALUE], "o-", color="black", lw=1.8, ms=3.5, label=BEST_STAGE_LABEL)
         baseline = s.published_score(kind, benchmark, region)
         if baseline is not None:
             panel.axhline(baseline, color=style.BASELINE_COLOUR, ls="--", lw=1.2, label=published_label(in_lines=True))

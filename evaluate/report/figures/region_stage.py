@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LANE_WIDTH = 0.08
 """Half the distance between adjacent networks, if there are few; regions have the distance 1."""
 PRIMARY = "Primary"
+MAX_NAMED_STAGES = 24
+"""Most stages that are named along the axis."""
 SCATTER_PANEL_IN, NUM_LEGEND_COLUMNS = 2.8, 3
 
 
@@ -187,7 +189,9 @@ def _name_positions(axes: Axes, entries: Sequence[Entry]) -> None:
     if len(names) < 2:
         return
     right = axes.secondary_yaxis("right")
-    right.set_yticks(np.linspace(0, 1, len(names)), stage_labels(names), fontsize=style.SMALL_SIZE)
+    places, labels = style.spread_places(len(names), MAX_NAMED_STAGES), stage_labels(names)
+    positions = np.linspace(0, 1, len(names))[places]
+    right.set_yticks(positions, [labels[place] for place in places], fontsize=style.SMALL_SIZE)
     right.spines["right"].set_visible(False)
     right.tick_params(length=0)
 

@@ -34,6 +34,12 @@ NUM_PANEL_COLUMNS = (4, 3)
 """Numbers of columns to choose from if there are many panels."""
 MAX_NAME_LENGTH = 40
 PANEL_WIDTH_IN, PANEL_HEIGHT_IN = 2.9, 2.5
+LEGEND_WIDTH_IN = 2.2
+"""Width of a figure in addition to its panels."""
+LABELS_PER_INCH = 4.5
+"""Most names of stages along an axis."""
+_SLANTED_LENGTH = 10
+"""Names of stages that are longer are upright, not slanted."""
 FEW_PANELS_SIZE_IN = {1: (6.0, 3.4), 2: (4.2, 3.0)}
 """Larger sizes of one or two panels."""
 
@@ -49,6 +55,9 @@ PALE_COLOURS = {"in-house": "#B9D3E5", "external": "#B5DDD0", "baseline": "#F0BF
 PERMUTED_COLOUR, PERMUTED_EDGE = "#DDDFE2", "#8A9099"
 RUN_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 """Their number is coprime to that of the colours, so that 42 runs differ in colour or marker."""
+
+_UNITS = ((1e6, "M"), (1e3, "k"))
+"""Units of large counts, with their letters."""
 
 _FILE_SETTINGS: dict[Any, Any] = {
     "text.parse_math": False,  # of ticks that are made while drawing
@@ -77,12 +86,13 @@ def new_figure(width_in: float, height_in: float, title: str) -> Figure:
     return figure
 
 
-def new_panels(num_panels: int, title: str) -> tuple[Figure, list[Axes]]:
+def new_panels(num_panels: int, title: str, *, label_height_in: float = 0.0) -> tuple[Figure, list[Axes]]:
     """Make a figure with a grid of panels that share their axes.
 
     Args:
         num_panels: Number of panels, at least 1.
         title: Title at the top.
+        label_height_in: Height that long labels below the panels need more, see `stage_label_height_in`.
 
     Returns:
         The figure and its panels, row by row.
@@ -90,7 +100,10 @@ def new_panels(num_panels: int, title: str) -> tuple[Figure, list[Axes]]:
     num_columns = num_panel_columns(num_panels)
     num_rows = ceil(num_panels / num_columns)
     width_in, height_in = FEW_PANELS_SIZE_IN.get(num_panels, (PANEL_WIDTH_IN, PANEL_HEIGHT_IN))
-    figure = new_figure(2.2 + width_in * num_columns, 0.9 + height_in * num_rows, title)
+    # Panels in the last row but one have labels, too, if there is no panel below them.
+    label_rows = min(num_rows, 1 + (num_panels % num_columns > 0))
+    height_in = 0.9 + height_in * num_rows + label_height_in * label_rows
+    figure = new_figure(LEGEND_WIDTH_IN + width_in * num_columns, height_in, title)
     grid = figure.subplots(num_rows, num_columns, squeeze=False, sharex=True, sharey=True)
     panels = list(grid.ravel())
     for unused in panels[num_panels:]:
@@ -136,9 +149,15 @@ def set_score_range(axes: Axes, values: Iterable[float], *, is_bounded: bool = T
 
 
 def set_step_axis(axes: Axes) -> None:
-    """Label the x axis with a few optimiser steps in short form ("20k")."""
+    """Label the x axis with a few optimiser steps in short form, all in one unit ("5k", "20k")."""
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _position: short_number(step)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _position: _step_text(step, axes.get_xlim()[1])))
+
+
+def _step_text(step: float, highest: float) -> str:
+    """Format a step in the unit of the highest one on its axis."""
+    limit, unit = next(((limit, unit) for limit, unit in _UNITS if highest >= 10 * limit), (1.0, ""))
+    return f"{step / limit:.4g}{unit if step else ''}"
 
 
 def bar_lengths(errors: Any) -> np.ndarray:
@@ -162,15 +181,15 @@ def short_number(value: float) -> str:
     Returns:
         A text, such as "1500", "120k" or "2.5M".
     """
-    for limit, unit in ((1e6, "M"), (1e4, "k")):
-        if abs(value) >= limit:
-            return f"{value / (1e3 if unit == 'k' else 1e6):.4g}{unit}"
+    for limit, unit in _UNITS:
+        if abs(value) >= (10 * limit if unit == "k" else limit):
+            return f"{value / limit:.4g}{unit}"
     return f"{value:.0f}"
 
 
 def score_text(value: float) -> str:
-    """Format a score in few characters, such as ".68", "-.02" or "1.00"; zero has no sign."""
-    return f"{round(float(value), 2) + 0.0:.2f}".replace("0.", ".", 1)
+    """Format a score in few characters, such as ".68", "-.02", "1.00" or "10.36"; zero has no sign."""
+    return re.sub(r"^(-?)0\.", r"\1.", f"{round(float(value), 2) + 0.0:.2f}")
 
 
 def short_name(name: str) -> str:
@@ -209,8 +228,35 @@ def stage_colours(num_stages: int) -> list[tuple[float, float, float, float]]:
 
 
 def label_stages(axes: Axes, stages: Sequence[str]) -> None:
-    """Label the x axis at 0, 1, ... with the short names of stages."""
-    axes.set_xticks(range(len(stages)), stage_labels(stages), rotation=45, ha="right", rotation_mode="anchor")
+    """Label the x axis at 0, 1, ... with the short names of stages: all, or as many as fit, the last one included."""
+    figure, spec = axes.get_figure(), axes.get_subplotspec()
+    width_in = PANEL_WIDTH_IN
+    if figure is not None and spec is not None:
+        width_in = max(1.0, figure.get_figwidth() - LEGEND_WIDTH_IN) / spec.get_gridspec().ncols
+    labels = stage_labels(stages)
+    places = spread_places(len(stages), int(width_in * LABELS_PER_INCH))
+    shown = [labels[place] for place in places]
+    # Long names that are slanted would reach far to the left, into the next panel.
+    look: dict[str, Any] = {"rotation": 90} if _has_long_names(labels) else {"rotation": 45, "ha": "right"}
+    axes.set_xticks(places, shown, rotation_mode="anchor" if "ha" in look else "default", **look)
+    axes.set_xticks([place for place in range(len(stages)) if place not in places], minor=True)
+
+
+def spread_places(number: int, most: int) -> list[int]:
+    """Choose at most `most` of the indices 0 to `number` - 1, at equal distances, ending with the last one."""
+    step = max(1, ceil(number / max(most, 1)))
+    return list(range((number - 1) % step, number, step))
+
+
+def stage_label_height_in(stages: Iterable[str]) -> float:
+    """Height in inches that names of stages need more than short ones."""
+    labels = stage_labels(list(stages))
+    length_in = max(map(len, labels), default=0) * _LETTER_WIDTH * TICK_SIZE / _POINTS_PER_INCH
+    return length_in if _has_long_names(labels) else 0.0
+
+
+def _has_long_names(labels: Sequence[str]) -> bool:
+    return max(map(len, labels), default=0) > _SLANTED_LENGTH
 
 
 def shared_legend(

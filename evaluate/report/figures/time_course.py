@@ -70,7 +70,8 @@ def peak_lag_figure(entries: Sequence[Entry], benchmark: str) -> Figure | None:
         return None
     (names,) = stages
     regions = s.regions_of(shown[0][1])
-    figure, panels = style.new_panels(len(regions), f"{benchmark}: lag of the responses behind each stage")
+    title, height_in = f"{benchmark}: lag of the responses behind each stage", style.stage_label_height_in(names)
+    figure, panels = style.new_panels(len(regions), title, label_height_in=height_in)
     for panel, region in zip(panels, regions, strict=True):
         for entry, rows in shown:
             lags = s.by_stage(rows, entry.step, region, names)

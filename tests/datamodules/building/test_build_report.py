@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from datamodules.__main__ import main
 from datamodules.building.build import build_shards
 from datamodules.building.clip_quality import clip_quality
-from datamodules.building.picture import _draw_classes
+from datamodules.building.picture import _bins, _draw_classes
 from datamodules.manifests.manifest import ManifestError
 from datamodules.manifests.splitting import SplitRule
 from datamodules.shards.reader import ShardSet
@@ -61,7 +61,10 @@ def test_statistics_duplicates_and_picture(tmp_path, make_sound, make_manifest, 
     assert (tmp_path / "again" / "report.png").read_bytes() == picture
     arguments = ["build", str(manifest), str(tmp_path / "out"), "--one_label", "word", "--skip_bad", "true"]
     assert main([*arguments, "--sample_rate_hz", str(RATE_HZ), "--num_workers", "1"]) == 0
-    shown = " ".join(capsys.readouterr().out.split())
+    out = capsys.readouterr().out
+    assert f"left out: 1 clip, see {tmp_path / 'out' / 'report.csv'}\n" in out  # in one line
+    assert f"{tmp_path / 'out'} (up to date, nothing was done)\n" in out
+    shown = " ".join(out.split())
     assert "2 clips share 1 sound, 1 of them across splits" in shown
     assert "9 of 9 clips are shorter than 2 s, the default duration of an example: training adds silence" in shown
 
@@ -74,6 +77,25 @@ def test_few_classes_are_named_in_the_picture(num_classes, names):
     assert ([text.get_text() for text in panel.get_xticklabels()] == names) == (names is not None)
     assert bool(panel.get_xlabel()) == (names is None)
     assert panel.get_ylim()[0] == 0
+
+
+def test_histograms_of_equal_clips_have_a_plain_axis():
+    """Levels that differ by rounding filled the axis, whose ticks were 1e-7 apart."""
+    edges = _bins({"train": [-20.0, -20.0000001], "val": []}, 2.0, lowest=-96.0)
+    assert (edges[0], edges[-1]) == pytest.approx((-21, -19))
+    assert _bins({"train": [0.3]}, 1.0, lowest=0.0)[0] == 0.0  # no negative durations
+    np.testing.assert_allclose(_bins({"train": [1.0], "val": [5.0]}, 1.0, lowest=0.0)[[0, -1]], [1, 5])
+    assert len(_bins({}, 1.0, lowest=0.0)) == 41
+
+
+def test_long_names_leave_room_for_the_panel():
+    label_set = LabelSet(
+        "one_label", tuple(f"a class with a long name {number}" for number in range(3)), null_label=None
+    )
+    panel = Figure().subplots()
+    _draw_classes(panel, {"train": []}, "environmental_sound_categories_of_the_corpus", label_set)
+    assert len(panel.get_title()) <= 40
+    assert max(len(text.get_text()) for text in panel.get_xticklabels()) <= 16
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])

@@ -1,6 +1,10 @@
+from itertools import pairwise
+
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.container import ErrorbarContainer
 from matplotlib.image import imread
@@ -83,7 +87,7 @@ def test_training_shows_stages_untrained_point_and_baseline():
     panels = [panel for panel in figure.axes if panel.get_visible()]
     assert [panel.get_title() for panel in panels] == ["all (together)", *COMPONENTS]
     lines = lines_of(panels[COMPONENTS.index("speech") + 1])
-    assert list(lines) == [*STAGES, "best stage", "published:\nSpectroTemporal"]
+    assert list(lines) == [*STAGES, "best stage, selected\non other data", "published:\nSpectroTemporal"]
     np.testing.assert_array_equal(lines["relu0"].get_xdata(), [0, 10, 40])
     np.testing.assert_allclose(lines["relu0"].get_ydata(), [0.45, 0.475, 0.55])
     np.testing.assert_allclose(lines["published:\nSpectroTemporal"].get_ydata(), 0.66)
@@ -97,7 +101,7 @@ def test_training_shows_stages_untrained_point_and_baseline():
 def test_no_baseline_where_none_was_published():
     rows = figures.scores_of(make_rows("simulated", ("core",), corrected=True), "demo", "simulated")
     figure = figures.training_figure(rows)
-    assert list(lines_of(figure.axes[0])) == [*STAGES, "best stage"]
+    assert list(lines_of(figure.axes[0])) == [*STAGES, "best stage, selected\non other data"]
     assert "noise-corrected" in figure.get_supylabel()
 
 
@@ -229,7 +233,7 @@ def test_bars_stand_beside_the_published_ones_in_order():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.684, ".68"), (-0.004, ".00"), (-0.021, "-.02"), (1.0, "1.00"), (0, ".00")]
+    ("value", "text"), [(0.684, ".68"), (-0.004, ".00"), (-0.021, "-.02"), (1.0, "1.00"), (0, ".00"), (10.362, "10.36")]
 )
 def test_scores_are_short(value, text):
     assert style.score_text(value) == text
@@ -342,6 +346,75 @@ def test_names_of_small_categories_do_not_overlap():
 @pytest.mark.parametrize(("number", "text"), [(0, "0"), (1500, "1500"), (12000, "12k"), (2_500_000, "2.5M")])
 def test_steps_are_short(number, text):
     assert style.short_number(number) == text
+
+
+def test_steps_on_an_axis_have_one_unit():
+    figure, (panel,) = style.new_panels(1, "title")
+    panel.plot([0, 21_000], [0, 1])
+    style.set_step_axis(panel)
+    texts = [style_of(step, None) for style_of in [panel.xaxis.get_major_formatter()] for step in (0, 6000, 12_000)]
+    assert texts == ["0", "6k", "12k"]
+    panel.set_xlim(0, 5000)
+    assert panel.xaxis.get_major_formatter()(1500, None) == "1500"
+    assert figure.get_figwidth() > 0
+
+
+def boxes_of_labels(figure):
+    """Boxes of the labels below each panel, as they are drawn."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    for panel in figure.axes:
+        texts = [text for text in panel.get_xticklabels() if text.get_text() and text.get_visible()]
+        yield [text.get_window_extent(renderer) for text in texts]
+
+
+@pytest.mark.parametrize("name", ["relu{}", "feature_extractor.conv_layers.{}.activation"])
+@pytest.mark.parametrize(("num_stages", "num_regions"), [(4, 1), (24, 1), (24, 3), (60, 6)])
+def test_names_of_stages_do_not_collide(name, num_stages, num_regions):
+    stages = [name.format(number) for number in range(num_stages)]
+    rows = [
+        dict(zip(OLD_COLUMNS, ("demo", "", 4, 0, "B", t.ENCODING_R2, stage, f"r{r}", "all", 0.5), strict=True))
+        for stage in stages
+        for r in range(num_regions)
+    ]
+    table = identified_table([row | NO_IDENTITY for row in rows])
+    shown = entries_of(series_of({"t": table}), "B", selection.RAW.metrics)
+    figure = compared.stage_curves_figure(shown, "B", selection.RAW)
+    panels = [panel for panel in figure.axes if panel.get_visible()]
+    labels = [text.get_text() for text in panels[-1].get_xticklabels()]
+    assert str(num_stages - 1) in labels[-1]
+    for boxes in boxes_of_labels(figure):
+        if "conv" in name:  # upright
+            assert all(left.x1 <= right.x0 + 1 for left, right in pairwise(boxes))
+        else:  # slanted: boxes overlap, lines of text at 45 degrees do not
+            assert all(right.x1 - left.x1 >= 0.9 * style.TICK_SIZE * 100 / 72 for left, right in pairwise(boxes))
+    sizes = [panel.get_window_extent() for panel in panels]
+    assert min(size.width for size in sizes) > 110
+    assert min(size.height for size in sizes) > 100
+
+
+def test_the_number_of_a_bar_is_next_to_it_and_not_on_the_published_mark():
+    def place(published):
+        return bars._text_place(0.4, published, per_inch=0.2)
+
+    assert place(np.nan) == 0.4
+    assert place(0.3) == place(0.6) == 0.4  # far from the number
+    assert place(0.41) == pytest.approx(0.42)
+    assert place(0.44) == pytest.approx(0.45)
+
+
+def test_no_bar_is_drawn_for_an_error_of_zero():
+    np.testing.assert_array_equal(style.bar_lengths([0.1, 0.0, np.nan]), [0.1, np.nan, np.nan])
+    table = make_rows()
+    every = [table]
+    for subject in ("s1", "s2"):
+        every.append(table[table[t.STAGE] == t.BEST].assign(subject=subject))
+    shown, _ = entries_and_series(t.merge_rows(table, t.make_table(pd.concat(every, ignore_index=True))))
+    figure = bars.bars_figure(shown, "NH2015comp", selection.RAW, published=False)
+    segments = [part for panel in figure.axes for found in panel.collections for part in found.get_segments()]
+    assert all(np.isnan(part).any() for part in segments if len(part) == 2 and part[0][1] == part[1][1])
+    caps = [line for panel in figure.axes for line in panel.lines if line.get_marker() == "|"]
+    assert all(np.isnan(np.asarray(line.get_xdata(), dtype=float)).all() for line in caps)
 
 
 def test_files_are_the_same_each_time():

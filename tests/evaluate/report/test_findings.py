@@ -110,6 +110,35 @@ def test_an_effect_below_zero_is_contradicted_and_without_samples_it_is_open():
     assert Finding("c", "w", "all", 0.2, 0.2, 8, "participants", 1, 1).verdict == "open"
 
 
+def drawn(*effects):
+    figure = findings_figure(list(effects), "B")
+    axes = figure.axes[0]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    return axes, [line for line in axes.lines if line.get_marker() in ("<", ">")], legend
+
+
+def test_a_wide_interval_does_not_ruin_the_axis_of_the_others():
+    usual = [Finding("c", f"w{number}", "all", 0.1, 0.01, 8, "participants", 1, 1) for number in range(4)]
+    axes, arrows, legend = drawn(*usual)
+    assert arrows == []
+    assert legend == ["supported", "contradicted", "open"]
+    left, right = axes.get_xlim()
+    assert left < 0 < 0.12 < right < 0.2
+    axes, arrows, legend = drawn(*usual, Finding("c", "wide", "all", 0.1, 2.0, 2, "participants", 1, 1))
+    assert right == pytest.approx(axes.get_xlim()[1])
+    assert {line.get_marker() for line in arrows} == {"<", ">"}
+    assert "interval beyond the axis" in legend
+    # Arrows are inside of the axis, away from the names on the left.
+    assert all(axes.get_xlim()[0] < line.get_xdata()[0] < axes.get_xlim()[1] for line in arrows)
+
+
+def test_effects_without_an_interval_are_explained():
+    axes, _, legend = drawn(Finding("c", "w", "all", 0.0, float("nan"), 1, "participants", 0, 1))
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [line.get_markerfacecolor() for line in dots] == ["white"]
+    assert legend[-1] == "open, as there is no interval"
+
+
 def test_training_is_read_from_the_run_directory(tmp_path):
     run_dir = tmp_path / "words"
     run_dir.mkdir()

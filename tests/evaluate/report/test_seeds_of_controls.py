@@ -1,4 +1,4 @@
-"""Controls that differ in their seed alone are one network, with errors over seeds; so is one network in two folders."""
+"""Controls that differ in their seed alone are one network, with errors over seeds; so is a network in two folders."""
 
 import numpy as np
 import pytest
