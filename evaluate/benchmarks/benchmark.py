@@ -63,11 +63,12 @@ class Benchmark:
         citation: The paper to cite when scores on these data are shown.
         unit_kind: Scores of "voxel" units are summarised by medians within a subject and clipped to 1. Each "component"
             unit is reported separately, without clipping, as in Tuckute, Feather et al. 2023.
+        unit_name: What one unit is called, such as "neuron" or "channel"; see `unit_word`.
         rate_hz: Time bins per second; None for responses without time.
         start_s: Start of the first bin in seconds from the onset of the sound; may be negative.
         time_courses: (S, V, R, T) responses in time; None without time.
         participant_ceiling: Whether scores are also shown as a share of what the other participants' responses explain;
-            for voxels of two subjects or more, see `evaluate.metrics.between_participants`.
+            for units of two subjects or more that are no components, see `evaluate.metrics.between_participants`.
         trials: What listeners were asked, for benchmarks of behaviour: networks answer with a head, and only metrics of
             heads apply. See `evaluate.benchmarks.behaviour.listeners.make_listeners`.
 
@@ -91,6 +92,7 @@ class Benchmark:
     time_courses: np.ndarray | None = None
     participant_ceiling: bool = False
     trials: Trials | None = None
+    unit_name: str = ""
 
     __repr__ = show_shapes
 
@@ -218,6 +220,11 @@ class Benchmark:
         """Hash all that scores depend on except the samples of the sounds; 64 hexadecimal digits (SHA-256)."""
         return self._content_hash
 
+    @property
+    def unit_word(self) -> str:
+        """Word for one unit in texts: `unit_name` or, without one, "component" or "unit"."""
+        return self.unit_name or ("component" if self.unit_kind == "component" else "unit")
+
     def _check_name(self) -> None:
         if not self.name or "/" in self.name:
             raise BenchmarkError(f"expected a benchmark name that is not empty and has no '/', got {self.name!r}")
@@ -330,8 +337,8 @@ class Benchmark:
     def _check_ceiling(self) -> None:
         if self.participant_ceiling and (self.unit_kind != "voxel" or self.units["subject"].nunique() < 2):
             raise BenchmarkError(
-                f"benchmark {self.name!r}: a ceiling between participants needs voxels of two subjects or more, got "
-                f"{self.unit_kind}s of {self.units['subject'].nunique()}; leave out participant_ceiling"
+                f"benchmark {self.name!r}: a ceiling between participants needs units of two subjects or more, and no "
+                f"components, got {self.unit_word}s of {self.units['subject'].nunique()}; leave out participant_ceiling"
             )
 
     def _pair(self, stimulus: int, unit: int) -> str:

@@ -91,7 +91,7 @@ def _show(benchmark: Benchmark, inspection: Inspection, console: Console) -> Non
     corrected = "corrected for noise" if benchmark.noise_corrected else "not corrected for noise"
     lines = [
         f"{benchmark.name}, version {benchmark.version}: {counted(benchmark.num_stimuli, 'stimulus')}, "
-        f"{counted(benchmark.num_units, benchmark.unit_kind)} of {counted(len(benchmark.subjects), 'subject')}, "
+        f"{counted(benchmark.num_units, benchmark.unit_word)} of {counted(len(benchmark.subjects), 'subject')}, "
         f"{counted(benchmark.num_repetitions, 'repetition')}; "
         f"scores are {corrected}",
         *([f"time: {benchmark.bins}"] if benchmark.time_courses is not None else []),

@@ -18,7 +18,8 @@ class ConvertBenchmark:
 
     The result is a folder, or one file if DESTINATION ends in .zip or .npz:
 
-      benchmark.json      name, version, citation, unit_kind (voxel or component), noise_corrected (or benchmark.yaml)
+      benchmark.json      name, version, citation, unit_kind (voxel or component), unit_name, noise_corrected (or
+                          benchmark.yaml)
       stimuli.csv         one row per stimulus: name and optionally category
       units.csv           one row per unit: unit, subject, region; more columns are kept
       responses.npy       numbers (stimuli, units, repetitions) in these orders; NaN is a missing repetition; in time
@@ -51,7 +52,9 @@ class ConvertBenchmark:
         name: Name of the benchmark; needed for separate parts.
         version: Version, to be changed with the data (default: 1, or that of the source).
         citation: The paper to cite.
-        unit_kind: Default: voxel, or that of the source.
+        unit_kind: voxel for units that are summarised by the median within a subject, or component for units that are
+            reported one by one. Default: voxel, or that of the source.
+        unit_name: What one unit is called on screen, such as neuron or channel.
         noise_corrected: Whether scores are corrected for noise (default: if there are repetitions, or as in the
             source).
         rate_hz: Time bins per second of responses in time: their last axis, or the column `bin` of a table (0, 1, ...).
@@ -71,6 +74,7 @@ class ConvertBenchmark:
     version: str | None = None
     citation: str | None = None
     unit_kind: Literal["voxel", "component"] | None = None
+    unit_name: str | None = None
     noise_corrected: bool | None = None
     rate_hz: float | None = None
     start_s: float | None = None
@@ -163,6 +167,7 @@ class ConvertBenchmark:
             version=self.version or "1",
             citation=self.citation or "",
             unit_kind=self.unit_kind or "voxel",
+            unit_name=self.unit_name or "",
             noise_corrected=self.noise_corrected,
             rate_hz=self.rate_hz,
             start_s=self.start_s,
@@ -190,7 +195,7 @@ class ConvertBenchmark:
         else:
             benchmark = load_benchmark(self.source)
         options = (
-            *("name", "version", "citation", "unit_kind"),
+            *("name", "version", "citation", "unit_kind", "unit_name"),
             *("noise_corrected", "rate_hz", "start_s", "participant_ceiling"),
         )
         changes = {name: value for name in options if (value := getattr(self, name)) is not None}

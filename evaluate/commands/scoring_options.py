@@ -32,8 +32,8 @@ class ScoringOptions:
             (for listeners), partition:NETWORK (explained variance beyond another network, such as
             partition:SpectroTemporal or partition:untrained:self), or package.module:name or file.py:name of your own
             (default: encoding, and behaviour for benchmarks of listeners).
-        participant_ceiling: Whether to show scores of voxels also as a share of what other participants' responses
-            explain.
+        participant_ceiling: Whether to show scores also as a share of what other participants' responses explain (not
+            for components).
         stages: Stages to score (default: all).
         device: Device to compute on, such as cpu or cuda:0 (default: a GPU if there is one).
         batch_size: Sounds per forward pass.
@@ -90,7 +90,7 @@ class ScoringOptions:
         return [*renamed, *plan.remarks]
 
     def _with_ceiling(self, benchmark: Benchmark) -> Benchmark:
-        """Ask a benchmark of voxels for a ceiling between its participants, if wanted; others have none."""
+        """Ask a benchmark for a ceiling between its participants, if wanted; those of components have none."""
         is_wanted = benchmark.participant_ceiling or (self.participant_ceiling and benchmark.unit_kind == "voxel")
         return replace(benchmark, participant_ceiling=is_wanted)
 

@@ -36,7 +36,7 @@ def test_functions_of_a_user_are_checked_scored_reported_and_converted(own, monk
     monkeypatch.setattr("evaluate.report.report.write_report", write_report)
     tones = f"{module}:tones"
     assert run("check", tones) == 0
-    assert "tones, version 1: 30 stimuli, 4 voxels of 2 subjects, 2 repetitions; " in capsys.readouterr().out
+    assert "tones, version 1: 30 stimuli, 4 units of 2 subjects, 2 repetitions; " in capsys.readouterr().out
     score = ["score", f"{module}:network", "--benchmark", tones, "--metric", "encoding", f"{module}:metric"]
     assert run(*score, "--out", "scores") == 0
     rows = pd.read_csv("scores/scores.csv")

@@ -227,6 +227,7 @@ def _benchmark(
                 noise_corrected=not is_components,
                 citation=f"{DATA_CITATIONS[name]} {TUCKUTE_CITATION}",
                 unit_kind="component" if is_components else "voxel",
+                unit_name="" if is_components else "voxel",
             )
     problems.raise_any()
     return benchmark

@@ -1,7 +1,8 @@
 """The format of a user's own recordings, a folder or a single file.
 
-    benchmark.json      name, version, citation, unit_kind, noise_corrected, participant_ceiling (or benchmark.yaml);
-                        only name is required; with rate_hz (and start_s), the last axis of the responses is time
+    benchmark.json      name, version, citation, unit_kind, unit_name, noise_corrected, participant_ceiling (or
+                        benchmark.yaml); only name is required; with rate_hz (and start_s), the last axis of the
+                        responses is time
     stimuli.csv         one row per stimulus, in the order of the responses: name and optionally category
     units.csv           one row per unit, in the order of the responses: unit, subject, region; more columns are kept
     responses.npy       numbers (stimuli, units, repetitions), or (stimuli, units); NaN is a missing repetition;
@@ -59,6 +60,7 @@ class Metadata:
         version: Version, to be changed with the data.
         citation: The paper to cite.
         unit_kind: "voxel" or "component", see `Benchmark`.
+        unit_name: What one unit is called, such as "neuron"; empty for "unit" or "component".
         noise_corrected: Whether scores are corrected for noise; None means if there are at least two repetitions.
         rate_hz: Time bins per second; None for responses without time.
         start_s: Start of the first bin in seconds from the onset of the sound; None for 0, or what a file says.
@@ -69,6 +71,7 @@ class Metadata:
     version: str = "1"
     citation: str = ""
     unit_kind: str = "voxel"
+    unit_name: str = ""
     noise_corrected: bool | None = None
     rate_hz: float | None = None
     start_s: float | None = None
@@ -190,6 +193,7 @@ def make_recordings(
         noise_corrected=is_corrected,
         citation=metadata.citation,
         unit_kind=metadata.unit_kind,  # type: ignore[arg-type]
+        unit_name=metadata.unit_name,
         rate_hz=metadata.rate_hz,
         start_s=metadata.start_s or 0.0,
         participant_ceiling=bool(metadata.participant_ceiling),

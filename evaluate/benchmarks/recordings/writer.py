@@ -84,6 +84,8 @@ def _files(benchmark: Benchmark) -> Iterator[tuple[str, bytes]]:
         "unit_kind": benchmark.unit_kind,
         "noise_corrected": benchmark.noise_corrected,
     }
+    if benchmark.unit_name:
+        metadata["unit_name"] = benchmark.unit_name
     if benchmark.participant_ceiling:
         metadata["participant_ceiling"] = True
     responses = benchmark.responses

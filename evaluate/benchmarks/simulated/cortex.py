@@ -127,6 +127,7 @@ def simulated_cortex(
         noise_corrected=True,
         citation=_CITATION,
         unit_kind="voxel",
+        unit_name="voxel",
     )
 
 

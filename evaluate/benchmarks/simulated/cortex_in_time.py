@@ -90,6 +90,7 @@ def simulated_cortex_in_time(
         categories=tuple(stimulus.category for stimulus in listed),
         noise_corrected=True,
         citation=_CITATION,
+        unit_name="voxel",
         rate_hz=BINS.rate_hz,
         start_s=BINS.start_s,
     )

@@ -176,7 +176,7 @@ def region_order(compared: Compared) -> Iterator[Finding | Untested]:
     others = [region for region in compared.regions if region not in (PRIMARY, ALL)]
     frames = [entry.rows for entry in compared.trained]
     if PRIMARY not in compared.regions or not others or not frames:
-        yield Untested(claim, f"trained networks on voxels with a region {PRIMARY!r} and others")
+        yield Untested(claim, f"trained networks, and units with a region {PRIMARY!r} and others")
         return
     primary = summarise(frames, t.REGION_STAGE_POSITION, PRIMARY)
     for region in others:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,25 @@ def test_convert_the_release(release, tmp_path, name, target):
     assert one.stimulus_names == two.stimulus_names
     assert one.categories == two.categories
     assert (one.name, one.version, one.citation) == (two.name, two.version, two.citation)
-    assert (one.unit_kind, one.noise_corrected) == (two.unit_kind, two.noise_corrected)
+    assert (one.unit_kind, one.unit_word, one.noise_corrected) == (two.unit_kind, two.unit_word, two.noise_corrected)
     assert one.units.to_csv() == two.units.to_csv()
     assert one.content_hash() == two.content_hash()
     assert one.stimuli_fingerprint(20_000, 4000) == two.stimuli_fingerprint(20_000, 4000)
+
+
+def test_units_are_called_what_they_are(release, tmp_path, capsys):
+    for name, given, word in (
+        ("NH2015", (), "10 voxels of"),
+        ("NH2015", ("--unit_name", "neuron"), "10 neurons of"),
+        ("NH2015comp", (), "components of"),
+    ):
+        target = tmp_path / f"{word}.zip"
+        assert run("convert", f"{release}:{name}", target, *given) == 0
+        capsys.readouterr()
+        run("check", target)
+        assert word in " ".join(capsys.readouterr().out.split())
+    one = load_benchmark(f"{release}:NH2015")
+    assert replace(one, unit_name="").unit_word == "unit"
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ def test_only_benchmarks_that_ask_for_it_have_one(truth, tiny_network):
 def test_it_needs_voxels_of_two_participants(truth):
     benchmark = truth[0]
     for changes in ({"unit_kind": "component"}, {"units": benchmark.units.assign(subject="s1", unit=range(200))}):
-        with pytest.raises(BenchmarkError, match="needs voxels of two subjects or more"):
+        with pytest.raises(BenchmarkError, match="needs units of two subjects or more"):
             replace(benchmark, **changes)
 
 
