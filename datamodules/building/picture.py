@@ -21,6 +21,9 @@ _MAX_TITLE_LENGTH, _MAX_NAME_LENGTH = 28, 16
 """Characters of names of tasks and of classes."""
 _LEAST_DURATIONS_S, _LEAST_LEVELS_DB = 1.0, 2.0
 """Least ranges of the histograms: of equal clips, rounding errors would fill them."""
+_BARS_WIDTH = 0.8
+"""Width of the bars of a class, together."""
+_ROOM_FOR_LEGEND = 0.25
 _SILENCE_DB = -96.0  # one step of 16 bits
 
 
@@ -124,13 +127,22 @@ def _draw_classes(panel: Any, outcomes: Mapping[str, Sequence[JobOutcome]], name
         counts[split] = Counter(label for job in jobs for clip in job.clips for label in clip.labels[name])
         total += counts[split]
     ordered = sorted(labels, key=lambda label: (-total[label], label))
-    for split, count in counts.items():
-        panel.plot(np.arange(len(ordered)) + 1, [count[label] for label in ordered], ".-", label=_named(split))
+    are_named = len(ordered) <= _MOST_NAMES
+    width = _BARS_WIDTH / max(len(counts), 1)
+    for number, (split, count) in enumerate(counts.items()):
+        places = np.arange(len(ordered)) + 1
+        heights = [count[label] for label in ordered]
+        if are_named:
+            offset = (number - (len(counts) - 1) / 2) * width
+            panel.bar(places + offset, heights, width, label=_named(split))
+        else:  # bars would be thinner than a pixel
+            panel.plot(places, heights, ".", markersize=3, label=_named(split))
     panel.set(ylabel="clips", title=f"{shortened(name, _MAX_TITLE_LENGTH)}: {counted(len(labels), 'class')}")
+    panel.margins(y=_ROOM_FOR_LEGEND)
     panel.set_ylim(bottom=0)
     panel.legend()
     _count(panel.xaxis, panel.yaxis)
-    if len(ordered) <= _MOST_NAMES:
+    if are_named:
         names = [shortened(label, _MAX_NAME_LENGTH) for label in ordered]
         panel.set_xticks(np.arange(len(ordered)) + 1, names, rotation=45, ha="right", rotation_mode="anchor")
     else:

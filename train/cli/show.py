@@ -27,6 +27,7 @@ from datamodules.shards.reader import ShardSet
 from datamodules.shards.streaming import is_remote
 from datamodules.tasks import UNLABELLED, Side
 from networks.commands.dispatch import text_console
+from networks.text.file_names import file_name
 from networks.text.wording import counted
 from train.display.mixture_figure import ShownMixture, draw_mixtures
 from train.errors import TrainingError
@@ -40,7 +41,8 @@ MIXTURES_PICTURE = "mixtures.png"
 MIXTURES_TABLE = "mixtures.csv"
 """Names and content of the WAV files; a later call removes those of an earlier one."""
 MAX_LABELS_NAMED = 3
-_WAV_FILE = re.compile(r"\d{2,}-[A-Za-z0-9-]*\.wav")
+MAX_LABEL_IN_NAME = 40
+_WAV_FILE = re.compile(r"\d{2,}-[^\s/\\]*\.wav")
 
 
 class _Source(NamedTuple):
@@ -227,7 +229,7 @@ def _shown(source: _Source) -> list[ShownMixture]:
         before = _mixture(number, draw, plain, source.clips)
         done = dataset.augmentation.drawn(draw.epoch, draw.position).described()
         after = ShownMixture(
-            before.file.replace(".wav", "-augmented.wav"),
+            f"{before.file.removesuffix('.wav')}-augmented.wav",
             batch["waveform"][number].numpy(),
             "\n".join(done) or "as it is",
             change and _of_example(change, number, len(source.draws)),
@@ -252,7 +254,7 @@ def _mixture(number: int, draw: Draw, dataset: MixtureDataset, pair: ClipPair) -
     if example.snr_db != inf and pair.noises is not None:
         parts.append(_labels(pair.noises, draw.noise))
     ratio = {inf: "signal alone", -inf: "noise alone"}.get(example.snr_db, f"{example.snr_db:+.1f} dB SNR")
-    name = re.sub(r"[^A-Za-z0-9]+", "-", parts[0].replace(": ", "-"))[:40].strip("-")
+    name = file_name(parts[0])[:MAX_LABEL_IN_NAME].strip("-")
     return ShownMixture(f"{number:02d}-{name}.wav", example.waveform, "\n".join([" in ".join(parts), ratio]))
 
 

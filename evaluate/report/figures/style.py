@@ -1,7 +1,6 @@
 """Style of the figures, and their files. Without pyplot, there is no global state and no display."""
 
 import io
-import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from math import ceil, isnan
@@ -20,6 +19,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from datamodules.files import write_bytes
 from evaluate.report.network_names import stage_labels
+from networks.text.file_names import file_name
 from networks.text.wording import shortened
 
 DPI = 150
@@ -348,9 +348,8 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
 
 
 def figure_path(folder: Path, stem: str, kind: str = "png") -> Path:
-    """Path of the file of a figure; characters of `stem` that file names should not have are replaced."""
-    safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", re.sub(r"[^A-Za-z0-9_.-]+(?=_|$)", "", stem)).strip("-")
-    return folder / f"{safe}.{kind}"
+    """Path of the file of a figure, see `networks.text.file_names.file_name`."""
+    return folder / f"{file_name(stem)}.{kind}"
 
 
 def save_figure(figure: Figure, folder: Path, stem: str, kinds: Sequence[str] = ("png",)) -> list[Path]:

@@ -77,6 +77,9 @@ def test_few_classes_are_named_in_the_picture(num_classes, names):
     assert ([text.get_text() for text in panel.get_xticklabels()] == names) == (names is not None)
     assert bool(panel.get_xlabel()) == (names is None)
     assert panel.get_ylim()[0] == 0
+    # Classes have no order: no line joins them.
+    assert len(panel.patches) == (num_classes if names else 0)
+    assert all(line.get_linestyle() == "None" for line in panel.lines)
 
 
 def test_histograms_of_equal_clips_have_a_plain_axis():

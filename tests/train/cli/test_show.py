@@ -9,6 +9,8 @@ import yaml
 from PIL import Image
 
 from datamodules.audio import rms
+from datamodules.building.build import build_shards
+from tests.train.conftest import SAMPLE_RATE_HZ, write_corpus
 from train.__main__ import main
 
 
@@ -47,6 +49,18 @@ def test_mixtures_are_written_and_drawn(show, corpus, tmp_path):
     left = sorted(path.name for path in out.iterdir())
     assert left[1:] == ["03-of-the-user.wav", "mixtures.csv", "mixtures.png"]
     assert (out / "mixtures.csv").read_text().splitlines()[1].startswith(left[0])
+
+
+def test_letters_of_every_script_stay_in_names_of_files(show, tmp_path):
+    rng = np.random.default_rng(0)
+    words = ("Bär", "Bar", "犬", "B/r.wav")
+    sounds = [(0.1 * rng.standard_normal(800), {"word": word, "split": "train"}) for word in words]
+    manifest, shards, out = write_corpus(tmp_path / "sounds", sounds), tmp_path / "shards", tmp_path / "shown"
+    build_shards(manifest, shards, one_label=("word",), sample_rate_hz=SAMPLE_RATE_HZ, num_workers=1, progress=False)
+    for _ in range(2):  # the second call replaces the files of the first
+        show(shards, "--out", out, "--duration_s", 0.4, "--num", 4)
+    names = sorted(path.name for path in out.glob("*.wav"))
+    assert sorted(name[3:] for name in names) == ["word-B-r.wav.wav", "word-Bar.wav", "word-Bär.wav", "word-犬.wav"]
 
 
 AUGMENTATION = [
