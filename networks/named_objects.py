@@ -37,6 +37,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from networks.files.relative_paths import where_looked
 from networks.installation import InstallationError
 from networks.user_code import described, kind_of, shown_path, user_code
 
@@ -197,7 +198,7 @@ def _importable_module(name: str) -> ModuleType:
 def _module_of_file(name: str) -> ModuleType:
     path = Path(name).resolve()
     if not path.is_file():
-        raise ValueError(f"{name}: no such file")
+        raise ValueError(f"{name}: no such file{where_looked(name)}")
     # The folder is part of the name: files of the same name in two folders are two modules.
     unique = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:_NUM_DIGITS]}"
     if unique in sys.modules:

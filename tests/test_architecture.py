@@ -22,6 +22,7 @@ MAY_IMPORT = {
         "networks.installation",
         "networks.lazy",
         "networks.files.lfs_pointers",
+        "networks.files.relative_paths",
         "networks.named_objects",
         "networks.text.natural_order",
         "networks.user_code",

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from datamodules.text_files import nfc
 from networks.commands.arguments import printable
+from networks.files.relative_paths import where_looked
 
 # By format of libsndfile. Those without a header or without sound (RAW, MAT4, MAT5) are left out.
 _SUFFIXES_OF_FORMATS = {
@@ -127,7 +128,7 @@ def find_files(folder: Path, is_wanted: Callable[[Path], bool], *, depth: int | 
         SoundFolderError: There is no such folder, links form a loop, or a name is not UTF-8.
     """
     if not folder.is_dir():
-        raise SoundFolderError(f"{printable(folder)}: no such folder")
+        raise SoundFolderError(f"{printable(folder)}: no such folder{printable(where_looked(folder))}")
     root = folder.resolve()
     found = [
         entry.path
@@ -160,7 +161,7 @@ def find_folders(folder: Path) -> list[Path]:
         SoundFolderError: There is no such folder, or the name of one in it is not UTF-8.
     """
     if not folder.is_dir():
-        raise SoundFolderError(f"{printable(folder)}: no such folder")
+        raise SoundFolderError(f"{printable(folder)}: no such folder{printable(where_looked(folder))}")
     found = sorted(path for path in folder.resolve().iterdir() if path.is_dir() and not is_hidden(path.name))
     for path in found:
         _check_name(path)

@@ -11,6 +11,7 @@ from datamodules.files import did_you_mean
 from datamodules.folders.sound_folders import is_hidden
 from datamodules.shards.index import CLIPS_FILE, INDEX_FILE, is_shard_file
 from datamodules.shards.published_hdf5 import FILE_PATTERNS
+from networks.files.relative_paths import where_looked
 
 MAX_DEPTH = 3
 """Levels of folders in which shard sets are looked for, such as data/speech/train for `data`."""
@@ -49,7 +50,7 @@ def look_into(path: Path) -> Place:
             if is_working_folder(working_folder(above)):
                 return Place(path, (), (above,))
     if not path.exists():
-        raise PlaceError(f"{path}: no such file or folder{did_you_mean(path)}")
+        raise PlaceError(f"{path}: no such file or folder{did_you_mean(path)}{where_looked(path)}")
     if path.is_file() and _is_of_shard_set(path.name):
         raise PlaceError(f"{path} is a file of a shard set: check its folder, {path.parent}")
     if not found and path.is_dir() and any(any(path.glob(pattern)) for pattern in FILE_PATTERNS.values()):

@@ -9,6 +9,7 @@ from datamodules.files import did_you_mean
 from evaluate.benchmarks.benchmark import ALL, Benchmark
 from evaluate.benchmarks.problems import BenchmarkError, LoosePartsError, shorten
 from networks.commands.program import program
+from networks.files.relative_paths import where_looked
 from networks.lazy import lazy_names
 from networks.named_objects import load_object, make_object, parse_object_name
 from networks.text.natural_order import natural_key
@@ -146,7 +147,7 @@ def find_benchmark(name_or_path: str | Path) -> Callable[[], Benchmark]:
         raise BenchmarkError(f"{path} is the public release: choose one of its data sets, {', '.join(data_sets)}")
     if not path.exists() and parse_object_name(str(name_or_path)) is not None:
         return partial(_own_benchmark, _checked_name(str(name_or_path)))
-    problem = f"no such name or path{did_you_mean(path)}"
+    problem = f"no such name or path{did_you_mean(path)}{where_looked(path)}"
     if path.is_dir():
         folders = sorted(path.iterdir(), key=lambda each: natural_key(each.name))
         inside = [str(each) for each in folders if each.is_dir() and _is_benchmark(each)]

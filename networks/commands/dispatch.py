@@ -16,7 +16,7 @@ import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol, Union
+from typing import Any, ClassVar, NoReturn, Protocol, Union
 
 import docstring_parser
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
@@ -26,6 +26,7 @@ from rich.text import Text
 from networks.commands.arguments import printable, why_no_text
 from networks.commands.interruption import Terminated
 from networks.commands.program import program
+from networks.commands.value_errors import find_problem, in_one_line
 from networks.installation import InstallationError, check_evaluate
 
 _TARGET = re.compile(r"[\w.]+:\w+")
@@ -58,6 +59,22 @@ class Command(Protocol):
     def run(self) -> int | None:
         """Do the work and return the exit code; None means 0."""
         ...
+
+
+class _Parser(ArgumentParser):
+    """jsonargparse's parser, whose errors are one line."""
+
+    _shows_usage = True
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Report an error, and exit with status 2."""
+        self._shows_usage = find_problem(message) is None
+        super().error(in_one_line(message), ex)
+
+    def print_usage(self, file: Any = None) -> None:
+        """Print the usage, but not next to an error about one value."""
+        if self._shows_usage:
+            super().print_usage(file)
 
 
 class _HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -171,7 +188,7 @@ def parse_command(command: type[Command], arguments: Sequence[str], *, program: 
 
 def make_parser(command: type[Command], *, program: str) -> ArgumentParser:
     """Declare the options of a command, with the help of its docstrings."""
-    parser = ArgumentParser(
+    parser = _Parser(
         prog=program, description=_description(command), formatter_class=_HelpFormatter, allow_abbrev=False
     )
     help_texts, hints = _field_docs(command), typing.get_type_hints(command)

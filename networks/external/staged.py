@@ -11,9 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from networks.external.find_layouts import find_layouts
+from networks.external.needed_length import FAILURES, explained_length
 from networks.external.stage_layouts import Layout, declared_layouts
 from networks.external.stage_paths import find_stages
+from networks.text.durations import in_seconds
 from networks.training_flags import evaluation_mode
+from networks.user_code import described
 
 Preprocess = Callable[[Tensor], Any]
 """Maps waveforms (B, T) to the input of a module: a tensor, a tuple of arguments or a dictionary of keywords."""
@@ -64,8 +67,8 @@ class StagedNetwork(nn.Module):
         gain: Factor on the waveforms, before `preprocess`. Evaluation presents sounds at an RMS of 0.1.
 
     Raises:
-        ValueError: If a stage does not exist, is not reached or is called several times, its axes are not found, or
-            the gain is not positive.
+        ValueError: If a stage does not exist, is not reached or is called several times, its axes are not found,
+            `num_samples` is too short for the module, or the gain is not positive.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class StagedNetwork(nn.Module):
         paths = find_stages(module, stages)
         layouts = declared_layouts(tuple(paths), layout)
         if len(layouts) < len(paths) or not isinstance(stages, Mapping):
-            with evaluation_mode(self):
+            with evaluation_mode(self), explained_length(self._accepts, num_samples, sample_rate_hz):
                 device = next((tensor.device for tensor in (*self.parameters(), *self.buffers())), torch.device("cpu"))
                 layouts = find_layouts(
                     lambda waveform: self(waveform.to(device)),
@@ -160,7 +163,22 @@ class StagedNetwork(nn.Module):
         return frozenset(stage for stage, layout in self._layouts.items() if layout.per_call)
 
     def forward(self, waveform: Tensor) -> Any:
-        """(B, T) waveforms -> the output of the module."""
+        """(B, T) waveforms -> the output of the module.
+
+        Raises:
+            ValueError: The module does not take waveforms of another shape than that of `num_samples`.
+        """
+        try:
+            return self._heard(waveform)
+        except FAILURES as error:
+            if waveform.ndim == 2 and waveform.shape[1] == self.num_samples:
+                raise
+            raise ValueError(
+                f"expected waveforms of shape (batch, {self.num_samples}), "
+                f"{in_seconds(self.num_samples, self.sample_rate_hz)}, got {tuple(waveform.shape)}: {described(error)}"
+            ) from error
+
+    def _heard(self, waveform: Tensor) -> Any:
         if self.gain != 1.0:
             waveform = self.gain * waveform
         inputs = waveform if self.preprocess is None else self.preprocess(waveform)
@@ -171,6 +189,16 @@ class StagedNetwork(nn.Module):
             return self.module(*inputs) if isinstance(inputs, tuple) else self.module(inputs)
         finally:
             _NUM_SOUNDS.reset(before)
+
+    def _accepts(self, num_samples: int) -> bool:
+        """Whether the module hears sounds of a length."""
+        device = next((tensor.device for tensor in (*self.parameters(), *self.buffers())), torch.device("cpu"))
+        try:
+            with torch.inference_mode():
+                self._heard(torch.zeros(1, num_samples, device=device))
+        except FAILURES:
+            return False
+        return True
 
     def extra_repr(self) -> str:
         """List all settings, which are part of the network's fingerprint."""

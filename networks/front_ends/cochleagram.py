@@ -10,6 +10,7 @@ from networks.front_ends.direct import KAISER_BETA, DirectEnvelopes, LowPass
 from networks.front_ends.filterbank import erb_cosine_filters
 from networks.front_ends.front_end import FrontEnd, samples_per_frame
 from networks.front_ends.multirate import MultirateEnvelopes
+from networks.text.durations import in_seconds
 
 
 class Cochleagram(FrontEnd):
@@ -79,7 +80,10 @@ class Cochleagram(FrontEnd):
         super().__init__()
         stride = samples_per_frame(sample_rate_hz, frame_rate_hz)
         if num_samples < num_taps:
-            raise ValueError(f"expected at least {num_taps} samples (num_taps), got num_samples={num_samples}")
+            raise ValueError(
+                f"expected at least {num_taps} samples (num_taps; {in_seconds(num_taps, sample_rate_hz)}), got "
+                f"num_samples={num_samples}"
+            )
         self.sample_rate_hz, self.num_samples = sample_rate_hz, num_samples
         self.frame_rate_hz = float(frame_rate_hz)
         self.power, self.offset, self.max_derivative = power, offset, max_derivative

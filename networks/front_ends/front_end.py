@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from networks.description import Described
+from networks.text.durations import in_seconds
 
 
 class FrontEnd(Described):
@@ -30,8 +31,8 @@ class FrontEnd(Described):
         """
         if waveform.ndim != 2 or waveform.shape[1] != self.num_samples:
             raise ValueError(
-                f"expected waveforms of shape (batch, {self.num_samples}) at {self.sample_rate_hz} Hz, "
-                f"got {tuple(waveform.shape)}"
+                f"expected waveforms of shape (batch, {self.num_samples}), "
+                f"{in_seconds(self.num_samples, self.sample_rate_hz)}, got {tuple(waveform.shape)}"
             )
 
     def forward(self, waveform: Tensor) -> Tensor:

@@ -1,11 +1,13 @@
 """Names of networks on a command line. Their code is imported only when they are loaded (`sources`)."""
 
 import difflib
+import os
 import re
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from networks.external.known import DESCRIBED_BY_FOLDERS, EXTERNAL_NETWORKS
+from networks.files.relative_paths import where_looked
 from networks.named_objects import parse_object_name
 from networks.weights.run_layout import is_model, last_checkpoint_in
 
@@ -131,8 +133,13 @@ def parse_source(name: str) -> Source:
     if target.lower() == BASELINE.lower():
         reason = f"{BASELINE} has no weights to {'permute' if form == 'permuted' else 'draw'}"
     else:
-        reason = f"there is no such file or folder{_did_you_mean(name)}"
+        reason = f"there is no such file or folder{_did_you_mean(name)}{_where_looked(target or name)}"
     raise SourceError(f"unknown network {name!r}: {reason}. Known are: {known_forms()}")
+
+
+def _where_looked(path: str) -> str:
+    """Where a file was looked for, if a name that is unknown looks like the path of one."""
+    return where_looked(path) if os.sep in path or Path(path).suffix else ""
 
 
 def _did_you_mean(name: str) -> str:

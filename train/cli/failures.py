@@ -8,14 +8,15 @@ import threading
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch.distributed import DistBackendError, DistError
 
+from networks.commands.value_errors import said_by_class
 from networks.installation import InstallationError
 from train.run.resume_command import how_to_resume
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 _DEAD_WORKER = re.compile(r"DataLoader worker \(pid\(?s?\)?.*?(is killed by signal: [^.]*|exited unexpectedly)")
-_LAUNCHED_OTHERWISE = "You set `"
-"""How Lightning's messages begin when devices or nodes differ from what SLURM or torchrun started."""
+_WRONG_SETTINGS = ("You set `", "You selected an invalid ")
+"""How Lightning's messages begin when settings of the trainer do not fit, or differ from SLURM's or torchrun's."""
 _DEAD_RANK = re.compile(
     r"Connection (reset|closed) by (peer|remote)|Connection refused|Timed out waiting", re.IGNORECASE
 )
@@ -48,8 +49,11 @@ def explain(error: BaseException) -> str | None:  # noqa: PLR0911 - one for each
         return f"a loading process {match[1]} (usually out of memory; fewer --data.num_workers need less): {resume}"
     if isinstance(error, DistBackendError | DistError) or (isinstance(error, RuntimeError) and _DEAD_RANK.search(text)):
         return f"another rank has ended, see what it printed ({text}): {resume}"
-    if text.startswith(_LAUNCHED_OTHERWISE):
-        return text.replace("HINT: ", "").rstrip(".!") + " (`--trainer.devices`, `--trainer.num_nodes`)"
+    if text.startswith(_WRONG_SETTINGS):
+        options = " (`--trainer.devices`, `--trainer.num_nodes`)" if text.startswith(_WRONG_SETTINGS[0]) else ""
+        return text.replace("HINT: ", "").rstrip(".!") + options
+    if isinstance(error, ValueError) and (reason := said_by_class(str(error))) is not None:
+        return reason
     return _installation(error)
 
 

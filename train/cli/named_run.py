@@ -10,6 +10,7 @@ from pathlib import Path
 from datamodules.files import did_you_mean
 from evaluate.run_folder import CONFIG_FILE, run_dir_of
 from networks.commands.program import program
+from networks.files.relative_paths import where_looked
 from train.cli.early_checks import options_in
 from train.cli.recipe_files import YAML_SUFFIXES
 from train.run.run_directory import RunDirectoryError
@@ -82,5 +83,6 @@ def _check_place(place: Path, command: str) -> None:
         hint = f"; `{resume}` resumes the run" if (place / CONFIG_FILE).is_file() else ""
         raise RunDirectoryError(f"{command} takes options alone, such as --config FILE, got {place}{hint}")
     if not place.is_dir() and not (place.is_file() and place.suffix == _CHECKPOINT_SUFFIX):
-        reason = "is no checkpoint" if place.exists() else f"no such file or folder{did_you_mean(place)}"
+        missing = f"no such file or folder{did_you_mean(place)}{where_looked(place)}"
+        reason = "is no checkpoint" if place.exists() else missing
         raise RunDirectoryError(f"{place}: {reason}; expected a run directory or a checkpoint ({_CHECKPOINT_SUFFIX})")

@@ -11,6 +11,7 @@ from jsonargparse import ActionConfigFile, Namespace
 from pytorch_lightning.cli import LightningArgumentParser
 
 from networks.commands.program import program
+from networks.commands.value_errors import find_problem, in_one_line
 from train.cli.alternatives import replaced_in, replaced_in_arguments
 from train.cli.class_paths import dotted_in_arguments, explain_missing
 from train.cli.early_checks import CONFIG_OPTIONS, options_in
@@ -21,9 +22,7 @@ from train.run.lightning_internals import failed_parser, parent_of, subcommand_o
 _PRINT_SET = re.compile(r"^(--print_config=(?:.*,)?)skip_default\b,?")
 NOT_SET = "==not set=="
 """Stands for a run directory while a configuration is printed."""
-_TRUTH_VALUE = re.compile(
-    r"""(Parser key "[^"]+"):.*Given value type: <class 'bool'>\s*Given value: (\w+)""", re.DOTALL
-)
+_TRUTH_VALUE = re.compile(r"Given value type: <class 'bool'>\s*Given value: (\w+)\s*$")
 _UNKNOWN_KEY = re.compile(r"does not accept option '([^']+)'")
 _UNKNOWN_OPTION = re.compile(r"unrecognized arguments: (?:.*? )??(--[^\s=]+)")
 
@@ -94,6 +93,8 @@ class TrainingParser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Report an error, suggest the option that may have been meant, and exit with status 2."""
+        if not self.exit_on_error:  # of the arguments of a class: the parser of the command line reports it
+            super().error(message, ex)
         if match := _UNKNOWN_OPTION.search(message):
             options = [f"--{name}" for name in failed_parser(ex, self).get_defaults().keys(branches=True)]
             near = difflib.get_close_matches(match[1], options, n=1)
@@ -102,13 +103,21 @@ class TrainingParser(LightningArgumentParser):
             options = list(failed_parser(ex, self).get_defaults().keys(branches=True))
             near = difflib.get_close_matches(match[1], options, n=1)
             message += f" (did you mean {near[0]}?)" if near else ""
-            files = [value for option, value in options_in(sys.argv[1:]) if option in CONFIG_OPTIONS]
-            message += f", in {' or '.join(files)}" if files and f"--{match[1]}" not in " ".join(sys.argv) else ""
-        if match := _TRUTH_VALUE.search(message):
-            message = f"{match[1]}: got the truth value {match[2]}, as YAML reads on, off, yes and no; quote a text"
-        super().error(explain_missing(message), ex)
+            message += _files_with(match[1])
+        if problem := find_problem(message):
+            if match := _TRUTH_VALUE.search(message):
+                reason = f"got the truth value {match[1]}, as YAML reads on, off, yes and no; quote a text"
+                problem = problem._replace(reason=reason)
+            message = f"{problem}{_files_with(problem.option)}"
+        super().error(explain_missing(in_one_line(message)), ex)
 
     def print_usage(self, file: Any = None) -> None:
         """Print the usage, but not next to errors: `--help` shows it."""
         if file is not sys.stderr:
             super().print_usage(file)
+
+
+def _files_with(option: str) -> str:
+    """The end of an error: the configurations that an option is in, unless it is on the command line."""
+    files = [value for name, value in options_in(sys.argv[1:]) if name in CONFIG_OPTIONS]
+    return f", in {' or '.join(files)}" if files and f"--{option}" not in " ".join(sys.argv) else ""

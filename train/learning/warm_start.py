@@ -10,6 +10,7 @@ from torch import nn
 
 from datamodules.tasks import Task
 from networks import AuditoryNetwork, CheckpointError, load_checkpoint
+from networks.files.relative_paths import where_looked
 from networks.weights.run_layout import is_model
 from train.errors import TrainingError
 
@@ -45,7 +46,8 @@ def warm_start(network: AuditoryNetwork, path: str | Path, tasks: Sequence[Task]
     """
     if not (Path(path).is_file() or is_model(path)):
         raise CheckpointError(
-            f"there is no checkpoint {path} to start from: `init_from` must name a file, or a folder of `export`"
+            f"there is no checkpoint {path} to start from{where_looked(path)}: `init_from` must name a file, or a "
+            "folder of `export`"
         )
     loaded = load_checkpoint(path)
     for part in ("front_end", "backbone"):

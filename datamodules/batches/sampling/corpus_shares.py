@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.batches.settings_error import DataSettingsError
@@ -11,6 +12,7 @@ from datamodules.shards.index import ShardError
 from datamodules.shards.joined_clips import JoinedClips
 from datamodules.shards.streaming import is_remote
 from datamodules.tasks import Side
+from networks.files.relative_paths import where_looked
 
 CorpusSetting = list[str] | dict[str, float] | str
 """A location, several, or the share of each."""
@@ -47,8 +49,9 @@ class CorpusShares(NamedTuple):
                 raise ShardError(f"`data.{self.side}`: {reason}") from error
             quiet = ", or null for quiet" if self.side == "noise" else ""
             names = "is" if len(self.locations) == 1 else "names"
+            missing = "" if is_remote(location) or Path(location).exists() else where_looked(location)
             raise ShardError(
-                f"`data.{self.side}` {names} {location}: {error}. Set `data.{self.side}` to your folder{quiet}"
+                f"`data.{self.side}` {names} {location}{missing}: {error}. Set `data.{self.side}` to your folder{quiet}"
             ) from error
 
 

@@ -231,6 +231,15 @@ def test_wrong_usage(arguments, capsys):
     assert "usage: cochlearn" in capsys.readouterr().err
 
 
+def test_a_value_of_a_wrong_type_is_one_line(capsys):
+    with pytest.raises(SystemExit) as stop:
+        command.main(["score", "a.ckpt", "--benchmark", "tiny", "--batch_size", "ten"])
+    assert stop.value.code == EXIT_USER_ERROR
+    *tip, line = capsys.readouterr().err.splitlines()
+    assert line == "error: batch_size: expected an integer, got 'ten'"
+    assert len(tip) == 1
+
+
 def test_a_mistyped_command(capsys):
     assert command.main(["scores"]) == EXIT_USER_ERROR
     assert "there is no command 'scores' (did you mean score?)" in capsys.readouterr().err

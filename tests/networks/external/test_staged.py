@@ -111,6 +111,45 @@ def test_making_it_changes_nothing_in_the_module():
     assert all(not module._forward_hooks for module in toy.modules())
 
 
+class Strided(nn.Module):
+    """Hears sounds of at least 400 samples."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(1, 4, 400, 160)
+
+    def forward(self, waveform):
+        return self.conv(waveform[:, None])
+
+
+def test_sounds_that_are_too_short_for_a_module_are_explained():
+    settings = {"stages": ["conv"], "sample_rate_hz": 16_000}
+    expected = r"num_samples of at least 400 \(0.025 s at 16000 Hz\), got 2 \(0.000125 s .*RuntimeError.*Kernel size"
+    with pytest.raises(ValueError, match=expected):
+        StagedNetwork(Strided(), num_samples=2, **settings)
+    network = StagedNetwork(Strided(), num_samples=16_000, **settings)
+    expected = r"shape \(batch, 16000\), 1 s at 16000 Hz, got \(1, 2\)"
+    with pytest.raises(ValueError, match=expected):
+        network(torch.zeros(1, 2))
+    with pytest.raises(ValueError, match="got \\(2,\\)"):
+        network(torch.zeros(2))
+    assert network(torch.zeros(1, 800)).shape == (1, 4, 3)
+
+
+class Broken(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, waveform):
+        raise RuntimeError("broken at any length")
+
+
+def test_a_module_that_fails_at_any_length_says_what_it_said():
+    with pytest.raises(RuntimeError, match=r"^broken at any length$"):
+        StagedNetwork(Broken(), ["layer"], sample_rate_hz=16_000, num_samples=16_000)
+
+
 def test_copies_and_permuted_copies_have_the_stages(sounds):
     net = staged()
     for other in (copy.deepcopy(net), permute_weights(net, seed=1)):

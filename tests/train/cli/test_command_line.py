@@ -379,7 +379,7 @@ def test_print_config_shows_every_value(monkeypatch, capsys, config, tmp_path):
             ("--trainer.max_epoch", "3"),  # no abbreviation
             "error: unrecognized arguments: --trainer.max_epoch 3 (did you mean --trainer.max_epochs?)",
         ),
-        (("--config", "gone.yaml"), 'error: Parser key "config": File does not exist'),
+        (("--config", "gone.yaml"), "error: config: File does not exist"),
         (
             ("--config", "cochcnn_word"),
             "error: argument -c/--config: there is no file or recipe cochcnn_word (did you mean cochcnn9_word.yaml?)",

@@ -49,10 +49,21 @@ def test_each_is_one_line_that_names_the_file(monkeypatch, capsys, tmp_path, tex
 
 def test_a_text_that_is_read_as_a_truth_value_is_one_line(monkeypatch, capsys, tmp_path):
     (tmp_path / "bad.yaml").write_text("data: {signal: x, tasks: [no]}\n")
-    message = refused(monkeypatch, capsys, "--config", str(tmp_path / "bad.yaml"))
+    monkeypatch.chdir(tmp_path)
+    message = refused(monkeypatch, capsys, "--config", "bad.yaml")
     assert message.endswith(
-        'error: Parser key "data.tasks": got the truth value False, as YAML reads on, off, yes and no; quote a text'
+        "error: data.tasks: got the truth value False, as YAML reads on, off, yes and no; quote a text, in bad.yaml"
     )
+
+
+def test_a_value_of_a_wrong_type_is_one_line(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    Path("bad.yaml").write_text("data: {batch_size: ten}\nmodel: {backbone: {class_path: CochCNN9}}\n")
+    arguments = ["--config", "bad.yaml", "--data.signal", "x", "--data.tasks", "[word]"]
+    shown = refused(monkeypatch, capsys, *arguments)
+    assert shown.endswith("error: data.batch_size: expected an integer or null, got 'ten', in bad.yaml")
+    shown = refused(monkeypatch, capsys, "--data.signal", "x", "--seed_everything", "y")
+    assert shown.endswith("error: seed_everything: expected true or false or an integer, got 'y'")
 
 
 def test_a_part_in_another_file_is_checked_too(monkeypatch, capsys, tmp_path):

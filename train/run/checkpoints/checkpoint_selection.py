@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from networks.files.relative_paths import where_looked
 from networks.weights.run_layout import LAST_CHECKPOINT
 from train.run.checkpoints.peeking import peek
 from train.run.run_directory import BEST_PREFIX, RunDirectoryError, checkpoints_in
@@ -149,6 +150,8 @@ def checkpoint_named(name: str, run_dir: str | Path) -> str:
     found = newest_checkpoint(run_dir) if name == NEWEST else name
     if found is not None and (":" in str(found) or Path(found).exists()):
         return str(found)
+    place = "" if name == NEWEST else where_looked(name)
     raise RunDirectoryError(
-        f"there is no checkpoint {name}: `--ckpt_path` names a file, or is `{NEWEST}` for the newest one in {run_dir}"
+        f"there is no checkpoint {name}{place}: `--ckpt_path` names a file, or is `{NEWEST}` for the newest one in "
+        f"{run_dir}"
     )
