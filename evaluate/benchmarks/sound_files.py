@@ -21,6 +21,7 @@ from datamodules.audio import (
 from datamodules.folders.sound_folders import is_hidden, is_sound, missing_target
 from datamodules.text_files import nfc
 from evaluate.benchmarks.problems import BenchmarkError, shorten
+from evaluate.features.heard_lengths import warn_if_cut
 
 AUDIO_SUFFIXES = (".wav", ".flac")
 HOW_TO_READ = "M4A, AAC and videos need ffmpeg or the extra `media`, other files are to be converted"
@@ -99,7 +100,9 @@ class SoundSet:
         return [_inspect(file) for file in self.files]
 
     def _read_uncached(self, sample_rate_hz: int, num_samples: int) -> np.ndarray:
-        return np.stack([_heard(file, sample_rate_hz, num_samples) for file in self.files])
+        heard, lengths = zip(*(_heard(file, sample_rate_hz, num_samples) for file in self.files), strict=True)
+        warn_if_cut([file.path for file in self.files], lengths, num_samples, sample_rate_hz)
+        return np.stack(heard)
 
 
 def sounds_in_folder(folder: Path, names: Sequence[str]) -> SoundSet:
@@ -198,12 +201,13 @@ def _preferred(files: Sequence[str]) -> list[str]:
     return [file for file, suffix in zip(files, suffixes, strict=True) if suffix == best]
 
 
-def _heard(file: SoundFile, sample_rate_hz: int, num_samples: int) -> np.ndarray:
-    """Read a sound as a network hears it, (T,) float32."""
-    sound = fit_length(read_audio(file.opened(), sample_rate_hz=sample_rate_hz), num_samples)
+def _heard(file: SoundFile, sample_rate_hz: int, num_samples: int) -> tuple[np.ndarray, int]:
+    """Read a sound as a network hears it, (T,) float32, and how many samples it has."""
+    whole = read_audio(file.opened(), sample_rate_hz=sample_rate_hz)
+    sound = fit_length(whole, num_samples)
     if is_silent(sound):
         raise BenchmarkError(f"{file.path}: {SILENT} (in its first {num_samples / sample_rate_hz:g} s)")
-    return set_rms(sound, PUBLISHED_RMS)
+    return set_rms(sound, PUBLISHED_RMS), len(whole)
 
 
 def _inspect(file: SoundFile) -> SoundInfo:

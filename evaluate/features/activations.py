@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.backends import cuda, cudnn
 
 from datamodules.progress import ReportProgress
+from evaluate.features.heard_lengths import padding
 from evaluate.features.recording import Recorded, StageError, recording
 from evaluate.options import DEFAULT_BATCH_SIZE
 from evaluate.workers import Workers
@@ -116,29 +117,13 @@ def stage_activations(
     return features
 
 
-def warn_if_short(num_samples: int, net: nn.Module, *, stacklevel: int) -> None:
-    """Warn that sounds are shorter than the input of a network, for the caller of a public function.
-
-    Args:
-        num_samples: Samples of the sounds.
-        net: Network with `num_samples` and `sample_rate_hz`.
-        stacklevel: Level of the caller, as seen from the function that calls this one.
-    """
-    rate_hz, needed = int(net.sample_rate_hz), int(net.num_samples)  # type: ignore[arg-type]
-    if num_samples < needed:
-        # The text names no file, so that Python shows it once in a loop over files.
-        warnings.warn(
-            f"sounds shorter than the {needed / rate_hz:g} s that the network hears are padded with zeros",
-            stacklevel=stacklevel + 1,
-        )
-
-
 def _padded(sounds: Tensor, net: nn.Module) -> Tensor:
     """Add zeros to sounds (S, T) that are shorter than the network's input, with one warning."""
     missing = int(getattr(net, "num_samples", 0)) - sounds.shape[1]
     if missing <= 0:
         return sounds
-    warn_if_short(sounds.shape[1], net, stacklevel=3)
+    what = f"{counted(len(sounds), 'sound', 'is')} too short"
+    warnings.warn(padding(what, sounds.shape[1], net), stacklevel=3)
     return nn.functional.pad(sounds, (0, missing))
 
 

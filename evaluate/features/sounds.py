@@ -1,21 +1,26 @@
 """A sound file as a network hears it."""
 
+import warnings
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from datamodules.audio import PUBLISHED_RMS, AudioError, fit_length, is_audible, read_audio, set_rms
-from evaluate.features.activations import device_of, warn_if_short
+from datamodules.audio import PUBLISHED_RMS, AudioError, audio_info, fit_length, is_audible, read_audio, set_rms
+from evaluate.features.activations import device_of
+from evaluate.features.heard_lengths import WarnedOnce, input_of, is_cut, padding
 from networks.user_code import kind_of
+
+_SHORT, _LONG = WarnedOnce(), WarnedOnce()
+_ONCE = "further files are not reported"
 
 
 def load_sound(net: nn.Module, path: str | Path, *, start_s: float = 0.0, rms: float = PUBLISHED_RMS) -> Tensor:
     """Load a sound file as the input of a network, in the same way as the sounds of a benchmark.
 
     Channels are averaged, the sound is resampled to the network's rate, cut to the length of its input, demeaned and
-    set to a level. A sound that ends before is padded with zeros, with a warning for the
-    first one.
+    set to a level. A sound that ends before is padded with zeros. The first sound of a network that is padded, and the
+    first that is cut although no start is given, leads to a warning.
 
     ```python
     logits = net(load_sound(net, "dog.wav"))
@@ -40,12 +45,27 @@ def load_sound(net: nn.Module, path: str | Path, *, start_s: float = 0.0, rms: f
             "expected a network with sample_rate_hz and num_samples, such as networks.AuditoryNetwork, got "
             f"{kind_of(net)}; networks.StagedNetwork adds these to any module"
         )
-    rate_hz, num_samples = int(net.sample_rate_hz), int(net.num_samples)  # type: ignore[arg-type]
+    rate_hz, num_samples = input_of(net)
     sound = read_audio(path, sample_rate_hz=rate_hz, start_s=start_s, duration_s=num_samples / rate_hz)
     if not is_audible(sound):
         raise AudioError(
             f"{path}: silent from {start_s:g} s to {start_s + len(sound) / rate_hz:g} s, has no level to set"
         )
-    warn_if_short(len(sound), net, stacklevel=2)
+    if len(sound) < num_samples and _SHORT.is_first(net):
+        warnings.warn(f"{padding(str(path), len(sound), net)} ({_ONCE})", stacklevel=2)
+    elif len(sound) == num_samples and not start_s:
+        _warn_if_cut(net, path)
     waveform = torch.from_numpy(set_rms(fit_length(sound, num_samples), rms))
     return waveform[None].to(device_of(net))
+
+
+def _warn_if_cut(net: nn.Module, path: str | Path) -> None:
+    """Warn about the first file of which only the beginning is heard; the caller's caller is named."""
+    rate_hz, num_samples = input_of(net)
+    duration_s = audio_info(path).duration_s
+    if is_cut(duration_s * rate_hz, num_samples) and _LONG.is_first(net):
+        warnings.warn(
+            f"{path} lasts {duration_s:.3g} s, of which the network hears the first {num_samples / rate_hz:.3g} s; "
+            f"`start_s` chooses others ({_ONCE})",
+            stacklevel=3,
+        )

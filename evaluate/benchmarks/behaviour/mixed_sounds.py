@@ -10,6 +10,7 @@ from datamodules.audio import fit_length, read_audio
 from datamodules.batches.mixing import MixingError, mix
 from evaluate.benchmarks.problems import BenchmarkError
 from evaluate.benchmarks.sound_files import NUM_CACHED_RATES, SILENT, SoundFile, is_silent
+from evaluate.features.heard_lengths import warn_if_cut
 
 
 class Mixed(NamedTuple):
@@ -47,6 +48,8 @@ class MixedSounds:
         for each in self.mixtures:
             noise = None if each.noise is None else read(each.noise)
             sounds.append(_mixed(each, read(each.sound), noise, num_samples))
+        files = {each.sound.path: len(read(each.sound)) for each in self.mixtures}
+        warn_if_cut(list(files), list(files.values()), num_samples, sample_rate_hz)
         return np.stack(sounds)
 
 

@@ -24,9 +24,7 @@ def folder(tmp_path):
 
 
 def test_a_sound_is_heard_as_in_a_benchmark(tiny_network, folder):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        sound = load_sound(tiny_network, folder / "long.wav")
+    sound = load_sound(tiny_network, folder / "long.wav")
     assert sound.shape == (1, 64)
     assert sound.dtype == torch.float32
     np.testing.assert_array_equal(sound, sounds_in_folder(folder, ["long"])(1000, 64))
@@ -36,12 +34,44 @@ def test_a_sound_is_heard_as_in_a_benchmark(tiny_network, folder):
 
 def test_a_short_sound_is_padded_with_a_warning(tiny_network, folder):
     with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("default")  # once for each place in the code, as Python does by itself
+        warnings.simplefilter("always")
         sound, _ = (load_sound(tiny_network, str(folder / "short.wav")) for _ in range(2))
-    expected = "sounds shorter than the 0.064 s that the network hears are padded with zeros"
-    assert [str(warning.message) for warning in warned] == [expected]
+    (warning,) = warned
+    assert "short.wav: 0.03 s (30 samples) of the 0.064 s (64 samples) that the network hears" in str(warning.message)
+    assert Path(warning.filename).name == Path(__file__).name
     np.testing.assert_array_equal(sound, sounds_in_folder(folder, ["short"])(1000, 64))
     assert not sound[0, 30:].diff().any()
+
+
+def test_a_sound_of_which_a_part_is_heard_is_named_once(tiny_network, folder):
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        load_sound(tiny_network, folder / "long.wav", start_s=0.01)  # chosen by the caller
+        for _ in range(2):
+            load_sound(tiny_network, folder / "long.wav")
+    (warning,) = warned
+    assert "long.wav lasts 0.2 s, of which the network hears the first 0.064 s" in str(warning.message)
+    assert Path(warning.filename).name == Path(__file__).name
+
+
+def test_a_benchmark_counts_the_sounds_of_which_a_part_is_heard(folder):
+    sounds = sounds_in_folder(folder, ["long", "short"])
+    with pytest.warns(UserWarning, match=r"1 sound is longer than the 0\.064 s .* up to 0\.2 s: .*long\.wav"):
+        sounds(1000, 64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sounds(1000, 64)
+        sounds(1000, 200)
+
+
+@pytest.mark.parametrize("rate_hz", [44_100, 48_000, 22_050, 8000])
+def test_lengths_that_differ_by_resampling_are_no_news(tiny_network, tmp_path, rate_hz):
+    noise = np.random.default_rng(0).standard_normal(round(0.064 * rate_hz) + 1)
+    soundfile.write(tmp_path / "exact.wav", 0.1 * noise, rate_hz, "FLOAT")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_sound(tiny_network, tmp_path / "exact.wav")
+        sounds_in_folder(tmp_path, ["exact"])(1000, 64)
 
 
 def test_start_and_level(tiny_network, folder):
@@ -71,7 +101,7 @@ def test_a_module_without_a_rate_is_refused(folder):
 
 def test_short_waveforms_are_padded_with_one_warning(tiny_network):
     sounds = torch.from_numpy(np.random.default_rng(0).standard_normal((7, 40)).astype(np.float32))
-    with pytest.warns(UserWarning, match=r"sounds shorter than the 0\.064 s") as warned:
+    with pytest.warns(UserWarning, match=r"7 sounds are too short: 0\.04 s \(40 samples\) of the 0\.064 s") as warned:
         found = stage_activations(tiny_network, sounds, batch_size=2)
     assert [Path(each.filename).name for each in warned] == [Path(__file__).name]
     padded = stage_activations(tiny_network, torch.nn.functional.pad(sounds, (0, 24)), batch_size=2)
