@@ -69,9 +69,10 @@ def place_of(error: BaseException) -> str:
     """
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
     others = [frame for frame in frames if not frame.filename.startswith(_OURS) and "importlib" not in frame.filename]
-    found = [frame for frame in others if not _is_library(frame.filename)] or others
+    found = [frame for frame in others if not is_library(frame.filename)] or others
     return f" ({shown_path(found[-1].filename)}, line {found[-1].lineno})" if found else ""
 
 
-def _is_library(file: str) -> bool:
+def is_library(file: str) -> bool:
+    """Whether a file is one of Python's standard library or of an installed package."""
     return file.startswith(_STANDARD_LIBRARY) or any(part in _INSTALLED for part in Path(file).parts)

@@ -50,7 +50,7 @@ def look_into(path: Path) -> Place:
             if is_working_folder(working_folder(above)):
                 return Place(path, (), (above,))
     if not path.exists():
-        raise PlaceError(f"{path}: no such file or folder{did_you_mean(path)}{where_looked(path)}")
+        raise PlaceError(f"{path}: no such file or folder{did_you_mean(path) or where_looked(path)}")
     if path.is_file() and _is_of_shard_set(path.name):
         raise PlaceError(f"{path} is a file of a shard set: check its folder, {path.parent}")
     if not found and path.is_dir() and any(any(path.glob(pattern)) for pattern in FILE_PATTERNS.values()):

@@ -147,7 +147,7 @@ def find_benchmark(name_or_path: str | Path) -> Callable[[], Benchmark]:
         raise BenchmarkError(f"{path} is the public release: choose one of its data sets, {', '.join(data_sets)}")
     if not path.exists() and parse_object_name(str(name_or_path)) is not None:
         return partial(_own_benchmark, _checked_name(str(name_or_path)))
-    problem = f"no such name or path{did_you_mean(path)}{where_looked(path)}"
+    problem = f"no such name or path{did_you_mean(path) or where_looked(path)}"
     if path.is_dir():
         folders = sorted(path.iterdir(), key=lambda each: natural_key(each.name))
         inside = [str(each) for each in folders if each.is_dir() and _is_benchmark(each)]

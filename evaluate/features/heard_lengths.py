@@ -1,12 +1,16 @@
 """Warnings about sounds that are shorter or longer than the input of a network."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from torch import nn
-
 from networks.text.wording import counted
+
+if TYPE_CHECKING:
+    from torch import nn
 
 CUT_TOLERANCE = 0.01
 """Part of a network's input that may be cut off without a word: resampling and MP3 change lengths a little."""

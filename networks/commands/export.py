@@ -1,5 +1,6 @@
 """The command `cochlearn export`."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -13,7 +14,8 @@ class Export:
     """Write the network of a run on its own, with a model card, to keep or to share.
 
     The folder has the weights (model.safetensors, with the network's description and label sets in its header, and in
-    model.json), the recipe (config.yaml) and a model card with data, results and licence (model_card.md).
+    model.json), the recipe (config.yaml) and a model card with data, results and licence (model_card.md). If a class of
+    your own in a single file, such as my_models.py, is part of the network, the file is copied, too.
     `networks.load_network`, `cochlearn score` and `model.init_from` take the folder in place of a checkpoint.
 
     Attributes:
@@ -41,7 +43,8 @@ class Export:
             CheckpointError: The checkpoint cannot be used.
             OSError: A file cannot be written.
         """
-        from networks.weights.model_folder import export_model
+        from networks.weights.model_folder import DESCRIPTION_FILE, export_model
+        from networks.weights.own_code import how_to_import
 
         if not self.source.exists():
             raise CommandError(f"there is no run directory or checkpoint {self.source}")
@@ -50,4 +53,8 @@ class Export:
         if is_model(out) and not self.force:
             raise CommandError(f"{out} exists: choose another folder with --out, or replace it with --force true")
         export_model(self.source, out, checkpoint=self.checkpoint, averaged=self.ema, licence=self.licence)
-        text_console(soft_wrap=True).print(f"wrote {out}", highlight=False, markup=False)
+        console = text_console(soft_wrap=True, highlight=False)
+        console.print(f"wrote {out}")
+        description = json.loads((out / DESCRIPTION_FILE).read_text(encoding="utf-8"))["network"]
+        if code := how_to_import(description, out):
+            console.print(f"who loads it must know: {code}")

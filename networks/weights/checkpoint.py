@@ -9,6 +9,7 @@ import torch
 from networks.auditory_network import AuditoryNetwork
 from networks.commands.program import program
 from networks.description import Description, build
+from networks.weights.own_code import missing_code
 from networks.weights.strict import CheckpointError, load_weights
 
 NETWORK_KEY = "auditory_network"
@@ -140,7 +141,8 @@ def network_of(checkpoint: Any, *, source: str, averaged: bool = False) -> Loade
     try:
         network: AuditoryNetwork = build(saved["network"])
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, MemoryError) as error:
-        raise CheckpointError(f"{source}: its network cannot be built: {error}") from error
+        reason = missing_code(saved["network"], source) or error
+        raise CheckpointError(f"{source}: its network cannot be built: {reason}") from error
     if not isinstance(network, AuditoryNetwork):
         raise CheckpointError(f"{source}: expected the description of a network, got that of {type(network).__name__}")
     prefix = EMA_PREFIX if averaged else PREFIX

@@ -19,7 +19,9 @@ _BEFORE = "before_training"
 """Column of brain scores, which have no chance level: the score before the first step."""
 
 
-def model_card(loaded: LoadedCheckpoint, *, folder: str, config: str = "", summary: str = "", licence: str = "") -> str:
+def model_card(
+    loaded: LoadedCheckpoint, *, folder: str, config: str = "", summary: str = "", licence: str = "", code: str = ""
+) -> str:
     """Write a model card in Markdown, with the front matter that hubs of models read.
 
     Args:
@@ -28,6 +30,7 @@ def model_card(loaded: LoadedCheckpoint, *, folder: str, config: str = "", summa
         config: Configuration of the run, as YAML; empty if unknown.
         summary: Results of the run, as CSV; empty if unknown.
         licence: Licence of the weights; empty if it is not stated.
+        code: Which code of its author the network needs, and how it is found; empty if it needs none.
 
     Returns:
         The card.
@@ -42,6 +45,7 @@ def model_card(loaded: LoadedCheckpoint, *, folder: str, config: str = "", summa
         _section("Data", _data(config)),
         _section("Results", _results(summary)),
         _section("Licence", [f"{licence or NOT_STATED}. Check that it fits those of the training data."]),
+        _section("Code", [f"{code[0].upper()}{code[1:]}."] if code else []),
         _section("Use", _use(folder)),
     ]
     return "\n\n".join(filter(None, sections)) + "\n"

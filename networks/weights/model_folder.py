@@ -5,6 +5,8 @@
 - `model.json`: that description, to read.
 - `config.yaml`: the recipe, if the network is from a run.
 - `model_card.md`: see `networks.weights.model_card`.
+- `my_models.py` or the like: copies of single files of its author that define parts of the network. Nothing runs them
+  unless a user names the folder in `PYTHONPATH`, see `networks.weights.own_code`.
 """
 
 import json
@@ -14,8 +16,10 @@ from typing import Any
 
 from torch import Tensor
 
+from networks.user_code import shown_path
 from networks.weights.checkpoint import EMA_PREFIX, NETWORK_KEY, PREFIX, averaged_run, is_checkpoint, network_of
 from networks.weights.model_card import model_card
+from networks.weights.own_code import how_to_import, own_files
 from networks.weights.published import own_weights_advice
 from networks.weights.run_layout import (
     CHECKPOINTS_FOLDER,
@@ -118,13 +122,29 @@ def export_model(
     header = {**saved, "run": averaged_run(saved["run"]) if averaged else saved["run"], STEP_KEY: loaded.step}
     config, summary = (_text_of(run_dir / name) for name in (CONFIG_FILE, SUMMARY_FILE))
     folder.mkdir(parents=True, exist_ok=True)
-    card = model_card(loaded, folder=folder.name, config=config, summary=summary, licence=licence)
+    for path in own_files(saved["network"]):
+        if path.resolve().parent != folder.resolve():
+            _replace(folder / path.name, path.read_bytes())
+    card = model_card(
+        loaded,
+        folder=folder.name,
+        config=config,
+        summary=summary,
+        licence=licence,
+        code=_code(saved["network"], folder),
+    )
     _replace(folder / CARD_FILE, card.encode())
     if config:
         _replace(folder / CONFIG_FILE, config.encode())
     _replace(folder / DESCRIPTION_FILE, (json.dumps(header, indent=1, ensure_ascii=False) + "\n").encode())
     _replace(folder / WEIGHTS_FILE, _serialized(weights, header))
     return folder
+
+
+def _code(description: dict[str, Any], folder: Path) -> str:
+    """What the card says about code of the author; the folder has no place yet, so it is called by its name alone."""
+    text = how_to_import(description, folder)
+    return text.replace(shown_path(folder), folder.name)
 
 
 def _serialized(weights: dict[str, Tensor], header: dict[str, Any]) -> bytes:

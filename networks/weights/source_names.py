@@ -133,7 +133,7 @@ def parse_source(name: str) -> Source:
     if target.lower() == BASELINE.lower():
         reason = f"{BASELINE} has no weights to {'permute' if form == 'permuted' else 'draw'}"
     else:
-        reason = f"there is no such file or folder{_did_you_mean(name)}{_where_looked(target or name)}"
+        reason = f"there is no such file or folder{_did_you_mean(name) or _where_looked(target or name)}"
     raise SourceError(f"unknown network {name!r}: {reason}. Known are: {known_forms()}")
 
 

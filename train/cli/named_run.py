@@ -83,6 +83,6 @@ def _check_place(place: Path, command: str) -> None:
         hint = f"; `{resume}` resumes the run" if (place / CONFIG_FILE).is_file() else ""
         raise RunDirectoryError(f"{command} takes options alone, such as --config FILE, got {place}{hint}")
     if not place.is_dir() and not (place.is_file() and place.suffix == _CHECKPOINT_SUFFIX):
-        missing = f"no such file or folder{did_you_mean(place)}{where_looked(place)}"
+        missing = f"no such file or folder{did_you_mean(place) or where_looked(place)}"
         reason = "is no checkpoint" if place.exists() else missing
         raise RunDirectoryError(f"{place}: {reason}; expected a run directory or a checkpoint ({_CHECKPOINT_SUFFIX})")

@@ -1,7 +1,11 @@
 """Networks on their own: weights, description, recipe and card in a folder, named in place of a checkpoint."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +15,7 @@ from networks import AuditoryNetwork, CheckpointError, CochCNN9, load_checkpoint
 from networks.__main__ import main
 from networks.weights.model_folder import export_model
 
+ROOT = Path(__file__).resolve().parents[3]
 TASKS = [{"name": "word", "kind": "one_label", "side": "signal", "labels": ["<null>", "left|right", "öl"]}]
 CONFIG = {
     "data": {"signal": "data/words", "noise": None, "snr_db": [-10.0, 10.0], "batch_size": 8},
@@ -84,6 +89,52 @@ def test_the_card_says_what_the_network_is(run_dir, tmp_path):
     card = (export_model(alone, tmp_path / "other") / "model_card.md").read_text()
     assert "not stated. Check that it fits" in card
     assert "## Results" not in card
+
+
+OWN = """
+from networks import CochCNN9
+
+class Mine(CochCNN9):
+    pass
+"""
+
+
+def run_alone(*arguments, folder, **environment):
+    command = [sys.executable, *arguments]
+    paths = os.pathsep.join([str(ROOT), *environment.values()])
+    return subprocess.run(command, cwd=folder, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True)
+
+
+def test_a_file_of_the_user_travels_and_runs_only_when_it_is_allowed(tmp_path):
+    own, other = tmp_path / "own", tmp_path / "other"
+    own.mkdir()
+    other.mkdir()
+    (own / "my_own_networks.py").write_text(OWN)
+    save = (
+        "import my_own_networks, networks; "
+        "net = networks.AuditoryNetwork(my_own_networks.Mine(width=0.02), {'word': 3}); "
+        "networks.save_checkpoint(net, 'run/checkpoints/last.ckpt', run='run')"
+    )
+    made = run_alone("-c", save, folder=own)
+    assert made.returncode == 0, made.stderr
+    exported = run_alone("-m", "cochlearn", "export", "run", "--out", str(other / "model"), folder=own)
+    assert exported.returncode == 0, exported.stderr
+    model = other / "model"
+    assert "needs code of its author, my_own_networks.py in " in exported.stdout
+    assert f"PYTHONPATH={model}" in exported.stdout
+    assert (model / "my_own_networks.py").read_text() == OWN
+    card = (model / "model_card.md").read_text()
+    assert "## Code\n\nThe network needs code of its author, my_own_networks.py in model: read it" in card
+    refused = run_alone("-m", "cochlearn", "summary", "model", folder=other)
+    assert refused.returncode == 2
+    assert "my_own_networks.py in model: read it, because loading the network runs it" in refused.stderr
+    assert "then allow it with PYTHONPATH=model" in refused.stderr
+    allowed = run_alone("-m", "cochlearn", "summary", "model", folder=other, allowed=str(model))
+    assert allowed.returncode == 0, allowed.stderr
+    assert "relu4" in allowed.stdout
+    (model / "my_own_networks.py").unlink()
+    refused = run_alone("-m", "cochlearn", "summary", "model", folder=other)
+    assert "the network needs my_own_networks, which is not part of the model" in refused.stderr
 
 
 def test_the_card_has_settings_of_noise_only_with_noise_and_scores_before_training(run_dir, tmp_path):

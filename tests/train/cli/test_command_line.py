@@ -124,7 +124,10 @@ def test_a_checkpoint_that_is_not_there_is_told_in_one_line(train, config, capsy
     with pytest.raises(SystemExit) as stop:
         train(config, "--ckpt_path", word, command="validate")
     assert stop.value.code == 2
-    assert f"there is no checkpoint {word}: `--ckpt_path` names a file" in capsys.readouterr().err.splitlines()[-1]
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"there is no checkpoint {word}" in line
+    assert "`--ckpt_path` names a file" in line
+    assert ("relative path" in line) == (word != "last")
 
 
 def test_a_refused_continuation_leaves_the_configuration_alone(train, config, capsys):
@@ -173,8 +176,8 @@ def test_a_run_that_could_not_start_does_not_take_the_directory(train, config, c
         train(config, "--model.init_from", "nowhere.ckpt")
     assert stop.value.code == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "error: there is no checkpoint nowhere.ckpt to start from: `init_from` must name a file, or a folder of "
-        "`export`"
+        "error: there is no checkpoint nowhere.ckpt to start from (a relative path starts from the current folder: "
+        f"looked for {Path('nowhere.ckpt').resolve()}): `init_from` must name a file, or a folder of `export`"
     )
     assert not (Path(config["run_dir"]) / "config.yaml").exists()
     train(config)
