@@ -95,6 +95,16 @@ def test_our_packages_are_found_before_others_of_the_same_name(package, tmp_path
     assert Path(found.stdout.strip()).parent == ROOT / package
 
 
+def test_a_script_next_to_files_with_our_names_finds_our_packages(tmp_path):
+    for package in PACKAGES:
+        (tmp_path / f"{package}.py").write_text(f"raise ImportError('the {package} of the user')")
+    script = tmp_path / "script.py"
+    script.write_text("import cochlearn\nimport evaluate, networks\nprint(networks.__file__, evaluate.encode)")
+    environment = {"PYTHONPATH": str(ROOT)}
+    found = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True)
+    assert str(ROOT / "networks") in found.stdout
+
+
 def test_importing_evaluate_finds_the_public_face():
     import evaluate
 

@@ -95,9 +95,18 @@ class SoundSet:
         """Duration of the longest sound in seconds."""
         return max(audio_info(file.opened(), decodes=True).duration_s for file in self.files)
 
-    def inspect(self) -> list[SoundInfo]:
-        """Read and describe every sound; one that is damaged does not affect the others."""
-        return [_inspect(file) for file in self.files]
+    def inspect(self, progress: Callable[[int, int], None] | None = None) -> list[SoundInfo]:
+        """Read and describe every sound; one that is damaged does not affect the others.
+
+        Args:
+            progress: Called after each sound as `progress(num_done, num_total)`.
+        """
+        found = []
+        for file in self.files:
+            found.append(_inspect(file))
+            if progress:
+                progress(len(found), len(self.files))
+        return found
 
     def _read_uncached(self, sample_rate_hz: int, num_samples: int) -> np.ndarray:
         heard, lengths = zip(*(_heard(file, sample_rate_hz, num_samples) for file in self.files), strict=True)

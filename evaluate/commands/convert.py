@@ -1,5 +1,6 @@
 """The command `python -m evaluate convert`: write a benchmark, or separate files, in the documented format."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -101,7 +102,7 @@ class ConvertBenchmark:
         with Progress(f"writing {self.destination}") as display:
             display.report("reading")
             benchmark = self._read()
-            faults = _faults_of_sounds(benchmark)
+            faults = _faults_of_sounds(benchmark, partial(display.report, "checking", unit="sounds"))
             write_recordings(benchmark, self.destination, progress=partial(display.report, "writing", unit="files"))
         console.print(
             f"wrote {self.destination}: {benchmark.name}, {counted(benchmark.num_stimuli, 'stimulus')}, "
@@ -202,10 +203,10 @@ class ConvertBenchmark:
         return replace(benchmark, **changes)
 
 
-def _faults_of_sounds(benchmark: Benchmark) -> list[str]:
+def _faults_of_sounds(benchmark: Benchmark, progress: Callable[[int, int], None]) -> list[str]:
     """Why sounds in files cannot be used, such as one that is cut short."""
     from evaluate.benchmarks.sound_files import SoundSet
 
     if not isinstance(benchmark.waveforms, SoundSet):
         return []
-    return [sound.problem for sound in benchmark.waveforms.inspect() if sound.problem]
+    return [sound.problem for sound in benchmark.waveforms.inspect(progress) if sound.problem]

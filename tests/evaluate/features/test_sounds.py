@@ -107,3 +107,9 @@ def test_short_waveforms_are_padded_with_one_warning(tiny_network):
     padded = stage_activations(tiny_network, torch.nn.functional.pad(sounds, (0, 24)), batch_size=2)
     for stage, features in found.items():
         np.testing.assert_array_equal(features, padded[stage])
+
+
+def test_inspecting_sounds_reports_progress(folder):
+    reports = []
+    sounds_in_folder(folder, ["long", "short"]).inspect(lambda done, total: reports.append((done, total)))
+    assert reports == [(1, 2), (2, 2)]
