@@ -147,3 +147,28 @@ def test_names_that_help_lists_are_those_that_work():
     backbones = [getattr(networks, name) for name in networks.__all__]
     backbones = [each.__name__ for each in backbones if isinstance(each, type) and issubclass(each, Backbone)]
     assert set(BACKBONES) == set(backbones) - {"Backbone"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("score", "untrained:CochCNN10", "--benchmark", "simulated", "--out", "s"),
+        ("score", "SpectroTemporal", "--benchmark", "simulatd", "--out", "s"),
+        ("score", "SpectroTemporal", "--benchmark", "simulated", "--metric", "encodin", "--out", "s"),
+        ("watch", "run", "--benchmark", "simulatd"),
+        ("summary", "CochCNN10"),
+        ("probe", "CochCNN10", "--sounds", "sounds", "--out", "o"),
+    ],
+    ids=lambda arguments: " ".join(arguments),
+)
+def test_a_misspelt_name_is_reported_without_importing_torch(arguments, tmp_path):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    code = (
+        f"import sys\nfrom train.cli.all_commands import run\nsys.argv = {['cochlearn', *arguments]!r}\n"
+        "assert run() == 2\nassert 'torch' not in sys.modules"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "error: unknown " in ended.stderr

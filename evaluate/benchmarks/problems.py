@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from networks.commands.program import program
 from networks.text.wording import counted
+from networks.user_error import UserError
 
 NUM_SHOWN = 3
 """Number of names that an error message lists before it gives the number of the others."""
@@ -14,7 +15,7 @@ NUM_SHOWN = 3
 _Result = TypeVar("_Result")
 
 
-class BenchmarkError(ValueError):
+class BenchmarkError(UserError):
     """Benchmark data that are missing, damaged or inconsistent.
 
     Args:

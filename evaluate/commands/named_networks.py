@@ -49,6 +49,17 @@ class NamedNetworks(NamedTuple):
         ]
 
 
+def check_network_names(names: Sequence[str]) -> None:
+    """Check the names of networks before anything that takes seconds is imported; folders are not looked into.
+
+    Raises:
+        SourceError: A network is unknown.
+    """
+    for name in names:
+        if not Path(name).is_dir():
+            parse_source(name)
+
+
 def networks_named(names: Sequence[str]) -> NamedNetworks:
     """Find the networks of arguments, each a network or a folder of checkpoints.
 
@@ -62,6 +73,7 @@ def networks_named(names: Sequence[str]) -> NamedNetworks:
         CommandError: A folder has no checkpoints.
         SourceError: A network is unknown.
     """
+    check_network_names(names)
     from evaluate.run_folder import folder_of_checkpoints
     from evaluate.watch.checkpoint_folder import DIVERGED_FILE
 

@@ -17,7 +17,7 @@ from datamodules.folders.sound_folders import describe
 from datamodules.progress import Progress, ReportProgress
 from evaluate.benchmarks import ALL
 from evaluate.commands.errors import find_device, remark
-from evaluate.commands.named_networks import NetworksOption, networks_named
+from evaluate.commands.named_networks import NetworksOption, check_network_names, networks_named
 from evaluate.options import DEFAULT_BATCH_SIZE, NO_VALUE, PUBLISHED_NUM_CROPS, PUBLISHED_NUM_FOLDS
 from evaluate.probe import probe as p
 from evaluate.probe.labelled_sounds import LabelledSounds, LabelledSoundsError, find_labelled_sounds
@@ -90,6 +90,7 @@ class Probe(NetworksOption):
         for name, least in (("folds", 3), ("crops", 1), ("batch_size", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise CommandError(f"--{name} must be at least {least}, got {getattr(self, name)}")
+        check_network_names(self.networks)
         check_writable(self.out)
         device = find_device(self.device)
         named = networks_named(self.networks)

@@ -80,10 +80,11 @@ class Score(ScoringOptions, NetworksOption):
             BenchmarkError: A benchmark cannot be loaded, or two share a name.
             TableError: DIR/scores.csv is not a score table.
         """
+        check_launcher()
+        self.check_names()
+        named = networks_named(self.networks)
         from evaluate.scoring.ranks import OtherRankError
 
-        check_launcher()
-        named = networks_named(self.networks)
         self.device = _device_of_rank(self.device)
         self.out = self._folder()
         check_writable(self.out)

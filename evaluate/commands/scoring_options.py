@@ -10,6 +10,7 @@ from evaluate.commands.errors import find_device
 from evaluate.metrics import BEHAVIOUR_METRIC, DEFAULT_METRIC
 from evaluate.options import DEFAULT_BATCH_SIZE, DEFAULT_CACHE_GIB, DEFAULT_MEMORY_LIMIT_GIB
 from networks.commands.dispatch import CommandError
+from networks.named_objects import parse_object_name
 
 if TYPE_CHECKING:
     from evaluate.benchmarks import Benchmark
@@ -52,6 +53,24 @@ class ScoringOptions:
     memory_gib: float = DEFAULT_MEMORY_LIMIT_GIB
     cache: Path | None = None
     cache_gib: float = DEFAULT_CACHE_GIB
+
+    def check_names(self) -> None:
+        """Check the names of benchmarks and metrics before anything that takes seconds is imported.
+
+        Modules of users are not imported here.
+
+        Raises:
+            BenchmarkError: There is no such benchmark.
+            MetricError: There is no such metric.
+        """
+        from evaluate.benchmarks import find_benchmark
+        from evaluate.metrics import check_metric_name
+
+        for name in self.metric:
+            check_metric_name(name)
+        for name in self.benchmark:
+            if parse_object_name(name) is None:
+                find_benchmark(name)
 
     def make_plan(self) -> ScoringPlan:
         """Check the options and make the plan, before any work.

@@ -84,6 +84,7 @@ class Watch(ScoringOptions):
             BenchmarkError: A benchmark cannot be loaded.
             TableError: RUN_DIR/scores.csv is not a score table.
         """
+        self.check_names()
         from datamodules.files import LockTimeoutError, locked
         from evaluate.run_folder import run_dir_of
         from evaluate.watch.watching import Ledger, plan_key

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from networks.named_objects import load_object, make_object, parse_object_name
+from networks.user_error import UserError
 
 if TYPE_CHECKING:
     from evaluate.metrics.metric import Metric
@@ -29,8 +30,30 @@ WITH_REFERENCE = ("partition",)
 """Metrics that compare with a reference network, which may be named: `partition:REFERENCE`."""
 
 
-class MetricError(ValueError):
+class MetricError(UserError):
     """A metric that is unknown or cannot be loaded."""
+
+
+def check_metric_name(name: str) -> None:
+    """Check the form of a metric's name, without importing what takes seconds.
+
+    Args:
+        name: See `load_metric`.
+
+    Raises:
+        MetricError: It is neither built in nor the name of an object.
+    """
+    if not isinstance(name, str):
+        raise TypeError(
+            f"a metric is named by a string, got a {type(name).__name__}; give metrics by name: {{NAME: metric}}"
+        )
+    family, _, reference = name.partition(":")
+    if (family in WITH_REFERENCE and reference) or name in METRICS or parse_object_name(name) is not None:
+        return
+    own = f"{name}:NAME" if name.endswith(".py") else "package.module:NAME or path/file.py:NAME"
+    near = difflib.get_close_matches(name, METRICS, n=1)
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    raise MetricError(f"unknown metric {name!r}{meant}: expected {', '.join(METRICS)}, or {own} of your own metric")
 
 
 def load_metric(name: str) -> Metric:
@@ -47,20 +70,12 @@ def load_metric(name: str) -> Metric:
     Raises:
         MetricError: There is no such metric or reference; the message lists the built-in ones.
     """
+    check_metric_name(name)
     from evaluate.metrics.metric import Metric
 
-    if not isinstance(name, str):
-        raise TypeError(
-            f"a metric is named by a string, got a {type(name).__name__}; give metrics by name: {{NAME: metric}}"
-        )
     family, _, reference = name.partition(":")
     if family in WITH_REFERENCE and reference:
         return _with_reference(family, reference)
-    if name not in METRICS and parse_object_name(name) is None:
-        own = f"{name}:NAME" if name.endswith(".py") else "package.module:NAME or path/file.py:NAME"
-        near = difflib.get_close_matches(name, METRICS, n=1)
-        meant = f" (did you mean {near[0]}?)" if near else ""
-        raise MetricError(f"unknown metric {name!r}{meant}: expected {', '.join(METRICS)}, or {own} of your own metric")
     try:
         metric: Metric = make_object(
             METRICS.get(name, name), lambda made: isinstance(made, Metric), expected="an evaluate.Metric"

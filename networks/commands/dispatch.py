@@ -28,6 +28,7 @@ from networks.commands.interruption import Terminated
 from networks.commands.program import program
 from networks.commands.value_errors import find_problem, in_one_line
 from networks.installation import InstallationError, check_evaluate
+from networks.user_error import UserError
 
 _TARGET = re.compile(r"[\w.]+:\w+")
 _ESCAPE, _SHOWN_ESCAPE = "\x1b", "␛"
@@ -40,7 +41,7 @@ EXIT_TERMINATED = 143
 """As in shells: 128 plus the number of the signal."""
 
 
-class CommandError(ValueError):
+class CommandError(UserError):
     """A request of the user that cannot be fulfilled; the message says what and why."""
 
 
@@ -132,7 +133,7 @@ def dispatch(package: str, description: str, commands: Mapping[str, str], argume
             _overview(package, description, commands).parse_args(arguments)  # shows help or an error, and exits
         command = parse_command(load_command(commands[name]), rest, program=program(package, name))
         return command.run() or 0
-    except (CommandError, InstallationError) as error:
+    except (UserError, InstallationError) as error:
         report_error(str(error))
         return EXIT_USER_ERROR
     except Exception as error:

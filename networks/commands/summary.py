@@ -50,9 +50,11 @@ class ShowSummary:
             SourceError: The network is unknown.
             CheckpointError: The weights cannot be read.
         """
+        is_configuration = Path(self.network).suffix in _YAML
+        if not is_configuration:
+            _source(self.network)  # a name that is unknown, before imports that take seconds
         from networks.stage_summary import REST, stage_summaries
 
-        is_configuration = Path(self.network).suffix in _YAML
         network = _of_configuration(Path(self.network)) if is_configuration else _of_name(self.network)
         rows = stage_summaries(network)
         if is_configuration:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from networks.external.known import DESCRIBED_BY_FOLDERS, EXTERNAL_NETWORKS
 from networks.files.relative_paths import where_looked
 from networks.named_objects import parse_object_name
+from networks.user_error import UserError
 from networks.weights.run_layout import is_model, last_checkpoint_in
 
 BASELINE = "SpectroTemporal"
@@ -23,7 +24,7 @@ PUBLISHED_ARCHITECTURES = ("CochCNN9", "CochResNet18", "CochResNet34", "CochResN
 """Architectures of published weights."""
 
 
-class SourceError(ValueError):
+class SourceError(UserError):
     """The name of a network is unknown; the message lists the known forms."""
 
 
