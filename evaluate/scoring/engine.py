@@ -216,6 +216,7 @@ class ScoringEngine:
                     reference=self._reference(metric, net, benchmark, device),
                 )
                 yield (name, stage), arrays
+            del values  # before the next stage's are computed: in time, they are large
 
     def _joining(self, benchmark: Benchmark) -> list[str]:
         """Metrics that are also measured of all stages together."""
@@ -322,6 +323,7 @@ class ScoringEngine:
             )
             for stage, features in timed:
                 yield stage, in_time[stage], features, windows.total_samples / sample_rate_hz
+                del features
 
     def _tabulate(
         self,

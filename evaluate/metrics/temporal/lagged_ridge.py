@@ -10,6 +10,7 @@ the other folds; all fits share the moments of the folds.
 """
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -38,14 +39,6 @@ class LaggedFit(NamedTuple):
     intercept: Tensor  # (M,)
 
 
-class _Moments(NamedTuple):
-    """Sums over the rows of a fold, or of several."""
-
-    num_rows: int
-    total: Tensor  # (p,)
-    products: Tensor  # (p, p)
-
-
 class _Solver(NamedTuple):
     """The ridge systems of a fit, for all penalties."""
 
@@ -68,10 +61,19 @@ class LaggedRidge:
         self._num_bins = components.shape[1] - num_lags + 1
         self._size = num_lags * components.shape[2]
         self._folds = [train[fold::NUM_FOLDS] for fold in range(NUM_FOLDS)]
-        moments = [self._moments(fold) for fold in self._folds]
-        everything = _combined(moments)
-        self._full = _solver(everything)
-        self._partial = [_solver(_without(everything, moments.pop(0))) for _ in self._folds]
+        # Of each fold, and of all: sums of products, which become those without the fold and then its solver, in place.
+        shape = num_lags, components.shape[2], num_lags, components.shape[2]
+        products = components.new_zeros(NUM_FOLDS + 1, *shape)
+        totals = [self._add_products(found, fold) for found, fold in zip(products, self._folds, strict=False)]
+        *parts, whole = products.view(NUM_FOLDS + 1, self._size, self._size)
+        for part in parts:
+            whole += part
+        total, num_rows = reduce(torch.add, totals), len(train) * self._num_bins
+        self._partial = [
+            _solver(torch.sub(whole, part, out=part), total - left_out, num_rows - len(fold) * self._num_bins)
+            for part, left_out, fold in zip(parts, totals, self._folds, strict=True)
+        ]
+        self._full = _solver(whole, total, num_rows)
 
     def fit(self, targets: Tensor) -> LaggedFit:
         """Choose the penalty of each target, and fit all training sounds.
@@ -83,7 +85,7 @@ class LaggedRidge:
             Weights and penalties; of errors within 1e-9 of the smallest, the largest penalty is chosen.
         """
         crossed = [self._cross_moments(fold, targets) for fold in self._folds]
-        total, products = (torch.stack(each).sum(dim=0) for each in zip(*crossed, strict=True))
+        total, products = (reduce(torch.add, each) for each in zip(*crossed, strict=True))
         num_targets = targets.shape[2]
         errors = torch.zeros(len(SCALES), num_targets, dtype=torch.float64, device=targets.device)
         for fold, solver, (fold_total, fold_products) in zip(self._folds, self._partial, crossed, strict=True):
@@ -132,10 +134,10 @@ class LaggedRidge:
             found.addmm_(lagged, of_lag)
         return found
 
-    def _moments(self, sounds: np.ndarray) -> _Moments:
+    def _add_products(self, products: Tensor, sounds: np.ndarray) -> Tensor:
+        """Add the products of the rows of some sounds to products (L, K, L, K); return the sum (p,) of the rows."""
         num_lags, num_components = self._num_lags, self._components.shape[2]
         total = self._components.new_zeros(num_lags, num_components)
-        products = self._components.new_zeros(num_lags, num_components, num_lags, num_components)
         ends = self._components.new_zeros((num_lags - 1) * num_components, (num_lags - 1) * num_components)
         for block in self._blocks(sounds):
             by_lag = list(self._lagged(block))
@@ -146,13 +148,13 @@ class LaggedRidge:
                 components[:, bins].flip(1).flatten(1)
                 for bins in (slice(num_lags - 1), slice(self._num_bins, self._num_bins + num_lags - 1))
             )
-            ends += before.T @ before - after.T @ after
+            ends.addmm_(before.T, before).addmm_(after.T, after, alpha=-1)
         # Two lags have the products of the two that are one bin shorter, except for a bin at either end.
         changes = ends.view(num_lags - 1, num_components, num_lags - 1, num_components)
         for lag in range(1, num_lags):
             products[lag, :, 0] = products[0, :, lag].T
             products[lag, :, 1:] = products[lag - 1, :, :-1] + changes[lag - 1]
-        return _Moments(len(sounds) * self._num_bins, total.flatten(), products.view(self._size, self._size))
+        return total.flatten()
 
     def _cross_moments(self, sounds: np.ndarray, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Sums (M,) of targets and (p, M) of rows times targets over some sounds."""
@@ -193,26 +195,14 @@ class LaggedRidge:
                 errors[row] += column_sum((measured - rotated @ of_scale).square_())
 
 
-def _combined(moments: list[_Moments]) -> _Moments:
-    num_rows, total, products = zip(*moments, strict=True)
-    return _Moments(sum(num_rows), torch.stack(total).sum(dim=0), torch.stack(products).sum(dim=0))
-
-
-def _without(everything: _Moments, part: _Moments) -> _Moments:
-    """Moments of all folds but one."""
-    return _Moments(
-        everything.num_rows - part.num_rows, everything.total - part.total, everything.products - part.products
-    )
-
-
-def _solver(moments: _Moments) -> _Solver:
-    """Factorise the products of rows minus their mean, plus penalties."""
-    mean = moments.total / moments.num_rows
-    centred = moments.products - moments.num_rows * torch.outer(mean, mean)
+def _solver(products: Tensor, total: Tensor, num_rows: int) -> _Solver:
+    """Factorise the products of rows minus their mean, plus penalties; overwrites products (p, p)."""
+    mean = total / num_rows
+    centred = products.addr_(mean, mean, alpha=-num_rows)
     unit = centred.diagonal().mean() if len(mean) else centred.new_ones(())
     # If the rows do not vary, any penalty gives weights of 0.
     penalties = torch.as_tensor(SCALES, device=mean.device) * torch.where(unit > 0, unit, 1.0)
-    return _Solver(moments.num_rows, mean, ShiftedSystems(centred, penalties))
+    return _Solver(num_rows, mean, ShiftedSystems(centred, penalties))
 
 
 def _solved(solver: _Solver, products: Tensor, target_mean: Tensor) -> Tensor:

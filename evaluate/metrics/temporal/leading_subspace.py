@@ -57,36 +57,39 @@ def leading_subspace(apply: Callable[[Tensor], Tensor], size: int, num_wanted: i
     num_wanted = min(num_wanted, size)
     width = min(max(num_wanted // 2, _NUM_EXTRA), size)
     largest_basis = max(BASIS_SIZE * num_wanted, 8 * width)
+    # The basis Q and its image A Q, column by column.
+    bases, images = torch.empty(2, size, min(largest_basis + width, size), dtype=torch.float64, device=device)
     # The result does not depend on the start; the seed makes its rounding reproducible, too.
     generator = torch.Generator().manual_seed(0)
     latest = torch.linalg.qr(torch.randn(size, width, dtype=torch.float64, generator=generator).to(device)).Q
     for _ in range(_MAX_RESTARTS):
-        basis, image = latest, apply(latest)  # Q and A Q
-        next_check = min(_FIRST_CHECK * num_wanted, size)
+        used, next_check = 0, min(_FIRST_CHECK * num_wanted, size)
         while True:
-            if basis.shape[1] >= next_check:
+            added = slice(used, used + latest.shape[1])
+            bases[:, added], images[:, added] = latest, apply(latest)
+            used = added.stop
+            basis, image = bases[:, :used], images[:, :used]
+            if used >= next_check:
                 pairs, vectors = _wanted(basis, image, num_wanted)
                 residual = torch.linalg.vector_norm(
                     image @ vectors[:, :num_wanted] - pairs.vectors * pairs.values, dim=0
                 )
                 allowed = max(_TOLERANCE * float(pairs.values[-1]), _ROUNDING * float(pairs.values[0]))
-                if residual.max() <= allowed or basis.shape[1] == size:
+                if residual.max() <= allowed or used == size:
                     return pairs
-                if basis.shape[1] >= largest_basis:
+                if used >= largest_basis:
                     break
-                next_check = min(basis.shape[1] + num_wanted, size)
-            latest = _orthonormal(image[:, -latest.shape[1] :], basis)[:, : size - basis.shape[1]]
-            basis, image = torch.cat([basis, latest], dim=1), torch.cat([image, apply(latest)], dim=1)
-        latest = torch.linalg.qr(basis @ vectors[:, : num_wanted + _NUM_EXTRA]).Q
+                next_check = min(used + num_wanted, size)
+            latest = _orthonormal(images[:, added], basis)[:, : size - used]
+        latest = torch.linalg.qr(basis @ vectors).Q
     return pairs
 
 
 def _wanted(basis: Tensor, image: Tensor, num_wanted: int) -> tuple[Eigenpairs, Tensor]:
-    """The leading eigenpairs within a basis, and all eigenvectors in its coordinates."""
-    projected = basis.T @ image
-    values, vectors = torch.linalg.eigh((projected + projected.T) / 2)
-    values, vectors = values.flip(0), vectors.flip(1)
-    return Eigenpairs(values[:num_wanted], basis @ vectors[:, :num_wanted]), vectors
+    """The leading eigenpairs within a basis, and a few more eigenvectors in its coordinates."""
+    values, vectors = torch.linalg.eigh(basis.T @ image)
+    values, vectors = values[-num_wanted:].flip(0), vectors[:, -(num_wanted + _NUM_EXTRA) :].flip(1)
+    return Eigenpairs(values, basis @ vectors[:, :num_wanted]), vectors
 
 
 def _orthonormal(vectors: Tensor, basis: Tensor) -> Tensor:

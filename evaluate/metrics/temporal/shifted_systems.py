@@ -18,42 +18,36 @@ class ShiftedSystems:
     A penalty that is too small for A to be solved in float64 is replaced by the smallest one that is not.
 
     Args:
-        matrix: (p, p) positive semi-definite, float64; overwritten.
+        matrix: (p, p) positive semi-definite, float64; overwritten with the reflections, and kept.
         penalties: (A,) in descending order, positive.
     """
 
     def __init__(self, matrix: Tensor, penalties: Tensor) -> None:
-        self._size, self._penalties = len(matrix), penalties
-        padding = -self._size % _BLOCK
-        reduced = torch.nn.functional.pad(matrix, (0, padding, 0, padding)) if padding else matrix
-        self._reflections = _reduce(reduced)
-        starts = range(0, len(reduced), _BLOCK)
-        # Copies, so that the matrix can be freed.
-        self._diagonal = [reduced[at : at + _BLOCK, at : at + _BLOCK].clone() for at in starts]
-        self._below = [reduced[at + _BLOCK : at + 2 * _BLOCK, at : at + _BLOCK].clone() for at in starts[:-1]]
+        self._penalties = penalties
+        self._diagonal, self._below, self._reflections = _reduce(matrix)
 
     def rotate(self, values: Tensor) -> Tensor:
         """Compute Q' B for B (p, M)."""
-        values = self._padded(values)
+        values = values.clone()
         for start, vectors, middle in self._reflections:
             part = values[start:]
             part.addmm_(vectors, middle.T @ (vectors.T @ part), alpha=-1)
-        return values[: self._size]
+        return values
 
     def rotate_back(self, values: Tensor) -> Tensor:
         """Compute Q B for B (p, M)."""
-        values = self._padded(values)
+        values = values.clone()
         for start, vectors, middle in reversed(self._reflections):
             part = values[start:]
             part.addmm_(vectors, middle @ (vectors.T @ part), alpha=-1)
-        return values[: self._size]
+        return values
 
     def solve(self, rotated: Tensor) -> Tensor:
         """Solve for every penalty: Q' X (A, p, M), of Q' B (p, M)."""
-        if not self._size:
+        if not len(rotated):
             return rotated.expand(len(self._penalties), *rotated.shape)
         factors, coupling = self._factors()
-        blocks = self._padded(rotated).split(_BLOCK)
+        blocks = rotated.split(_BLOCK)
         found: list[Tensor] = []
         for place, block in enumerate(blocks):
             values = block - coupling[place - 1].mT @ found[-1] if place else block
@@ -63,7 +57,7 @@ class ShiftedSystems:
             if place + 1 < len(found):
                 values = values - coupling[place] @ found[place + 1]
             found[place] = _triangular(factors[place].mT, values, upper=True)
-        return torch.cat(found, dim=1)[:, : self._size]
+        return torch.cat(found, dim=1)
 
     def _factors(self) -> tuple[list[Tensor], list[Tensor]]:
         """Block Cholesky factors, which are much larger than the blocks they come from and quickly made."""
@@ -73,24 +67,22 @@ class ShiftedSystems:
                 return factors, coupling
             self._penalties = torch.where(failed, self._penalties.roll(1), self._penalties)
 
-    def _padded(self, values: Tensor) -> Tensor:
-        """A copy with zeros up to a multiple of the block."""
-        return (
-            torch.nn.functional.pad(values, (0, 0, 0, -self._size % _BLOCK)) if self._size % _BLOCK else values.clone()
-        )
 
-
-def _reduce(matrix: Tensor) -> list[tuple[int, Tensor, Tensor]]:
-    """Reduce the lower half of a matrix to blocks on and below the diagonal, in place.
+def _reduce(matrix: Tensor) -> tuple[list[Tensor], list[Tensor], list[tuple[int, Tensor, Tensor]]]:
+    """Reduce a matrix to blocks on and below the diagonal, in place: only its lower half is right at the end.
 
     Returns:
-        Reflections `I - V U V'` of the rows from `start` on: start, V, U.
+        Copies of the blocks on the diagonal and of those below it; and reflections `I - V U V'` of the rows from
+        `start` on: start, V, which is where the matrix was, and U.
     """
-    reflections = []
-    for start in range(_BLOCK, len(matrix), _BLOCK):
+    starts = range(_BLOCK, len(matrix), _BLOCK)
+    below, reflections = [], []
+    for start in starts:
         column = matrix[start:, start - _BLOCK : start]
         packed, scales = torch.geqrf(column)
-        vectors = packed.tril(-1)
+        below.append(packed[:_BLOCK].triu())
+        vectors = column[:, : len(scales)]  # all but in the last column, which may have fewer rows
+        vectors.copy_(packed[:, : len(scales)].tril(-1))
         vectors.diagonal().fill_(1.0)
         # A scale of 0 is no reflection.
         is_reflection = scales != 0
@@ -98,13 +90,13 @@ def _reduce(matrix: Tensor) -> list[tuple[int, Tensor, Tensor]]:
         inverse = (vectors.T @ vectors).triu(1)
         inverse.diagonal().copy_(torch.where(is_reflection, 1.0 / scales, 1.0))
         middle = torch.linalg.inv(inverse)
-        column[:_BLOCK] = packed[:_BLOCK].triu()
         rest = matrix[start:, start:]
         product = rest @ (vectors @ middle)
         product -= vectors @ (0.5 * (middle.T @ (vectors.T @ product)))
         rest.addmm_(torch.cat([vectors, product], dim=1), torch.cat([product, vectors], dim=1).T, alpha=-1)
         reflections.append((start, vectors, middle))
-    return reflections
+    diagonal = [matrix[at : at + _BLOCK, at : at + _BLOCK].clone() for at in range(0, len(matrix), _BLOCK)]
+    return diagonal, below, reflections
 
 
 def _factorised(
@@ -115,7 +107,7 @@ def _factorised(
     coupling: list[Tensor] = []
     failed = torch.zeros(len(penalties), dtype=torch.bool, device=penalties.device)
     for place, block in enumerate(diagonal):
-        shifted = block + torch.diag_embed(penalties[:, None].expand(-1, _BLOCK))
+        shifted = block + torch.diag_embed(penalties[:, None].expand(-1, len(block)))
         if place:
             shifted -= coupling[-1].mT @ coupling[-1]
         factor, info = torch.linalg.cholesky_ex(shifted)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from evaluate.benchmarks.time_bins import TimeBins
+from evaluate.metrics.temporal.inner_products import InnerProducts, bytes_of_products
 from evaluate.metrics.temporal.leading_subspace import BASIS_SIZE, Eigenpairs, leading_eigenpairs, leading_subspace
 
 SMALLEST_RATIO = 1e-6
@@ -30,7 +31,7 @@ SMALLEST_RATIO = 1e-6
 _ACCURATE_RATIO = 1e-6
 # Up to this many features per component, all components are computed.
 _ALL_COMPONENTS = 4
-# Sounds converted to float64 at a time, in bytes.
+# Sounds, or features of all sounds, converted to float64 at a time, in bytes.
 _BLOCK_BYTES = 2**26
 
 
@@ -82,21 +83,25 @@ class SoundComponents:
         self._uses_all = num_features <= _ALL_COMPONENTS * max_components
         limit = int(memory_limit_gib * 2**30)
         size = 8 * num_sounds * self._num_rows * num_features
-        size_products = 0 if self._uses_all else 8 * (num_sounds * self._num_rows) ** 2
+        num_all_rows = num_sounds * self._num_rows
+        size_products = bytes_of_products(num_all_rows)
+        # About half of the sounds are training sounds, whose inner products are copied.
+        size_of_train = 8 * (num_all_rows // 2) ** 2
         self._kept: Tensor | None = None
-        self._products: Tensor | None = None
+        self._products: InnerProducts | None = None
         self.num_bytes = 0
-        if size_products and 1.5 * size_products <= limit:
-            self._products = self._all_products()  # the rows are seldom needed any more
+        if not self._uses_all and size_products + size_of_train <= limit:
+            # The rows themselves are seldom needed any more.
+            self._products = InnerProducts(self._centred_parts(), num_all_rows, device)
             self.num_bytes = size_products
         elif size <= limit / 3:
             kept = torch.empty(num_sounds, self._num_rows, num_features, dtype=torch.float64, device=device)
             for block, rows in self._blocks(range(num_sounds)):
                 kept[block[0] : block[-1] + 1] = rows
             self._kept, self.num_bytes = kept, size
-        # At most half of the rows are training rows, of which there is a quarter of the products; and two bases.
-        basis = 2 * 8 * num_sounds * self._num_rows * BASIS_SIZE * max_components
-        self.bytes_per_split = (size_products // 4 if self._products is not None else 0) + basis // 2
+        # A basis of the training rows, and its image.
+        size_of_bases = 2 * 8 * (num_all_rows // 2) * BASIS_SIZE * max_components
+        self.bytes_per_split = size_of_bases + (size_of_train if self._products is not None else 0)
 
     def project(self, train: np.ndarray) -> Tensor:
         """Compute the components of the training sounds, and project all sounds onto them.
@@ -133,11 +138,7 @@ class SoundComponents:
         assert self._products is not None
         vectors, places = pairs.vectors / pairs.values.sqrt(), self._places(train)
         scores = self._no_scores(vectors.shape[1])
-        step = max(1, _BLOCK_BYTES // (8 * len(vectors) * self._num_rows))
-        of_rows = torch.cat(
-            [part.index_select(1, places) @ vectors for part in self._products.split(step * self._num_rows)]
-        )
-        by_sound = of_rows.unflatten(0, (len(scores), self._num_rows))
+        by_sound = self._products.times(places, vectors).unflatten(0, (len(scores), self._num_rows))
         # The scores of the mean over the training sounds' bins, in every bin.
         mean = torch.tensordot(self._constant, by_sound[torch.as_tensor(train, device=self._device)].mean(dim=0), 1)
         mean /= int(self.inside.sum())
@@ -193,28 +194,22 @@ class SoundComponents:
         axes = axes_t[:num].T
         return axes if start is None else start @ axes
 
-    def _all_products(self) -> Tensor:
-        """Inner products (S rows, S rows) of all rows of all sounds."""
-        num_sounds = len(self._features)
-        size = num_sounds * self._num_rows
-        products = torch.empty(size, size, dtype=torch.float64, device=self._device)
-        # Of rows minus their mean, so that a mean much larger than the deviations costs no digits.
-        offset = self._offset(self._mean(np.arange(num_sounds)))
-        for block, rows in self._blocks(range(num_sounds)):
-            place = slice(block[0] * self._num_rows, (block[-1] + 1) * self._num_rows)
-            left = (rows - offset).flatten(0, 1)
-            for other, other_rows in self._blocks(range(block[-1] + 1)):
-                place_other = slice(other[0] * self._num_rows, (other[-1] + 1) * self._num_rows)
-                found = left @ (other_rows - offset).flatten(0, 1).T
-                products[place, place_other] = found
-                products[place_other, place] = found.T
-        return products
+    def _centred_parts(self) -> Iterator[Tensor]:
+        """Yield all sounds' rows minus their mean (S rows, d), a few features at a time."""
+        num_sounds, num_features, num_frames = self._features.shape
+        step = max(1, _BLOCK_BYTES // (8 * num_sounds * max(num_frames, self._num_rows)))
+        for first in range(0, num_features, step):
+            frames = torch.from_numpy(self._features[:, first : first + step].astype(np.float64)).to(self._device)
+            rows = self._from_frames @ frames.transpose(1, 2)
+            # A mean much larger than the deviations would cost digits.
+            mean = self._constant @ rows.sum(dim=0) / (num_sounds * int(self.inside.sum()))
+            rows -= self._offset(mean)
+            yield rows.flatten(0, 1)
 
     def _train_products(self, train: np.ndarray) -> Tensor:
         """Inner products of the training sounds' centred rows."""
         assert self._products is not None
-        places = self._places(train)
-        products = self._products[places[:, None], places]
+        products = self._products.among(self._places(train))
         # Centring removes the direction of c from both sides.
         direction = self._constant.repeat(len(train))
         direction /= torch.linalg.vector_norm(direction)

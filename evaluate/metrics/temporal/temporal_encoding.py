@@ -183,10 +183,9 @@ def _fit_units(model: LaggedRidge, responses: Tensor, train: np.ndarray, test: n
 
 
 def _split_bytes(size: int, num_lags: int, num_sounds: int, num_bins: int) -> int:
-    """Memory of one split's models: moments and factors of each fold, the components, and blocks of rows."""
-    factors = (NUM_FOLDS + 1) * size**2
-    moments = (NUM_FOLDS + 5) * size**2
-    return 8 * (factors + moments + num_sounds * num_bins * size // num_lags) + 3 * BLOCK_BYTES
+    """Memory of one split: products of each fold, of all, and space to work; components; blocks of rows."""
+    products = (NUM_FOLDS + 1 + 3) * size**2
+    return 8 * (products + num_sounds * num_bins * size // num_lags) + 3 * BLOCK_BYTES
 
 
 def _unit_bytes(size: int, responses: np.ndarray) -> int:

@@ -1,5 +1,8 @@
 """The metric `temporal`: rows of stages, regions, bins and lags, through the engine."""
 
+import weakref
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,8 +14,11 @@ from evaluate.metrics import load_metric
 from evaluate.metrics.score_kinds import kinds_in
 from evaluate.metrics.splits import published_splits
 from evaluate.metrics.temporal.temporal_encoding import temporal_encode
+from evaluate.metrics.temporal.temporal_metric import measure
+from evaluate.scoring import engine
 from evaluate.scoring import table as t
 from evaluate.scoring.plan import ScoringPlan
+from networks import NetworkIdentity
 
 
 @pytest.fixture
@@ -59,6 +65,34 @@ def test_with_other_metrics_and_a_cache_scores_are_the_same(tiny_network, make_b
         found = both[both[t.METRIC].str.contains("temporal")].reset_index(drop=True)
         np.testing.assert_array_equal(found[t.VALUE], rows[t.VALUE])
     assert cache.num_found == 6  # three stages, averaged and in time
+
+
+def test_features_of_a_stage_are_freed_before_those_of_the_next(tiny_network, make_benchmark, monkeypatch):
+    """In time, those of one stage of a large network may be a gigabyte."""
+    held, num_held = [], []
+
+    def measured(features, benchmark, stage, computing):
+        num_held.append(sum(kept() is not None for kept in held))
+        held.append(weakref.ref(features))
+        return measure(features, benchmark, stage, computing)
+
+    plan = ScoringPlan(
+        benchmarks=(make_benchmark(num_bins=4),),
+        metrics={"temporal": replace(load_metric("temporal"), measure=measured)},
+        memory_limit_gib=1e-6,  # a pass through the sounds for each stage
+    )
+    recorded = engine.timed_activations
+
+    def counted(*arguments, **options):
+        for stage, features in recorded(*arguments, **options):
+            yield stage, features
+            del features
+            num_held.append(sum(kept() is not None for kept in held))
+
+    monkeypatch.setattr(engine, "timed_activations", counted)
+    engine.ScoringEngine(plan=plan).score(tiny_network, plan.benchmarks[0], NetworkIdentity(run="tiny"))
+    assert len(held) == 3
+    assert num_held == [0] * 6
 
 
 def test_responses_without_time_are_refused(make_benchmark):
