@@ -78,7 +78,7 @@ def inspect_benchmark(benchmark: Benchmark) -> Inspection:
     is_constant = mean.std(axis=0) <= _CONSTANT_TOLERANCE * np.abs(mean).max(axis=0)
     remarks = [
         *_size_remarks(benchmark),
-        *_sound_remarks(sounds or []),
+        *_sound_remarks(sounds or [], in_time=benchmark.time_courses is not None),
         *_level_remarks(benchmark, waveforms),
         *_name_remarks(benchmark),
         *(_unit_remarks(benchmark, is_constant, reliabilities) if benchmark.trials is None else []),
@@ -115,7 +115,10 @@ def _size_remarks(benchmark: Benchmark) -> list[str]:
     return [f"{benchmark.name} as published has {counts.format(expected)}; this one has {counts.format(size)}"]
 
 
-def _sound_remarks(sounds: list[SoundInfo]) -> list[str]:
+_BUT_IN_TIME = " (for the metric temporal, all of them in overlapping windows)"
+
+
+def _sound_remarks(sounds: list[SoundInfo], *, in_time: bool) -> list[str]:
     silent = [sound.path for sound in sounds if sound.starts_silent and not sound.problem]
     long = [sound.path for sound in sounds if sound.duration_s > PUBLISHED_DURATION_S]
     remarks = []
@@ -133,8 +136,7 @@ def _sound_remarks(sounds: list[SoundInfo]) -> list[str]:
     if long:
         remarks.append(
             f"{counted(len(long), 'sound', 'is')} longer than {PUBLISHED_DURATION_S:g} s, the input of the published "
-            "networks, "
-            f"which hear only their beginning: {shorten(long)}"
+            f"networks, which hear only their beginning{_BUT_IN_TIME if in_time else ''}: {shorten(long)}"
         )
     return remarks
 

@@ -107,6 +107,7 @@ class ConvertBenchmark:
         console.print(
             f"wrote {self.destination}: {benchmark.name}, {counted(benchmark.num_stimuli, 'stimulus')}, "
             f"{counted(benchmark.num_units, 'unit')}, {counted(benchmark.num_repetitions, 'repetition')}"
+            f"{'' if benchmark.time_courses is None else f', {benchmark.bins}'}"
         )
         if faults:
             line = (

@@ -168,3 +168,20 @@ def test_check_shows_rate_duration_and_reliability_in_time(folder, capsys):
     assert "3 repetitions" in shown
     assert "reliability of one repetition over stimuli and time (r; quantiles over 2 units)" in shown
     assert "in single bins (r over stimuli; median over units): -0.0375 s: 0." in shown
+
+
+@pytest.mark.parametrize("has_time", [True, False])
+def test_check_says_how_long_sounds_are_heard(folder, capsys, has_time):
+    soundfile.write(folder / "stimuli" / "sound3.wav", 0.1 * np.sin(np.arange(3 * 8000)), 8000)
+    if not has_time:
+        np.save(folder / "responses.npy", np.load(folder / "responses.npy").mean(axis=3))
+        (folder / "benchmark.json").write_text(json.dumps({"name": "ecog"}))
+    assert not main(["check", str(folder)])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "1 sound is longer than 2 s" in shown
+    assert ("only their beginning (for the metric temporal, all of them in overlapping windows): " in shown) == has_time
+
+
+def test_convert_shows_the_bins(folder, tmp_path, capsys):
+    assert not main(["convert", str(folder), str(tmp_path / "ecog.zip")])
+    assert "3 repetitions, 5 bins at 40 Hz, from -0.05 to 0.075 s" in " ".join(capsys.readouterr().out.split())
