@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluate.benchmarks.benchmark import ALL
-from evaluate.metrics.selected_stage import has_choice, selected_stages
+from evaluate.metrics.selected_stage import ONE_STAGE, has_choice, has_one_stage, selected_stages
 from evaluate.options import NO_VALUE
 from evaluate.report.network_names import readable_name, short_stage_names
 from evaluate.report.published_values import BASELINE_MODEL, PUBLISHED
@@ -107,6 +107,8 @@ def _of_regions(
         cells = ("" if value is None else f"{value:.3f}" for value in published)
         shown.add_row(PUBLISHED, "", *cells, style="italic")
         shown.caption = f"{PUBLISHED}: the value of {BASELINE_MODEL} in Tuckute et al. 2023"
+    if is_last and any(has_one_stage(group, kind) for _, _, group in networks):
+        shown.caption = "\n".join(filter(None, [str(shown.caption or ""), ONE_STAGE]))
     return shown
 
 

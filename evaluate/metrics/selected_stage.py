@@ -50,3 +50,17 @@ def selected_stages(rows: pd.DataFrame, kind: ScoreKind) -> dict[str, SelectedSt
 def has_choice(rows: pd.DataFrame, kind: ScoreKind) -> bool:
     """Whether there were several stages to select from."""
     return bool(kind.share_metric) and rows[rows[t.METRIC] == kind.share_metric][t.STAGE].nunique() > 1
+
+
+ONE_STAGE = (
+    "A network with one stage has none to select: its score is that of the stage, over the splits that the scores of "
+    "selected stages are read from, and can differ a little from its mean over all splits."
+)
+"""What the scores at the best stage mean for such a network."""
+
+
+def has_one_stage(rows: pd.DataFrame, kind: ScoreKind) -> bool:
+    """Whether a stage was selected, and there was only one."""
+    if not (kind.share_metric and kind.selects_stage):
+        return False
+    return bool(rows[rows[t.METRIC] == kind.share_metric][t.STAGE].nunique() == 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluate.benchmarks.benchmark import ALL
-from evaluate.metrics.selected_stage import has_choice, selected_stages
+from evaluate.metrics.selected_stage import ONE_STAGE, has_choice, has_one_stage, selected_stages
 from evaluate.options import NO_VALUE
 from evaluate.report.comparisons import (
     ceilings_of,
@@ -115,6 +115,7 @@ def best_scores(entries: Sequence[Entry], benchmark: str, kind: ScoreKind) -> Pa
     parts = (
         f"{sentence(kind.label)}{', ± standard errors' if errors else ''}.",
         errors,
+        ONE_STAGE if any(has_one_stage(entry.rows, kind) for entry in entries) else "",
         kind.note,
         *(notes[title] for title, _ in kind.counts),
     )

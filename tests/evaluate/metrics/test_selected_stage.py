@@ -1,16 +1,21 @@
 """Which stage is the best, and scores of splits at stages that they did not select."""
 
+import io
+
 import numpy as np
 import pytest
+from rich.console import Console
 
 from evaluate.benchmarks.benchmark import ALL
+from evaluate.commands.shown_scores import show_scores
 from evaluate.metrics import load_metric
 from evaluate.metrics.best_rows import selection_shares
 from evaluate.metrics.best_stage import best_stage, scores_of_splits
 from evaluate.metrics.encoding.encoding_metric import CORRECTED, NUM_SOUNDS, NUM_TIES, R2, RAW
 from evaluate.metrics.metric import share_of
 from evaluate.metrics.rsa import SIMILARITY
-from evaluate.metrics.selected_stage import has_choice, selected_stages
+from evaluate.metrics.selected_stage import has_choice, has_one_stage, selected_stages
+from evaluate.report.report import write_report
 from evaluate.scoring import table as t
 from networks import NetworkIdentity
 
@@ -50,6 +55,21 @@ def test_the_best_stage_of_regions_is_named(make_benchmark):
     assert has_choice(table, CORRECTED)
     assert selected_stages(table, RAW) == {}
     assert selected_stages(table[table[t.METRIC] != CORRECTED.share_metric], CORRECTED) == {}  # an older table
+
+
+def test_with_one_stage_the_table_says_that_none_is_selected(make_benchmark, tmp_path):
+    scores, benchmark = scores_with_best([2, 1, 2, 1, 2, 0]), make_benchmark()
+    several = encoding_results(scores)
+    texts = []
+    for results in (several, {"relu0": several["relu0"]}):
+        table = table_of("encoding", results, benchmark)
+        assert has_one_stage(table, CORRECTED) == (len(results) == 1)
+        assert not has_one_stage(table, SIMILARITY)  # it is not in the table
+        file = io.StringIO()
+        show_scores(table, Console(file=file, width=200))
+        write_report({"mine": table}, tmp_path)
+        texts.append(f"{file.getvalue()} {(tmp_path / 'report.html').read_text()}")
+    assert [" ".join(text.split()).count("A network with one stage has none to select") for text in texts] == [0, 2]
 
 
 def test_components_without_a_defined_score_have_no_best_stage(make_benchmark):
