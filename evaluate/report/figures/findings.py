@@ -1,5 +1,7 @@
 """Effects of claims with their intervals, one line each."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -62,7 +64,7 @@ def findings_figure(effects: list[Finding], benchmark: str) -> Figure | None:
     axes.tick_params(axis="y", length=0)
     style.tidy_axes(axes, grid="x")
     handles = [Line2D([], [], color=colour, marker="o", lw=2, label=verdict) for verdict, colour in COLOURS.items()]
-    grey = {"color": COLOURS["open"], "ls": "none"}
+    grey: dict[str, Any] = {"color": COLOURS["open"], "ls": "none"}
     intervals = [effect.interval for effect in effects]
     if any(np.isnan(low) for low, _ in intervals):
         handles.append(Line2D([], [], marker="o", mfc="white", label="open, as there is no interval", **grey))

@@ -229,9 +229,9 @@ def stage_colours(num_stages: int) -> list[tuple[float, float, float, float]]:
 
 def label_stages(axes: Axes, stages: Sequence[str]) -> None:
     """Label the x axis at 0, 1, ... with the short names of stages: all, or as many as fit, the last one included."""
-    figure, spec = axes.get_figure(root=True), axes.get_subplotspec()
+    figure, spec = axes.figure, axes.get_subplotspec()
     width_in = PANEL_WIDTH_IN
-    if figure is not None and spec is not None:
+    if isinstance(figure, Figure) and spec is not None:
         width_in = max(1.0, figure.get_figwidth() - LEGEND_WIDTH_IN) / spec.get_gridspec().ncols
     labels = stage_labels(stages)
     places = spread_places(len(stages), int(width_in * LABELS_PER_INCH))
