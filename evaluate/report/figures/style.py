@@ -1,6 +1,7 @@
 """Style of the figures, and their files. Without pyplot, there is no global state and no display."""
 
 import io
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from math import ceil, isnan
