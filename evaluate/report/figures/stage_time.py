@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def stage_time_figure(rows: pd.DataFrame, kind: ScoreKind) -> Figure | None:
     """Draw the score of every stage (rows) at every time (columns) as colours, with one panel per region.
 
-    A dot marks the best stage of each time at which its score is above 0.
+    A dot marks the best of several stages at each time at which its score is above 0.
 
     Args:
         rows: All rows of one run and benchmark; the last step is drawn.
@@ -49,7 +49,7 @@ def stage_time_figure(rows: pd.DataFrame, kind: ScoreKind) -> Figure | None:
             grid, cmap="viridis", vmin=0, vmax=highest, aspect="auto", interpolation="nearest", extent=extent
         )
         defined = np.where(np.isnan(grid), -np.inf, grid)
-        is_shown = defined.max(axis=0) > 0
+        is_shown = (defined.max(axis=0) > 0) & (len(stages) > 1)
         panel.plot(
             times[is_shown],
             defined.argmax(axis=0)[is_shown],

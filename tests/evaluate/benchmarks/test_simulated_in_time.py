@@ -6,7 +6,9 @@ import pytest
 from evaluate.benchmarks import load_benchmark
 from evaluate.benchmarks.simulated.cortex_in_time import (
     BINS,
+    COARSE_BINS,
     MAX_LAGS,
+    coarse_cortex_in_time,
     drive_features,
     simulated_cortex_in_time,
     unit_signals,
@@ -32,6 +34,18 @@ def test_peak_lags_are_recovered_to_one_bin(benchmark, result):
     difference = result.peak_lag_s - benchmark.units["lag_s"].to_numpy()[:, None]
     assert np.abs(difference).max() < 1.01 / BINS.rate_hz
     assert np.mean(np.abs(difference) < 1e-9) > 0.7
+
+
+def test_lags_in_coarse_bins_are_recovered():
+    benchmark = coarse_cortex_in_time()
+    assert benchmark.bins == COARSE_BINS
+    lags_s = benchmark.units.groupby("region")["lag_s"]
+    assert lags_s.max()["Primary"] < lags_s.min()["Nonprimary"]
+    features, splits = drive_features(benchmark.num_stimuli), published_splits(benchmark.num_stimuli, num_splits=1)
+    found = temporal_encode(features, benchmark.time_courses, splits, rate_hz=COARSE_BINS.rate_hz, num_lags=5)
+    difference = found.peak_lag_s[:, 0] - benchmark.units["lag_s"].to_numpy()
+    assert np.abs(difference).max() < 1.01 / COARSE_BINS.rate_hz
+    assert np.median(found.r2_test_corrected) > 0.9
 
 
 def test_true_features_explain_everything_but_noise(result):

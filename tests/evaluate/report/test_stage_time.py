@@ -31,6 +31,11 @@ def test_colours_are_the_correlations_and_dots_the_best_stage(rows):
         assert stage == np.argmax(grid[:, round((time - 0.008) / 0.016)])
 
 
+def test_a_single_stage_has_no_dots(rows):
+    figure = stage_time_figure(rows[rows["stage"] == "pool0"], CORRECTED)
+    assert [line.get_xdata().size for line in figure.axes[0].lines] == [0]
+
+
 def test_other_metrics_have_none(rows):
     assert stage_time_figure(rows[~rows["metric"].str.contains("/")], RAW) is None
 
