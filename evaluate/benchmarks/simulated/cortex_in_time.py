@@ -157,7 +157,7 @@ def _draw_units(
         rng = np.random.default_rng([seed, subject])
         for number in range(num_units):
             region = list(_LAGS_S)[number * len(_LAGS_S) // num_units]
-            lags = (math.ceil(round(lag_s * rate_hz, 6)) for lag_s in _LAGS_S[region])
+            first_lag, end_lag = (math.ceil(round(lag_s * rate_hz, 6)) for lag_s in _LAGS_S[region])
             rows.append(
                 {
                     "unit": f"s{subject + 1}-u{number:03d}",
@@ -165,7 +165,7 @@ def _draw_units(
                     "region": region,
                     "center_hz": np.exp(rng.uniform(np.log(100), np.log(7000))),
                     "width_erb": rng.uniform(*_WIDTHS_ERB),
-                    "lag_s": rng.integers(*lags) / rate_hz,
+                    "lag_s": rng.integers(first_lag, end_lag) / rate_hz,
                     "integration_s": rng.uniform(0.5, 1.0) * _MAX_INTEGRATION / rate_hz,
                     "reliability": rng.uniform(*reliability),
                 }
