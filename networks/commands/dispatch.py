@@ -25,6 +25,7 @@ from rich.text import Text
 
 from networks.commands.arguments import printable, why_no_text
 from networks.commands.interruption import Terminated
+from networks.commands.plain_warnings import plain_warnings
 from networks.commands.program import program
 from networks.commands.value_errors import find_problem, in_one_line
 from networks.installation import InstallationError, check_evaluate
@@ -132,7 +133,8 @@ def dispatch(package: str, description: str, commands: Mapping[str, str], argume
         if name not in commands:
             _overview(package, description, commands).parse_args(arguments)  # shows help or an error, and exits
         command = parse_command(load_command(commands[name]), rest, program=program(package, name))
-        return command.run() or 0
+        with plain_warnings():
+            return command.run() or 0
     except (UserError, InstallationError) as error:
         report_error(str(error))
         return EXIT_USER_ERROR
