@@ -240,7 +240,7 @@ def _error_words(table: pd.DataFrame) -> str:
     number = len(set(table["subject"]) - {ALL})
     if number < 2:
         return " (± standard error over sounds)"
-    from evaluate.report.error_texts import few_text
+    from evaluate.report.significance import few_text
 
     few = few_text(number)
     return f" (± standard error over participants{f', {few}' if few else ''})"

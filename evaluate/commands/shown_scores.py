@@ -16,6 +16,7 @@ from evaluate.metrics.selected_stage import ONE_STAGE, has_choice, has_one_stage
 from evaluate.options import NO_VALUE
 from evaluate.report.network_names import readable_name, short_stage_names
 from evaluate.report.published_values import BASELINE_MODEL, PUBLISHED
+from evaluate.report.significance import few_text
 from evaluate.scoring import table as t
 from networks.commands.console_tables import Name, fitting, print_table
 
@@ -52,15 +53,26 @@ def show_scores(table: pd.DataFrame, console: Console, kinds: Iterable[ScoreKind
         for kind in kinds_in(rows[t.METRIC], kinds):
             of_parts = kind.of_parts(rows)
             if kind.best_metric:
-                tables = _at_best_stage(str(benchmark), of_parts, kind, console)
+                every = kind.of_parts(table[table[t.BENCHMARK] == benchmark])
+                tables = _at_best_stage(str(benchmark), of_parts, kind, console, few=_few_participants(every, kind))
             else:
                 tables = iter([_along_stages(str(benchmark), of_parts, kind)])
             for shown in tables:
                 print_table(shown, console)
 
 
-def _at_best_stage(benchmark: str, rows: pd.DataFrame, kind: ScoreKind, console: Console) -> Iterator[Table]:
-    """Make tables of scores at the best stage, and which it is, by region."""
+def _few_participants(rows: pd.DataFrame, kind: ScoreKind) -> str:
+    """Remark on scores that are means over few participants; empty if they are many, or not of participants."""
+    subjects = {str(name) for name in rows[rows[t.METRIC] == kind.best_metric][t.SUBJECT]} - {ALL}
+    number = sum(not any(t.is_numbered(name, prefix) for prefix in (t.ITERATION, t.SPLIT)) for name in subjects)
+    few = few_text(number)
+    return f"mean over participants, {few}" if few else ""
+
+
+def _at_best_stage(
+    benchmark: str, rows: pd.DataFrame, kind: ScoreKind, console: Console, *, few: str
+) -> Iterator[Table]:
+    """Make tables of scores at the best stage, and which it is, by region; `few` is a remark below them."""
     from evaluate.report.figures.selection import regions_of
 
     regions = regions_of(rows[rows[t.METRIC] == kind.best_metric])
@@ -72,6 +84,8 @@ def _at_best_stage(benchmark: str, rows: pd.DataFrame, kind: ScoreKind, console:
         shown = _of_regions(benchmark, rows, kind, some, is_first=start == 0, is_last=is_last)
         if is_short:
             shown.caption = "mean over conditions, which the report shows one by one"
+        if is_last and few:
+            shown.caption = f"{shown.caption}; {few}" if shown.caption else few
         return shown
 
     yield from fitting(make, regions, console)

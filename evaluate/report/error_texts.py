@@ -9,7 +9,7 @@ import numpy as np
 from evaluate.report.comparisons import Over, Summary, summarise
 from evaluate.report.figures import selection as s
 from evaluate.report.figures.series import Entry
-from evaluate.report.significance import FEW_PARTICIPANTS
+from evaluate.report.significance import FEW_PARTICIPANTS, few_text
 from evaluate.scoring import table as t
 
 FEW = f"n < {FEW_PARTICIPANTS}"
@@ -29,11 +29,6 @@ SOUND_ERRORS = (
     "holds the true score in 90 to 95 %."
 )
 _NOTES = {"participants": PARTICIPANT_ERRORS, "iterations": ITERATION_ERRORS, "sounds": SOUND_ERRORS}
-
-
-def few_text(number: int) -> str:
-    """Write a number of participants that are few, such as "n = 2 < 5"; empty if they are many."""
-    return f"n = {number} < {FEW_PARTICIPANTS}" if 0 < number < FEW_PARTICIPANTS else ""
 
 
 def error_text(error: float, over: str, *, num_participants: int | None = None, num_digits: int = 3) -> str:

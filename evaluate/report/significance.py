@@ -50,6 +50,11 @@ def least_p(number: int) -> float:
     return float(2.0**-number)
 
 
+def few_text(number: int) -> str:
+    """Write a number of participants that are few, such as "n = 2 < 5"; empty if they are many."""
+    return f"n = {number} < {FEW_PARTICIPANTS}" if 0 < number < FEW_PARTICIPANTS else ""
+
+
 def bootstrap_comparison(
     first: np.ndarray, second: np.ndarray, *, num_resamples: int = PUBLISHED_NUM_RESAMPLES, seed: int = 0
 ) -> Comparison:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluate.benchmarks.benchmark import ALL
-from evaluate.report.error_texts import FEW, error_text, few_text
+from evaluate.report.error_texts import FEW, error_text
 from evaluate.report.findings.finding import CONFIDENCE, Finding, Untested
 from evaluate.report.page import Cell, Folded, Heading, Paragraph, Part, RowTitle, TableRow, ValueTable
+from evaluate.report.significance import few_text
 
 if TYPE_CHECKING:
     import pandas as pd

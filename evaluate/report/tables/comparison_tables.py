@@ -16,12 +16,12 @@ from evaluate.report.comparisons import (
     compare_regions,
     summarise,
 )
-from evaluate.report.error_texts import FEW_NOTE, few_text
+from evaluate.report.error_texts import FEW_NOTE
 from evaluate.report.figures import style
 from evaluate.report.figures.selection import ScoreKind
 from evaluate.report.figures.series import MANY_NETWORKS, Entry
 from evaluate.report.page import Cell, Folded, Heading, Paragraph, Part, TableRow, ValueTable
-from evaluate.report.significance import Comparison
+from evaluate.report.significance import Comparison, few_text
 from evaluate.report.tables.cells import name_cell, p_value
 from evaluate.scoring import table as t
 

@@ -8,7 +8,7 @@ from evaluate.benchmarks.benchmark import ALL
 from evaluate.options import NO_VALUE
 from evaluate.report.against_baseline import BETTER, LEVEL, BaselineTest, baseline_of, compare_with_baseline
 from evaluate.report.comparisons import summarise
-from evaluate.report.error_texts import FEW_NOTE, error_text, few_text
+from evaluate.report.error_texts import FEW_NOTE, error_text
 from evaluate.report.figures import selection as s
 from evaluate.report.figures import style
 from evaluate.report.figures.selection import ScoreKind
@@ -16,6 +16,7 @@ from evaluate.report.figures.series import Entry, NetworkGroup
 from evaluate.report.network_groups import in_groups, published_as
 from evaluate.report.page import Cell, Folded, Heading, Paragraph, Part, TableRow, ValueTable
 from evaluate.report.published_values import BASELINE_MODEL, PUBLISHED_MODELS
+from evaluate.report.significance import few_text
 from evaluate.report.tables.cells import name_cell, p_value, sentence
 
 _HOW = {

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from evaluate.commands.shown_scores import show_scores
 from evaluate.report.network_names import short_stage_names
-from tests.helpers.score_tables import entries, merged, merged_as_they_are, voxel_table
+from tests.helpers.score_tables import component_table, entries, merged, merged_as_they_are, voxel_table
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,18 @@ def test_tables_are_as_wide_as_a_terminal():
 )
 def test_short_names_of_stages_are_the_shortest_ends_that_differ(stages, short):
     assert tuple(short_stage_names(stages).values()) == short
+
+
+def test_few_participants_are_named_below_the_table():
+    def shown(table):
+        file = io.StringIO()
+        show_scores(table, Console(file=file, width=100))
+        return " ".join(file.getvalue().split())
+
+    assert "mean over participants, n = 4 < 5" in shown(voxel_table())
+    rows = voxel_table()
+    fifth = rows[rows["subject"] == "s1"].assign(subject="s5")
+    assert "mean over participants" not in shown(merged_as_they_are(rows, fifth))
+    splits = rows[rows["subject"] == "s1"].assign(subject="split3")
+    assert "n = 4 < 5" in shown(merged_as_they_are(rows, splits))
+    assert "mean over participants" not in shown(component_table(iterations=10))
