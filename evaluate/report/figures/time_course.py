@@ -77,11 +77,11 @@ def peak_lag_figure(entries: Sequence[Entry], benchmark: str) -> Figure | None:
             lags = s.by_stage(rows, entry.step, region, names)
             ls = "--" if entry.state == "untrained" else entry.series.line
             look = {"color": entry.series.colour, **marker_look(entry.series, entry.fill), "ms": 4.5}
-            panel.plot(np.arange(len(names)), 1000 * lags, ls, lw=1.6, **look)
+            panel.plot(np.arange(len(names)), 1000 * lags, ls, lw=1.6, clip_on=False, **look)
             panel.lines[-1].set_label(entry.label)
         style.title_panel(panel, region, regions)
         style.tidy_axes(panel)
         style.label_stages(panel, names)
-        panel.set_ylim(bottom=0)
+    panels[0].set_ylim(bottom=0)  # after all is drawn: it ends the scaling of the axis, which the panels share
     style.label_axes(figure, panels, x_label="stage", y_label="peak lag (ms)")
     return figure

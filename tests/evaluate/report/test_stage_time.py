@@ -6,7 +6,9 @@ import pytest
 
 from evaluate.metrics.temporal.temporal_metric import CORRECTED, RAW
 from evaluate.report.figures import write_figures
+from evaluate.report.figures.series import entries_of, series_of
 from evaluate.report.figures.stage_time import stage_time_figure
+from evaluate.report.figures.time_course import peak_lag_figure
 from evaluate.report.report import write_report
 
 
@@ -49,3 +51,16 @@ def test_it_is_in_the_report_and_among_the_figures_of_training(rows, tmp_path):
     assert {"tiny_temporal_course", "tiny_temporal_lag"} <= {path.stem for path in report.figures}
     names = {path.name for path in write_figures(table, tmp_path / "during")}
     assert "tiny_temporal_stage_time.png" in names
+
+
+def test_lags_of_every_region_are_within_the_axis(rows):
+    is_lag = rows["metric"] == "temporal_peak_lag_s"
+    for lag_s, region in ((0.04, "B"), (0.16, "A")):  # the last panel has the longest lags
+        rows.loc[is_lag & (rows["region"] == region), "value"] = lag_s
+    rows.loc[is_lag & (rows["region"] == "all"), "value"] = 0.1
+    found = series_of({"demo": rows.assign(step=1, kind="trained")})
+    figure = peak_lag_figure(entries_of(found, "tiny", ["temporal_peak_lag_s"]), "tiny")
+    highest = max(line.get_ydata().max() for panel in figure.axes for line in panel.lines)
+    assert highest == pytest.approx(160)
+    assert figure.axes[0].get_ylim() == (0, pytest.approx(160, abs=16))
+    assert figure.axes[0].get_ylim()[1] >= highest
