@@ -96,7 +96,7 @@ def test_score_again_replaces(save, tmp_path):
     before = (tmp_path / t.SCORES_FILE).read_bytes()
     assert command.main(arguments) == 0
     assert (tmp_path / t.SCORES_FILE).read_bytes() == before
-    assert set(t.read_table(tmp_path / t.SCORES_FILE)[t.STAGE]) == {"relu0", "relufc", t.BEST}
+    assert set(t.read_table(tmp_path / t.SCORES_FILE)[t.STAGE]) == {"relu0", "relufc", t.BEST, "all"}
 
 
 def test_failed_evaluations_are_told(tmp_path, capsys):
