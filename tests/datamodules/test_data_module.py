@@ -379,7 +379,7 @@ def test_it_can_be_pickled(make, is_set_up):
 
 
 def test_missing_shards_are_told_with_the_setting_and_the_splits_that_are_there(make, signal_folder, tmp_path):
-    with pytest.raises(ShardError, match=r"^`data.noise` is gone: gone.train: no shard set here .*or null for quiet$"):
+    with pytest.raises(ShardError, match=r"^`data.noise` is gone .*: gone.train: no shard set .*or null for quiet$"):
         make(noise="gone").setup("fit")
     shutil.copytree(signal_folder / "train", tmp_path / "trian")
     shutil.copytree(signal_folder / "val", tmp_path / "val")

@@ -63,7 +63,7 @@ class InnerProducts:
         """Yield each panel, and how many places are before it and before its end."""
         ends = torch.tensor([panel.products.shape[1] for panel in self._panels], device=places.device)
         first = 0
-        for panel, last in zip(self._panels, torch.searchsorted(places, ends).tolist(), strict=True):
+        for panel, last in zip(self._panels, torch.searchsorted(places, ends).cpu().tolist(), strict=True):
             yield panel, first, last
             first = last
 

@@ -106,5 +106,5 @@ def test_settings_that_cannot_be_are_refused(settings, message):
 
 
 def test_sounds_of_another_length_are_refused():
-    with pytest.raises(ValueError, match=r"shape \(batch, 800\) at 2000 Hz, got \(2, 801\)"):
+    with pytest.raises(ValueError, match=r"shape \(batch, 800\), 0.4 s at 2000 Hz, got \(2, 801\)"):
         MelSpectrogram(**SMALL)(noise(2, 801))
