@@ -141,7 +141,7 @@ def _run(log: "ConsoleLog") -> None:
 
 
 def _exit_interrupted(command: str) -> NoReturn:
-    """Exit after a Ctrl-C while no training was under way; `train.run.stop_signals` is told of all others."""
+    """Exit after a Ctrl-C outside of training; during training, `train.run.stop_signals` handles it."""
     from networks.commands.dispatch import EXIT_INTERRUPTED, report_error
     from train.run.resume_command import how_to_resume
 

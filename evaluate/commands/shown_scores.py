@@ -83,9 +83,9 @@ def _at_best_stage(
         is_last = start + len(some) == len(regions)
         shown = _of_regions(benchmark, rows, kind, some, is_first=start == 0, is_last=is_last)
         if is_short:
-            shown.caption = "mean over conditions, which the report shows one by one"
+            _write_below(shown, "mean over conditions, which the report shows one by one")
         if is_last and few:
-            shown.caption = f"{shown.caption}; {few}" if shown.caption else few
+            _write_below(shown, few)
         return shown
 
     yield from fitting(make, regions, console)
@@ -120,10 +120,15 @@ def _of_regions(
         shown.add_section()
         cells = ("" if value is None else f"{value:.3f}" for value in published)
         shown.add_row(PUBLISHED, "", *cells, style="italic")
-        shown.caption = f"{PUBLISHED}: the value of {BASELINE_MODEL} in Tuckute et al. 2023"
+        _write_below(shown, f"{PUBLISHED}: the value of {BASELINE_MODEL} in Tuckute et al. 2023")
     if is_last and any(has_one_stage(group, kind) for _, _, group in networks):
-        shown.caption = "\n".join(filter(None, [str(shown.caption or ""), ONE_STAGE]))
+        _write_below(shown, ONE_STAGE)
     return shown
+
+
+def _write_below(shown: Table, text: str) -> None:
+    """Add a line to the caption of a table."""
+    shown.caption = f"{shown.caption}\n{text}" if shown.caption else text
 
 
 def _along_stages(benchmark: str, rows: pd.DataFrame, kind: ScoreKind) -> Table:

@@ -154,7 +154,7 @@ class StopSignals(Checkpoint):
 
 
 class _ExchangeInterval:
-    """After how many steps ranks exchange whether one of them was told to stop; the same number on all of them."""
+    """How many steps pass before ranks ask each other whether one was told to stop; the same on all ranks."""
 
     def __init__(self) -> None:
         self._step, self._time_s = 0, 0.0
@@ -170,7 +170,7 @@ class _ExchangeInterval:
         return max(1, int(min(BATCHES_BETWEEN_EXCHANGES // batches_per_step, affordable)))
 
     def any_rank(self, is_told: bool, trainer: pl.Trainer) -> bool:
-        """Whether this or another rank was told to stop; agrees on the duration of a step, that of the slowest."""
+        """Whether any rank was told to stop. Also sets the duration of a step to that of the slowest rank."""
         if trainer.world_size == 1:
             return is_told
         now_s, num_steps = time.monotonic(), max(1, trainer.global_step - self._step)

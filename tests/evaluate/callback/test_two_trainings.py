@@ -92,7 +92,7 @@ def test_resuming_again_and_again_moves_nothing(train, tmp_path, caplog):
 
 
 def test_a_table_of_an_earlier_version(train, tmp_path):
-    """It names no training: a new one puts it aside, one that resumes goes on with it."""
+    """It does not say whose rows it holds: a new training moves it aside, one that resumes continues it."""
     first = train("first", 1)
     (tmp_path / "run" / OWNERS_FILE).unlink()
     train("again", 2, ckpt_path=first)
