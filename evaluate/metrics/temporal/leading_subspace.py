@@ -57,8 +57,9 @@ def leading_subspace(apply: Callable[[Tensor], Tensor], size: int, num_wanted: i
     num_wanted = min(num_wanted, size)
     width = min(max(num_wanted // 2, _NUM_EXTRA), size)
     largest_basis = max(BASIS_SIZE * num_wanted, 8 * width)
-    # The basis Q and its image A Q, column by column.
-    bases, images = torch.empty(2, size, min(largest_basis + width, size), dtype=torch.float64, device=device)
+    bases = torch.empty(size, min(largest_basis + width, size), dtype=torch.float64, device=device)
+    # A within the basis, Q' A Q.
+    within = torch.empty(bases.shape[1], bases.shape[1], dtype=torch.float64, device=device)
     # The result does not depend on the start; the seed makes its rounding reproducible, too.
     generator = torch.Generator().manual_seed(0)
     latest = torch.linalg.qr(torch.randn(size, width, dtype=torch.float64, generator=generator).to(device)).Q
@@ -66,30 +67,31 @@ def leading_subspace(apply: Callable[[Tensor], Tensor], size: int, num_wanted: i
         used, next_check = 0, min(_FIRST_CHECK * num_wanted, size)
         while True:
             added = slice(used, used + latest.shape[1])
-            bases[:, added], images[:, added] = latest, apply(latest)
+            bases[:, added] = latest
             used = added.stop
-            basis, image = bases[:, :used], images[:, :used]
+            basis = bases[:, :used]
+            image = apply(latest)
+            products = basis.T @ image
+            within[:used, added], within[added, :used] = products, products.T
             if used >= next_check:
-                pairs, vectors = _wanted(basis, image, num_wanted)
-                residual = torch.linalg.vector_norm(
-                    image @ vectors[:, :num_wanted] - pairs.vectors * pairs.values, dim=0
-                )
-                allowed = max(_TOLERANCE * float(pairs.values[-1]), _ROUNDING * float(pairs.values[0]))
+                values, vectors = _largest(within[:used, :used], num_wanted)
+                pairs = Eigenpairs(values, basis @ vectors[:, :num_wanted])
+                residual = torch.linalg.vector_norm(apply(pairs.vectors) - pairs.vectors * values, dim=0)
+                allowed = max(_TOLERANCE * float(values[-1]), _ROUNDING * float(values[0]))
                 if residual.max() <= allowed or used == size:
                     return pairs
                 if used >= largest_basis:
                     break
                 next_check = min(used + num_wanted, size)
-            latest = _orthonormal(images[:, added], basis)[:, : size - used]
+            latest = _orthonormal(image, basis)[:, : size - used]
         latest = torch.linalg.qr(basis @ vectors).Q
     return pairs
 
 
-def _wanted(basis: Tensor, image: Tensor, num_wanted: int) -> tuple[Eigenpairs, Tensor]:
-    """The leading eigenpairs within a basis, and a few more eigenvectors in its coordinates."""
-    values, vectors = torch.linalg.eigh(basis.T @ image)
-    values, vectors = values[-num_wanted:].flip(0), vectors[:, -(num_wanted + _NUM_EXTRA) :].flip(1)
-    return Eigenpairs(values, basis @ vectors[:, :num_wanted]), vectors
+def _largest(matrix: Tensor, num_wanted: int) -> tuple[Tensor, Tensor]:
+    """The largest eigenvalues, and their eigenvectors and a few more."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return values[-num_wanted:].flip(0), vectors[:, -(num_wanted + _NUM_EXTRA) :].flip(1)
 
 
 def _orthonormal(vectors: Tensor, basis: Tensor) -> Tensor:
