@@ -20,7 +20,7 @@ from datamodules.demo.words import WORDS
 from datamodules.tables import read_text_table
 from datamodules.tasks import Side
 
-RECIPE = "packaged 1"
+RECIPE = "packaged 2"
 """Increment this if the same packages and arguments give other sounds."""
 
 ESPEAK = "espeakng-loader"

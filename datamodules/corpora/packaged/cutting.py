@@ -6,6 +6,7 @@ several; stretches that are nearly silent are left out.
 Shapes: T samples of a sound, F frames.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,6 @@ from datamodules.corpora.packaged.headerless import decode_all
 from datamodules.corpora.packaged.recording import Recording
 from datamodules.corpora.sounds import Row, run_jobs
 from datamodules.decoding.sound import to_mono
-from datamodules.files import file_sha256
 
 CLIP_S = 2.5
 """Duration of a clip of what is longer: a window of 2 s, and room to shift it."""
@@ -45,7 +45,7 @@ SAME = "the same sound as another"
 
 
 class CutFile(NamedTuple):
-    """What is in a file: the digest of its bytes, a file that can be read, stretches in seconds, or what is wrong."""
+    """What is in a file: the digest of its samples, a file that can be read, stretches in seconds, or what is wrong."""
 
     digest: str
     path: str
@@ -107,7 +107,7 @@ def clips_of(
 
     Returns:
         Each clip with the digest of its file; and, by path, what is wrong with files that are left out. Of files with
-        the same bytes, the first is kept.
+        the same samples, the first is kept.
     """
     clips: list[tuple[Recording, str]] = []
     problems: dict[str, str] = {}
@@ -158,8 +158,9 @@ def stretches(waveform: np.ndarray, sample_rate_hz: int, *, max_clips: int) -> t
 
 def _cut(job: _Job) -> Row:
     try:
-        digest = file_sha256(job.path)
         waveform, rate_hz = _read(job.readable)
+        # Not of its bytes: Ogg files of the same sound have numbers of their own.
+        digest = hashlib.sha256(f"{rate_hz}\n".encode() + waveform.tobytes()).hexdigest()
         if len(waveform) < _LEAST_S * rate_hz:
             return {"cut": CutFile(digest, str(job.readable), (), "too short")}
         found = stretches(waveform, rate_hz, max_clips=job.max_clips)

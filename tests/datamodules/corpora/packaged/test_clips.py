@@ -51,6 +51,18 @@ def test_a_part_of_a_recording_has_no_word_and_copies_are_left_out():
     assert problems == {"c.wav": SAME, "d.wav": "silent"}
 
 
+def test_copies_are_found_by_their_samples(tmp_path):
+    paths = [tmp_path / f"{name}.ogg" for name in "abc"]
+    for path, level in zip(paths, (0.3, 0.3, 0.2), strict=True):
+        with soundfile.SoundFile(path, "w", RATE_HZ, 1, format="OGG", subtype="VORBIS") as file:
+            file.title = path.stem
+            file.write(noise(0.5, level))
+    assert paths[0].read_bytes() != paths[1].read_bytes()
+    files = cut_files(paths, tmp_path, max_clips=9, num_workers=0, description="sounds")
+    _, problems = clips_of([Recording(path=path, speaker="ann") for path in paths], files)
+    assert problems == {str(paths[1]): SAME}
+
+
 def recordings(number, **labels):
     return [(Recording(path=Path(f"{n}.wav"), **labels), f"{labels}{n // 2}") for n in range(2 * number)]
 
