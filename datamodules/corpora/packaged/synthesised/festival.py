@@ -29,8 +29,8 @@ def speak(words: Sequence[str], paths: Sequence[Path], *, voice: str, stretch: f
     script = (
         f"(voice_{voice})\n(Parameter.set 'Duration_Stretch {stretch:.3f})\n"
         # Voices of the HTS engine follow its own speed instead.
-        "(if (equal? (format nil \"%l\" (Parameter.get 'Synth_Method)) \"HTS\")\n"
-        f"  (set! hts_engine_params (append hts_engine_params '((\"-r\" {1 / stretch:.3f})))))\n"
+        '(if (equal? (format nil "%l" (Parameter.get \'Synth_Method)) "HTS")\n'
+        f'  (set! hts_engine_params (append hts_engine_params \'(("-r" {1 / stretch:.3f})))))\n'
         "(define (say text path)\n"
         "  (utt.save.wave (utt.synth (eval (list 'Utterance 'Text text))) path 'riff))\n" + says
     )
