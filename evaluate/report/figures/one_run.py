@@ -161,7 +161,7 @@ def stage_figure(rows: pd.DataFrame, kind: ScoreKind | None = None) -> Figure:
     style.tidy_axes(axes)
     style.label_stages(axes, stages)
     axes.set_xlabel("stage", fontsize=style.LABEL_SIZE)
-    axes.set_ylabel(kind.label, fontsize=style.LABEL_SIZE)
+    axes.set_ylabel(style.upright_label(figure, kind.label), fontsize=style.LABEL_SIZE)
     style.set_score_range(axes, rows[t.VALUE], is_bounded=kind.is_bounded)
     if len(steps) > 1:
         axes.plot([], [], color="grey", lw=2.2, label=s.step_title(rows, steps[-1]))

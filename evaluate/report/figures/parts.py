@@ -96,7 +96,7 @@ def bars_figure(rows: pd.DataFrame, benchmark: str) -> Figure:
         axes.bar(places + 0.27 * (number - 1), heights, 0.25, color=colour, yerr=errors, capsize=2, label=label)
     axes.axhline(0, color="black", lw=0.8)
     axes.set_xticks(places, regions, rotation=30, ha="right")
-    axes.set_ylabel(f"{_symbol(rows)} on test sounds", fontsize=style.LABEL_SIZE)
+    axes.set_ylabel(style.upright_label(figure, f"{_symbol(rows)} on test sounds"), fontsize=style.LABEL_SIZE)
     style.tidy_axes(axes, grid="y")
     figure.legend(loc="outside lower center", fontsize=style.TICK_SIZE, frameon=False)
     return figure

@@ -28,6 +28,8 @@ TITLE_SIZE, LABEL_SIZE, TICK_SIZE, SMALL_SIZE = 11.5, 10, 9, 8
 _POINTS_PER_INCH = 72
 _LETTER_WIDTH = 0.56
 """Mean width of letters, in sizes of the font; a little more than that of text."""
+_TITLE_HEIGHT_IN = 0.5
+"""What a title of one line takes of the height."""
 BAND_ALPHA = 0.18
 """Opacity of error bands."""
 STEPS_LABEL = "optimiser steps (0: untrained)"
@@ -82,9 +84,13 @@ def new_figure(width_in: float, height_in: float, title: str) -> Figure:
     """
     figure = Figure(figsize=(width_in, height_in), layout="constrained", facecolor="white")
     # On the left, where it does not overlap with the legend; in several lines if the figure is narrower.
-    num_letters = int(width_in * _POINTS_PER_INCH / (TITLE_SIZE * _LETTER_WIDTH))
-    figure.suptitle(textwrap.fill(title, num_letters), fontsize=TITLE_SIZE, x=0.01, ha="left")
+    figure.suptitle(_in_lines(title, width_in, TITLE_SIZE), fontsize=TITLE_SIZE, x=0.01, ha="left")
     return figure
+
+
+def _in_lines(text: str, length_in: float, size: float) -> str:
+    """Break a text into lines of at most a length."""
+    return textwrap.fill(text, int(length_in * _POINTS_PER_INCH / (size * _LETTER_WIDTH)))
 
 
 def new_panels(num_panels: int, title: str, *, label_height_in: float = 0.0) -> tuple[Figure, list[Axes]]:
@@ -289,8 +295,13 @@ def shared_legend(
 def label_axes(figure: Figure, panels: Iterable[Axes], *, x_label: str, y_label: str) -> None:
     """Add the labels and the legend that all panels share."""
     figure.supxlabel(x_label, fontsize=LABEL_SIZE)
-    figure.supylabel(y_label, fontsize=LABEL_SIZE)
+    figure.supylabel(upright_label(figure, y_label), fontsize=LABEL_SIZE)
     shared_legend(figure, panels)
+
+
+def upright_label(figure: Figure, label: str) -> str:
+    """Break the label of a y axis into lines that are no longer than the figure is high below its title."""
+    return _in_lines(label, figure.get_figheight() - _TITLE_HEIGHT_IN, LABEL_SIZE)
 
 
 def region_title(region: str, regions: Sequence[str]) -> str:

@@ -177,6 +177,17 @@ def test_long_titles_stay_within_the_picture():
     assert width_in <= figure.get_figwidth()
 
 
+def test_long_labels_stay_below_the_title():
+    label = "noise-corrected R² beyond a network with a long name of its own on test sounds"
+    figure, panels = style.new_panels(3, "title")
+    style.label_axes(figure, panels, x_label="steps", y_label=label)
+    style.figure_bytes(figure, "png")
+    shown = figure.get_supylabel()
+    assert shown.replace("\n", " ") == label
+    place = next(text for text in figure.texts if text.get_text() == shown).get_window_extent()
+    assert place.height / style.DPI < figure.get_figheight() - 0.4  # as it was drawn
+
+
 def test_names_of_files_have_no_traces_of_brackets(tmp_path):
     stem = "mine/last (untrained, seed 0)_simulated_stages"
     assert style.figure_path(tmp_path, stem).name == "mine-last-untrained-seed-0_simulated_stages.png"
